@@ -1,0 +1,1 @@
+"""Decides and proves: rules, gate, ledger, evidence. No audio, no models, no web framework."""

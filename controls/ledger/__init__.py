@@ -1,0 +1,1 @@
+"""The record: DSSE leaves in an RFC 6962 tree, durable before effect."""

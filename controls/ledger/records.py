@@ -1,0 +1,717 @@
+"""Every record type as a closed model: *the* list.
+
+A record is a leaf of the log. Leaves hold no personal data: random ids,
+enumerations, whole seconds, counts and references to sealed blobs, and no free
+strings (``tests/controls/ledger/test_records.py`` walks every type). What a
+caller or the agent said, names of tools and rules, numbers and exact times
+travel in the *personal* model beside the record, are encrypted on the way to
+disk and stand in the leaf as a ``SealedRef`` only.
+
+Rules: docs/record-format and the GDPR articles named there.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from controls.decision import Verdict
+
+
+def _id(prefix: str) -> Any:
+    return Annotated[str, StringConstraints(pattern=rf"^{prefix}_[0-9A-HJKMNP-TV-Z]{{16}}$")]
+
+
+CallId = _id("c")
+ClauseId = _id("k")
+ToolUseId = _id("u")
+HandoffId = _id("h")
+ArtifactId = _id("a")
+PersonId = _id("p")
+IncidentId = _id("i")
+HoldId = _id("l")
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Mac = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
+#: A name from a configuration file that reveals nothing about a caller.
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([-.][a-z0-9]+){0,8}$", max_length=64)]
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
+Control = Annotated[str, StringConstraints(pattern=r"^A\.(10|[2-9])(\.[0-9]{1,2}){1,2}$")]
+Seconds = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class Environment(StrEnum):
+    DEMO = "demo"
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Evidence(StrEnum):
+    """What a claim that audio was played rests on."""
+
+    CARRIER_MARK = "carrier_mark"
+    RTCP = "rtcp"
+    CLIENT_REPORT = "client_report"
+    SENT_ONLY = "sent_only"
+
+
+class Closed(BaseModel):
+    """Frozen, and refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class RetentionTag(Closed):
+    """How long an artefact may live, and on what ground; written with it.
+
+    ``expires_at`` is in whole Unix seconds.
+    """
+
+    retention_class: Slug
+    purpose: Slug
+    legal_basis: Slug
+    region: Slug
+    expires_at: Seconds
+
+
+class SealedRef(Closed):
+    """A reference to personal content: AES-256-GCM ciphertext under a key of its own.
+
+    ``digest`` is the ciphertext's; ``hmac`` is the plaintext's under a random
+    256-bit salt inside the ciphertext, so neither can be guessed from outside.
+    """
+
+    artifact: ArtifactId
+    kind: Slug
+    digest: Digest
+    hmac: Mac
+    tag: RetentionTag
+
+
+class Personal(Closed):
+    """Base of what is sealed beside a record. ``kind`` selects the retention class."""
+
+    kind: ClassVar[str]
+
+
+class Record(Closed):
+    """Base of every leaf's predicate. The writer adds ``at``, ``n`` and ``sealed``.
+
+    Attributes:
+        at: Unix time of the commit, whole seconds; exact times are sealed.
+        n: 0-based number within the call (within the origin for records
+            without a call), assigned at commit; a gap shows loss.
+        tenant: whose record it is.
+        sealed: the personal content beside it.
+        recovered: appended later, from the fallback spool or by the janitor.
+    """
+
+    type: ClassVar[str]
+    personal: ClassVar[type[Personal] | None] = None
+
+    tenant: Slug
+    at: Seconds = 0
+    n: Count = 0
+    sealed: SealedRef | None = None
+    recovered: bool = False
+
+
+class CallRecord(Record):
+    """A record that belongs to one call."""
+
+    call: CallId
+
+
+# --- the call -------------------------------------------------------------------------------------
+
+
+class CallDetails(Personal):
+    """Who called, which line and agent took it, and when to the nanosecond."""
+
+    kind = "call-details"
+    caller: str = ""
+    called: str = ""
+    agent: str
+    line: str
+    operator_of_record: str
+    carrier_call: str = ""
+    opened_at: str = Field(description="RFC 3339 with microseconds")
+
+
+class CallOpened(CallRecord):
+    type = "call.opened"
+    personal = CallDetails
+    release: Digest
+    environment: Environment
+    approved: bool
+    ingress: Literal["twilio", "webrtc", "sip"]
+    region: Slug
+    language: Language
+    checkpoint_size: Count = Field(description="newest checkpoint at opening: not before it")
+    checkpoint_root: Digest | None = None
+
+
+class CallRefused(Record):
+    type = "call.refused"
+    reason: Literal[
+        "capacity", "unknown_line", "draining", "ledger", "unapproved", "stopped", "signature", "token"
+    ]
+
+
+class CallClosed(CallRecord):
+    type = "call.closed"
+    ended_by: Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
+    reason: Literal[
+        "completed", "hung_up", "silence", "too_long", "transferred", "callback", "opted_out",
+        "emergency", "stopped", "drained", "failed", "crashed",
+    ]
+    duration_s: Seconds
+    records: Count = Field(description="records of this call before this one")
+
+
+class CallRecovered(CallRecord):
+    """The janitor closes what a crash left open."""
+
+    type = "call.recovered"
+    last_n: Count
+    tools_unknown: Count = 0
+
+
+class CallbackDetails(Personal):
+    kind = "callback"
+    number: str
+    reason: str
+    summary: str
+    desk: str
+    due_at: str = Field(description="RFC 3339")
+
+
+class CallbackPromised(CallRecord):
+    type = "callback.promised"
+    personal = CallbackDetails
+    handoff: HandoffId
+    number_confirmed: bool
+    within_working_h: Count
+
+
+# --- what the call is bound to --------------------------------------------------------------------
+
+
+class FixedPhrase(Closed):
+    """A phrase cleared once for the whole call, by digest of its exact UTF-8 words."""
+
+    phrase: Slug
+    language: Language
+    digest: Digest
+
+
+class ReleaseBound(CallRecord):
+    """The exact agent version, and every fixed phrase it may speak without a clearance of its own."""
+
+    type = "release.bound"
+    release: Digest
+    fixed: tuple[FixedPhrase, ...] = Field(max_length=60)
+
+
+class SupplierDetails(Personal):
+    kind = "supplier"
+    model: str
+    address: str = ""
+    note: str = Field(default="", description='such as "not a language model"')
+
+
+class SupplierBound(CallRecord):
+    type = "supplier.bound"
+    personal = SupplierDetails
+    stage: Literal["recogniser", "model", "voice", "carrier", "tool"]
+    supplier: Slug
+    region: Slug
+    outside: bool = Field(description="content leaves this host")
+
+
+class DisclosurePlayed(CallRecord):
+    type = "disclosure.played"
+    language: Language
+    attempt: Count
+    in_full: bool
+    played_ms: Count
+    of_ms: Count
+    evidence: Evidence
+    at_ms: Count = Field(description="first sample, ms after the call was answered")
+
+
+class ConsentRecorded(CallRecord):
+    type = "consent.recorded"
+    scope: Literal["recording", "ai", "transcript", "outbound", "callback"]
+    given: bool
+    how: Literal["voice", "keypad", "default", "stored"]
+    language: Language
+    at_s: Seconds
+
+
+class ConsentWithdrawn(CallRecord):
+    type = "consent.withdrawn"
+    scope: Literal["recording", "ai", "transcript", "outbound", "callback"]
+    how: Literal["voice", "keypad"]
+    at_s: Seconds
+
+
+# --- the turns ------------------------------------------------------------------------------------
+
+
+class SaidDetails(Personal):
+    """What the caller said. Times in s of media time since the call was answered."""
+
+    kind = "transcript"
+    text: str
+    confidence: float = Field(ge=0, le=1)
+    started_s: float
+    ended_s: float
+
+
+class CallerSaid(CallRecord):
+    type = "caller.said"
+    personal = SaidDetails
+    turn: Count
+    engine: Slug
+    addressed: Literal["model", "question", "person", "emergency", "opt_out", "stop", "nobody"] = "model"
+
+
+class ToolUse(Closed):
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class DecidedDetails(Personal):
+    kind = "decision"
+    model: str
+    candidate: str = Field(description="every word the model produced, spoken or not")
+    tools: tuple[ToolUse, ...] = ()
+
+
+class TurnDecided(CallRecord):
+    """The model's whole answer to one request, before judgement."""
+
+    type = "turn.decided"
+    personal = DecidedDetails
+    turn: Count
+    supplier: Slug
+    outcome: Literal["answered", "tools", "withdrawn", "failed"]
+    tokens_in: Count = 0
+    tokens_out: Count = 0
+    attempts: Count = 1
+
+
+class TurnWithdrawn(CallRecord):
+    type = "turn.withdrawn"
+    turn: Count
+    reason: Literal["caller_went_on", "interrupted", "blocked", "hung_up", "eager"]
+
+
+class Found(Closed):
+    """One rule's finding, as ``controls.decision.RuleVerdict``."""
+
+    rule: str
+    verdict: Verdict
+    annex_a: tuple[str, ...]
+    risk: int
+    reason: str
+
+
+class ClauseDetails(Personal):
+    kind = "clause"
+    text: str = Field(description="the words that may be spoken (or, refused, that may not)")
+    candidate: str = Field(default="", description="the model's words, where they were rewritten")
+    verdicts: tuple[Found, ...] = ()
+
+
+class ClauseCleared(CallRecord):
+    type = "clause.cleared"
+    personal = ClauseDetails
+    turn: Count
+    clause: ClauseId
+    verdict: Literal[Verdict.ALLOW, Verdict.REWRITE]
+    risk: Percent
+    annex_a: tuple[Control, ...] = ()
+
+
+class ClauseRefused(CallRecord):
+    type = "clause.refused"
+    personal = ClauseDetails
+    turn: Count
+    clause: ClauseId
+    verdict: Literal[Verdict.BLOCK, Verdict.APPROVE, Verdict.HANDOFF]
+    risk: Percent
+    annex_a: tuple[Control, ...] = ()
+    instead: Slug | None = Field(default=None, description="fixed phrase spoken in its place")
+
+
+class Latency(Closed):
+    """What the server can know, in ms, from the last speech sample received (docs/measuring).
+
+    None where the mark does not exist for this turn.
+    """
+
+    endpointing: float | None = None
+    recognition: float | None = None
+    first_token: float | None = None
+    verdict: float | None = None
+    durable: float | None = None
+    synthesis: float | None = None
+    egress: float | None = None
+    asr_to_first_token: float | None = None
+    first_audio_out: float | None = None
+
+
+class PlayedDetails(Personal):
+    """What became audible. ``*_at_ns`` are of one monotonic clock: receipt before first sample."""
+
+    kind = "played"
+    text: str
+    played_text: str
+    started_s: float = 0.0
+    receipt_at_ns: int = 0
+    first_sample_at_ns: int = 0
+    latency_ms: Latency | None = None
+
+
+class AgentPlayed(CallRecord):
+    """One per cleared clause and per fixed phrase; zero samples if it never sounded."""
+
+    type = "agent.played"
+    personal = PlayedDetails
+    turn: Count
+    clause: ClauseId
+    phrase: Slug | None = None
+    samples: Count
+    of_samples: Count
+    rate_hz: Literal[8000, 16000, 24000, 48000]
+    interrupted: bool
+    evidence: Evidence
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+class ToolDetails(Personal):
+    kind = "tool"
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    reason: str = ""
+    verdicts: tuple[Found, ...] = ()
+
+
+class ToolRecord(CallRecord):
+    personal = ToolDetails
+    turn: Count
+    use: ToolUseId
+
+
+class ToolRequested(ToolRecord):
+    """Durable before the request leaves; ``idempotent`` means it can be asked about later."""
+
+    type = "tool.requested"
+    risk: Literal["low", "medium", "high"]
+    read_back: Literal["none", "confirmed"]
+    idempotent: bool
+
+
+class ToolRefused(ToolRecord):
+    type = "tool.refused"
+    reason: Literal["rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"]
+
+
+class ToolExecuted(ToolRecord):
+    type = "tool.executed"
+    ok: bool
+    status: Count
+    duration_ms: Count
+
+
+class ToolUnknown(ToolRecord):
+    """The request left, the outcome never came. Never retried silently."""
+
+    type = "tool.unknown"
+    reason: Literal["timeout", "crash", "broken_answer"]
+    reconciled: Literal["no", "done", "not_done"] = "no"
+
+
+class ApprovalDetails(Personal):
+    kind = "approval"
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    shown: str = ""
+    note: str = ""
+
+
+class ApprovalRecord(CallRecord):
+    personal = ApprovalDetails
+    use: ToolUseId
+    by: PersonId | None = None
+
+
+class ApprovalRequested(ApprovalRecord):
+    type = "approval.requested"
+
+
+class ApprovalGranted(ApprovalRecord):
+    type = "approval.granted"
+
+
+class ApprovalEdited(ApprovalRecord):
+    type = "approval.edited"
+
+
+class ApprovalRefused(ApprovalRecord):
+    type = "approval.refused"
+
+
+class ApprovalExpired(ApprovalRecord):
+    type = "approval.expired"
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+class HandoffDetails(Personal):
+    kind = "handoff"
+    to: str = ""
+    reason: str = ""
+    summary: str = ""
+    given: dict[str, str] = Field(default_factory=dict, description="details the caller gave")
+
+
+class HandoffRecord(CallRecord):
+    personal = HandoffDetails
+    handoff: HandoffId
+
+
+class HandoffRequested(HandoffRecord):
+    """Also the clearance of the transfer that follows it."""
+
+    type = "handoff.requested"
+    requested_by: Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
+    annex_a: tuple[Control, ...] = ("A.9.2",)
+
+
+class HandoffAccepted(HandoffRecord):
+    type = "handoff.accepted"
+    mode: Literal["blind", "warm", "callback"]
+    waited_s: Seconds
+
+
+class HandoffFailed(HandoffRecord):
+    type = "handoff.failed"
+    reason: Literal["nobody_there", "no_answer", "busy", "carrier", "outside_hours", "no_desk"]
+    waited_s: Seconds
+
+
+class HandoffCompleted(HandoffRecord):
+    type = "handoff.completed"
+    mode: Literal["blind", "warm", "callback"]
+    waited_s: Seconds
+
+
+class PersonJoined(CallRecord):
+    type = "person.joined"
+    person: PersonId | None = None
+    mode: Literal["listens", "whispers", "speaks", "took_over"]
+
+
+class PersonLeft(CallRecord):
+    type = "person.left"
+    person: PersonId | None = None
+
+
+class EmergencyDetails(Personal):
+    kind = "emergency"
+    rule: str
+    said: str
+
+
+class EmergencyDetected(CallRecord):
+    type = "emergency.detected"
+    personal = EmergencyDetails
+    turn: Count
+    annex_a: tuple[Control, ...] = ("A.9.2",)
+
+
+# --- controls, artefacts, access ------------------------------------------------------------------
+
+
+class ControlFailed(Record):
+    """A control that broke, on the spot."""
+
+    type = "control.failed"
+    call: CallId | None = None
+    control: Literal["ledger", "guard", "egress", "disclosure", "recogniser", "model", "voice", "tool", "carrier", "silence"]
+    reason: Literal["deadline", "refused", "broken", "disk", "crash", "overflow", "unbound_phrase", "exhausted"]
+    attempt: Count = 0
+
+
+class ControlDisabled(Record):
+    type = "control.disabled"
+    control: Slug
+    by: PersonId | None = None
+
+
+class ControlMissed(Record):
+    """A failure found later, linked to the leaf it missed."""
+
+    type = "control.missed"
+    call: CallId | None = None
+    control: Slug
+    leaf: Count
+
+
+class ArtifactTagged(CallRecord):
+    type = "artifact.tagged"
+    artifact: ArtifactId
+    tag: RetentionTag
+
+
+class RedactionMade(CallRecord):
+    type = "redaction.made"
+    artifact: ArtifactId
+    step: Slug
+    found: Count
+
+
+class RecordingStarted(CallRecord):
+    type = "recording.started"
+    artifact: ArtifactId
+
+
+class RecordingPaused(CallRecord):
+    type = "recording.paused"
+    artifact: ArtifactId
+    why: Literal["payment", "consent", "person"]
+
+
+class RecordingStopped(CallRecord):
+    type = "recording.stopped"
+    artifact: ArtifactId
+
+
+class AccessDetails(Personal):
+    kind = "access"
+    who: str
+    purpose: str
+
+
+class AccessViewed(Record):
+    """Appended, and durable, before personal content is opened."""
+
+    type = "access.viewed"
+    personal = AccessDetails
+    call: CallId | None = None
+    what: Literal["trace", "audit", "calls", "recording"]
+
+
+class RetentionExpired(Record):
+    type = "retention.expired"
+    artifact: ArtifactId
+
+
+class LegalHoldPlaced(Record):
+    type = "legal_hold.placed"
+    hold: HoldId
+    call: CallId
+
+
+class LegalHoldLifted(Record):
+    type = "legal_hold.lifted"
+    hold: HoldId
+    call: CallId
+
+
+class ErasureDone(Record):
+    """A tombstone; old proofs stay valid."""
+
+    type = "erasure.done"
+    artifact: ArtifactId
+    ground: Literal["request", "expiry", "withdrawn"]
+
+
+# --- agents, releases, incidents, keys, origins ---------------------------------------------------
+
+
+class AgentStopped(Record):
+    type = "agent.stopped"
+    agent: Slug
+    by: PersonId | None = None
+
+
+class AgentResumed(Record):
+    type = "agent.resumed"
+    agent: Slug
+    by: PersonId | None = None
+
+
+class ReleaseRecord(Record):
+    release: Digest
+    by: PersonId | None = None
+
+
+class ReleaseProposed(ReleaseRecord):
+    type = "release.proposed"
+
+
+class ReleaseApproved(ReleaseRecord):
+    type = "release.approved"
+
+
+class ReleasePromoted(ReleaseRecord):
+    type = "release.promoted"
+
+
+class ReleaseRolledBack(ReleaseRecord):
+    type = "release.rolled_back"
+
+
+class IncidentOpened(Record):
+    type = "incident.opened"
+    incident: IncidentId
+
+
+class IncidentClosed(Record):
+    type = "incident.closed"
+    incident: IncidentId
+
+
+class KeyCreated(Record):
+    """A public key and what it is for; the register of keys is made of these."""
+
+    type = "key.created"
+    key: Digest = Field(description="SHA-256 of the raw public key")
+    role: Literal["log", "node", "witness", "person"]
+
+
+class KeyRetired(Record):
+    type = "key.retired"
+    key: Digest
+
+
+class OriginOpened(Record):
+    type = "origin.opened"
+    key: Digest
+
+
+class OriginClosed(Record):
+    type = "origin.closed"
+    size: Count
+
+
+def _concrete(cls: type[Record]) -> list[type[Record]]:
+    found = [cls] if "type" in cls.__dict__ else []
+    for sub in cls.__subclasses__():
+        found += _concrete(sub)
+    return found
+
+
+#: Record type → model, such as ``"caller.said"`` → ``CallerSaid``.
+RECORDS: dict[str, type[Record]] = {c.type: c for c in _concrete(Record)}

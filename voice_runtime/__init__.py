@@ -1,0 +1,1 @@
+"""Enacts what ``controls`` decides, on a live call."""

@@ -1,0 +1,141 @@
+"""The seams: what a recogniser, a synthesiser, a carrier and a coordinator must do.
+
+Fakes in ``tests/simulators`` implement these and can be changed mid-test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from controls.ledger.records import Evidence
+from voice_runtime.events import Word
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """A recognised utterance. ``text`` is "" when nothing was recognised; confidence 0 to 1."""
+
+    text: str
+    confidence: float
+
+
+class Utterance(Protocol):
+    """One utterance being recognised. Holds a place in the recogniser's pool until closed.
+
+    Ordering: ``feed`` in sample order. Closing: exactly one of ``finish`` and
+    ``cancel``; both give the place back, also when they raise.
+    """
+
+    def feed(self, pcm: bytes) -> None:
+        """Take 8 kHz s16le samples; never blocks, never raises for provider faults."""
+        ...
+
+    @property
+    def partial(self) -> str:
+        """The newest text known, possibly "" and possibly stale by some 100 ms."""
+        ...
+
+    async def finish(self) -> Recognition:
+        """No more samples: the final text.
+
+        Raises:
+            ProviderError: the engine died or its deadline passed.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Forget it."""
+        ...
+
+
+class Recogniser(Protocol):
+    """One recogniser for all calls of the process."""
+
+    name: str
+
+    def open(self, phrases: str) -> Utterance:
+        """Begin an utterance.
+
+        Args:
+            phrases: key of the phrase model to use (a release's digest).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A piece of synthesised speech: 8 kHz s16le samples, and the words that start in it."""
+
+    pcm: bytes
+    words: list[Word] = field(default_factory=list)
+
+
+class Synthesiser(Protocol):
+    """Turns cleared words into samples. One for all calls."""
+
+    name: str
+
+    def speak(self, text: str, *, language: str, voice: str) -> AsyncIterator[Speech]:
+        """Yield speech in order, first piece as soon as it exists.
+
+        Raises (on iteration):
+            ProviderError: engine dead, refused, or past its deadline.
+        """
+        ...
+
+
+class MediaLink(Protocol):
+    """What egress needs from a carrier besides the audio itself.
+
+    Marks travel in order with the audio. A mark comes back once everything
+    before it has been played, or (Twilio) after a ``clear``, whatever was played.
+    """
+
+    #: What a returned mark proves on this link.
+    evidence: Evidence
+
+    def mark_message(self, name: str) -> dict[str, object] | None:
+        """The carrier's message for a mark, or None when it has no marks."""
+        ...
+
+    def on_mark(self, callback: Callable[[str, int], None]) -> None:
+        """Call ``callback(name, monotonic_ns)`` for each mark that comes back."""
+        ...
+
+
+class CallControl(Protocol):
+    """What a carrier can do to a call besides carrying its audio."""
+
+    async def transfer(self, to: str, *, announce: str = "") -> None:
+        """Hand the caller to a telephone number or SIP address.
+
+        Raises:
+            ProviderError: the carrier refused, failed or did not answer in time.
+        """
+        ...
+
+    async def hang_up(self) -> None:
+        """End the call at the carrier."""
+        ...
+
+
+class Coordinator(Protocol):
+    """Counts shared by every worker: admission and one-time tokens."""
+
+    async def admit(self, tenant: str, call: str) -> bool:
+        """Take one of the places, or answer False; never more than the cap."""
+        ...
+
+    async def release(self, call: str) -> None:
+        """Give the place back; harmless when it has none."""
+        ...
+
+    async def put_token(self, token: str, value: str, ttl_s: float) -> None:
+        """Store a one-time token."""
+        ...
+
+    async def take_token(self, token: str) -> str | None:
+        """Return its value once, then never again; None when unknown, used or expired."""
+        ...
