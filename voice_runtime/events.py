@@ -185,11 +185,12 @@ class AgentSpeakingFrame(SystemFrame):
 
     Attributes:
         speaking: samples are going out (or paused); False when nothing is left to say.
-        interruptible: False while the disclosure, emergency script and the like sound.
+        yields: the caller may interrupt; False while the disclosure, emergency script and the like
+            sound. (Not named ``interruptible``: that is pipecat's word for the frame itself.)
     """
 
     speaking: bool
-    interruptible: bool = True
+    yields: bool = True
 
 
 @dataclass

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from controls.decision import Cleared, PendingReceipt, Receipt
 from controls.ledger.records import Evidence
 from voice_runtime.events import Word
 
@@ -138,4 +139,48 @@ class Coordinator(Protocol):
 
     async def take_token(self, token: str) -> str | None:
         """Return its value once, then never again; None when unknown, used or expired."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedClause:
+    """What egress knows when it is done with a clause. Samples at ``events.RATE_HZ``.
+
+    ``text`` is what was played of it, to the word; ``started_s`` is s since the call was answered.
+    """
+
+    samples: int
+    of_samples: int
+    text: str
+    interrupted: bool
+    evidence: Evidence
+    first_sample_at_ns: int = 0
+    started_s: float = 0.0
+
+
+class PlayedSink(Protocol):
+    """Where egress settles clauses (the call's journal)."""
+
+    def is_open(self, clause: str) -> bool:
+        """Whether the clause was cleared and has not been settled."""
+        ...
+
+    def stale(self) -> list[Cleared]:
+        """Clauses that an interruption overtook before their audio existed."""
+        ...
+
+    def played(self, cleared: Cleared, result: PlayedClause) -> None:
+        """Settle a clause; the second time is ignored."""
+        ...
+
+    async def durable(self, future: PendingReceipt, deadline_s: float) -> Receipt:
+        """Wait for a receipt without cancelling its append.
+
+        Raises:
+            LedgerError: it failed, or the deadline passed.
+        """
+        ...
+
+    def seconds(self, at_ns: int) -> float:
+        """A monotonic time as s since the call was answered."""
         ...

@@ -1,0 +1,358 @@
+"""Words as rules see them: normalised tokens, phrases with wildcards, numbers. Pure.
+
+Text is compared without case, punctuation, accents, invisible characters or
+contractions, and numbers are compared digit by digit, so that "It's 9-1-1",
+"its nine eleven" and "IT IS NINE ONE ONE" are the same words. Recognised speech
+(no case, no punctuation) and a model's prose therefore match the same phrases.
+
+A phrase is plain words, and may hold
+
+* ``it/this/that``: any one of these words,
+* ``<condition>``: any entry of the pack's word list of that name,
+* ``...``: up to six other words of the same sentence.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+#: How many words ``...`` may stand for.
+GAP = 6
+
+_TOKEN = re.compile(r"[^\W_]+(?:['’`´][^\W_]+)*")
+_PARTS = re.compile(r"\d|[^\W\d_]+")
+_SENTENCE_END = re.compile(r"[.!?…;]")
+_UNITS = dict(zip("zero one two three four five six seven eight nine".split(), "0123456789", strict=True))
+_TEENS = dict(
+    zip(
+        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(),
+        (str(n) for n in range(10, 20)),
+        strict=True,
+    )
+)
+_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), "23456789", strict=True))
+_REPEAT = {"double": 2, "triple": 3}
+_SPECIAL = frozenset(_UNITS) | frozenset(_TEENS) | frozenset(_TENS) | frozenset(_REPEAT) | {"oh", "o"}
+_WHOLE = {
+    "can't": ("can", "not"), "cannot": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not"),
+    "ain't": ("is", "not"), "let's": ("let", "us"), "gonna": ("going", "to"), "wanna": ("want", "to"),
+    "gotta": ("got", "to"), "y'all": ("you", "all"), "o'clock": ("oclock",), "lemme": ("let", "me"),
+    # as recognisers write them, without the apostrophe
+    "im": ("i", "am"), "ive": ("i", "have"), "dont": ("do", "not"), "cant": ("can", "not"),
+    "wont": ("will", "not"), "youre": ("you", "are"), "youve": ("you", "have"), "thats": ("that", "is"),
+    "isnt": ("is", "not"), "arent": ("are", "not"), "doesnt": ("does", "not"), "didnt": ("did", "not"),
+    "its": ("it", "is"), "whats": ("what", "is"), "theyre": ("they", "are"), "hes": ("he", "is"),
+    "shes": ("she", "is"), "couldnt": ("could", "not"), "shouldnt": ("should", "not"),
+    "wouldnt": ("would", "not"), "wasnt": ("was", "not"), "havent": ("have", "not"), "hasnt": ("has", "not"),
+}  # fmt: skip
+_SUFFIXES = {"'ll": "will", "'re": "are", "'ve": "have", "'d": "would", "'m": "am"}
+_IS_AFTER = frozenset("it that he she what who there here where how this when why everything something".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Normalised words of a text.
+
+    Attributes:
+        text: the text the spans point into (NFKC, invisible characters removed).
+        tokens: normalised words; digits stand alone ("10" is "1", "0").
+        spans: where each token came from in ``text``, as (start, end).
+        breaks: indices of tokens that begin a new sentence.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+    breaks: frozenset[int]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def plain(self) -> str:
+        """The tokens joined by single spaces, as CEL expressions see the text."""
+        return " ".join(self.tokens)
+
+
+EMPTY = Words("", (), (), frozenset())
+
+
+def words(text: str) -> Words:
+    """Split ``text`` into normalised words."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    raw: list[str] = []
+    spans: list[tuple[int, int]] = []
+    breaks: list[int] = []
+    special = False
+    last_end = 0
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        if raw and start - last_end > 1 and _SENTENCE_END.search(text, last_end, start):
+            breaks.append(len(raw))
+        last_end = end
+        for part in _canonical(match.group()):
+            special = special or part in _SPECIAL
+            raw.append(part)
+            spans.append((start, end))
+    if special:
+        raw, spans, breaks = _numbers(raw, spans, breaks)
+    return Words(text, tuple(raw), tuple(spans), frozenset(breaks))
+
+
+def join(before: Words, after: Words) -> Words:
+    """``before`` and then ``after`` as one text; spans are those of a text joined by a space."""
+    if not before.tokens:
+        return after
+    shift = len(before.text) + 1
+    n = len(before.tokens)
+    breaks = before.breaks | {b + n for b in after.breaks}
+    if before.text.rstrip()[-1:] in tuple(".!?…;"):
+        breaks |= {n}
+    return Words(
+        before.text + " " + after.text,
+        before.tokens + after.tokens,
+        before.spans + tuple((a + shift, b + shift) for a, b in after.spans),
+        breaks,
+    )
+
+
+def tail(text: Words, count: int) -> Words:
+    """The last ``count`` words of ``text``."""
+    skip = len(text) - count
+    if skip <= 0:
+        return text
+    return Words(
+        text.text, text.tokens[skip:], text.spans[skip:], frozenset(b - skip for b in text.breaks if b > skip)
+    )
+
+
+@lru_cache(maxsize=8192)
+def _canonical(token: str) -> tuple[str, ...]:
+    """One written word to its normalised words, numbers in words left for ``_numbers``."""
+    if not token.isascii():
+        token = unicodedata.normalize("NFKD", token)
+        token = "".join(c for c in token if not unicodedata.combining(c))
+    token = re.sub("[’`´]", "'", token.casefold())
+    if token in _WHOLE:
+        return _WHOLE[token]
+    if token.endswith("n't") and len(token) > 3:
+        return (token[:-3], "not")
+    if token.endswith("'s"):
+        stem = token[:-2]
+        return (*_split(stem), "is") if stem in _IS_AFTER else _split(stem)
+    for suffix, full in _SUFFIXES.items():
+        if token.endswith(suffix) and len(token) > len(suffix):
+            return (*_split(token[: -len(suffix)]), full)
+    return _split(token.replace("'", ""))
+
+
+def _split(token: str) -> tuple[str, ...]:
+    """ "10am" → "1", "0", "am"."""
+    return (token,) if token.isalpha() else tuple(_PARTS.findall(token)) or (token,)
+
+
+def _numbers(
+    raw: list[str], spans: list[tuple[int, int]], breaks: list[int]
+) -> tuple[list[str], list[tuple[int, int]], list[int]]:
+    """Numbers in words to digits: "twenty one" → 2 1, "double four" → 4 4, "nine oh two" → 9 0 2."""
+    tokens: list[str] = []
+    places: list[tuple[int, int]] = []
+    moved: dict[int, int] = {}
+    i = 0
+    while i < len(raw):
+        moved[i] = len(tokens)
+        word, span, used = raw[i], spans[i], 1
+        following = raw[i + 1] if i + 1 < len(raw) else ""
+        if word in _UNITS:
+            digits = _UNITS[word]
+        elif word in _TEENS:
+            digits = _TEENS[word]
+        elif word in _TENS:
+            unit = _UNITS.get(following, "0")
+            used = 2 if unit != "0" else 1
+            digits = _TENS[word] + unit
+        elif word in _REPEAT and (following in _UNITS or following.isdigit()):
+            digits, used = _UNITS.get(following, following) * _REPEAT[word], 2
+        elif word in ("oh", "o") and (_is_number(following) or (tokens and tokens[-1].isdigit())):
+            digits = "0"
+        else:
+            digits = ""
+        if used == 2:
+            moved[i + 1] = len(tokens)
+            span = (span[0], spans[i + 1][1])
+        for token in digits or (word,):
+            tokens.append(token)
+            places.append(span)
+        i += used
+    return tokens, places, [moved[b] for b in breaks]
+
+
+def _is_number(word: str) -> bool:
+    return word.isdigit() or word in _UNITS or word in _TEENS or word in _TENS
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def numbers(text: Words, ending_from: int = 0) -> list[str]:
+    """Runs of digits, such as ``["230", "4111111111111111"]``, that end at token ``ending_from`` or later."""
+    found: list[str] = []
+    run = ""
+    for i, token in enumerate(text.tokens):
+        if token.isdigit():
+            run += token
+            continue
+        if run and i - 1 >= ending_from:
+            found.append(run)
+        run = ""
+    if run and len(text.tokens) - 1 >= ending_from:
+        found.append(run)
+    return found
+
+
+def cards(runs: Iterable[str]) -> list[str]:
+    """Payment card numbers in ``runs``: 13 to 19 digits, a card's first digit, Luhn (ISO/IEC 7812-1)."""
+    found = []
+    for run in runs:
+        for size in range(13, min(19, len(run)) + 1):
+            found += [
+                run[i : i + size]
+                for i in range(len(run) - size + 1)
+                if run[i] in "23456" and _luhn(run[i : i + size])
+            ]
+    return found
+
+
+def _luhn(digits: str) -> bool:
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + place % 2)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+# --- phrases --------------------------------------------------------------------------------------
+
+#: One place in a phrase: first word → the ways to go on, longest first; None is ``...``.
+_Place = Mapping[str, tuple[tuple[str, ...], ...]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A compiled phrase."""
+
+    written: str
+    places: tuple[_Place, ...]
+
+    @property
+    def starts(self) -> Iterable[str]:
+        """Every word it can begin with."""
+        first = self.places[0]
+        assert first is not None  # noqa: S101  # compile_phrase never begins with a gap
+        return first.keys()
+
+    def end(self, text: Words, at: int) -> int:
+        """Index after the last word of a match that begins at ``at``, or -1."""
+        return _end(self.places, 0, text.tokens, text.breaks, at)
+
+
+def _end(
+    places: tuple[_Place, ...], step: int, tokens: tuple[str, ...], breaks: frozenset[int], at: int
+) -> int:
+    if step == len(places):
+        return at
+    place = places[step]
+    if place is None:
+        for skip in range(GAP + 1):
+            if at + skip >= len(tokens) or at + skip in breaks:
+                return -1
+            found = _end(places, step + 1, tokens, breaks, at + skip)
+            if found >= 0:
+                return found
+        return -1
+    if at >= len(tokens):
+        return -1
+    for option in place.get(tokens[at], ()):
+        size = len(option)
+        if size == 1 or tokens[at : at + size] == option:
+            found = _end(places, step + 1, tokens, breaks, at + size)
+            if found >= 0:
+                return found
+    return -1
+
+
+def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = None) -> Phrase:
+    """Compile a phrase.
+
+    Args:
+        lists: word lists that ``<name>`` may refer to.
+
+    Raises:
+        ValueError: it is empty, begins or ends with ``...``, or names an unknown
+            list. The message reads ``problem | remedy``.
+    """
+    lists = lists or {}
+    places: list[_Place] = []
+    for part in written.replace("…", "...").replace("...", " ... ").split():
+        if part == "...":
+            places.append(None)
+        elif part.startswith("<"):
+            name = part.strip("<>,.?!")
+            if name not in lists:
+                raise ValueError(f"the phrase names an unknown word list <{name}> | add it under `lists`")
+            places.append(_place(lists[name]))
+        elif "/" in part.strip("/"):
+            places.append(_place(part.split("/")))
+        else:
+            places += [{token: ((token,),)} for token in words(part).tokens]
+    places = _joined_numbers(written, places)
+    if not places or not any(places):
+        raise ValueError("the phrase holds no words | write the words to look for")
+    if places[0] is None or places[-1] is None:
+        raise ValueError("a phrase cannot begin or end with ... | take it away; any words may stand around a phrase")
+    return Phrase(written, tuple(places))
+
+
+def _place(options: Iterable[str]) -> _Place:
+    ways: dict[str, list[tuple[str, ...]]] = {}
+    for option in options:
+        tokens = words(option).tokens
+        if not tokens:
+            raise ValueError("a word list holds an entry without words | remove the empty entry")
+        ways.setdefault(tokens[0], []).append(tokens)
+    return {first: tuple(sorted(set(w), key=len, reverse=True)) for first, w in ways.items()}
+
+
+def _joined_numbers(written: str, places: list[_Place]) -> list[_Place]:
+    """Word by word, "twenty one" would read 2 0 1; a phrase of plain words is read as a whole."""
+    if all(p is not None and len(p) == 1 for p in places) and "/" not in written and "<" not in written:
+        return [{token: ((token,),)} for token in words(written).tokens]
+    return places
+
+
+class PhraseIndex:
+    """Many phrases looked for at once; cost grows with the text, hardly with their number."""
+
+    def __init__(self, phrases: Iterable[tuple[int, Phrase]]) -> None:
+        """Index ``(key, phrase)`` pairs; ``find`` answers by key."""
+        self._by_word: dict[str, list[tuple[int, Phrase]]] = {}
+        for key, phrase in phrases:
+            for word in phrase.starts:
+                self._by_word.setdefault(word, []).append((key, phrase))
+
+    def find(self, text: Words, ending_from: int = 0) -> dict[int, list[tuple[int, int]]]:
+        """Matches as key → [(first word, after last word)], those that end after ``ending_from``."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        lookup = self._by_word
+        for at, token in enumerate(text.tokens):
+            for key, phrase in lookup.get(token, ()):
+                end = phrase.end(text, at)
+                if end > ending_from:
+                    found.setdefault(key, []).append((at, end))
+        return found

@@ -1,0 +1,92 @@
+"""Shared by every test: the asyncio backend, and nothing left behind.
+
+A test fails when it leaves a task, a thread, a child process or a socket, or
+when one step of an event loop takes longer than a call could bear
+(``tests/leftovers.py``). Warnings are errors (``pyproject.toml``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from inspect import iscoroutinefunction
+from typing import Any
+
+import pytest
+
+from tests import leftovers
+from tests.needs import needs_system as _needs_system
+
+_BEFORE = pytest.StashKey[leftovers.Snapshot]()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def needs_system() -> Callable[..., None]:
+    """``needs_system("flite")``: skip, naming the package, or fail under REQUIRE_ALL=1."""
+    return _needs_system
+
+
+def _allowed(item: pytest.Item) -> set[str]:
+    kinds: set[str] = set()
+    for mark in item.iter_markers("leaves"):
+        if not mark.kwargs.get("why"):
+            raise pytest.UsageError(f"{item.nodeid}: leaves(…) needs why=")
+        kinds.update(mark.args)
+    return kinds
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    item.stash[_BEFORE] = leftovers.Snapshot.take()
+    yield
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    if fixturedef.scope == "function":
+        return (yield)
+    before = leftovers.Snapshot.take()
+    try:
+        return (yield)
+    finally:  # a wider scope's things outlive the test that happened to be first
+        item = request.session._setupstate.stack
+        started = leftovers.Snapshot.take() - before
+        for node in item:
+            if isinstance(node, pytest.Item):
+                node.stash[_BEFORE] = node.stash.get(_BEFORE, before) | started
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    original = pyfuncitem.obj
+    hypothesis = getattr(original, "hypothesis", None)
+    inner = hypothesis.inner_test if hypothesis else original
+    with leftovers.slow_steps() as steps:
+        if iscoroutinefunction(inner) and "task" not in _allowed(pyfuncitem):
+            if hypothesis:
+                hypothesis.inner_test = leftovers.watch_tasks(inner)
+            else:
+                pyfuncitem.obj = leftovers.watch_tasks(inner)
+        try:
+            result = yield
+        finally:
+            if hypothesis:
+                hypothesis.inner_test = inner
+            pyfuncitem.obj = original
+    if steps.slow and "step" not in _allowed(pyfuncitem):
+        pytest.fail("blocked the event loop:\n  " + "\n  ".join(steps.slow), pytrace=False)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    yield
+    before = item.stash.get(_BEFORE, None)
+    if before is not None and (lines := leftovers.left_over(before, _allowed(item))):
+        pytest.fail("left behind after the test:\n  " + "\n  ".join(lines), pytrace=False)

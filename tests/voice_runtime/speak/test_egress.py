@@ -1,0 +1,213 @@
+"""Egress: no sample without its receipt, pause and cut to the sample, everything else dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+
+import pytest
+from pipecat.frames.frames import (
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    OutputTransportMessageUrgentFrame,
+    TTSAudioRawFrame,
+)
+
+from controls import decision
+from controls.decision import Cleared, Receipt
+from controls.errors import LedgerError
+from controls.ids import new_id
+from controls.ledger.records import Evidence
+from tests.simulators.link import FakeLink
+from tests.simulators.pipeline import End, running
+from voice_runtime.clock import SystemClock
+from voice_runtime.events import (
+    CHUNK_SAMPLES,
+    AgentSpeakingFrame,
+    AnswerEndFrame,
+    ClauseAudioFrame,
+    ClauseFrame,
+    PauseSpeechFrame,
+    ResumeSpeechFrame,
+    SpokenFrame,
+)
+from voice_runtime.ports import PlayedClause
+from voice_runtime.speak.egress import Egress
+
+pytestmark = pytest.mark.anyio
+
+
+class Sink:
+    """A journal that keeps what egress settles."""
+
+    def __init__(self) -> None:
+        self.open: set[str] = set()
+        self.settled: dict[str, PlayedClause] = {}
+
+    def is_open(self, clause: str) -> bool:
+        return clause in self.open
+
+    def stale(self) -> list[Cleared]:
+        return []
+
+    def played(self, cleared: Cleared, result: PlayedClause) -> None:
+        if cleared.id in self.open:
+            self.open.discard(cleared.id)
+            self.settled[cleared.id] = result
+
+    async def durable(self, future: Future[Receipt], deadline_s: float) -> Receipt:
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await asyncio.shield(asyncio.wrap_future(future))
+        except TimeoutError:
+            raise LedgerError("no receipt in time") from None
+
+    def seconds(self, at_ns: int) -> float:
+        return 0.0
+
+
+class Rig:
+    def __init__(self, link: FakeLink, deadline_s: float = 5.0) -> None:
+        self.sink = Sink()
+        self.link = link
+        self.without_receipt: list[str] = []
+        self.dropped: list[str] = []
+        self.egress = Egress(
+            self.sink,
+            link,
+            SystemClock(),
+            receipt_deadline_s=deadline_s,
+            on_no_receipt=lambda clause: self.without_receipt.append(clause.cleared.id),
+            on_dropped=self.dropped.append,
+        )
+
+    def clause(self, chunks: int, text: str = "one two three four", *, durable: bool = True) -> ClauseAudioFrame:
+        receipt: Future[Receipt] = Future()
+        receipt.set_running_or_notify_cancel()
+        if durable:
+            receipt.set_result(Receipt("o", 1, "clause.cleared", 1))
+        cleared = Cleared(
+            mint=decision._MINT, call="c", turn=1, id=new_id("k"), text=text, language="en-US", receipt=receipt
+        )
+        self.sink.open.add(cleared.id)
+        pcm = b"\x01\x00" * CHUNK_SAMPLES * chunks
+        return ClauseAudioFrame(clause=ClauseFrame(cleared), pcm=pcm, last=True)
+
+
+@asynccontextmanager
+async def rig(deadline_s: float = 5.0, link: FakeLink | None = None) -> AsyncIterator[tuple[Rig, End, End]]:
+    made = Rig(link or FakeLink(), deadline_s)
+    async with running(made.egress) as (head, tail):
+        yield made, head, tail
+
+
+def audio(end: End) -> int:
+    return len(end.of(OutputAudioRawFrame))
+
+
+async def test_no_sample_before_the_receipt() -> None:
+    async with rig() as (made, head, tail):
+        frame = made.clause(3, durable=False)
+        await head.send(frame)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert audio(tail) == 0
+        frame.clause.cleared.receipt.set_result(Receipt("o", 1, "clause.cleared", 1))
+        await tail.until(lambda _: audio(tail) == 3)
+
+
+async def test_past_the_deadline_the_audio_is_discarded() -> None:
+    async with rig(deadline_s=0.02) as (made, head, tail):
+        late, good = made.clause(3, durable=False), made.clause(2)
+        await head.send(late)
+        await head.send(good)
+        await tail.until(lambda _: audio(tail) == 2)
+        assert made.without_receipt == [late.clause.cleared.id]
+        assert made.sink.settled[late.clause.cleared.id].samples == 0
+
+
+async def test_a_failed_append_is_no_receipt() -> None:
+    async with rig() as (made, head, tail):
+        frame, good = made.clause(3, durable=False), made.clause(1)
+        frame.clause.cleared.receipt.set_exception(LedgerError("disk full"))
+        await head.send(frame)
+        await head.send(good)
+        await tail.until(lambda _: audio(tail) == 1)
+        assert made.without_receipt == [frame.clause.cleared.id]
+
+
+async def test_clauses_are_padded_to_whole_chunks_and_padding_is_not_played_text() -> None:
+    async with rig() as (made, head, tail):
+        frame = made.clause(1)
+        frame.pcm += b"\x01\x00" * 10
+        await head.send(frame)
+        await tail.until(lambda _: audio(tail) == 2)
+        assert all(len(f.audio) == 320 for f in tail.of(OutputAudioRawFrame))
+        await head.until(lambda _: bool(head.of(AgentSpeakingFrame)))
+        made.link.give_back()
+        await head.until(lambda _: bool(head.of(SpokenFrame)))
+        result = made.sink.settled[frame.clause.cleared.id]
+        assert (result.samples, result.of_samples, result.interrupted) == (170, 170, False)
+
+
+async def test_an_interruption_counts_only_marks_that_came_back_before_it() -> None:
+    async with rig() as (made, head, tail):
+        frame = made.clause(100)
+        await head.send(frame)
+        await tail.until(lambda _: len(made.link.placed) >= 2)
+        made.link.give_back(1)  # the first 200 ms
+        await head.send(InterruptionFrame())
+        await head.until(lambda _: bool(head.of(SpokenFrame)))
+        made.link.give_back()  # Twilio returns all of them after clear
+        result = made.sink.settled[frame.clause.cleared.id]
+        assert (result.samples, result.interrupted) == (10 * CHUNK_SAMPLES, True)
+        await tail.until(lambda _: bool(tail.of(InterruptionFrame)))
+
+
+async def test_pause_keeps_what_is_unplayed_and_resume_goes_on() -> None:
+    async with rig() as (made, head, tail):
+        await head.send(made.clause(30))
+        await tail.until(lambda _: audio(tail) >= 4)
+        await head.send(PauseSpeechFrame(at_s=0.0))
+        await tail.until(lambda _: bool(made.link.placed))
+        at_pause = audio(tail)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert audio(tail) <= at_pause + 1
+        await head.send(ResumeSpeechFrame())
+        await tail.until(lambda _: audio(tail) == 30)
+
+
+async def test_what_did_not_come_through_the_gate_is_dropped() -> None:
+    async with rig() as (made, head, tail):
+        await head.send(TTSAudioRawFrame(audio=b"\0" * 320, sample_rate=8000, num_channels=1))
+        await head.send(OutputTransportMessageUrgentFrame(message={"text": "raw"}))
+        frame = made.clause(1)
+        frame.clause.cleared = object()  # type: ignore[assignment]
+        await head.send(frame)
+        await head.send(made.clause(2))
+        await tail.until(lambda _: audio(tail) == 2)
+        assert sorted(made.dropped) == [
+            "OutputTransportMessageUrgentFrame", "TTSAudioRawFrame", "clause without token",
+        ]  # fmt: skip
+
+
+async def test_the_floor_is_given_back_after_the_last_sample() -> None:
+    async with rig(link=FakeLink(Evidence.SENT_ONLY, marks=False)) as (made, head, tail):
+        await head.send(made.clause(2))
+        await head.send(AnswerEndFrame(turn=1))
+        await head.until(lambda _: len(head.of(AgentSpeakingFrame)) == 2)
+        assert [f.speaking for f in head.of(AgentSpeakingFrame)] == [True, False]  # type: ignore[attr-defined]
+        assert len(head.of(SpokenFrame)) == 1
+
+
+async def test_every_open_clause_is_settled_when_the_call_ends() -> None:
+    async with rig() as (made, head, tail):
+        first, second = made.clause(40), made.clause(40)
+        await head.send(first)
+        await head.send(second)
+        await tail.until(lambda _: audio(tail) >= 1)
+    assert not made.sink.open
+    assert made.sink.settled[second.clause.cleared.id].samples == 0

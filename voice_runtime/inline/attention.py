@@ -1,0 +1,248 @@
+"""Who the caller speaks to: emergency, a person, a pending question, or the model.
+
+One processor between the ear and pipecat's user aggregator. What the caller
+said is put on record here, then goes to exactly one addressee, in this order:
+
+1. an emergency, a request for a person, key 0, "stop" and an opt-out act at
+   once, also while the disclosure plays;
+2. while the opening is not finished, everything else waits for it;
+3. a pending question (a read-back, a telephone number) takes its answer;
+4. the rest goes to the model as one whole turn: proposed start, transcript and
+   proposed stop together, so pipecat's aggregator never holds an open turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    OutputTransportReadyFrame,
+    ProposedUserStartedSpeakingFrame,
+    ProposedUserStoppedSpeakingFrame,
+    TranscriptionFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.utils.time import time_now_iso8601
+
+from controls.intents import Intent, intent
+from controls.ledger import records as r
+from voice_runtime.events import (
+    CallerSaidFrame,
+    CallerSilentFrame,
+    CallerStartedFrame,
+    KeyPressedFrame,
+    MediaStoppedFrame,
+    SayFrame,
+    SpokenFrame,
+)
+from voice_runtime.inline.journal import Addressed, Journal
+
+
+class Opening(Protocol):
+    """The disclosure, until it has been played (``inline.opening``)."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    async def begin(self) -> None: ...
+
+    async def spoken(self, frame: SpokenFrame) -> None: ...
+
+    async def interrupted(self) -> None: ...
+
+
+class Person(Protocol):
+    """The way to a person (``inline.person``)."""
+
+    @property
+    def asking(self) -> bool: ...
+
+    async def wanted(self, by: str, reason: str) -> None: ...
+
+    async def answer(self, text: str, meant: Intent | None) -> None: ...
+
+    async def key(self, key: str) -> None: ...
+
+    async def spoken(self, frame: SpokenFrame) -> None: ...
+
+
+class ReadBacks(Protocol):
+    """Questions asked before a tool's effect (``think.tools``)."""
+
+    @property
+    def pending(self) -> bool: ...
+
+    async def answer(self, yes: bool | None, turn: int) -> bool:
+        """Settle the pending question; False when the words should go to the model as well."""
+        ...
+
+
+class Attention(FrameProcessor):
+    """Routes what the ear heard. One for each call."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        language: str,
+        opening: Opening,
+        person: Person,
+        read_backs: ReadBacks,
+        finish: Callable[[str, str], Awaitable[None]],
+        media_patience_s: float = 10.0,
+    ) -> None:
+        """Make the attention of one call.
+
+        Args:
+            finish: ends the call, given ``call.closed``'s ``ended_by`` and ``reason``.
+            media_patience_s: media missing for longer than this ends the call.
+        """
+        super().__init__(name="attention")
+        self._journal = journal
+        self._language = language
+        self._opening = opening
+        self._person = person
+        self._read_backs = read_backs
+        self._finish = finish
+        self._media_patience_s = media_patience_s
+        self._waiting: list[CallerSaidFrame] = []
+        self._begun = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        match frame:
+            case CallerSaidFrame():
+                await self._said(frame)
+            case KeyPressedFrame():
+                await self._key(frame.key)
+            case CallerSilentFrame():
+                await self._silent(frame.step)
+            case MediaStoppedFrame():
+                if frame.for_s >= self._media_patience_s:
+                    self._journal.control_failed("carrier", "deadline")
+                    await self._finish("carrier", "failed")
+            case SpokenFrame():
+                await self._spoken(frame)
+            case CallerStartedFrame():
+                pass
+            case OutputTransportReadyFrame():
+                await self.push_frame(frame, direction)
+                if not self._begun:
+                    self._begun = True
+                    await self._opening.begin()
+            case _:
+                await self.push_frame(frame, direction)
+
+    async def say(self, frame: SayFrame) -> None:
+        """Have the voice say something of the runtime's own."""
+        await self.push_frame(frame)
+
+    async def interrupt(self) -> None:
+        """Cut whatever the agent says or thinks, at once."""
+        await self.push_frame(InterruptionFrame())
+
+    # -- speech ---------------------------------------------------------------------------------
+
+    async def _said(self, frame: CallerSaidFrame) -> None:
+        meant = intent(frame.text, self._language)
+        if meant is Intent.EMERGENCY:
+            turn = self._journal.caller_said(frame, "emergency")
+            self._journal.append(
+                r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=turn),
+                r.EmergencyDetails(rule="emergency", said=frame.text),
+            )
+            await self._cut_opening()
+            await self._person.wanted("emergency", "emergency")
+        elif meant is Intent.PERSON:
+            self._journal.caller_said(frame, "person")
+            await self._cut_opening()
+            await self._person.wanted("caller_voice", "asked for a person")
+        elif meant is Intent.OPT_OUT:
+            await self._opt_out(frame)
+        elif meant is Intent.STOP:
+            self._journal.caller_said(frame, "stop")
+            if self._opening.finished:
+                await self.interrupt()
+        elif not self._opening.finished:
+            self._waiting.append(frame)
+        elif self._person.asking:
+            self._journal.caller_said(frame, "question")
+            await self._person.answer(frame.text, meant)
+        elif self._read_backs.pending:
+            await self._answer_read_back(frame, meant)
+        else:
+            self._journal.caller_said(frame, "model")
+            await self._to_model(frame.text)
+
+    async def _answer_read_back(self, frame: CallerSaidFrame, meant: Intent | None) -> None:
+        yes = True if meant is Intent.YES else False if meant is Intent.NO else None
+        addressed: Addressed = "model" if yes is None else "question"
+        turn = self._journal.caller_said(frame, addressed)
+        if not await self._read_backs.answer(yes, turn):
+            await self._to_model(frame.text)
+
+    async def _opt_out(self, frame: CallerSaidFrame) -> None:
+        self._journal.caller_said(frame, "opt_out")
+        self._journal.append(
+            r.ConsentWithdrawn(
+                tenant=self._journal.tenant, call=self._journal.call, scope="ai", how="voice",
+                at_s=int(frame.ended_s),
+            )
+        )  # fmt: skip
+        await self._cut_opening()
+        await self.interrupt()
+        goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
+        goodbye.interruptible = False
+        await self.push_frame(goodbye)
+
+    async def _to_model(self, text: str) -> None:
+        start = ProposedUserStartedSpeakingFrame()
+        transcript = TranscriptionFrame(text=text, user_id="caller", timestamp=time_now_iso8601(), finalized=True)
+        stop = ProposedUserStoppedSpeakingFrame()
+        for frame in (start, transcript, stop):
+            frame.interruptible = False
+            await self.push_frame(frame)
+
+    # -- keys, silence, what was spoken -----------------------------------------------------------
+
+    async def _key(self, key: str) -> None:
+        if self._person.asking:  # there, 0 is a digit; the way to a person is under way already
+            await self._person.key(key)
+        elif key == "0":
+            await self._cut_opening()
+            await self._person.wanted("caller_key", "pressed 0")
+
+    async def _silent(self, step: int) -> None:
+        if not self._opening.finished:
+            return
+        if step == 1:
+            await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn))
+        else:
+            frame = SayFrame(phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence")
+            await self.push_frame(frame)
+
+    async def _cut_opening(self) -> None:
+        if not self._opening.finished:
+            await self._opening.interrupted()
+
+    async def _spoken(self, frame: SpokenFrame) -> None:
+        if frame.tag.startswith("opening"):
+            await self._opening.spoken(frame)
+            if self._opening.finished and self._waiting:
+                await self._catch_up()
+        elif frame.tag.startswith("person"):
+            await self._person.spoken(frame)
+        elif frame.tag.startswith("end:"):
+            _, ended_by, reason = frame.tag.split(":")
+            if frame.full or not frame.played_ms or ended_by == "caller":  # else the caller came back
+                await self._finish(ended_by, reason)
+
+    async def _catch_up(self) -> None:
+        """Answer what was said while the opening played: one answer to all of it."""
+        waiting, self._waiting = self._waiting, []
+        for frame in waiting:
+            self._journal.caller_said(frame, "model")
+        await self._to_model(" ".join(frame.text for frame in waiting))

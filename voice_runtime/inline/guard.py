@@ -1,0 +1,120 @@
+"""The guard: the model's words become clauses, and only cleared clauses go on.
+
+It stands between the model and the voice. Nothing the model wrote passes it as
+it came: tokens are gathered into clauses, each clause is put before the gate,
+and what goes on is a ``ClauseFrame`` with its token. Whatever the runtime
+itself wants said (``SayFrame``) takes the same way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from loguru import logger
+from pipecat.frames.frames import (
+    Frame,
+    FunctionCallInProgressFrame,
+    FunctionCallResultFrame,
+    InterruptionFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TextFrame,
+    TTSSpeakFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from controls.decision import Cleared, Verdict
+from controls.gate import Gate
+from voice_runtime.events import AnswerEndFrame, ClauseFrame, SayFrame
+from voice_runtime.inline.journal import Journal
+from voice_runtime.speak.clauses import ClauseSplitter
+
+
+class Guard(FrameProcessor):
+    """Judges clause by clause. Raising is refusing: an error here lets nothing pass."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        journal: Journal,
+        *,
+        language: str,
+        on_handoff: Callable[[str], None],
+    ) -> None:
+        """Make the guard of one call.
+
+        Args:
+            on_handoff: called with a rule's name when its verdict is ``handoff``.
+        """
+        super().__init__(name="guard")
+        self._gate = gate
+        self._journal = journal
+        self._language = language
+        self._on_handoff = on_handoff
+        self._splitter = ClauseSplitter(language)
+        self._turn = 0
+        self._answer_over = False
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if direction is FrameDirection.UPSTREAM:
+            await self.push_frame(frame, direction)
+        elif isinstance(frame, InterruptionFrame):
+            self._journal.interrupted()
+            self._splitter = ClauseSplitter(self._language)
+            self._answer_over = True
+            await self.push_frame(frame, direction)
+        elif isinstance(frame, LLMFullResponseStartFrame):
+            self._splitter = ClauseSplitter(self._language)
+            self._turn = self._journal.current_turn()
+            self._answer_over = False
+        elif isinstance(frame, LLMFullResponseEndFrame):
+            await self._judge_all(self._splitter.finish())
+            await self.push_frame(AnswerEndFrame(turn=self._turn))
+        elif isinstance(frame, SayFrame):
+            await self._say(frame)
+        elif isinstance(frame, TextFrame | TTSSpeakFrame):
+            # Raw words of a model stop here, whatever frame brought them.
+            if isinstance(frame, TextFrame) and not self._answer_over:
+                await self._judge_all(self._splitter.push(frame.text))
+        elif not isinstance(frame, FunctionCallInProgressFrame | FunctionCallResultFrame):
+            await self.push_frame(frame, direction)
+
+    async def _judge_all(self, clauses: list[str]) -> None:
+        for text in clauses:
+            if self._answer_over:
+                return
+            await self._judge(text, self._turn)
+
+    async def _judge(self, text: str, turn: int, tag: str = "", final: bool = False) -> None:
+        started = time.perf_counter_ns()
+        outcome = self._gate.clause(text, turn, caller_said=self._journal.caller_text())
+        verdict_ms = (time.perf_counter_ns() - started) / 1e6
+        if outcome.cleared is not None:
+            await self._pass_on(outcome.cleared, verdict_ms, tag=tag, final=final)
+            return
+        # One clause that may not be said makes the rest of the answer meaningless.
+        self._answer_over = True
+        decision = outcome.decision
+        logger.info("turn {}: {} by {}", turn, decision.verdict, decision.verdicts[0].rule)
+        if decision.phrase:
+            await self._pass_on(self._gate.phrase(decision.phrase, turn), verdict_ms, tag=tag, final=final)
+        if decision.verdict is Verdict.HANDOFF or not decision.phrase:
+            self._on_handoff(decision.verdicts[0].rule)
+
+    async def _say(self, frame: SayFrame) -> None:
+        if frame.phrase:
+            cleared = self._gate.phrase(frame.phrase, frame.turn)
+            await self._pass_on(cleared, 0.0, tag=frame.tag, final=frame.final, hard=not frame.interruptible)
+        else:
+            self._answer_over = False
+            await self._judge(frame.text, frame.turn, tag=frame.tag, final=frame.final)
+
+    async def _pass_on(
+        self, cleared: Cleared, verdict_ms: float, *, tag: str, final: bool, hard: bool = False
+    ) -> None:
+        first = self._journal.cleared(cleared, verdict_ms)
+        clause = ClauseFrame(cleared, verdict_ms=verdict_ms, tag=tag, first=first, final=final)
+        clause.interruptible = not hard
+        await self.push_frame(clause)

@@ -1,0 +1,334 @@
+"""Turns to records: the one place where a call writes its history and its context.
+
+Every stage tells the journal what it did; the journal makes the record, keeps
+the marks that become ``latency_ms`` and writes what the agent *played* (not
+what the model wrote) into the model's context. It is no frame processor: its
+methods only queue work for the ledger's writer, so any stage may call them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from loguru import logger
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from controls.decision import Cleared, PendingReceipt, Receipt, Recorder
+from controls.errors import LedgerError
+from controls.ledger import records as r
+from voice_runtime.clock import Clock
+from voice_runtime.events import RATE_HZ, CallerSaidFrame
+from voice_runtime.ports import PlayedClause
+
+Addressed = Literal["model", "question", "person", "emergency", "opt_out", "stop", "nobody"]
+
+#: Writes a record to the fallback spool; blocks for one small write.
+Spool = Callable[[r.Record, r.Personal | None], Receipt]
+
+
+@dataclass(slots=True)
+class TurnMarks:
+    """Monotonic times (ns) of one turn, from which ``latency_ms`` is made; 0 when not reached."""
+
+    t0: int = 0
+    ended: int = 0
+    recognised: int = 0
+    asked: int = 0
+    first_token: int = 0
+    cleared: int = 0
+    durable: int = 0
+    synthesised: int = 0
+    first_sample: int = 0
+    verdict_ms: float | None = None
+    reported: bool = False
+
+    def latency(self) -> r.Latency:
+        """Milliseconds between the marks that exist."""
+
+        def ms(start: int, end: int) -> float | None:
+            return round((end - start) / 1e6, 2) if start and end else None
+
+        ready = max(self.durable, self.synthesised)
+        return r.Latency(
+            endpointing=ms(self.t0, self.ended),
+            recognition=ms(self.ended, self.recognised),
+            first_token=ms(self.asked, self.first_token),
+            verdict=self.verdict_ms,
+            durable=ms(self.cleared, self.durable),
+            synthesis=ms(self.cleared, self.synthesised),
+            egress=ms(ready, self.first_sample),
+            asr_to_first_token=ms(self.t0, self.first_token),
+            first_audio_out=ms(self.t0, self.first_sample),
+        )
+
+
+@dataclass(slots=True)
+class _Open:
+    """A cleared clause whose ``agent.played`` is still owed."""
+
+    cleared: Cleared
+    generation: int
+    synthesised: int = 0
+
+
+class Journal:
+    """One call's writer of records and of context."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        tenant: str,
+        call: str,
+        clock: Clock,
+        context: LLMContext,
+        spool: Spool | None = None,
+        on_ledger_failure: Callable[[], None] | None = None,
+    ) -> None:
+        self.tenant = tenant
+        self.call = call
+        self.turn = 0
+        self.generation = 0
+        self.answered_ns = 0
+        self._recorder = recorder
+        self._clock = clock
+        self._context = context
+        self._spool = spool
+        self._on_ledger_failure = on_ledger_failure
+        self._marks: dict[int, TurnMarks] = {}
+        self._said: dict[int, str] = {}
+        self._open: dict[str, _Open] = {}
+        self._assistant: tuple[int, dict[str, Any]] | None = None
+        self._last: PendingReceipt | None = None
+        self._said_receipt: PendingReceipt | None = None
+        self.misheard = 0
+        self.transcript: list[tuple[str, str]] = []
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
+        """Queue a record; a failure is spooled and told, never raised here."""
+        future = self._recorder.append(record, personal)
+        self._last = future
+        future.add_done_callback(lambda f: self._check(f, record, personal))
+        return future
+
+    def _check(self, future: Future[Receipt], record: r.Record, personal: r.Personal | None) -> None:
+        if future.cancelled() or future.exception() is None:
+            return
+        logger.error("record {} is not durable: {}", record.type, type(future.exception()).__name__)
+        if self._spool is not None:
+            try:
+                self._spool(record, personal)
+            except LedgerError:
+                logger.error("record {} is lost to the spool as well", record.type)
+        if self._on_ledger_failure is not None:
+            self._on_ledger_failure()
+
+    async def durable(self, future: PendingReceipt, deadline_s: float) -> Receipt:
+        """Wait for a receipt without ever cancelling the append.
+
+        Raises:
+            LedgerError: it failed, or ``deadline_s`` passed.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await asyncio.shield(asyncio.wrap_future(future))
+        except TimeoutError:
+            raise LedgerError(f"no receipt within {deadline_s:g} s") from None
+
+    def seconds(self, at_ns: int) -> float:
+        """A monotonic time as s since the call was answered."""
+        return (at_ns - self.answered_ns) / 1e9
+
+    async def flush(self, deadline_s: float) -> bool:
+        """Wait until everything queued so far is durable; False when it is not."""
+        if self._last is None:
+            return True
+        try:
+            await self.durable(self._last, deadline_s)
+        except Exception:
+            return False
+        return True
+
+    # -- the caller -----------------------------------------------------------------------------
+
+    def caller_said(self, frame: CallerSaidFrame, addressed: Addressed) -> int:
+        """Record a turn of the caller and return its number (from 1)."""
+        self.turn += 1
+        self._marks[self.turn] = TurnMarks(
+            t0=frame.t0_ns, ended=frame.ended_ns, recognised=frame.recognised_ns
+        )
+        self._said[self.turn] = frame.text
+        self._said.pop(self.turn - 2, None)
+        self._marks.pop(self.turn - 4, None)
+        self.transcript.append(("caller", frame.text))
+        self._said_receipt = self.append(
+            r.CallerSaid(
+                tenant=self.tenant, call=self.call, turn=self.turn, engine=frame.engine, addressed=addressed
+            ),
+            r.SaidDetails(
+                text=frame.text,
+                confidence=max(0.0, min(1.0, frame.confidence)),
+                started_s=round(frame.started_s, 3),
+                ended_s=round(frame.ended_s, 3),
+            ),
+        )
+        return self.turn
+
+    async def caller_words_durable(self, deadline_s: float) -> None:
+        """Wait until the caller's newest words are on record (before they leave the house)."""
+        if self._said_receipt is not None:
+            await self.durable(self._said_receipt, deadline_s)
+
+    def current_turn(self) -> int:
+        """Number of the caller's newest turn, 0 before the first."""
+        return self.turn
+
+    def caller_text(self) -> str:
+        """What the caller said in the current turn."""
+        return self._said.get(self.turn, "")
+
+    # -- the model ------------------------------------------------------------------------------
+
+    def marks(self, turn: int) -> TurnMarks:
+        """The marks of ``turn``, created when missing."""
+        return self._marks.setdefault(turn, TurnMarks())
+
+    def asked(self, turn: int) -> None:
+        marks = self.marks(turn)
+        marks.asked = marks.asked or self._clock.monotonic_ns()
+
+    def first_token(self, turn: int, at_ns: int) -> None:
+        marks = self.marks(turn)
+        marks.first_token = marks.first_token or at_ns
+
+    def decided(
+        self,
+        turn: int,
+        *,
+        supplier: str,
+        model: str,
+        candidate: str,
+        tools: tuple[tuple[str, dict[str, Any]], ...],
+        outcome: Literal["answered", "tools", "withdrawn", "failed"],
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        attempts: int = 1,
+    ) -> PendingReceipt:
+        """Record one request to the model, whatever became of it."""
+        return self.append(
+            r.TurnDecided(
+                tenant=self.tenant, call=self.call, turn=turn, supplier=supplier, outcome=outcome,
+                tokens_in=tokens_in, tokens_out=tokens_out, attempts=attempts,
+            ),
+            r.DecidedDetails(
+                model=model,
+                candidate=candidate,
+                tools=tuple(r.ToolUse(name=name, arguments=arguments) for name, arguments in tools),
+            ),
+        )  # fmt: skip
+
+    def withdrawn(
+        self, turn: int, reason: Literal["caller_went_on", "interrupted", "blocked", "hung_up", "eager"]
+    ) -> None:
+        self.append(r.TurnWithdrawn(tenant=self.tenant, call=self.call, turn=turn, reason=reason))
+
+    # -- clauses --------------------------------------------------------------------------------
+
+    def cleared(self, cleared: Cleared, verdict_ms: float) -> bool:
+        """A clause owes its ``agent.played`` from now on. True when it is its turn's first."""
+        self._open[cleared.id] = _Open(cleared, self.generation)
+        marks = self.marks(cleared.turn)
+        first = not marks.cleared
+        if first:
+            marks.cleared = self._clock.monotonic_ns()
+            marks.verdict_ms = round(verdict_ms, 3)
+        return first
+
+    def synthesised(self, clause: str, first_piece_ns: int) -> None:
+        """The first piece of a clause's speech exists."""
+        if (owed := self._open.get(clause)) is not None:
+            owed.synthesised = first_piece_ns
+            marks = self.marks(owed.cleared.turn)
+            marks.synthesised = marks.synthesised or first_piece_ns
+
+    def is_open(self, clause: str) -> bool:
+        """Whether a clause was cleared and has not been settled."""
+        return clause in self._open
+
+    def interrupted(self) -> None:
+        """The guard saw an interruption: clauses cleared before it can no longer sound."""
+        self.generation += 1
+
+    def stale(self) -> list[Cleared]:
+        """Clauses cleared before the newest interruption and still owed."""
+        return [o.cleared for o in self._open.values() if o.generation < self.generation]
+
+    def owed(self) -> list[Cleared]:
+        """Every clause still owed."""
+        return [o.cleared for o in self._open.values()]
+
+    def played(self, cleared: Cleared, result: PlayedClause) -> None:
+        """Settle a clause: its record, and what the caller got to hear into the context."""
+        if self._open.pop(cleared.id, None) is None:
+            return
+        receipt_ns = 0
+        if cleared.receipt.done() and cleared.receipt.exception() is None:
+            receipt_ns = cleared.receipt.result().durable_at_ns
+        self.append(
+            r.AgentPlayed(
+                tenant=self.tenant, call=self.call, turn=cleared.turn, clause=cleared.id,
+                phrase=cleared.phrase or None, samples=result.samples, of_samples=result.of_samples,
+                rate_hz=RATE_HZ, interrupted=result.interrupted, evidence=result.evidence,
+            ),
+            r.PlayedDetails(
+                text=cleared.text,
+                played_text=result.text,
+                started_s=round(result.started_s, 3),
+                receipt_at_ns=receipt_ns,
+                first_sample_at_ns=result.first_sample_at_ns,
+                latency_ms=self._latency(cleared, result),
+            ),
+        )  # fmt: skip
+        if result.text:
+            self.transcript.append(("agent", result.text))
+            self._into_context(cleared.turn, result.text)
+
+    def _latency(self, cleared: Cleared, result: PlayedClause) -> r.Latency | None:
+        marks = self.marks(cleared.turn)
+        if marks.reported or not result.first_sample_at_ns or not marks.t0:
+            return None
+        marks.reported = True
+        marks.first_sample = result.first_sample_at_ns
+        if cleared.receipt.done() and cleared.receipt.exception() is None:
+            marks.durable = marks.durable or cleared.receipt.result().durable_at_ns
+        if cleared.phrase:  # cleared when the call opened, synthesised when the server started
+            marks.durable = marks.cleared
+            marks.synthesised = marks.synthesised or marks.cleared
+        return marks.latency()
+
+    def _into_context(self, turn: int, text: str) -> None:
+        """Append played words to the model's context, one message for each answer."""
+        messages = self._context.get_messages()
+        newest = messages[-1] if messages else None
+        if self._assistant is not None and self._assistant[0] == turn and newest is self._assistant[1]:
+            self._assistant[1]["content"] += " " + text
+            return
+        message: dict[str, Any] = {"role": "assistant", "content": text}
+        self._context.add_message(message)  # type: ignore[arg-type]
+        self._assistant = (turn, message)
+
+    # -- controls that break --------------------------------------------------------------------
+
+    def control_failed(self, control: Any, reason: Any, attempt: int = 0) -> None:
+        """Record a control that broke on the spot."""
+        self.append(
+            r.ControlFailed(
+                tenant=self.tenant, call=self.call, control=control, reason=reason, attempt=attempt
+            )
+        )

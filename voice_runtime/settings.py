@@ -1,0 +1,357 @@
+"""Profiles to frozen settings: what this process runs with, read once at start.
+
+A profile (``configs/profiles/*.yaml``) names engines, addresses and limits. It
+holds no secret: a secret is named by the environment variable it lies in, is
+looked up when the profile is loaded, and is never printed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from controls.errors import ConfigurationError, OperatorError, Problem
+from controls.ledger.records import Environment, Slug
+from voice_runtime.agent import Release
+from voice_runtime.yaml_file import Closed, Document, check, load_document
+
+#: Used by every command without ``--config``.
+DEFAULT_PROFILE = Path("configs/profiles/offline.yaml")
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=500)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
+
+
+class Secret(Closed):
+    """Where a secret lies: an environment variable, or a file made at first use.
+
+    Its value is never part of a dump, a comparison, a log line or a message.
+    """
+
+    env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = Field(
+        default=None, description="name of the environment variable that holds it, such as OPENAI_API_KEY"
+    )
+    generate: bool = Field(default=False, description="true: make a random one in data_dir (demo only)")
+    optional: bool = Field(default=False, description="true: an unset variable means no secret")
+    _value: str | None = PrivateAttr(default=None)
+    _file: Path | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Secret:
+        if (self.env is None) == (not self.generate):
+            raise PydanticCustomError(
+                "secret", "needs one source", {"remedy": "write {env: NAME}, or {generate: true} in a demo"}
+            )
+        return self
+
+    def reveal(self) -> str:
+        """The secret itself; "" when it is optional and unset.
+
+        Raises:
+            OperatorError: the generated secret's file cannot be made or read.
+        """
+        if self._value is None and self._file is not None:
+            self._value = _generated(self._file)
+        return self._value or ""
+
+    def __repr__(self) -> str:
+        return f"Secret(env={self.env!r}, generate={self.generate})"
+
+    __str__ = __repr__
+
+
+def _generated(path: Path) -> str:
+    """Read the secret in ``path``; make it (mode 0600) when there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            found = path.read_text(encoding="ascii").strip()
+            if len(found) < 32:
+                raise OperatorError(f"the generated secret {path.name} is damaged: remove the file") from None
+            return found
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            value = secrets.token_hex(16)
+            file.write(value + "\n")
+        return value
+    except (OSError, UnicodeError) as error:
+        raise OperatorError(f"the generated secret {path.name} cannot be kept: {type(error).__name__}") from error
+
+
+class Server(Closed):
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=7860, ge=0, le=65535, description="port to listen on; 0 lets the system choose")
+    public_url: Url | None = Field(
+        default=None, description="the address carriers reach, https://…; signatures cover it"
+    )
+    drain_s: Seconds = Field(default=30.0, description="how long running calls may go on when stopping, s")
+
+
+class Admission(Closed):
+    calls: int = Field(default=8, ge=1, le=10_000, description="most simultaneous calls of this process")
+
+
+class RecogniserSettings(Closed):
+    engine: Literal["pocketsphinx"] = "pocketsphinx"
+    processes: int = Field(default=2, ge=1, le=64, description="decoder processes, about 96 MB each")
+    deadline_s: Seconds = Field(default=3.0, description="s from the end of speech to the final text")
+
+
+class Endpoint(Closed):
+    """One OpenAI-compatible model server; they are tried in order."""
+
+    name: Slug = Field(description="supplier's name on record, lower case")
+    base_url: Url = Field(description="address up to and including /v1")
+    model: str = Field(min_length=1, max_length=200, description="model name as the supplier calls it")
+    api_key: Secret | None = Field(default=None, description="{env: NAME} of the variable with the key")
+    region: Slug = Field(default="local", description="where the supplier computes, such as us or eu")
+    outside: bool = Field(default=True, description="whether callers' words leave this host")
+    receipt_first: bool = Field(
+        default=True, description="wait for the durable record before sending (false only by its entry)"
+    )
+
+
+class ModelSettings(Closed):
+    standin: bool = Field(default=False, description="true: the rule-based stand-in, NOT a language model")
+    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=8, description="model servers, in order")
+    first_token_s: Seconds = Field(default=2.0, description="deadline for the first token, s")
+    total_s: Seconds = Field(default=20.0, description="deadline for a whole answer, s")
+    retries: int = Field(default=1, ge=0, le=5, description="further attempts at each endpoint")
+
+    @model_validator(mode="after")
+    def _some_model(self) -> ModelSettings:
+        if self.standin == bool(self.endpoints):
+            raise PydanticCustomError(
+                "model", "needs one kind of model", {"remedy": "write standin: true, or endpoints, not both"}
+            )
+        names = [e.name for e in self.endpoints]
+        if len(set(names)) != len(names):
+            raise PydanticCustomError("model", "names an endpoint twice", {"remedy": "give each its own name"})
+        return self
+
+
+class VoiceStyle(Closed):
+    variant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+_-]{0,40}$")] = Field(
+        default="", description="the engine's voice or variant name"
+    )
+    rate_wpm: int = Field(default=175, ge=80, le=400, description="words per minute")
+    pitch: int = Field(default=50, ge=0, le=99, description="0 to 99")
+
+
+class VoiceSettings(Closed):
+    engine: Literal["espeak-ng"] = "espeak-ng"
+    deadline_s: Seconds = Field(default=2.0, description="s to the first sample of a clause")
+    voices: dict[Slug, VoiceStyle] = Field(description="voice name → style; agents choose by name", min_length=1)
+
+
+class PatienceSettings(Closed):
+    """How long the ear waits for more, in ms of silence after the last speech."""
+
+    complete_wait_ms: Milliseconds = Field(description="when the text is a complete question or answer")
+    unsure_wait_ms: Milliseconds = Field(description="when neither text nor turn model is sure")
+    incomplete_wait_ms: Milliseconds = Field(description="when it sounds unfinished; the bound")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PatienceSettings:
+        if not self.complete_wait_ms <= self.unsure_wait_ms <= self.incomplete_wait_ms:
+            raise PydanticCustomError(
+                "patience", "has waits out of order", {"remedy": "complete ≤ unsure ≤ incomplete"}
+            )
+        return self
+
+
+_PATIENCE = {
+    "quick": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=350, incomplete_wait_ms=800),
+    "normal": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=450, incomplete_wait_ms=1200),
+    "unhurried": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=600, incomplete_wait_ms=1600),
+}
+
+
+class Turn(Closed):
+    vad_stop_ms: Milliseconds = Field(default=200, description="silence after which speech counts as paused")
+    preroll_ms: Milliseconds = Field(default=300, ge=300, description="audio kept from before speech began")
+    longest_s: Seconds = Field(default=30.0, description="a caller who never stops is answered after this")
+    media_stopped_s: Seconds = Field(default=10.0, description="wall-clock s without media before giving up")
+    patience: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = Field(
+        default=_PATIENCE, description="waits by the patience an agent asks for"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Turn:
+        missing = set(_PATIENCE) - set(self.patience)
+        if missing:
+            raise PydanticCustomError("turn", "lacks a patience", {"remedy": f"add {', '.join(sorted(missing))}"})
+        return self
+
+
+class LedgerSettings(Closed):
+    receipt_deadline_ms: Milliseconds = Field(default=250, ge=10, description="past it audio is discarded")
+    spool_mb: int = Field(default=4, ge=1, le=1024, description="pre-allocated fallback spool, MB")
+    checkpoint_s: Seconds = Field(default=1.0, description="s between signed checkpoints")
+
+
+class Twilio(Closed):
+    account_sid: Secret = Field(description="{env: TWILIO_ACCOUNT_SID}")
+    auth_token: Secret = Field(description="{env: TWILIO_AUTH_TOKEN}")
+    rest_url: Url = Field(default="https://api.twilio.com", description="Twilio's REST interface")
+    validate_signature: Literal[True] = Field(default=True, description="true; it cannot be switched off")
+    fallback_number: str = Field(default="", description="who is called when this server fails, +1…")
+
+
+class Carrier(Closed):
+    twilio: Twilio | None = Field(default=None, description="the Twilio account")
+
+
+class ServiceAddress(Closed):
+    """Where a service of ``configs/services.yaml`` answers."""
+
+    url: Url | None = Field(default=None, description="base address")
+    embedded: bool = Field(default=False, description="true: this process brings the service (demo)")
+    key: Secret | None = Field(default=None, description="{env: NAME} of the variable with the HMAC key")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ServiceAddress:
+        if (self.url is None) != self.embedded:
+            raise PydanticCustomError("service", "needs one place", {"remedy": "write url, or embedded: true"})
+        return self
+
+
+class Settings(Closed):
+    """One profile. ``name``, ``root`` and absolute ``data_dir`` are filled in by ``load_settings``."""
+
+    format: Literal[1] = Field(description="1")
+    environment: Environment = Field(description="demo, development, staging or production")
+    data_dir: Path = Field(default=Path(".sayso"), description="where records and state lie")
+    server: Server = Server()
+    admission: Admission = Admission()
+    recogniser: RecogniserSettings = RecogniserSettings()
+    model: ModelSettings = Field(description="the language model's endpoints, or standin: true")
+    voice: VoiceSettings = Field(description="the voice engine and its voices")
+    turn: Turn = Turn()
+    ledger: LedgerSettings = LedgerSettings()
+    carrier: Carrier = Carrier()
+    services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
+    _name: str = PrivateAttr(default="")
+    _root: Path = PrivateAttr(default=Path("."))
+
+    @property
+    def name(self) -> str:
+        """The profile's name: its file's without the ending."""
+        return self._name
+
+    @property
+    def root(self) -> Path:
+        """The project's root: the folder that holds ``agents`` and ``configs``."""
+        return self._root
+
+    @model_validator(mode="after")
+    def _demo_only(self) -> Settings:
+        if self.environment in (Environment.DEMO, Environment.DEVELOPMENT):
+            return self
+        for what, bad in (
+            ("a stand-in for its model", self.model.standin),
+            ("a generated secret", any(s.generate for _, s in self.secrets())),
+            ("an embedded service", any(s.embedded for s in self.services.values())),
+        ):
+            if bad:
+                raise PydanticCustomError(
+                    "environment",
+                    "uses {what}, which is for demo and development only",
+                    {"what": what, "remedy": "name a real one, or set environment: development"},
+                )
+        return self
+
+    def secrets(self) -> list[tuple[tuple[str | int, ...], Secret]]:
+        """Every secret this profile names, with the path of its field."""
+        found: list[tuple[tuple[str | int, ...], Secret]] = []
+        for i, endpoint in enumerate(self.model.endpoints):
+            if endpoint.api_key is not None:
+                found.append((("model", "endpoints", i, "api_key"), endpoint.api_key))
+        if self.carrier.twilio is not None:
+            found.append((("carrier", "twilio", "account_sid"), self.carrier.twilio.account_sid))
+            found.append((("carrier", "twilio", "auth_token"), self.carrier.twilio.auth_token))
+        for name, service in self.services.items():
+            if service.key is not None:
+                found.append((("services", name, "key"), service.key))
+        return found
+
+
+def load_settings(
+    path: Path | str = DEFAULT_PROFILE,
+    *,
+    environ: Mapping[str, str] | None = None,
+    root: Path | None = None,
+) -> Settings:
+    """Read a profile and look up its secrets.
+
+    Args:
+        path: the profile's file.
+        environ: where secrets are looked up; the process's environment by default.
+        root: the project's root; by default the nearest folder above the profile
+            that holds ``agents`` and ``configs``.
+
+    Raises:
+        ConfigurationError: every problem of the file, and every secret that is unset.
+    """
+    path = Path(path)
+    root = root or _root_of(path)
+    document = load_document(path, root, what="profile")
+    settings, problems = check(Settings, document)
+    if settings is None:
+        raise ConfigurationError(problems)
+    settings._name = path.stem
+    settings._root = root
+    object.__setattr__(settings, "data_dir", (root / settings.data_dir).absolute())
+    problems = _look_up(settings, document, os.environ if environ is None else environ)
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _root_of(path: Path) -> Path:
+    for folder in path.absolute().parents:
+        if (folder / "agents").is_dir() and (folder / "configs").is_dir():
+            return folder
+    return Path.cwd()
+
+
+def _look_up(settings: Settings, document: Document, environ: Mapping[str, str]) -> list[Problem]:
+    problems = []
+    for path, secret in settings.secrets():
+        if secret.generate:
+            secret._file = settings.data_dir / "secrets" / "-".join(str(p) for p in path)
+        elif value := environ.get(secret.env or "", "").strip():
+            secret._value = value
+        elif not secret.optional:
+            remedy = f"set {secret.env} before starting"
+            problems.append(document.problem(path, f"environment variable {secret.env} is not set", remedy))
+    return problems
+
+
+def may_serve(settings: Settings, release: Release) -> None:
+    """Refuse what may not take calls.
+
+    Until releases can be approved, every release is unapproved, and
+    ``production`` takes no call with an unapproved one.
+
+    Raises:
+        OperatorError: with what to do instead.
+    """
+    if settings.environment is Environment.PRODUCTION:
+        raise OperatorError(
+            f"production refuses to serve {release.name} {release.digest[:15]}…: it is unapproved, and "
+            "approvals do not exist yet (use environment: staging, development or demo)"
+        )
+
+
+def public_view(settings: Settings) -> dict[str, Any]:
+    """The settings as plain data for people to read; secrets appear by name only."""
+    return settings.model_dump(mode="json")
