@@ -16,7 +16,7 @@ SYSTEM_PACKAGES := flite sox
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv: $(STAMP) ## set up .venv here (Python 3.11 to 3.13, about 1.3 GB; reruns only when the lock changes)
+.venv: $(STAMP) ## set up .venv here (Python 3.11 to 3.13, about 850 MB; reruns only when the lock changes)
 
 # The interpreter is looked for in that order unless PYTHON=… names one. A
 # candidate counts when it runs, is of a supported version and can make a venv.

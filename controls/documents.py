@@ -46,7 +46,9 @@ def read(text: str, file: str) -> Any:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 0
         problem = str(error.problem or error.context or "not readable").splitlines()[0]
-        raise _refused(file, line, f"this is no YAML: {problem}", "mend the indentation or quotes here") from None
+        raise _refused(
+            file, line, f"this is no YAML: {problem}", "mend the indentation or quotes here"
+        ) from None
     except (YAMLError, ValueError) as error:
         raise _refused(file, 0, f"this is no YAML: {type(error).__name__}", "mend the file") from None
     if not isinstance(data, CommentedMap):
@@ -76,8 +78,12 @@ def validate(data: Any, file: str, model: type[M], at: Location = ()) -> M:
     try:
         return model.model_validate(plain(data))
     except ValidationError as error:
-        problems = [_problem(e, data, file, model, at) for e in error.errors(include_url=False)]
-        raise ConfigurationError(problems) from None
+        errors = error.errors(include_url=False)
+        # a list whose entries are wrong is also "too short": only the entries are worth reading
+        deepest = [
+            e for e in errors if not any(o["loc"][: len(e["loc"])] == e["loc"] != o["loc"] for o in errors)
+        ]
+        raise ConfigurationError([_problem(e, data, file, model, at) for e in deepest]) from None
 
 
 def plain(data: Any) -> Any:
@@ -138,6 +144,8 @@ def _problem(error: Any, data: Any, file: str, model: type[BaseModel], at: Locat
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         message = "unknown key"
         remedy = f"did you mean `{near[0]}`?" if near else f"remove it; known keys are {', '.join(known)}"
+    elif kind == "too_short":
+        message, remedy = "the list is too short", f"give at least {context.get('min_length', 1)}"
     elif kind == "missing":
         message, remedy = "a required key is missing", f"add `{location[-1]}: …`"
     elif kind in ("literal_error", "enum"):

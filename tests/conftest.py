@@ -7,6 +7,7 @@ when one step of an event loop takes longer than a call could bear
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from inspect import iscoroutinefunction
 from typing import Any
@@ -90,3 +91,22 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     before = item.stash.get(_BEFORE, None)
     if before is not None and (lines := leftovers.left_over(before, _allowed(item))):
         pytest.fail("left behind after the test:\n  " + "\n  ".join(lines), pytrace=False)
+
+
+def _nothing_is_skipped(report: Any) -> Any:
+    """Under REQUIRE_ALL=1 a skipped test has failed: there, everything a test may need is installed."""
+    if os.environ.get("REQUIRE_ALL") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"REQUIRE_ALL=1: {why}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    return _nothing_is_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    return _nothing_is_skipped((yield))

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pipecat.frames.frames import ControlFrame, DataFrame, SystemFrame
 
 from controls.decision import Cleared
+from controls.ledger.records import Evidence
 
 RATE_HZ = 8000
 CHUNK_MS = 20
@@ -161,12 +162,14 @@ class ClauseAudioFrame(DataFrame):
     """Samples of one clause, in order; ``last`` closes it and may carry no samples.
 
     ``words`` are those whose audio starts in this frame, offsets from the clause's start.
+    ``broken``, on the last: synthesis failed on the way, so it can never be played in full.
     """
 
     clause: ClauseFrame
     pcm: bytes
     words: list[Word] = field(default_factory=list)
     last: bool = False
+    broken: bool = False
 
 
 @dataclass
@@ -201,6 +204,8 @@ class SpokenFrame(SystemFrame):
         full: every sample was played, as far as ``evidence`` in its record says.
         played_ms, of_ms: how much of it.
         text: the words played.
+        started_s: its first sample, s since the call was answered.
+        evidence: what "played" rests on.
     """
 
     tag: str
@@ -211,6 +216,8 @@ class SpokenFrame(SystemFrame):
     played_ms: int
     of_ms: int
     text: str
+    started_s: float = 0.0
+    evidence: Evidence = Evidence.SENT_ONLY
 
 
 @dataclass

@@ -94,7 +94,6 @@ class Lines:
         """Every line that reaches an agent."""
         return tuple(line for line in self.all if line.agent == agent)
 
-    @property
     def agents(self) -> tuple[str, ...]:
         """The agents some line reaches, in the file's order."""
         return tuple(dict.fromkeys(line.agent for line in self.all))

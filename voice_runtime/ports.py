@@ -173,6 +173,10 @@ class PlayedSink(Protocol):
         """Settle a clause; the second time is ignored."""
         ...
 
+    def never_played(self, cleared: Cleared) -> None:
+        """Settle a clause that did not sound at all."""
+        ...
+
     async def durable(self, future: PendingReceipt, deadline_s: float) -> Receipt:
         """Wait for a receipt without cancelling its append.
 

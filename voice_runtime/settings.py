@@ -32,7 +32,7 @@ Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
 class Secret(Closed):
     """Where a secret lies: an environment variable, or a file made at first use.
 
-    Its value is never part of a dump, a comparison, a log line or a message.
+    Its value is never part of a dump, a log line or a message.
     """
 
     env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = Field(
@@ -83,7 +83,9 @@ def _generated(path: Path) -> str:
             file.write(value + "\n")
         return value
     except (OSError, UnicodeError) as error:
-        raise OperatorError(f"the generated secret {path.name} cannot be kept: {type(error).__name__}") from error
+        raise OperatorError(
+            f"the generated secret {path.name} cannot be kept: {type(error).__name__}"
+        ) from error
 
 
 class Server(Closed):
@@ -134,7 +136,9 @@ class ModelSettings(Closed):
             )
         names = [e.name for e in self.endpoints]
         if len(set(names)) != len(names):
-            raise PydanticCustomError("model", "names an endpoint twice", {"remedy": "give each its own name"})
+            raise PydanticCustomError(
+                "model", "names an endpoint twice", {"remedy": "give each its own name"}
+            )
         return self
 
 
@@ -149,7 +153,9 @@ class VoiceStyle(Closed):
 class VoiceSettings(Closed):
     engine: Literal["espeak-ng"] = "espeak-ng"
     deadline_s: Seconds = Field(default=2.0, description="s to the first sample of a clause")
-    voices: dict[Slug, VoiceStyle] = Field(description="voice name → style; agents choose by name", min_length=1)
+    voices: dict[Slug, VoiceStyle] = Field(
+        description="voice name → style; agents choose by name", min_length=1
+    )
 
 
 class PatienceSettings(Closed):
@@ -168,7 +174,7 @@ class PatienceSettings(Closed):
         return self
 
 
-_PATIENCE = {
+_PATIENCE: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = {
     "quick": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=350, incomplete_wait_ms=800),
     "normal": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=450, incomplete_wait_ms=1200),
     "unhurried": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=600, incomplete_wait_ms=1600),
@@ -181,14 +187,16 @@ class Turn(Closed):
     longest_s: Seconds = Field(default=30.0, description="a caller who never stops is answered after this")
     media_stopped_s: Seconds = Field(default=10.0, description="wall-clock s without media before giving up")
     patience: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = Field(
-        default=_PATIENCE, description="waits by the patience an agent asks for"
+        default_factory=lambda: dict(_PATIENCE), description="waits by the patience an agent asks for"
     )
 
     @model_validator(mode="after")
     def _complete(self) -> Turn:
         missing = set(_PATIENCE) - set(self.patience)
         if missing:
-            raise PydanticCustomError("turn", "lacks a patience", {"remedy": f"add {', '.join(sorted(missing))}"})
+            raise PydanticCustomError(
+                "turn", "lacks a patience", {"remedy": f"add {', '.join(sorted(missing))}"}
+            )
         return self
 
 
@@ -220,7 +228,9 @@ class ServiceAddress(Closed):
     @model_validator(mode="after")
     def _one_place(self) -> ServiceAddress:
         if (self.url is None) != self.embedded:
-            raise PydanticCustomError("service", "needs one place", {"remedy": "write url, or embedded: true"})
+            raise PydanticCustomError(
+                "service", "needs one place", {"remedy": "write url, or embedded: true"}
+            )
         return self
 
 
@@ -238,9 +248,12 @@ class Settings(Closed):
     turn: Turn = Turn()
     ledger: LedgerSettings = LedgerSettings()
     carrier: Carrier = Carrier()
+    desks: Literal["by_hours", "nobody_there"] = Field(
+        default="by_hours", description="nobody_there: no desk ever answers (demo only)"
+    )
     services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
     _name: str = PrivateAttr(default="")
-    _root: Path = PrivateAttr(default=Path("."))
+    _root: Path = PrivateAttr(default=Path())
 
     @property
     def name(self) -> str:
@@ -259,6 +272,7 @@ class Settings(Closed):
         for what, bad in (
             ("a stand-in for its model", self.model.standin),
             ("a generated secret", any(s.generate for _, s in self.secrets())),
+            ("desks that nobody answers", self.desks == "nobody_there"),
             ("an embedded service", any(s.embedded for s in self.services.values())),
         ):
             if bad:

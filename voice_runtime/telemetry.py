@@ -25,11 +25,19 @@ class Telemetry:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.calls = Counter("sayso_calls_total", "Calls ended, by reason", ["reason"], registry=registry)
-        self.refused = Counter("sayso_calls_refused_total", "Calls not taken, by reason", ["reason"], registry=registry)
+        self.refused = Counter(
+            "sayso_calls_refused_total", "Calls not taken, by reason", ["reason"], registry=registry
+        )
         self.active = Gauge("sayso_calls_active", "Calls on the line now", registry=registry)
-        self.turns = Counter("sayso_turns_total", "Turns of callers, by who was addressed", ["to"], registry=registry)
-        self.verdicts = Counter("sayso_verdicts_total", "Verdicts on clauses and actions", ["verdict"], registry=registry)
-        self.failures = Counter("sayso_control_failures_total", "Controls that broke", ["control"], registry=registry)
+        self.turns = Counter(
+            "sayso_turns_total", "Turns of callers, by who was addressed", ["to"], registry=registry
+        )
+        self.verdicts = Counter(
+            "sayso_verdicts_total", "Verdicts on clauses and actions", ["verdict"], registry=registry
+        )
+        self.failures = Counter(
+            "sayso_control_failures_total", "Controls that broke", ["control"], registry=registry
+        )
         self.first_token = Histogram(
             "sayso_asr_to_first_token_seconds", "Last speech sample received to first token",
             buckets=_SECONDS, registry=registry,
@@ -43,7 +51,10 @@ class Telemetry:
             buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0), registry=registry,
         )  # fmt: skip
         self.carrier_messages = Counter(
-            "sayso_carrier_messages_refused_total", "Messages of a carrier not used, by kind", ["kind"], registry=r
+            "sayso_carrier_messages_refused_total",
+            "Messages of a carrier not used, by kind",
+            ["kind"],
+            registry=registry,
         )
 
     def exposition(self) -> bytes:

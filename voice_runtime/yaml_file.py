@@ -118,7 +118,9 @@ class _Reader:
             key = str(key_node.value)
             at = (*path, key)
             if key in out:
-                self._add(key_node, at, "is written twice", f"keep one; the first is in line {self.lines[at]}")
+                self._add(
+                    key_node, at, "is written twice", f"keep one; the first is in line {self.lines[at]}"
+                )
                 continue
             self.lines[at] = key_node.start_mark.line + 1
             out[key] = self.take(value_node, at)
@@ -259,7 +261,9 @@ def _problem(model: type[BaseModel], document: Document, error: ErrorDetails) ->
         wanted = _describe(model, path)
         return document.problem(path, "is missing", f"add it: {wanted}" if wanted else "add it")
     if kind == "not_yet":
-        return document.problem(path, "is not supported yet", "remove it; a later version brings this control")
+        return document.problem(
+            path, "is not supported yet", "remove it; a later version brings this control"
+        )
     if kind == "literal_error":
         said = str(error.get("input"))
         options = str(context.get("expected", ""))
@@ -268,7 +272,9 @@ def _problem(model: type[BaseModel], document: Document, error: ErrorDetails) ->
         return document.problem(path, "is not one of the known values", f"{hint}write {options}")
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     message = message[0].lower() + message[1:] if message else "is not valid"
-    remedy = str(context.get("remedy", "")) or _describe(model, path) or "see the schema named in the first line"
+    remedy = (
+        str(context.get("remedy", "")) or _describe(model, path) or "see the schema named in the first line"
+    )
     return document.problem(path, message, remedy)
 
 
@@ -285,7 +291,9 @@ def _unknown(model: type[BaseModel], document: Document, path: Path_) -> Problem
 
 
 def _names(model: type[BaseModel]) -> list[str]:
-    return [f.alias or name for name, f in model.model_fields.items() if not _is_not_yet(f.annotation, f.metadata)]
+    return [
+        f.alias or name for name, f in model.model_fields.items() if not _is_not_yet(f.annotation, f.metadata)
+    ]
 
 
 def _is_not_yet(annotation: Any, metadata: Iterable[Any]) -> bool:
@@ -330,7 +338,9 @@ def _unwrap(annotation: Any) -> Any:
             annotation = typing.get_args(annotation)[0]
         elif origin in (Union, types.UnionType):
             options = [a for a in typing.get_args(annotation) if a is not type(None)]
-            models = [a for a in options if isinstance(_unwrap(a), type) and issubclass(_unwrap(a), BaseModel)]
+            models = [
+                a for a in options if isinstance(_unwrap(a), type) and issubclass(_unwrap(a), BaseModel)
+            ]
             annotation = (models or options)[0]
         else:
             return annotation

@@ -1,0 +1,1 @@
+"""Evidence made of the record: traces now; packets, coverage and OSCAL later."""

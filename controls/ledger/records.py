@@ -20,18 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from controls.decision import Verdict
 
 
-def _id(prefix: str) -> Any:
-    return Annotated[str, StringConstraints(pattern=rf"^{prefix}_[0-9A-HJKMNP-TV-Z]{{16}}$")]
-
-
-CallId = _id("c")
-ClauseId = _id("k")
-ToolUseId = _id("u")
-HandoffId = _id("h")
-ArtifactId = _id("a")
-PersonId = _id("p")
-IncidentId = _id("i")
-HoldId = _id("l")
+CallId = Annotated[str, StringConstraints(pattern=r"^c_[0-9A-HJKMNP-TV-Z]{16}$")]
+ClauseId = Annotated[str, StringConstraints(pattern=r"^k_[0-9A-HJKMNP-TV-Z]{16}$")]
+ToolUseId = Annotated[str, StringConstraints(pattern=r"^u_[0-9A-HJKMNP-TV-Z]{16}$")]
+HandoffId = Annotated[str, StringConstraints(pattern=r"^h_[0-9A-HJKMNP-TV-Z]{16}$")]
+ArtifactId = Annotated[str, StringConstraints(pattern=r"^a_[0-9A-HJKMNP-TV-Z]{16}$")]
+PersonId = Annotated[str, StringConstraints(pattern=r"^p_[0-9A-HJKMNP-TV-Z]{16}$")]
+IncidentId = Annotated[str, StringConstraints(pattern=r"^i_[0-9A-HJKMNP-TV-Z]{16}$")]
+HoldId = Annotated[str, StringConstraints(pattern=r"^l_[0-9A-HJKMNP-TV-Z]{16}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Mac = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
 #: A name from a configuration file that reveals nothing about a caller.
@@ -98,6 +94,10 @@ class Personal(Closed):
     kind: ClassVar[str]
 
 
+#: Record models have a class variable named ``type``, which would hide the builtin.
+_PersonalModel = type[Personal]
+
+
 class Record(Closed):
     """Base of every leaf's predicate. The writer adds ``at``, ``n`` and ``sealed``.
 
@@ -111,7 +111,7 @@ class Record(Closed):
     """
 
     type: ClassVar[str]
-    personal: ClassVar[type[Personal] | None] = None
+    personal: ClassVar[_PersonalModel | None] = None
 
     tenant: Slug
     at: Seconds = 0
@@ -166,8 +166,18 @@ class CallClosed(CallRecord):
     type = "call.closed"
     ended_by: Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
     reason: Literal[
-        "completed", "hung_up", "silence", "too_long", "transferred", "callback", "opted_out",
-        "emergency", "stopped", "drained", "failed", "crashed",
+        "completed",
+        "hung_up",
+        "silence",
+        "too_long",
+        "transferred",
+        "callback",
+        "opted_out",
+        "emergency",
+        "stopped",
+        "drained",
+        "failed",
+        "crashed",
     ]
     duration_s: Seconds
     records: Count = Field(description="records of this call before this one")
@@ -423,7 +433,9 @@ class ToolRequested(ToolRecord):
 
 class ToolRefused(ToolRecord):
     type = "tool.refused"
-    reason: Literal["rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"]
+    reason: Literal[
+        "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"
+    ]
 
 
 class ToolExecuted(ToolRecord):
@@ -548,8 +560,21 @@ class ControlFailed(Record):
 
     type = "control.failed"
     call: CallId | None = None
-    control: Literal["ledger", "guard", "egress", "disclosure", "recogniser", "model", "voice", "tool", "carrier", "silence"]
-    reason: Literal["deadline", "refused", "broken", "disk", "crash", "overflow", "unbound_phrase", "exhausted"]
+    control: Literal[
+        "ledger",
+        "guard",
+        "egress",
+        "disclosure",
+        "recogniser",
+        "model",
+        "voice",
+        "tool",
+        "carrier",
+        "silence",
+    ]
+    reason: Literal[
+        "deadline", "refused", "broken", "disk", "crash", "overflow", "unbound_phrase", "exhausted"
+    ]
     attempt: Count = 0
 
 

@@ -26,15 +26,18 @@ GAP = 6
 _TOKEN = re.compile(r"[^\W_]+(?:['’`´][^\W_]+)*")
 _PARTS = re.compile(r"\d|[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…;]")
-_UNITS = dict(zip("zero one two three four five six seven eight nine".split(), "0123456789", strict=True))
-_TEENS = dict(
-    zip(
-        "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split(),
-        (str(n) for n in range(10, 20)),
-        strict=True,
-    )
-)
-_TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), "23456789", strict=True))
+_UNITS = {
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4",
+    "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+}  # fmt: skip
+_TEENS = {
+    "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14",
+    "fifteen": "15", "sixteen": "16", "seventeen": "17", "eighteen": "18", "nineteen": "19",
+}  # fmt: skip
+_TENS = {
+    "twenty": "2", "thirty": "3", "forty": "4", "fifty": "5",
+    "sixty": "6", "seventy": "7", "eighty": "8", "ninety": "9",
+}  # fmt: skip
 _REPEAT = {"double": 2, "triple": 3}
 _SPECIAL = frozenset(_UNITS) | frozenset(_TEENS) | frozenset(_TENS) | frozenset(_REPEAT) | {"oh", "o"}
 _WHOLE = {
@@ -50,7 +53,10 @@ _WHOLE = {
     "wouldnt": ("would", "not"), "wasnt": ("was", "not"), "havent": ("have", "not"), "hasnt": ("has", "not"),
 }  # fmt: skip
 _SUFFIXES = {"'ll": "will", "'re": "are", "'ve": "have", "'d": "would", "'m": "am"}
-_IS_AFTER = frozenset("it that he she what who there here where how this when why everything something".split())
+_IS_AFTER = frozenset((
+    "it", "that", "he", "she", "what", "who", "there", "here", "where", "how", "this", "when", "why",
+    "everything", "something",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ def _canonical(token: str) -> tuple[str, ...]:
 
 
 def _split(token: str) -> tuple[str, ...]:
-    """ "10am" → "1", "0", "am"."""
+    """Split letters from digits, as "10am" into "1", "0", "am"."""
     return (token,) if token.isalpha() else tuple(_PARTS.findall(token)) or (token,)
 
 
@@ -254,7 +260,7 @@ class Phrase:
     def starts(self) -> Iterable[str]:
         """Every word it can begin with."""
         first = self.places[0]
-        assert first is not None  # noqa: S101  # compile_phrase never begins with a gap
+        assert first is not None  # compile_phrase never begins with a gap
         return first.keys()
 
     def end(self, text: Words, at: int) -> int:
@@ -315,7 +321,9 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
     if not places or not any(places):
         raise ValueError("the phrase holds no words | write the words to look for")
     if places[0] is None or places[-1] is None:
-        raise ValueError("a phrase cannot begin or end with ... | take it away; any words may stand around a phrase")
+        raise ValueError(
+            "a phrase cannot begin or end with ... | take it away; any words may stand around a phrase"
+        )
     return Phrase(written, tuple(places))
 
 
@@ -334,6 +342,26 @@ def _joined_numbers(written: str, places: list[_Place]) -> list[_Place]:
     if all(p is not None and len(p) == 1 for p in places) and "/" not in written and "<" not in written:
         return [{token: ((token,),)} for token in words(written).tokens]
     return places
+
+
+def rewritten(clause: Words, start: int, spans: Sequence[tuple[int, int]], to: str | None) -> str | None:
+    """``clause`` with the words at ``spans`` (counted from ``start``) replaced; None if impossible."""
+    if to is None or any(begin < start for begin, _ in spans):
+        return None  # no words in this language, or the phrase began in what was already cleared
+    text = clause.text
+    places = sorted(
+        {(clause.spans[b - start][0], clause.spans[e - start - 1][1]) for b, e in spans}, reverse=True
+    )
+    limit = len(text) + 1
+    for begin, end in places:
+        if end > limit:
+            continue  # inside a longer one that was replaced already
+        new = to[:1].upper() + to[1:] if text[:begin].strip() == "" and text[begin].isupper() else to
+        rest = text[end:] if new else text[end:].lstrip(" ,")
+        text, limit = text[:begin] + new + rest, begin
+        if not new and begin == 0:
+            text = text[:1].upper() + text[1:]
+    return text if text.strip(" .,!?") else None
 
 
 class PhraseIndex:

@@ -14,7 +14,7 @@ said is put on record here, then goes to exactly one addressee, in this order:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from pipecat.frames.frames import (
     Frame,
@@ -27,8 +27,11 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
-from controls.intents import Intent, intent
+from controls.decision import Verdict
+from controls.gate import Gate
+from controls.intents import Intent, emergency, intent
 from controls.ledger import records as r
+from voice_runtime.agent import Tool
 from voice_runtime.events import (
     CallerSaidFrame,
     CallerSilentFrame,
@@ -39,6 +42,7 @@ from voice_runtime.events import (
     SpokenFrame,
 )
 from voice_runtime.inline.journal import Addressed, Journal
+from voice_runtime.think.chat import READ_BACK_TAG
 
 
 class Opening(Protocol):
@@ -47,20 +51,21 @@ class Opening(Protocol):
     @property
     def finished(self) -> bool: ...
 
-    async def begin(self) -> None: ...
+    async def asked(self, wanted: Literal["emergency", "person", "key_0", "opt_out"]) -> None: ...
 
     async def spoken(self, frame: SpokenFrame) -> None: ...
-
-    async def interrupted(self) -> None: ...
 
 
 class Person(Protocol):
     """The way to a person (``inline.person``)."""
 
     @property
+    def under_way(self) -> bool: ...
+
+    @property
     def asking(self) -> bool: ...
 
-    async def wanted(self, by: str, reason: str) -> None: ...
+    async def wanted(self, by: str, reason: str, *, script: str = "") -> None: ...
 
     async def answer(self, text: str, meant: Intent | None) -> None: ...
 
@@ -69,14 +74,24 @@ class Person(Protocol):
     async def spoken(self, frame: SpokenFrame) -> None: ...
 
 
+class PendingReadBack(Protocol):
+    """A tool use that waits for the caller's yes."""
+
+    @property
+    def arguments(self) -> dict[str, Any]: ...
+
+    @property
+    def tool(self) -> Tool: ...
+
+
 class ReadBacks(Protocol):
     """Questions asked before a tool's effect (``think.tools``)."""
 
     @property
-    def pending(self) -> bool: ...
+    def pending(self) -> PendingReadBack | None: ...
 
-    async def answer(self, yes: bool | None, turn: int) -> bool:
-        """Settle the pending question; False when the words should go to the model as well."""
+    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
+        """Settle the pending question; the model, run on the caller's words, is told the outcome."""
         ...
 
 
@@ -86,30 +101,36 @@ class Attention(FrameProcessor):
     def __init__(
         self,
         journal: Journal,
+        gate: Gate,
         *,
         language: str,
         opening: Opening,
         person: Person,
         read_backs: ReadBacks,
+        begin: Callable[[], Awaitable[None]],
         finish: Callable[[str, str], Awaitable[None]],
         media_patience_s: float = 10.0,
     ) -> None:
         """Make the attention of one call.
 
         Args:
+            begin: called once the carrier can be spoken to.
             finish: ends the call, given ``call.closed``'s ``ended_by`` and ``reason``.
             media_patience_s: media missing for longer than this ends the call.
         """
         super().__init__(name="attention")
         self._journal = journal
+        self._gate = gate
         self._language = language
         self._opening = opening
         self._person = person
         self._read_backs = read_backs
+        self._begin = begin
         self._finish = finish
         self._media_patience_s = media_patience_s
         self._waiting: list[CallerSaidFrame] = []
         self._begun = False
+        self._question_played = ""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -132,7 +153,7 @@ class Attention(FrameProcessor):
                 await self.push_frame(frame, direction)
                 if not self._begun:
                     self._begun = True
-                    await self._opening.begin()
+                    await self._begin()
             case _:
                 await self.push_frame(frame, direction)
 
@@ -149,40 +170,58 @@ class Attention(FrameProcessor):
     async def _said(self, frame: CallerSaidFrame) -> None:
         meant = intent(frame.text, self._language)
         if meant is Intent.EMERGENCY:
-            turn = self._journal.caller_said(frame, "emergency")
-            self._journal.append(
-                r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=turn),
-                r.EmergencyDetails(rule="emergency", said=frame.text),
-            )
-            await self._cut_opening()
-            await self._person.wanted("emergency", "emergency")
+            await self._emergency(frame)
         elif meant is Intent.PERSON:
             self._journal.caller_said(frame, "person")
-            await self._cut_opening()
+            await self._opening.asked("person")
             await self._person.wanted("caller_voice", "asked for a person")
         elif meant is Intent.OPT_OUT:
             await self._opt_out(frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
-            if self._opening.finished:
+            if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
-        elif not self._opening.finished:
-            self._waiting.append(frame)
         elif self._person.asking:
             self._journal.caller_said(frame, "question")
             await self._person.answer(frame.text, meant)
-        elif self._read_backs.pending:
+        elif self._person.under_way:
+            self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
+        elif not self._opening.finished:
+            self._waiting.append(frame)
+        elif self._read_backs.pending is not None:
             await self._answer_read_back(frame, meant)
         else:
             self._journal.caller_said(frame, "model")
             await self._to_model(frame.text)
 
+    async def _emergency(self, frame: CallerSaidFrame) -> None:
+        turn = self._journal.caller_said(frame, "emergency")
+        found = emergency(frame.text, self._language)
+        rule = found.rule if found else "emergency"
+        self._journal.append(
+            r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=turn),
+            r.EmergencyDetails(rule=rule, said=frame.text),
+        )
+        await self._opening.asked("emergency")
+        await self._person.wanted("emergency", rule, script=found.script if found else "emergency")
+
     async def _answer_read_back(self, frame: CallerSaidFrame, meant: Intent | None) -> None:
         yes = True if meant is Intent.YES else False if meant is Intent.NO else None
         addressed: Addressed = "model" if yes is None else "question"
         turn = self._journal.caller_said(frame, addressed)
-        if not await self._read_backs.answer(yes, turn):
-            await self._to_model(frame.text)
+        self._read_backs.answer(yes, turn, heard=self._read_back_heard())
+        self._question_played = ""
+        await self._to_model(frame.text)
+
+    def _read_back_heard(self) -> bool:
+        """Whether every value the caller is to confirm was played to them."""
+        pending = self._read_backs.pending
+        if pending is None:
+            return False
+        played = self._question_played.casefold()
+        return all(
+            str(pending.arguments.get(name, "")).casefold() in played for name in pending.tool.read_back
+        )
 
     async def _opt_out(self, frame: CallerSaidFrame) -> None:
         self._journal.caller_said(frame, "opt_out")
@@ -192,15 +231,25 @@ class Attention(FrameProcessor):
                 at_s=int(frame.ended_s),
             )
         )  # fmt: skip
-        await self._cut_opening()
+        await self._opening.asked("opt_out")
         await self.interrupt()
         goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
         goodbye.interruptible = False
         await self.push_frame(goodbye)
 
     async def _to_model(self, text: str) -> None:
+        turn = self._journal.turn
+        judged = self._gate.caller(text, turn).decision
+        if judged.verdict is not Verdict.ALLOW:
+            if judged.phrase:
+                await self.push_frame(SayFrame(phrase=judged.phrase, turn=turn))
+            if judged.verdict is Verdict.HANDOFF or not judged.phrase:
+                await self._person.wanted("rule", judged.verdicts[0].rule)
+            return
         start = ProposedUserStartedSpeakingFrame()
-        transcript = TranscriptionFrame(text=text, user_id="caller", timestamp=time_now_iso8601(), finalized=True)
+        transcript = TranscriptionFrame(
+            text=text, user_id="caller", timestamp=time_now_iso8601(), finalized=True
+        )
         stop = ProposedUserStoppedSpeakingFrame()
         for frame in (start, transcript, stop):
             frame.interruptible = False
@@ -212,27 +261,24 @@ class Attention(FrameProcessor):
         if self._person.asking:  # there, 0 is a digit; the way to a person is under way already
             await self._person.key(key)
         elif key == "0":
-            await self._cut_opening()
+            await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0")
 
     async def _silent(self, step: int) -> None:
-        if not self._opening.finished:
-            return
-        if step == 1:
+        if step == 1 and self._person.asking:
+            await self._person.answer("", None)
+        elif step == 1 and self._opening.finished:
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn))
-        else:
+        elif step == 2:
             frame = SayFrame(phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence")
             await self.push_frame(frame)
-
-    async def _cut_opening(self) -> None:
-        if not self._opening.finished:
-            await self._opening.interrupted()
 
     async def _spoken(self, frame: SpokenFrame) -> None:
         if frame.tag.startswith("opening"):
             await self._opening.spoken(frame)
-            if self._opening.finished and self._waiting:
-                await self._catch_up()
+            await self.catch_up()
+        elif frame.tag == READ_BACK_TAG:
+            self._question_played = frame.text
         elif frame.tag.startswith("person"):
             await self._person.spoken(frame)
         elif frame.tag.startswith("end:"):
@@ -240,8 +286,10 @@ class Attention(FrameProcessor):
             if frame.full or not frame.played_ms or ended_by == "caller":  # else the caller came back
                 await self._finish(ended_by, reason)
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
         """Answer what was said while the opening played: one answer to all of it."""
+        if not self._waiting or not self._opening.finished:
+            return
         waiting, self._waiting = self._waiting, []
         for frame in waiting:
             self._journal.caller_said(frame, "model")

@@ -18,7 +18,7 @@ from loguru import logger
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from controls.decision import Cleared, PendingReceipt, Receipt, Recorder
-from controls.errors import LedgerError
+from controls.errors import LedgerError, SayError
 from controls.ledger import records as r
 from voice_runtime.clock import Clock
 from voice_runtime.events import RATE_HZ, CallerSaidFrame
@@ -94,6 +94,7 @@ class Journal:
         self.turn = 0
         self.generation = 0
         self.answered_ns = 0
+        self.count = 0
         self._recorder = recorder
         self._clock = clock
         self._context = context
@@ -112,7 +113,12 @@ class Journal:
 
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
         """Queue a record; a failure is spooled and told, never raised here."""
-        future = self._recorder.append(record, personal)
+        self.count += 1
+        try:
+            future = self._recorder.append(record, personal)
+        except LedgerError as error:  # it takes no more at all: full, or closed
+            future = Future()
+            future.set_exception(error)
         self._last = future
         future.add_done_callback(lambda f: self._check(f, record, personal))
         return future
@@ -151,7 +157,7 @@ class Journal:
             return True
         try:
             await self.durable(self._last, deadline_s)
-        except Exception:
+        except (SayError, OSError):
             return False
         return True
 
@@ -273,6 +279,10 @@ class Journal:
         """Every clause still owed."""
         return [o.cleared for o in self._open.values()]
 
+    def never_played(self, cleared: Cleared) -> None:
+        """Settle a clause that did not sound at all."""
+        self.played(cleared, PlayedClause(0, 0, "", True, r.Evidence.SENT_ONLY))
+
     def played(self, cleared: Cleared, result: PlayedClause) -> None:
         """Settle a clause: its record, and what the caller got to hear into the context."""
         if self._open.pop(cleared.id, None) is None:
@@ -314,7 +324,7 @@ class Journal:
 
     def _into_context(self, turn: int, text: str) -> None:
         """Append played words to the model's context, one message for each answer."""
-        messages = self._context.get_messages()
+        messages: list[Any] = list(self._context.get_messages())
         newest = messages[-1] if messages else None
         if self._assistant is not None and self._assistant[0] == turn and newest is self._assistant[1]:
             self._assistant[1]["content"] += " " + text

@@ -191,7 +191,7 @@ class Egress(FrameProcessor):
         if frame.last:
             playing.complete = True
             playing.pcm += bytes(-len(playing.pcm) % CHUNK_BYTES)  # to whole chunks; counted as padding
-            self._ledger.end(cleared.id, broken=not playing.pcm)
+            self._ledger.end(cleared.id, broken=frame.broken or not playing.pcm)
         self._answer_open = not frame.clause.final
         self._wake.set()
 
@@ -307,7 +307,7 @@ class Egress(FrameProcessor):
         self._settle_sent()
 
     def _settle_sent(self) -> None:
-        while self._sent and self._ledger.result(self._sent[0].cleared.id).full:
+        while self._sent and self._ledger.through >= self._sent[0].end:
             self._settle(self._sent.popleft())
         self._wake.set()
 
@@ -325,7 +325,7 @@ class Egress(FrameProcessor):
         self._sent.clear()
         self._queue.clear()
         for cleared in self._sink.stale():
-            self._sink.played(cleared, PlayedClause(0, 0, "", True, Evidence.SENT_ONLY))
+            self._sink.never_played(cleared)
         self._paused = False
         self._answer_open = False
         self._playhead_ns = 0
@@ -361,6 +361,8 @@ class Egress(FrameProcessor):
                 played_ms=result.samples * 1000 // RATE_HZ,
                 of_ms=result.of_samples * 1000 // RATE_HZ,
                 text=result.text,
+                started_s=playing.started_s,
+                evidence=evidence,
             )
         )
         self._wake.set()

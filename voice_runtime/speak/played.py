@@ -34,7 +34,8 @@ class PlayedResult:
         samples: samples played, from the clause's start, without padding.
         of_samples: samples the clause has (so far, while it is still being synthesised).
         text: the words played; a word cut in the middle counts from half of it on.
-        full: the clause is complete and every sample of it was played.
+        full: every sample it has was played, none is missing. Vacuously true of a clause
+            without samples; whoever adds samples knows whether more will come.
         evidence: what ``samples`` rests on.
     """
 
@@ -46,7 +47,7 @@ class PlayedResult:
 
     @property
     def interrupted(self) -> bool:
-        """Something of it was never played (also when none of it was)."""
+        """Something of it was never played."""
         return not self.full
 
 
@@ -74,7 +75,7 @@ class _Span:
 class PlayedLedger:
     """The account of one call's outgoing samples."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence = Evidence.CARRIER_MARK) -> None:
         self.evidence = evidence
         self._clauses: dict[str, _Clause] = {}
         self._spans: deque[_Span] = deque()
@@ -205,16 +206,25 @@ class PlayedLedger:
         """The clause's next sample to send: after ``clear``, its first unplayed one."""
         return self._entry(clause).sent
 
-    def result(self, clause: str) -> PlayedResult:
+    def result(self, clause: str, *, as_sent: bool = False) -> PlayedResult:
         """What is known to have been played of a clause, now.
+
+        Args:
+            as_sent: the link's proof never came: count what was sent (and not cleared
+                away) as played, and say so in ``evidence``.
 
         Raises:
             InternalError: unknown clause.
         """
         entry = self._entry(clause)
-        full = entry.ended and not entry.broken and 0 < entry.total == entry.played
-        text = entry.text if full else played_text(entry.text, entry.words, entry.played, entry.total)
-        return PlayedResult(entry.played, entry.total, text, full, self.evidence)
+        played = entry.sent if as_sent else entry.played
+        full = not entry.broken and played == entry.total
+        if full and played:
+            text = entry.text
+        else:
+            text = played_text(entry.text, entry.words, played, entry.total)
+        evidence = Evidence.SENT_ONLY if as_sent else self.evidence
+        return PlayedResult(played, entry.total, text, full, evidence)
 
     def _entry(self, clause: str) -> _Clause:
         try:

@@ -141,6 +141,7 @@ class Voice(FrameProcessor):
         self._receipt_s = receipt_s
         self._clock = clock or SystemClock()
         self._interruptions = 0
+        self._broken = False
         self._speaking: ClauseFrame | None = None
         self._synthesis: asyncio.Task[None] | None = None
 
@@ -179,6 +180,7 @@ class Voice(FrameProcessor):
             logger.error("voice: a clause without a clearance for this call was dropped")
             self._on_violation(clause)
             return
+        self._broken = False
         if held.interruptions != self._interruptions and clause.interruptible:
             await self._close(clause)
             return
@@ -194,7 +196,7 @@ class Voice(FrameProcessor):
         await self._close(clause)
 
     async def _close(self, clause: ClauseFrame) -> None:
-        closing = ClauseAudioFrame(clause, b"", last=True)
+        closing = ClauseAudioFrame(clause, b"", last=True, broken=self._broken)
         closing.interruptible = False  # each cleared clause is accounted for, if only with nothing
         await self.push_frame(closing)
 
@@ -213,15 +215,14 @@ class Voice(FrameProcessor):
                     await self._push(clause, speech, first=not began)
                     began = True
                 return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever an engine raises, the caller must hear something
                 # The kind only: an engine's own message may quote what it was given.
-                logger.warning(
-                    "voice: {} failed clause {}: {}", engine.synthesiser.name, cleared.id, type(error).__name__
-                )
-                if not isinstance(error, (SayError, TimeoutError)):
-                    logger.error("voice: {} raised an error of its own", engine.synthesiser.name)
+                level = "WARNING" if isinstance(error, (SayError, TimeoutError)) else "ERROR"
+                kind = type(error).__name__
+                logger.log(level, "voice: {} failed {}: {}", engine.synthesiser.name, cleared.id, kind)
                 if began:
                     break  # another engine would say the beginning twice
+        self._broken = True
         self._on_failed(clause, began)
 
     async def _pieces(self, engine: Engine, cleared: Cleared) -> AsyncIterator[Speech]:

@@ -57,6 +57,9 @@ class Sink:
             self.open.discard(cleared.id)
             self.settled[cleared.id] = result
 
+    def never_played(self, cleared: Cleared) -> None:
+        self.played(cleared, PlayedClause(0, 0, "", True, Evidence.SENT_ONLY))
+
     async def durable(self, future: Future[Receipt], deadline_s: float) -> Receipt:
         try:
             async with asyncio.timeout(deadline_s):

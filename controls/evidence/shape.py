@@ -1,0 +1,235 @@
+"""The shape of a decision trace: closed models, printed by ``sayso trace CALL --json``.
+
+A field is None when it was erased, was never opened, or does not exist for this
+call. Times ``*_s`` are seconds since the call was answered; ``*_at`` are RFC 3339.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from controls.decision import Verdict
+from controls.ledger.records import Environment, Evidence, Latency
+
+
+class Shape(BaseModel):
+    """Frozen, refuses unknown fields, and prints the public names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class Call(Shape):
+    id: str
+    tenant: str
+    agent: str | None
+    release: str
+    environment: Environment
+    approved: bool
+    ingress: str
+    line: str | None
+    region: str
+    operator_of_record: str | None
+    started_at: str
+    ended_at: str | None
+    ended_by: str | None
+    end_reason: str | None
+    recovered: bool = Field(description="the janitor closed it after a crash")
+
+
+class Supplier(Shape):
+    stage: str
+    supplier: str
+    model: str | None
+    note: str | None
+    region: str
+    outside: bool
+
+
+class Disclosure(Shape):
+    text: str | None
+    language: str
+    attempts: int
+    played_in_full: bool
+    played_at_s: float
+    played_s: float
+    evidence: Evidence
+
+
+class Consent(Shape):
+    scope: str
+    given: bool
+    how: str
+    language: str | None = None
+    at_s: int | None = None
+    withdrawn_at_s: int | None = None
+
+
+class Said(Shape):
+    text: str | None
+    confidence: float | None
+    started_s: float | None
+    ended_s: float | None
+    engine: str
+    addressed: str
+
+
+class RuleFinding(Shape):
+    """One rule's finding; ``of`` is the clause or tool use it judged."""
+
+    rule: str | None
+    verdict: Verdict
+    annex_a: list[str]
+    risk: int
+    reason: str | None
+    of: str
+
+
+class Clause(Shape):
+    """One judged clause. ``candidate`` holds the model's words where ``text`` rewrites them."""
+
+    clause: str
+    leaf: int
+    verdict: Verdict
+    risk: int
+    text: str | None
+    candidate: str | None
+    instead: str | None
+
+
+class ToolTrace(Shape):
+    use: str
+    outcome: Literal["requested", "refused", "executed", "failed", "unknown", "done", "not_done"]
+    name: str | None = None
+    arguments: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    risk: str | None = None
+    read_back: str | None = None
+    reason: str | None = None
+    status: int | None = None
+    duration_ms: int | None = None
+
+
+class TurnDecision(Shape):
+    """What the model proposed and what the rules made of it."""
+
+    model: str | None
+    supplier: str | None
+    outcome: str | None
+    candidate: str | None
+    tools: list[ToolTrace]
+    verdicts: list[RuleFinding]
+    clauses: list[Clause]
+
+
+class Played(Shape):
+    """What went out in one turn, its clauses joined. ``evidence`` is the weakest clause's."""
+
+    text: str | None
+    played_text: str | None
+    played_s: float
+    interrupted: bool
+    evidence: Evidence
+    phrases: list[str]
+
+
+class Emergency(Shape):
+    rule: str | None
+    annex_a: list[str]
+
+
+class Cost(Shape):
+    """``amount`` stays null until suppliers carry prices. ``audio_s`` is audio synthesised."""
+
+    tokens_in: int
+    tokens_out: int
+    characters: int | None
+    audio_s: float
+    amount: float | None = None
+    currency: str | None = None
+
+
+class Turn(Shape):
+    """One turn of the caller and the answer to it; turn 0 is what came before the caller spoke."""
+
+    n: int
+    said: Said | None
+    decision: TurnDecision | None
+    played: Played | None
+    withdrawn: str | None
+    emergency: Emergency | None
+    latency_ms: Latency
+    cost: Cost
+
+
+class Promise(Shape):
+    """A promised call-back. The number stays sealed: whoever calls back opens it for that purpose."""
+
+    desk: str | None
+    due_at: str | None
+    number_confirmed: bool
+    within_working_h: int
+
+
+class Handoff(Shape):
+    outcome: Literal["requested", "accepted", "failed", "completed", "callback_promised"]
+    requested_by: str | None = None
+    reason: str | None = None
+    mode: str | None = None
+    to: str | None = None
+    waited_s: int | None = None
+    summary: str | None = None
+    annex_a: list[str] = []
+    failed_because: list[str] = []
+    callback: Promise | None = None
+
+
+class Failure(Shape):
+    control: str
+    reason: str
+    attempt: int
+    at: str
+
+
+class Artifact(Shape):
+    artifact: str
+    kind: str
+    retention_class: str = Field(alias="class")
+    purpose: str
+    legal_basis: str
+    region: str
+    expires_at: str
+    legal_hold: bool
+    erased_at: str | None
+
+
+class Checkpoint(Shape):
+    """A signed checkpoint that covers the call: number of leaves, and the tree's root as ``sha256:…``."""
+
+    size: int
+    root: str
+
+
+class Ledger(Shape):
+    origin: str
+    first_leaf: int
+    last_leaf: int
+    records: int
+    checkpoint: Checkpoint | None
+    gaps: list[int] = Field(description="numbers within the call that are missing")
+    repeated: list[int] = Field(description="numbers within the call that occur twice")
+    verified: bool | None = Field(description="null: not checked")
+
+
+class Trace(Shape):
+    call: Call
+    suppliers: list[Supplier]
+    disclosure: Disclosure | None
+    consent: list[Consent]
+    turns: list[Turn]
+    handoff: Handoff | None
+    earlier_handoffs: list[Handoff]
+    failures: list[Failure]
+    artifacts: list[Artifact]
+    ledger: Ledger

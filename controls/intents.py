@@ -1,0 +1,287 @@
+"""What a caller's utterance asks of the runtime itself: a person, a stop, yes, no. Pure.
+
+Looked at before the model is. Word lists per language stand in
+``configs/rules/intents.yaml``, emergencies in the emergency packs. Recognised
+speech has no case or punctuation and misspells; lists are written for that.
+Order: emergency, opting out, a person, stop, what-are-you, then answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from controls.documents import Document, line_of, read, validate
+from controls.emergency import Emergencies, Emergency
+from controls.errors import ConfigurationError, Problem
+from controls.ledger.records import Language
+from controls.rules.matchers import PhraseIndex, Words, compile_phrase, words
+from controls.rules.model import Name, Pack, Sentence, load_packs, pack_names
+
+#: Read when nothing else was given to ``use``: the checkout's own lists.
+_FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
+
+
+class Intent(StrEnum):
+    """What an utterance asks of the runtime, in the order they are looked for."""
+
+    EMERGENCY = "emergency"
+    OPT_OUT = "opt_out"
+    PERSON = "person"
+    STOP = "stop"
+    ROBOT_QUESTION = "robot_question"
+    NO = "no"
+    YES = "yes"
+    BACKCHANNEL = "backchannel"
+
+
+class IntentWords(Document):
+    """How one intent sounds.
+
+    Attributes:
+        anywhere: phrases that mean it wherever they stand (see ``controls.rules.matchers``).
+        whole: phrases that mean it only when nothing but ``fillers`` stands around them.
+        begins: phrases that mean it at the start of a short utterance.
+        unless: a phrase found inside one of these does not count.
+        at_most: words an utterance may have for ``begins``.
+    """
+
+    anywhere: tuple[Sentence, ...] = ()
+    whole: tuple[Sentence, ...] = ()
+    begins: tuple[Sentence, ...] = ()
+    unless: tuple[Sentence, ...] = ()
+    at_most: int = Field(default=6, ge=1, le=20)
+    catches: tuple[Sentence, ...] = Field(min_length=1)
+    lets_pass: tuple[Sentence, ...] = Field(min_length=1)
+
+
+class LanguageWords(Document):
+    """One language's lists; every intent but the emergencies' must be there.
+
+    Attributes:
+        fillers: words that change nothing around a ``whole`` phrase.
+        agrees: backchannels that are a yes once a yes or no was asked for.
+    """
+
+    fillers: tuple[Sentence, ...]
+    agrees: tuple[Sentence, ...]
+    lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
+    opt_out: IntentWords
+    person: IntentWords
+    stop: IntentWords
+    robot_question: IntentWords
+    no: IntentWords
+    yes: IntentWords
+    backchannel: IntentWords
+
+
+class IntentFile(Document):
+    """``configs/rules/intents.yaml``."""
+
+    format: Literal[1]
+    languages: dict[Language, LanguageWords] = Field(min_length=1)
+
+
+class _Compiled:
+    def __init__(self, given: IntentWords, all_words: LanguageWords) -> None:
+        def index(phrases: Iterable[str]) -> PhraseIndex:
+            return PhraseIndex((0, compile_phrase(p, all_words.lists)) for p in phrases)
+
+        self._anywhere, self._unless = index(given.anywhere), index(given.unless)
+        self._whole, self._begins = index(given.whole), index(given.begins)
+        self._at_most = given.at_most
+        self._fillers = index(all_words.fillers)
+
+    @classmethod
+    def agreement(cls, given: LanguageWords) -> _Compiled:
+        return cls(IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees), given)
+
+    def meant(self, said: Words) -> bool:
+        masks = self._unless.find(said).get(0, [])
+        spans = self._anywhere.find(said).get(0, [])
+        if len(said) <= self._at_most:
+            spans = spans + [
+                s for s in self._begins.find(said).get(0, []) if self._only_fillers(said, (0, s[0]))
+            ]
+        whole = self._whole.find(said).get(0, [])
+        if any(not any(m[0] <= s[0] and s[1] <= m[1] for m in masks) for s in spans):
+            return True
+        return bool(whole) and not masks and self._covered(said, whole)
+
+    def _covered(self, said: Words, spans: list[tuple[int, int]]) -> bool:
+        """Every word belongs to a whole phrase or to a filler."""
+        covered = {i for a, b in (*spans, *self._fillers.find(said).get(0, [])) for i in range(a, b)}
+        return len(covered) == len(said)
+
+    def _only_fillers(self, said: Words, part: tuple[int, int]) -> bool:
+        covered = {i for a, b in self._fillers.find(said).get(0, []) for i in range(a, b)}
+        return all(i in covered for i in range(*part))
+
+
+class Intents:
+    """Compiled word lists; immutable, one for the process."""
+
+    def __init__(self, lists: IntentFile, emergencies: Emergencies) -> None:
+        self.emergencies = emergencies
+        self._by_language: dict[str, list[tuple[Intent, _Compiled]]] = {
+            str(language): [
+                (intent, _Compiled(getattr(given, intent.value), given))
+                for intent in Intent
+                if intent is not Intent.EMERGENCY
+            ]
+            for language, given in lists.languages.items()
+        }
+        self._agrees = {str(k): _Compiled.agreement(given) for k, given in lists.languages.items()}
+
+    @property
+    def languages(self) -> frozenset[str]:
+        return frozenset(self._by_language)
+
+    def of(self, text: str, language: str) -> Intent | None:
+        """The intent of one utterance, or None when it is for the model.
+
+        Emergencies are looked for in every language; the rest only where lists for
+        ``language`` exist.
+        """
+        said = words(text)
+        if not said.tokens:
+            return None
+        if self.emergency(text, language) is not None:
+            return Intent.EMERGENCY
+        return next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
+
+    def yes_or_no(self, text: str, language: str) -> bool | None:
+        """The answer to a question asked for a yes or a no; None when it is neither.
+
+        "okay" and "right" agree here; "mhm" does not carry an effect.
+        """
+        meant = self.of(text, language)
+        if meant in (Intent.YES, Intent.NO):
+            return meant is Intent.YES
+        agrees = self._agrees.get(language)
+        if meant in (None, Intent.BACKCHANNEL) and agrees is not None and agrees.meant(words(text)):
+            return True
+        return None
+
+    def emergency(self, text: str, language: str) -> Emergency | None:
+        """The gravest emergency named in ``text``, or None."""
+        return self.emergencies.find(text, language)
+
+
+def parse_intents(text: str, file: str, packs: Iterable[Pack]) -> Intents:
+    """Read the word lists and hold them to their own examples.
+
+    Raises:
+        ConfigurationError: with file, line, field and remedy.
+    """
+    data = read(text, file)
+    lists = validate(data, file, IntentFile)
+    problems: list[Problem] = []
+    for language, given in lists.languages.items():
+        problems += _phrase_problems(file, data, language, given)
+    if problems:
+        raise ConfigurationError(problems)
+    intents = Intents(lists, Emergencies(packs))
+    for language, given in lists.languages.items():
+        for intent in Intent:
+            if intent is not Intent.EMERGENCY:
+                problems += _example_problems(intents, file, data, language, given, intent)
+    if problems:
+        raise ConfigurationError(problems)
+    return intents
+
+
+def load_intents(folder: Path) -> Intents:
+    """Read ``intents.yaml`` and every ``emergency-*.yaml`` of ``folder``.
+
+    Raises:
+        ConfigurationError: a file is missing or cannot be used.
+    """
+    packs = load_packs(folder, [n for n in pack_names(folder) if n.startswith("emergency-")])
+    path = folder / "intents.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        raise ConfigurationError(
+            [Problem(str(path), 0, "", "the file cannot be read", "restore it, or name the right folder")]
+        ) from None
+    return parse_intents(text, str(path), packs)
+
+
+@lru_cache(maxsize=1)
+def _default() -> Intents:
+    return load_intents(_FOLDER)
+
+
+_given: list[Intents] = []
+
+
+def use(intents: Intents | None) -> None:
+    """Set the lists that ``intent`` and ``emergency`` use, once at start; None for the checkout's own."""
+    _given[:] = [] if intents is None else [intents]
+
+
+def current() -> Intents:
+    """The lists in use.
+
+    Raises:
+        ConfigurationError: none were given and the checkout's own cannot be read.
+    """
+    return _given[0] if _given else _default()
+
+
+def intent(text: str, language: str) -> Intent | None:
+    """The intent of one utterance, or None when it is for the model."""
+    return current().of(text, language)
+
+
+def yes_or_no(text: str, language: str) -> bool | None:
+    """The answer to a question asked for a yes or a no; None when it is neither."""
+    return current().yes_or_no(text, language)
+
+
+def emergency(text: str, language: str) -> Emergency | None:
+    """The gravest emergency named in ``text``, with the script to speak."""
+    return current().emergency(text, language)
+
+
+def _phrase_problems(file: str, data: object, language: str, given: LanguageWords) -> list[Problem]:
+    problems = []
+    for intent in Intent:
+        if intent is Intent.EMERGENCY:
+            continue
+        listed: IntentWords = getattr(given, intent.value)
+        for field in ("anywhere", "whole", "begins", "unless"):
+            for i, phrase in enumerate(getattr(listed, field)):
+                try:
+                    compile_phrase(phrase, given.lists)
+                except ValueError as error:
+                    message, _, remedy = str(error).partition(" | ")
+                    where = ("languages", language, intent.value, field, i)
+                    problems.append(_at(file, data, where, message, remedy))
+    return problems
+
+
+def _example_problems(
+    intents: Intents, file: str, data: object, language: str, given: LanguageWords, intent: Intent
+) -> list[Problem]:
+    listed: IntentWords = getattr(given, intent.value)
+    problems = []
+    wanted: Mapping[str, bool] = {"catches": True, "lets_pass": False}
+    for field, expected in wanted.items():
+        for i, example in enumerate(getattr(listed, field)):
+            if (intents.of(example, language) is intent) is not expected:
+                where = ("languages", language, intent.value, field, i)
+                message = f"the lists {'miss' if expected else 'catch'} their own example"
+                problems.append(_at(file, data, where, message, "change the lists until their examples hold"))
+    return problems
+
+
+def _at(file: str, data: object, where: tuple[int | str, ...], message: str, remedy: str) -> Problem:
+    name = ".".join(str(part) for part in where)
+    return Problem(file, line_of(data, where), name, message, remedy)

@@ -1,0 +1,73 @@
+"""``python -m controls.ledger``: checks a ledger with nothing but this package installed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from controls.errors import OperatorError, SayError
+from controls.ledger.reader import Reader
+from controls.ledger.verify import Report, verify_directory
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m controls.ledger",
+        description="Check a ledger offline.",
+        epilog="exit status: 0 it holds, 1 damage was found, 2 usage",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    verify = commands.add_parser(
+        "verify",
+        help="run every numbered check and name what failed",
+        epilog="example: python -m controls.ledger verify .sayso/ledger --trust auditor.keys",
+    )
+    verify.add_argument("directory", type=Path, metavar="DIR", help="the ledger's directory, or one log's")
+    verify.add_argument("--trust", type=Path, metavar="FILE", help="verifier keys you trust, one a line")
+    verify.add_argument("--keys", type=Path, metavar="DIR", help="key files, if they lie elsewhere")
+    verify.add_argument("--json", action="store_true", help="print one JSON object")
+    keys = commands.add_parser(
+        "keys",
+        help="print the verifier key each log claims, for a trust file",
+        epilog="example: python -m controls.ledger keys .sayso/ledger > auditor.keys",
+    )
+    keys.add_argument("directory", type=Path, metavar="DIR")
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _print(report: Report) -> None:
+    for check in report.checks:
+        _say(f"{check.number:>2} {check.name:<12} {'ok  ' if check.ok else 'FAIL'}  {check.detail}".rstrip())
+    _say(f"{report.records} records in {len(report.origins)} log(s): {report.verdict}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "keys":
+            with Reader.open(options.directory) as reader:
+                for view in reader.views():
+                    _say(view.vkey)
+            return 0
+        report = verify_directory(options.directory, options.trust, keys=options.keys)
+    except SayError as error:
+        sys.stderr.write(f"{error}\n")
+        return OperatorError.exit_code if isinstance(error, OperatorError) else 1
+    if options.json:
+        _say(json.dumps({**dataclasses.asdict(report), "verdict": report.verdict}, indent=2))
+    else:
+        _print(report)
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

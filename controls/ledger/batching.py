@@ -1,0 +1,233 @@
+"""Records to one group commit: numbers them, seals what is personal, signs, grows the tree.
+
+Used by the log's writer thread alone. Nothing here counts until the storage
+has committed: a batch is staged, and then accepted or forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from controls.errors import IntegrityError, LedgerError
+from controls.ids import new_id
+from controls.ledger.envelope import read_leaf, sign_record, verify_envelope
+from controls.ledger.keys import LogKey
+from controls.ledger.records import Personal, Record, RetentionTag
+from controls.ledger.sealed import new_key, seal, unwrap, wrap
+from controls.ledger.storage import Batch, BlobRow, CheckpointRow, LeafRow, Storage
+from controls.ledger.tiles import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
+from controls.ledger.tree import CompactRange, leaf_hash
+
+#: How an artefact of this kind, made at this Unix second, is to be kept.
+Tagger = Callable[[str, int], RetentionTag]
+
+#: Leaves hashed again when a log opens, besides all that no checkpoint covers.
+TAIL = 4096
+#: Calls whose counters and keys are kept in memory.
+_REMEMBERED = 4096
+_EVERYTHING = 2**62
+
+
+def call_of(record: Record) -> str | None:
+    """The call a record belongs to, or None."""
+    call: str | None = getattr(record, "call", None)
+    return call
+
+
+@dataclass(slots=True)
+class Staged:
+    """A batch being put together, and the state that follows once it is durable."""
+
+    batch: Batch
+    frontier: CompactRange
+    numbers: dict[str | None, int] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+
+
+class Assembler:
+    """The state of one log's end: size, tree, counters, keys."""
+
+    def __init__(
+        self, storage: Storage, *, origin: str, tenant: str, key: LogKey, node_key: bytes, tagger: Tagger
+    ) -> None:
+        self._storage = storage
+        self._origin = origin
+        self._tenant = tenant
+        self._key = key
+        self._node_key = node_key
+        self._tagger = tagger
+        self._frontier = CompactRange()
+        self._numbers: dict[str | None, int] = {}
+        self._keys: dict[str, bytes] = {}
+        self.checkpoint: Checkpoint | None = None
+
+    @property
+    def size(self) -> int:
+        """Durable leaves."""
+        return self._frontier.size
+
+    # -- opening --------------------------------------------------------------------------------
+
+    def load(self, published: Checkpoint | None, *, tail: int = TAIL) -> None:
+        """Take up the log's end, and check it.
+
+        1. No checkpoint, stored or published, counts more leaves than there are.
+        2. The newest checkpoints' signatures hold.
+        3. The last ``tail`` leaves hash to their roots, and to the published one.
+        4. Leaves no checkpoint covers carry our signature, origin and numbers.
+
+        Raises:
+            IntegrityError: the log was rewound or altered.
+            LedgerError: it cannot be read.
+        """
+        size = self._storage.size()
+        newest = self._storage.checkpoint(_EVERYTHING)
+        roots: dict[int, bytes] = {}
+        for known in (self._read(newest), published):
+            if known is None:
+                continue
+            if known.size > size:
+                raise IntegrityError(
+                    f"the log was rewound: a checkpoint of {known.size} leaves exists, {size} are left"
+                )
+            if roots.setdefault(known.size, known.root) != known.root:
+                raise IntegrityError(f"two checkpoints of {known.size} leaves differ")
+        if newest is None and size:
+            raise IntegrityError("the log holds leaves but no checkpoint")
+        start = self._storage.checkpoint(max(0, size - tail))
+        frontier = self._continue(start)
+        if published is not None and published.size < frontier.size:
+            self._match(published)
+        self._replay(frontier, size, newest.size if newest else 0, roots)
+        self._frontier, self.checkpoint = frontier, self._read(newest)
+        self._numbers, self._keys = {}, {}
+
+    def _read(self, row: CheckpointRow | None) -> Checkpoint | None:
+        if row is None:
+            return None
+        checkpoint = parse_checkpoint(row.note)
+        verify_checkpoint(checkpoint, self._key.verifier)
+        if checkpoint.size != row.size:
+            raise IntegrityError(f"checkpoint {row.size}: size")
+        return checkpoint
+
+    def _continue(self, row: CheckpointRow | None) -> CompactRange:
+        checkpoint = self._read(row)
+        if row is None or checkpoint is None:
+            return CompactRange()
+        try:
+            frontier = CompactRange.from_bytes(row.size, row.frontier)
+        except ValueError:
+            raise IntegrityError(f"checkpoint {row.size}: frontier") from None
+        if frontier.root() != checkpoint.root:
+            raise IntegrityError(f"checkpoint {row.size}: root")
+        return frontier
+
+    def _match(self, published: Checkpoint) -> None:
+        stored = self._read(self._storage.checkpoint(published.size))
+        if stored is None or (stored.size, stored.root) != (published.size, published.root):
+            raise IntegrityError(f"the published checkpoint of {published.size} leaves is not this log's")
+
+    def _replay(self, frontier: CompactRange, size: int, covered: int, roots: dict[int, bytes]) -> None:
+        for row in self._storage.leaves(frontier.size, size):
+            if row.leaf != frontier.size:
+                raise IntegrityError(f"record {frontier.size}: missing")
+            frontier.append(leaf_hash(row.envelope))
+            if row.leaf >= covered:
+                self._check(row)
+            if roots.get(frontier.size, (root := frontier.root())) != root:
+                raise IntegrityError(f"checkpoint {frontier.size}: root; a record before it was altered")
+        if frontier.size != size:
+            raise IntegrityError(f"record {frontier.size}: missing")
+
+    def _check(self, row: LeafRow) -> None:
+        try:
+            leaf = read_leaf(verify_envelope(row.envelope, self._key.verifier).payload)
+        except IntegrityError as error:
+            raise IntegrityError(f"record {row.leaf}: {error}") from None
+        record = leaf.record
+        if (leaf.origin, record.type, call_of(record), record.n) != (self._origin, row.type, row.call, row.n):
+            raise IntegrityError(f"record {row.leaf}: order")
+
+    # -- a batch --------------------------------------------------------------------------------
+
+    def stage(self) -> Staged:
+        """Begin a batch."""
+        return Staged(Batch(), self._frontier.copy())
+
+    def add(self, staged: Staged, record: Record, personal: Personal | None, *, at: int) -> int:
+        """Put one record at the batch's end and return its leaf index.
+
+        Raises:
+            LedgerError: this record cannot be taken; the batch is as it was.
+        """
+        if record.tenant != self._tenant:
+            raise LedgerError(f"{record.type}: another tenant's record")
+        call = call_of(record)
+        n = staged.numbers.get(call, self._numbers.get(call, -1))
+        n = self._storage.next_n(call) if n < 0 else n
+        leaf = staged.frontier.size
+        update: dict[str, object] = {"at": at, "n": n, "sealed": None}
+        blob = None
+        if personal is not None:
+            blob, update["sealed"] = self._seal(staged, record, personal, leaf, at)
+        complete = record.model_copy(update=update)
+        envelope = sign_record(complete, origin=self._origin, key=self._key.private, digest=self._key.digest)
+        if blob is not None:
+            staged.batch.blobs.append(blob)
+        staged.batch.leaves.append(LeafRow(leaf, call, n, record.type, envelope))
+        staged.frontier.append(leaf_hash(envelope))
+        staged.numbers[call] = n + 1
+        return leaf
+
+    def _seal(
+        self, staged: Staged, record: Record, personal: Personal, leaf: int, at: int
+    ) -> tuple[BlobRow, object]:
+        expected = type(record).personal
+        if expected is None or not isinstance(personal, expected):
+            raise LedgerError(f"{record.type}: personal content of the wrong kind")
+        artifact = new_id("a")
+        # Records without a call share nobody's key: each is its own subject.
+        subject = call_of(record) or artifact
+        sealed = seal(
+            personal.model_dump_json().encode(),
+            artifact=artifact, kind=personal.kind, tag=self._tagger(personal.kind, at),
+            subject_key=self._subject_key(staged, subject),
+        )  # fmt: skip
+        size = len(sealed.ciphertext)
+        return BlobRow(artifact, leaf, subject, sealed.wrapped, sealed.ciphertext, size), sealed.ref
+
+    def _subject_key(self, staged: Staged, subject: str) -> bytes:
+        for keys in (staged.keys, self._keys):
+            if subject in keys:
+                return keys[subject]
+        wrapped = self._storage.subject(subject)
+        if wrapped is None:
+            key = new_key()
+            staged.batch.subjects[subject] = wrap(key, self._node_key, name=subject)
+        else:
+            key = unwrap(wrapped, self._node_key, name=subject)
+        staged.keys[subject] = key
+        return key
+
+    def finish(self, staged: Staged, *, checkpoint: bool) -> Batch:
+        """The batch to commit, with a checkpoint over all of it if asked for."""
+        if checkpoint:
+            frontier = staged.frontier
+            signed = sign_checkpoint(self._key.name, frontier.size, frontier.root(), self._key.private)
+            staged.checkpoint = signed
+            staged.batch.checkpoint = CheckpointRow(signed.size, signed.note, frontier.to_bytes())
+        return staged.batch
+
+    def accept(self, staged: Staged) -> None:
+        """The batch is durable: what was staged is now the log's end."""
+        self._frontier = staged.frontier
+        self.checkpoint = staged.checkpoint or self.checkpoint
+        if len(self._numbers) > _REMEMBERED:
+            self._numbers, self._keys = {}, {}
+        self._numbers.update(staged.numbers)
+        if len(self._keys) > _REMEMBERED:
+            self._keys = {}
+        self._keys.update(staged.keys)

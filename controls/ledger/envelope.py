@@ -1,0 +1,210 @@
+"""One leaf: an in-toto Statement v1 in a DSSE envelope, signed with Ed25519. Pure.
+
+The payload is RFC 8785 canonical JSON, made once. What is signed, stored and
+hashed are those bytes; to verify, the stored bytes are used and nothing is
+serialised again (DSSE protocol, in-toto attestation framework v1).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ConfigDict, Field, ValidationError
+
+from controls.errors import IntegrityError, LedgerError
+from controls.ledger.records import RECORDS, Closed, Digest, Record
+from controls.ledger.tiles import VerifierKey, key_digest
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_PREFIX = "https://sayso.dev/record/v1/"
+#: Largest predicate in bytes; larger content is sealed and referenced. (A
+#: release.bound with its 60 fixed phrases takes about 12 kB.)
+MAX_PREDICATE = 16_384
+#: Largest leaf in bytes: a C2SP entry bundle gives its length in 16 bits.
+MAX_LEAF = 65_535
+
+Role = Literal["log", "node"]
+
+
+class Signer(Closed):
+    """Who signed, inside the signed bytes; DSSE's own ``keyid`` is outside them."""
+
+    role: Role
+    key: Digest
+
+
+class Predicate(Closed):
+    """What a statement says: one record of one log."""
+
+    origin: str = Field(pattern=r"^o_[0-9A-HJKMNP-TV-Z]{16}$")
+    signer: Signer
+    record: dict[str, Any]
+
+
+class _Subject(Closed):
+    name: str = Field(pattern=r"^(record|a_[0-9A-HJKMNP-TV-Z]{16})$")
+    digest: dict[Literal["sha256"], str] = Field(min_length=1)
+
+
+class _Statement(Closed):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    type_: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
+    subject: tuple[_Subject] = Field()
+    predicateType: str = Field(pattern=r"^https://sayso\.dev/record/v1/[a-z_.]{1,64}$")  # noqa: N815
+    predicate: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A parsed leaf. ``subject`` is the hex SHA-256 its subject names."""
+
+    origin: str
+    signer: Signer
+    record: Record
+    subject_name: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A DSSE envelope taken apart, nothing in it believed yet."""
+
+    payload: bytes
+    keyid: str
+    signature: bytes
+
+
+def pae(payload: bytes) -> bytes:
+    """DSSE's pre-authentication encoding of our payload type."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 bytes of a JSON value.
+
+    Raises:
+        LedgerError: when it holds something JSON cannot.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, TypeError):
+        raise LedgerError("a record holds a value that JSON cannot") from None
+
+
+def _join(payload: bytes, keyid: str, signature: bytes) -> bytes:
+    return (
+        b'{"payload":"' + base64.b64encode(payload)
+        + b'","payloadType":"' + PAYLOAD_TYPE.encode()
+        + b'","signatures":[{"keyid":"' + keyid.encode()
+        + b'","sig":"' + base64.b64encode(signature) + b'"}]}'
+    )  # fmt: skip
+
+
+def predicate_subject(predicate: bytes) -> str:
+    """Hex digest that names a record with nothing sealed: of its predicate's canonical bytes."""
+    return hashlib.sha256(predicate).hexdigest()
+
+
+def sign_record(
+    record: Record, *, origin: str, key: Ed25519PrivateKey, digest: str, role: Role = "log"
+) -> bytes:
+    """Make the leaf's bytes.
+
+    Args:
+        digest: ``key_digest`` of the public key.
+
+    Raises:
+        LedgerError: the record is larger than a leaf may be.
+    """
+    body = record.model_dump(mode="json", exclude_none=True)
+    predicate = {"origin": origin, "record": body, "signer": {"key": digest, "role": role}}
+    encoded = canonical(predicate)
+    if len(encoded) > MAX_PREDICATE:
+        raise LedgerError(f"{record.type}: predicate of {len(encoded)} bytes, allowed are {MAX_PREDICATE}")
+    if record.sealed is not None:
+        name, subject = record.sealed.artifact, record.sealed.digest.removeprefix("sha256:")
+    else:
+        name, subject = "record", predicate_subject(encoded)
+    # Keys in RFC 8785 order around the predicate's own canonical bytes.
+    payload = b"".join((
+        b'{"_type":"', STATEMENT_TYPE.encode(), b'","predicate":', encoded,
+        b',"predicateType":"', PREDICATE_PREFIX.encode(), record.type.encode(),
+        b'","subject":[{"digest":{"sha256":"', subject.encode(), b'"},"name":"', name.encode(), b'"}]}',
+    ))  # fmt: skip
+    envelope = _join(payload, digest, key.sign(pae(payload)))
+    if len(envelope) > MAX_LEAF:
+        raise LedgerError(f"{record.type}: leaf of {len(envelope)} bytes, allowed are {MAX_LEAF}")
+    return envelope
+
+
+def parse_envelope(data: bytes) -> Envelope:
+    """Take a leaf's stored bytes apart.
+
+    Only the one encoding we write is accepted, so that no byte outside the
+    signature (white space, unused base64 bits) can change unseen.
+
+    Raises:
+        IntegrityError: when it is anything else.
+    """
+    try:
+        outer = json.loads(data)
+        (signature,) = outer["signatures"]
+        envelope = Envelope(
+            base64.b64decode(outer["payload"], validate=True),
+            str(signature["keyid"]),
+            base64.b64decode(signature["sig"], validate=True),
+        )
+    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
+        raise IntegrityError("cannot be parsed") from None
+    if _join(envelope.payload, envelope.keyid, envelope.signature) != data:
+        raise IntegrityError("cannot be parsed")
+    return envelope
+
+
+def verify_envelope(data: bytes, key: VerifierKey) -> Envelope:
+    """Check the signature over the stored payload bytes.
+
+    Raises:
+        IntegrityError: ``cannot be parsed`` or ``signature``.
+    """
+    envelope = parse_envelope(data)
+    if envelope.keyid != key_digest(key.public) or not key.holds(pae(envelope.payload), envelope.signature):
+        raise IntegrityError("signature")
+    return envelope
+
+
+def read_leaf(payload: bytes) -> Leaf:
+    """Read a statement into its record, by the closed schema of its type.
+
+    Raises:
+        IntegrityError: ``schema``: a field, type or value no record of ours has.
+    """
+    try:
+        statement = _Statement.model_validate_json(payload)
+        kind = RECORDS[statement.predicateType.removeprefix(PREDICATE_PREFIX)]
+        record = kind.model_validate(statement.predicate.record)
+    except (ValidationError, KeyError):
+        raise IntegrityError("schema") from None
+    (subject,) = statement.subject
+    found = statement.predicate
+    return Leaf(found.origin, found.signer, record, subject.name, subject.digest["sha256"])
+
+
+def subject_holds(payload: bytes, leaf: Leaf) -> bool:
+    """Whether the subject names the sealed ciphertext, or else the predicate's stored bytes."""
+    if leaf.record.sealed is not None:
+        sealed = leaf.record.sealed
+        return (leaf.subject_name, "sha256:" + leaf.subject) == (sealed.artifact, sealed.digest)
+    start = payload.find(b'"predicate":') + len(b'"predicate":')
+    end = payload.rfind(b',"predicateType":')
+    return leaf.subject_name == "record" and leaf.subject == predicate_subject(payload[start:end])

@@ -1,0 +1,403 @@
+"""Reading a ledger, also from another process while its writer runs. Writes nothing.
+
+``LogView`` is one log's files, ``Reader`` every log under a root. Neither checks
+signatures or proofs: ``verify.py`` does.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from pydantic import ValidationError
+
+from controls.errors import IntegrityError, OperatorError
+from controls.ledger.envelope import parse_envelope, read_leaf
+from controls.ledger.keys import find_keys, node_key
+from controls.ledger.log import log_directories
+from controls.ledger.records import Personal, Record, SealedRef
+from controls.ledger.sealed import unseal, unwrap
+from controls.ledger.storage import FORMAT, BlobRow, CheckpointRow, LeafRow, translated
+from controls.ledger.tiles import Checkpoint, VerifierKey, parse_checkpoint
+
+_PAGE = 500
+_LEAF = "SELECT leaf, call, n, type, envelope FROM leaves"
+#: Records without a call that still concern a call's artefacts.
+_ABOUT_ARTIFACTS = ("erasure.done", "retention.expired")
+
+
+class Entry(NamedTuple):
+    """A leaf, the record in it and its stored bytes."""
+
+    leaf: int
+    record: Record
+    envelope: bytes
+
+
+class Opened(NamedTuple):
+    """A leaf, its record, and its personal content (None without any, or once erased)."""
+
+    leaf: int
+    record: Record
+    personal: Personal | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """A call as its leaves tell it; ``opened_at`` in whole Unix seconds."""
+
+    call: str
+    tenant: str
+    origin: str
+    first_leaf: int
+    last_leaf: int
+    records: int
+    opened_at: int
+    finished: bool
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a database without writing to it; a copy on a read-only medium works too.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    uri = path.absolute().as_uri()
+    problem: sqlite3.Error | None = None
+    # Read-only WAL needs its two side files, or the right to make them; a lone file is immutable.
+    for how in ("mode=ro", "immutable=1"):
+        if how == "immutable=1" and path.with_name(path.name + "-wal").exists():
+            break
+        db = sqlite3.connect(f"{uri}?{how}", uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            problem = problem or error
+            db.close()
+        else:
+            return db
+    raise problem or sqlite3.OperationalError("cannot be read")
+
+
+class LogView:
+    """One log's files, read-only. Thread-safe."""
+
+    def __init__(self, directory: Path, keys: Path | None = None) -> None:
+        """Open the log in ``directory``.
+
+        Raises:
+            LedgerError: it cannot be read.
+            IntegrityError: it is not one of ours.
+        """
+        self.directory = directory
+        self._keys = keys or find_keys(directory)
+        self._node_key: bytes | None = None
+        self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        with translated(f"{directory / 'log.db'} cannot be read"):
+            self._db = connect(directory / "log.db")
+        try:
+            meta = dict(self._all("SELECT key, value FROM meta"))
+            if meta.get("format") != FORMAT or not {"origin", "tenant", "vkey"} <= meta.keys():
+                raise IntegrityError(f"{directory / 'log.db'} is no log of this version")
+            self.origin, self.tenant, self.vkey = (str(meta[k]) for k in ("origin", "tenant", "vkey"))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The key the log itself names; whether to trust it is decided outside."""
+        return VerifierKey.parse(self.vkey)
+
+    def _all(self, sql: str, *parameters: Any) -> list[Any]:
+        with self._lock, translated(f"{self.directory / 'log.db'} cannot be read"):
+            if self._db is None:
+                raise sqlite3.OperationalError("closed")
+            return self._db.execute(sql, parameters).fetchall()
+
+    def snapshot(self) -> None:
+        """From here on, see the log as it is now, whatever the writer adds."""
+        self._all("BEGIN")
+        self._all("SELECT count(*) FROM meta")
+
+    def problems(self) -> list[str]:
+        """What SQLite itself finds wrong with the file."""
+        found = [str(row[0]) for row in self._all("PRAGMA quick_check(3)")]
+        return [] if found == ["ok"] else found
+
+    def size(self) -> int:
+        """Number of leaves, if none is missing."""
+        return int(self._all("SELECT coalesce(max(leaf), -1) + 1 FROM leaves")[0][0])
+
+    def rows(self, call: str | None = None, after_leaf: int = -1) -> Iterator[LeafRow]:
+        """Leaves in order, of one call or all; read in pages, so that nothing is kept open."""
+        where = " WHERE leaf>?" + (" AND call=?" if call else "")
+        while True:
+            parameters = (after_leaf, call) if call else (after_leaf,)
+            page = self._all(f"{_LEAF}{where} ORDER BY leaf LIMIT {_PAGE}", *parameters)
+            yield from (LeafRow(*row) for row in page)
+            if len(page) < _PAGE:
+                return
+            after_leaf = page[-1][0]
+
+    def rows_of(self, *types: str) -> Iterator[LeafRow]:
+        """Leaves of these record types, in order."""
+        marks = ",".join("?" * len(types))
+        for row in self._all(f"{_LEAF} WHERE type IN ({marks}) ORDER BY leaf", *types):
+            yield LeafRow(*row)
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Every stored checkpoint, by size."""
+        return [
+            CheckpointRow(*row)
+            for row in self._all("SELECT size, note, frontier FROM checkpoints ORDER BY size")
+        ]
+
+    def checkpoint(self) -> Checkpoint | None:
+        """The newest one, unverified."""
+        rows = self._all("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
+        return parse_checkpoint(rows[0][0]) if rows else None
+
+    def calls(self, limit: int | None = None, *, unfinished: bool = False) -> list[CallInfo]:
+        """Calls, newest first."""
+        found = self._all(
+            "SELECT call, envelope FROM leaves WHERE type='call.opened' AND NOT (? AND call IN (SELECT call"
+            " FROM leaves WHERE type IN ('call.closed', 'call.recovered'))) ORDER BY leaf DESC LIMIT ?",
+            unfinished,
+            -1 if limit is None else limit,
+        )
+        return [self._info(call, envelope) for call, envelope in found]
+
+    def _info(self, call: str, envelope: bytes) -> CallInfo:
+        first, last, count, finished = self._all(
+            "SELECT min(leaf), max(leaf), count(*), max(type IN ('call.closed', 'call.recovered'))"
+            " FROM leaves WHERE call=?",
+            call,
+        )[0]
+        opened_at = read_leaf(parse_envelope(envelope).payload).record.at
+        return CallInfo(call, self.tenant, self.origin, first, last, count, opened_at, bool(finished))
+
+    # -- sealed content -------------------------------------------------------------------------
+
+    def blobs(self) -> Iterator[tuple[str, int]]:
+        """Every sealed artefact in the table, and the leaf it says it belongs to."""
+        yield from self._all("SELECT artifact, leaf FROM blobs ORDER BY leaf")
+
+    def blob(self, artifact: str) -> BlobRow | None:
+        """A blob with its ciphertext, wherever that lies; None when the log knows of none.
+
+        Once erased, ``wrapped`` is None. ``ciphertext`` is None when it is not there.
+        """
+        rows = self._all(
+            "SELECT artifact, leaf, subject, wrapped, ciphertext, size FROM blobs WHERE artifact=?", artifact
+        )
+        if not rows:
+            return None
+        row = BlobRow(*rows[0])
+        if row.ciphertext is None:
+            with suppress(OSError):
+                return row._replace(ciphertext=(self.directory / "blobs" / artifact).read_bytes())
+        return row
+
+    def has_keys(self) -> bool:
+        """Whether the node key is at hand, so that sealed content can be opened."""
+        try:
+            self._wrapping_key()
+        except OperatorError:
+            return False
+        return True
+
+    def _wrapping_key(self) -> bytes:
+        if self._node_key is None:
+            self._node_key = node_key(self._keys, create=False)
+        return self._node_key
+
+    def open_blob(self, ref: SealedRef) -> bytes | None:
+        """The plaintext of a sealed artefact, or None once it is erased.
+
+        Raises:
+            IntegrityError: it is missing, altered, or does not open.
+            OperatorError: the node key is not at hand.
+        """
+        row = self.blob(ref.artifact)
+        if row is None:
+            raise IntegrityError("a sealed blob is missing")
+        if row.wrapped is None:
+            return None
+        subject = self._all("SELECT wrapped FROM subjects WHERE subject=?", row.subject)
+        if not subject:
+            return None  # the subject's key was destroyed, and everything under it
+        if row.ciphertext is None:
+            raise IntegrityError("a sealed blob is missing")
+        key = unwrap(subject[0][0], self._wrapping_key(), name=row.subject)
+        return unseal(ref, row.ciphertext, row.wrapped, subject_key=key)
+
+    def personal(self, record: Record) -> Personal | None:
+        """What was sealed beside a record; None without any, or once erased.
+
+        Raises:
+            IntegrityError, OperatorError: as ``open_blob``.
+        """
+        model = type(record).personal
+        if record.sealed is None or model is None:
+            return None
+        plaintext = self.open_blob(record.sealed)
+        if plaintext is None:
+            return None
+        try:
+            return model.model_validate_json(plaintext)
+        except ValidationError:
+            raise IntegrityError("sealed content is not of its record's kind") from None
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+
+class Reader:
+    """Every log under a root directory. Thread-safe; sees what is durable when it is asked.
+
+    Opening personal content appends nothing: whoever shows it to a person
+    appends ``access.viewed`` first.
+    """
+
+    def __init__(self, root: Path, keys: Path | None = None) -> None:
+        """As ``open``."""
+        self.root = root
+        self._keys = keys
+        self._views: dict[Path, LogView] = {}
+        self._gate = threading.Lock()
+
+    @classmethod
+    def open(cls, root: Path, keys: Path | None = None) -> Reader:
+        """Read the logs under ``root`` (or the one in it); logs begun later are found too.
+
+        Args:
+            keys: directory of key files; found beside the logs by default.
+
+        Raises:
+            OperatorError: there is no such directory.
+            LedgerError, IntegrityError: a log there cannot be read.
+        """
+        if not root.is_dir():
+            raise OperatorError(f"{root} is not a directory; give the ledger's directory")
+        reader = cls(root, keys)
+        reader.views()
+        return reader
+
+    def views(self) -> list[LogView]:
+        """One view per log."""
+        with self._gate:
+            for directory in log_directories(self.root):
+                if directory not in self._views:
+                    self._views[directory] = LogView(directory, self._keys)
+            return list(self._views.values())
+
+    def calls(self, limit: int | None = None, *, unfinished: bool = False) -> list[CallInfo]:
+        """Calls of every log, newest first; ``unfinished``: those without an end on record."""
+        found = [info for view in self.views() for info in view.calls(limit, unfinished=unfinished)]
+        return sorted(found, key=lambda c: (c.opened_at, c.first_leaf), reverse=True)[:limit]
+
+    def view_of(self, call: str) -> LogView:
+        """The log that holds a call.
+
+        Raises:
+            OperatorError: none does.
+        """
+        for view in self.views():
+            if next(view.rows(call), None) is not None:
+                return view
+        raise OperatorError("there is no such call; `sayso calls` lists them")
+
+    def records(
+        self, call: str | None = None, *, origin: str | None = None, after_leaf: int = -1
+    ) -> Iterator[Entry]:
+        """Records in leaf order, log after log: of one call, or all.
+
+        Args:
+            origin: only this log. Leaves are numbered per log, so ``after_leaf``
+                needs it where there are several.
+            after_leaf: only leaves behind this one.
+
+        Raises:
+            IntegrityError: a leaf cannot be parsed.
+            ValueError: ``after_leaf`` without ``origin`` among several logs.
+        """
+        views = [v for v in self.views() if origin in (None, v.origin)]
+        if after_leaf >= 0 and call is None and len(views) > 1:
+            raise ValueError("after_leaf needs an origin where there are several logs")
+        for view in views:
+            for row in view.rows(call, after_leaf):
+                yield _entry(row)
+
+    def opened(self, call: str) -> list[Opened]:
+        """A call's records with their personal content, and the tombstones of its artefacts.
+
+        Raises:
+            IntegrityError: something cannot be parsed or opened.
+            OperatorError: no such call, or the node key is not at hand.
+        """
+        view = self.view_of(call)
+        found = [
+            Opened(e.leaf, e.record, view.personal(e.record)) for e in (_entry(r) for r in view.rows(call))
+        ]
+        artifacts = {o.record.sealed.artifact for o in found if o.record.sealed is not None}
+        found += [
+            Opened(e.leaf, e.record, None)
+            for e in (_entry(r) for r in view.rows_of(*_ABOUT_ARTIFACTS))
+            if getattr(e.record, "artifact", None) in artifacts
+        ]
+        return sorted(found, key=lambda o: o.leaf)
+
+    def personal(self, record: Record) -> Personal | None:
+        """What was sealed beside a record of any log here; None without any, or once erased.
+
+        Raises:
+            IntegrityError: it is missing, altered, or does not open.
+            OperatorError: the node key is not at hand.
+        """
+        if record.sealed is None:
+            return None
+        for view in self.views():
+            if view.tenant == record.tenant and view.blob(record.sealed.artifact) is not None:
+                return view.personal(record)
+        raise IntegrityError("a sealed blob is missing")
+
+    def checkpoint(self, origin: str | None = None) -> Checkpoint | None:
+        """The newest checkpoint of this log (of the only one when None), unverified."""
+        for view in self.views():
+            if origin in (None, view.origin):
+                return view.checkpoint()
+        return None
+
+    def close(self) -> None:
+        """Let go of every file."""
+        with self._gate:
+            for view in self._views.values():
+                view.close()
+            self._views.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _entry(row: LeafRow) -> Entry:
+    try:
+        return Entry(row.leaf, read_leaf(parse_envelope(row.envelope).payload).record, row.envelope)
+    except IntegrityError as error:
+        raise IntegrityError(f"record {row.leaf}: {error}") from None

@@ -1,0 +1,183 @@
+"""What callers ask of the runtime itself, in words as a recogniser writes them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controls import intents
+from controls.errors import ConfigurationError
+from controls.intents import Intent, intent, load_intents, parse_intents, yes_or_no
+from tests.controls.rules.packs import FOLDER, pack, rule, shipped_packs
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("let me talk to a person", Intent.PERSON),
+        ("Let me talk to a PERSON, please!", Intent.PERSON),
+        ("can i speak with a real human being", Intent.PERSON),
+        ("operator", Intent.PERSON),
+        ("uh representative", Intent.PERSON),
+        ("i'd like a human please", Intent.PERSON),
+        ("transfer me to reception", Intent.PERSON),
+        ("is there a person i can talk to", Intent.PERSON),
+        ("no let me talk to a person", Intent.PERSON),
+        ("i do not want to talk to a robot", Intent.PERSON),
+        ("no person needed", Intent.NO),
+        ("there is no need for a person", None),
+        ("i don't need to talk to a person", None),
+        ("is there a person named okafor", None),
+        ("i already spoke to a nurse", None),
+        ("are you a person", Intent.ROBOT_QUESTION),
+        ("am i talking to a real person", Intent.ROBOT_QUESTION),
+        ("are you a robot", Intent.ROBOT_QUESTION),
+        ("stop calling me", Intent.OPT_OUT),
+        ("take me off your list", Intent.OPT_OUT),
+        ("don't record this", Intent.OPT_OUT),
+        ("do not call me before nine", None),
+        ("stop", Intent.STOP),
+        ("please stop talking", Intent.STOP),
+        ("does the bus stop there", None),
+        ("yes", Intent.YES),
+        ("yes please book it", Intent.YES),
+        ("yep that's right", Intent.YES),
+        ("that is correct", Intent.YES),
+        ("no", Intent.NO),
+        ("no thank you", Intent.NO),
+        ("no that is wrong", Intent.NO),
+        ("no problem", Intent.YES),
+        ("i don't know", None),
+        ("yes but on wednesday", None),
+        ("mhmm", Intent.BACKCHANNEL),
+        ("uh-huh", Intent.BACKCHANNEL),
+        ("okay", Intent.BACKCHANNEL),
+        ("right", Intent.BACKCHANNEL),
+        ("can i see doctor patel on tuesday", None),
+        ("at ten", None),
+        ("is this rash serious", None),
+        ("the last person was rude", None),
+        ("", None),
+        ("...", None),
+    ],
+)
+def test_intents(said: str, meant: Intent | None) -> None:
+    assert intent(said, "en-US") is meant
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ("i have chest pain", "emergency-us/danger-to-life"),
+        ("i cant breathe", "emergency-us/danger-to-life"),
+        ("He can't breathe!", "emergency-us/danger-to-life"),
+        ("please call nine one one", "emergency-us/danger-to-life"),
+        ("i think it is a heart attack", "emergency-us/danger-to-life"),
+        ("no chest pain before but now i have chest pain", "emergency-us/danger-to-life"),
+        ("let me talk to a person i can not breathe", "emergency-us/danger-to-life"),
+        ("i want to kill myself", "emergency-us/danger-to-self"),
+        ("he has a gun", "emergency-us/violence-now"),
+        ("i have no chest pain", ""),
+        ("this is not an emergency", ""),
+        ("my father had a heart attack last year", ""),
+        ("who do i put as emergency contact", ""),
+        ("my back is killing me", ""),
+        ("can i park in the emergency lane", ""),
+    ],
+)
+def test_emergencies(said: str, rule: str) -> None:
+    found = intents.emergency(said, "en-US")
+    assert (found.rule if found else "") == rule
+    assert (intent(said, "en-US") is Intent.EMERGENCY) is bool(rule)
+    if found:
+        assert intents.current().emergencies.phrases[found.script]["en-US"]
+
+
+def test_an_emergency_goes_before_everything() -> None:
+    for other in ("operator", "stop calling me", "yes", "are you a robot"):
+        assert intent(f"{other} i have chest pain", "en-US") is Intent.EMERGENCY
+
+
+def test_emergencies_are_found_in_calls_of_any_language() -> None:
+    assert intent("i have chest pain", "es-US") is Intent.EMERGENCY
+    assert intent("operator", "es-US") is None
+    found = intents.emergency("i have chest pain", "es-US")
+    assert found is not None
+    assert found.script == "emergency"
+
+
+def test_an_answer_to_a_question_may_be_an_okay() -> None:
+    assert yes_or_no("okay", "en-US") is True
+    assert yes_or_no("right", "en-US") is True
+    assert yes_or_no("yes please", "en-US") is True
+    assert yes_or_no("no", "en-US") is False
+    assert yes_or_no("mhmm", "en-US") is None
+    assert yes_or_no("okay but on monday", "en-US") is None
+    assert yes_or_no("i have chest pain", "en-US") is None
+
+
+SPOKEN = [
+    "um",
+    "well",
+    "please",
+    "i",
+    "have",
+    "chest",
+    "pain",
+    "a",
+    "the",
+    "person",
+    "stop",
+    "yes",
+    "no",
+    "911",
+]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(SPOKEN)))
+def test_asr_text_and_written_text_mean_the_same(parts: list[str]) -> None:
+    said = " ".join(parts)
+    assert intent(said, "en-US") is intent(said.title() + ".", "en-US") is intent(", ".join(parts), "en-US")
+
+
+@given(st.text(max_size=100))
+def test_any_text_has_an_answer(text: str) -> None:
+    assert intent(text, "en-US") in (None, *Intent)
+
+
+def test_lists_that_miss_their_examples_are_refused() -> None:
+    path = FOLDER / "intents.yaml"
+    text = path.read_text(encoding="utf-8")
+    emergencies = [p for p in shipped_packs() if p.kind == "emergency"]
+    for old, new, expected in (
+        ("        - stop calling\n", "", "opt_out.catches.0: the lists miss their own example"),
+        ("        - no problem\n        - no doubt", "        - no doubt", "no.lets_pass"),
+        ("<person>", "<nobody>", "unknown word list"),
+        ("    agrees:", "    agree:", "did you mean `agrees`?"),
+    ):
+        assert old in text
+        with pytest.raises(ConfigurationError) as caught:
+            parse_intents(text.replace(old, new, 1), "intents.yaml", emergencies)
+        assert expected in str(caught.value)
+
+
+def test_a_missing_folder_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_intents(FOLDER / "nowhere")
+
+
+def test_lists_can_be_given() -> None:
+    emergency = pack(
+        rule("fire", when="caller_says", then="handoff", **{"if": {"phrases": ["foo bar"]}}),
+        name="emergency-made", kind="emergency",
+    )  # fmt: skip
+    text = (FOLDER / "intents.yaml").read_text(encoding="utf-8")
+    intents.use(parse_intents(text, "intents.yaml", [emergency]))
+    try:
+        assert intent("foo bar", "en-US") is Intent.EMERGENCY
+        assert intent("chest pain", "en-US") is None
+    finally:
+        intents.use(None)
+    assert intent("foo bar", "en-US") is None

@@ -1,0 +1,333 @@
+"""`sayso calls`, `trace` and `ledger` on a real log: who looks is on record first, and damage is named."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controls.ledger import records as r
+from controls.ledger.log import Ledger
+from controls.ledger.reader import Reader
+from tests.controls.evidence.calls import CallScript, clinic_call
+from voice_runtime.cli.app import run
+from voice_runtime.local import LocalSocket, socket_path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def tagger(kind: str, at: int) -> r.RetentionTag:
+    return r.RetentionTag(
+        retention_class="transcripts",
+        purpose="service",
+        legal_basis="contract",
+        region="us",
+        expires_at=at + 86_400,
+    )
+
+
+@dataclass
+class House:
+    """A profile whose records lie in a folder of the test's own."""
+
+    profile: Path
+    data_dir: Path
+    capsys: pytest.CaptureFixture[str]
+
+    @property
+    def ledger(self) -> Path:
+        return self.data_dir / "ledger"
+
+    def fill(self, *scripts: CallScript) -> None:
+        ledger = Ledger.open(self.ledger, tagger=tagger)
+        try:
+            for script in scripts:
+                futures = [ledger.append(record, personal) for _, record, personal in script.opened]
+                for future in futures:
+                    future.result(timeout=20)
+        finally:
+            ledger.close()
+
+    def sayso(self, *args: str) -> tuple[int, str, str]:
+        code = run([*args, "--config", str(self.profile)])
+        out, err = self.capsys.readouterr()
+        return code, out, err
+
+    def json(self, *args: str) -> Any:
+        code, out, err = self.sayso(*args, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    def access(self) -> list[tuple[r.AccessViewed, r.AccessDetails]]:
+        with Reader.open(self.ledger) as reader:
+            found = [e.record for e in reader.records() if isinstance(e.record, r.AccessViewed)]
+            return [(record, reader.personal(record)) for record in found]  # type: ignore[misc]
+
+    def environment(self, name: str) -> None:
+        """The same records under a profile of another environment, with real suppliers."""
+        text = (
+            self.profile.read_text().split("model:")[0].replace("environment: demo", f"environment: {name}")
+        )
+        model = "model:\n  endpoints: [{name: local, base_url: 'http://127.0.0.1:9/v1', model: m}]\n"
+        voice = "voice:\n  voices:\n    warm: {}\n    clear: {}\n"
+        self.profile.write_text(text + model + voice)
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> House:
+    monkeypatch.chdir(ROOT)
+    data_dir = tmp_path / "data"
+    text = (ROOT / "configs/profiles/offline.yaml").read_text()
+    assert "data_dir: .sayso" in text
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(text.replace("data_dir: .sayso", f"data_dir: {data_dir}"))
+    return House(profile, data_dir, capsys)
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+def test_no_calls_yet_is_an_empty_list_not_an_error(house: House):
+    assert house.json("calls") == {"calls": []}
+    code, out, _ = house.sayso("calls")
+    assert (code, "no calls on record yet" in out) == (0, True)
+
+
+def test_calls_are_newest_first_and_open_nothing(house: House):
+    first, second = clinic_call(), clinic_call()
+    house.fill(first, second)
+    calls = house.json("calls")["calls"]
+    assert [c["call"] for c in calls] == [second.call, first.call]
+    assert (calls[0]["turns"], calls[0]["handoff"], calls[0]["ended_by"]) == (3, True, "agent")
+    assert (calls[0]["environment"], calls[0]["approved"], calls[0]["duration_s"]) == ("demo", False, 61)
+    assert [c["call"] for c in house.json("calls", "--limit", "1")["calls"]] == [second.call]
+    assert house.access() == []
+    code, out, _ = house.sayso("calls")
+    assert code == 0
+    assert first.call in out and "demo, unapproved" in out
+
+
+def test_a_call_still_open_is_listed_as_such(house: House):
+    script = clinic_call()
+    script.opened.pop()
+    house.fill(script)
+    assert house.json("calls")["calls"][0]["ended_by"] is None
+    assert "still open" in house.sayso("calls")[1]
+
+
+def test_a_limit_of_none_is_a_usage_error(house: House):
+    assert house.sayso("calls", "--limit", "0")[0] == 2
+
+
+# --- trace ------------------------------------------------------------------------------------------
+
+
+def test_a_trace_is_rebuilt_from_the_leaves_and_verified(house: House):
+    script = clinic_call()
+    house.fill(script)
+    found = house.json("trace", script.call)
+    assert found["call"]["agent"] == "healthcare"
+    assert [turn["n"] for turn in found["turns"]] == [0, 1, 2, 3]
+    assert found["turns"][2]["decision"]["verdicts"][0]["rule"] == "health-boundaries/no-diagnosis"
+    assert found["handoff"]["outcome"] == "callback_promised"
+    assert found["ledger"]["gaps"] == []
+    assert found["ledger"]["verified"] is True
+    assert found["ledger"]["checkpoint"]["size"] > found["ledger"]["first_leaf"]
+    assert found["artifacts"][0]["class"] == "transcripts"
+    code, out, _ = house.sayso("trace", script.call, "--no-verify")
+    assert code == 0
+    assert "✗ It is probably just eczema.   never spoken" in out
+    assert "not verified here" in out
+
+
+def test_who_looked_is_on_record_before_anything_is_opened(house: House, monkeypatch: pytest.MonkeyPatch):
+    script = clinic_call()
+    house.fill(script)
+    seen_before: list[int] = []
+    opened = Reader.opened
+
+    def spy(reader: Reader, call: str) -> Any:
+        seen_before.append(len(house.access()))
+        return opened(reader, call)
+
+    monkeypatch.setattr(Reader, "opened", spy)
+    assert house.sayso("trace", script.call, "--as", "r.okafor", "--purpose", "complaint 17")[0] == 0
+    assert seen_before == [1]
+    [(record, details)] = house.access()
+    assert (record.call, record.what) == (script.call, "trace")
+    assert (details.who, details.purpose) == ("r.okafor", "complaint 17")
+
+
+def test_in_demo_the_account_looks_for_local_review(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "somebody")
+    script = clinic_call()
+    house.fill(script)
+    house.json("trace", script.call)
+    assert [(d.who, d.purpose) for _, d in house.access()] == [("somebody", "local review")]
+
+
+@pytest.mark.parametrize("given", [[], ["--as", "r.okafor"], ["--purpose", "complaint 17"]])
+def test_outside_demo_nobody_looks_without_name_and_purpose(house: House, given: list[str]):
+    script = clinic_call()
+    house.fill(script)
+    house.environment("staging")
+    code, out, err = house.sayso("trace", script.call, *given)
+    assert (code, out) == (2, "")
+    assert "--as NAME and --purpose WHY" in err
+    assert house.access() == []
+
+
+def test_a_real_calls_record_needs_a_name_under_a_demo_profile_too(house: House):
+    script = clinic_call()
+    leaf, opening, personal = script.opened[0]
+    script.opened[0] = (leaf, opening.model_copy(update={"environment": r.Environment.PRODUCTION}), personal)
+    house.fill(script)
+    assert house.sayso("trace", script.call)[0] == 2
+    assert house.access() == []
+
+
+def test_an_unknown_call_and_no_records_are_usage_errors(house: House):
+    code, _, err = house.sayso("trace", "c_0000000000000000")
+    assert (code, "no records yet" in err) == (2, True)
+    house.fill(clinic_call())
+    code, _, err = house.sayso("trace", "c_0000000000000000")
+    assert (code, "no such call" in err) == (2, True)
+
+
+def test_erased_words_read_erased(house: House):
+    script = clinic_call()
+    house.fill(script)
+    ledger = Ledger.open(house.ledger, tagger=tagger)
+    with Reader.open(house.ledger) as reader:
+        said = [e.record for e in reader.records(script.call) if isinstance(e.record, r.CallerSaid)]
+    for record in said:
+        assert record.sealed is not None
+        ledger.erase("clinic", record.sealed.artifact, ground="request").result(timeout=20)
+    ledger.close()
+    found = house.json("trace", script.call)
+    assert [turn["said"] and turn["said"]["text"] for turn in found["turns"]] == [None] * 4
+    assert sum(a["erased_at"] is not None for a in found["artifacts"]) == 3
+    assert "caller   (erased)" in house.sayso("trace", script.call)[1]
+
+
+# --- through the running server -----------------------------------------------------------------------
+
+
+@contextmanager
+def serving(house: House) -> Iterator[Ledger]:
+    """A server's ledger and local socket, in a thread of their own."""
+    ledger = Ledger.open(house.ledger, tagger=tagger)
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        local = LocalSocket(ledger, socket_path(house.data_dir))
+        await local.start()
+        ready.set()
+        await asyncio.to_thread(stop.wait)
+        await local.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), name="server")
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield ledger
+    finally:
+        stop.set()
+        thread.join()
+        ledger.close()
+
+
+def test_beside_a_running_server_the_record_goes_through_its_socket(house: House):
+    script = clinic_call()
+    house.fill(script)
+    with serving(house):
+        found = house.json("trace", script.call, "--as", "r.okafor", "--purpose", "complaint 17")
+        assert found["call"]["id"] == script.call
+        assert [d.who for _, d in house.access()] == ["r.okafor"]
+
+
+def test_when_looking_cannot_be_recorded_nothing_is_opened(house: House):
+    script = clinic_call()
+    house.fill(script)
+    ledger = Ledger.open(house.ledger, tagger=tagger)  # a writer without a socket
+    try:
+        code, out, err = house.sayso("trace", script.call)
+        assert (code, out) == (2, "")
+        assert "sayso:" in err
+    finally:
+        ledger.close()
+    with serving(house) as running:
+        running.close()  # it answers, but its ledger takes nothing
+        code, out, err = house.sayso("trace", script.call)
+        assert (code, out) == (1, "")
+        assert "did not append access.viewed" in err
+    assert house.access() == []
+
+
+# --- ledger -------------------------------------------------------------------------------------------
+
+
+def test_a_whole_log_verifies_and_says_what_that_rests_on(house: House):
+    house.fill(clinic_call())
+    code, out, _ = house.sayso("ledger", "verify")
+    assert code == 0
+    assert "self-consistent, issuer not authenticated" in out
+    report = house.json("ledger", "verify")
+    assert (report["ok"], report["authenticated"]) == (True, False)
+    assert house.sayso("ledger", "verify", str(house.ledger))[0] == 0
+
+
+def test_one_flipped_byte_in_a_copy_is_found_by_every_command(house: House, tmp_path: Path):
+    script = clinic_call()
+    house.fill(script)
+    copy = tmp_path / "copy"
+    shutil.copytree(house.data_dir, copy)
+    [log] = (copy / "ledger").glob("*/log.db")
+    with sqlite3.connect(log) as db:
+        envelope = bytearray(db.execute("SELECT envelope FROM leaves WHERE leaf=21").fetchone()[0])
+        envelope[len(envelope) // 2] ^= 1
+        db.execute("UPDATE leaves SET envelope=? WHERE leaf=21", (bytes(envelope),))
+    db.close()
+    code, out, _ = house.sayso("ledger", "verify", str(copy / "ledger"))
+    assert code == 1
+    assert "record 21" in out
+    assert house.sayso("ledger", "verify")[0] == 0
+    shutil.rmtree(house.data_dir)
+    shutil.copytree(copy, house.data_dir)
+    assert house.sayso("trace", script.call)[0] == 1
+
+
+def test_a_directory_without_a_log_is_a_usage_error(house: House, tmp_path: Path):
+    code, _, err = house.sayso("ledger", "verify", str(tmp_path))
+    assert code == 2
+    assert err
+    assert house.sayso("ledger", "verify")[0] == 2
+    assert house.sayso("ledger", "checkpoint")[0] == 2
+
+
+def test_a_checkpoint_is_printed_as_it_was_signed(house: House):
+    house.fill(clinic_call())
+    [entry] = house.json("ledger", "checkpoint")["checkpoints"]
+    code, out, _ = house.sayso("ledger", "checkpoint")
+    assert code == 0
+    assert out == entry["note"]
+    assert entry["size"] >= len(clinic_call().opened)  # and the log's own first records
+    trust = house.profile.with_name("auditor.keys")
+    trust.write_text(entry["key"] + "\n")
+    assert "holds, issuer authenticated" in house.sayso("ledger", "verify", "--trust", str(trust))[1]
+
+
+def test_a_broken_profile_is_named_with_file_and_line(house: House):
+    house.profile.write_text(house.profile.read_text() + "\nno_such_thing: 1\n")
+    code, out, err = house.sayso("calls")
+    assert (code, out) == (2, "")
+    assert "profile.yaml:" in err and "no_such_thing" in err

@@ -1,0 +1,270 @@
+"""An agent folder's ``agent.yaml`` as a closed model: what an operator may decide, and nothing else.
+
+No switch here turns the disclosure, the guard, the record or key 0 off. A field
+whose control does not exist yet is refused as "not supported yet".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from controls.ledger.records import Language, Slug
+from controls.rules.model import OurRule
+from voice_runtime.services import ArgumentName, Name
+from voice_runtime.yaml_file import Closed, NotYet
+
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+Said = dict[Language, Sentence]
+Phones = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}( [A-Z]{1,2})*$", max_length=120)]
+
+
+class Languages(Closed):
+    first: Language = Field(description="the language the agent opens in, such as en-US")
+    also: NotYet = None
+    any_other: Literal["handoff"] = Field(
+        default="handoff", description="what callers of other languages get: a person"
+    )
+
+
+class Disclosure(Closed):
+    """What the caller hears first. It cannot be switched off."""
+
+    meets: tuple[Slug, ...] = Field(
+        min_length=1, description="wording rules in configs/disclosures, such as eu-ai-act"
+    )
+    say: Said = Field(min_length=1, description="language → its exact words")
+    recording: NotYet = None
+
+
+class KnownWord(Closed):
+    """A word callers use that dictionaries may lack; plain, or with its sounds."""
+
+    word: Annotated[str, StringConstraints(pattern=r"^[^\W\d_][\w' -]{0,39}$")] = Field(
+        description="the word as it is written"
+    )
+    sounds: Phones | None = Field(default=None, description='its sounds in ARPAbet, such as "OW K AH F ER"')
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return {"word": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler.resolve_ref_schema(handler(core))]}
+
+
+class SilenceLimits(Closed):
+    ask_after_s: float = Field(default=8, ge=3, le=60, description="s of silence before asking")
+    end_after_s: float = Field(default=30, ge=10, le=300, description="s of silence before ending the call")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SilenceLimits:
+        if self.ask_after_s >= self.end_after_s:
+            raise PydanticCustomError(
+                "silence", "ends before it asks", {"remedy": "make ask_after_s less than end_after_s"}
+            )
+        return self
+
+
+class Conversation(Closed):
+    voice: Slug = Field(description="a voice that the profile defines, such as warm")
+    engines: Literal["standard"] = Field(
+        default="standard", description="an engine set that the profile defines"
+    )
+    patience: Literal["quick", "normal", "unhurried"] = Field(
+        default="normal", description="how long to wait for a caller who pauses"
+    )
+    known_words: tuple[KnownWord, ...] = Field(
+        default=(), max_length=500, description="names and terms callers use"
+    )
+    silence: SilenceLimits = Field(default=SilenceLimits(), description="what silence leads to")
+    longest_call_min: float = Field(default=15, ge=1, le=120, description="minutes after which a call ends")
+
+
+class AtMost(Closed):
+    per_call: int = Field(ge=1, le=100, description="uses in one call")
+
+
+class ToolEntry(Closed):
+    does: str = Field(min_length=1, max_length=300, description="what it does, for people and for the model")
+    calls: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9_]*$")] = Field(
+        description="service/operation in configs/services.yaml, such as appointments/book"
+    )
+    risk: Literal["low", "medium", "high"] = Field(description="what a wrong use would cost")
+    read_back: tuple[ArgumentName, ...] = Field(
+        default=(), description="arguments the caller must confirm before it happens"
+    )
+    read_back_say: Said = Field(
+        default={}, description='language → the question, such as "{day} at {time}. Shall I book it?"'
+    )
+    at_most: AtMost | None = Field(default=None, description="such as {per_call: 2}")
+    undo_with: Name | None = Field(default=None, description="the tool that takes it back")
+    person_decides: NotYet = None
+
+    @model_validator(mode="after")
+    def _asked(self) -> ToolEntry:
+        if bool(self.read_back) != bool(self.read_back_say):
+            raise PydanticCustomError(
+                "read_back",
+                "has only one of read_back and read_back_say",
+                {"remedy": "write which arguments are read back, and the question per language"},
+            )
+        for words in self.read_back_say.values():
+            if placeholders(words) != set(self.read_back):
+                raise PydanticCustomError(
+                    "read_back",
+                    "asks about other arguments than it reads back",
+                    {
+                        "remedy": "name each one once in braces: "
+                        + " ".join(f"{{{a}}}" for a in self.read_back)
+                    },
+                )
+        if self.risk == "high" and not self.read_back:
+            raise PydanticCustomError(
+                "read_back",
+                "is of high risk without a read-back",
+                {"remedy": "add read_back and read_back_say"},
+            )
+        return self
+
+
+class RulesPart(Closed):
+    packs: tuple[Slug, ...] = Field(min_length=1, description="packs in configs/rules, such as truthful-ai")
+    ours: tuple[OurRule, ...] = Field(
+        default=(), max_length=200, description="rules of this agent, added to the packs'"
+    )
+
+
+class HandoffTo(Closed):
+    """A desk (with ``during`` and ``wait_s``) or a promised call-back."""
+
+    desk: Slug | None = Field(default=None, description="a desk of configs/desks.yaml")
+    during: Literal["opening-hours", "always"] = Field(
+        default="opening-hours", description="opening-hours or always"
+    )
+    mode: Literal["blind"] = Field(default="blind", description="blind: the caller is put through at once")
+    wait_s: float = Field(default=40, ge=5, le=180, description="s to let it ring")
+    callback: Slug | None = Field(default=None, description="the desk that will call back")
+    within_working_h: int = Field(default=4, ge=1, le=40, description="working hours within which it calls")
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _warm(cls, value: Any) -> Any:
+        if value == "warm":
+            raise PydanticCustomError("not_yet", "is not supported yet")
+        return value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> HandoffTo:
+        if (self.desk is None) == (self.callback is None):
+            raise PydanticCustomError("handoff", "needs one place", {"remedy": "write desk, or callback"})
+        only = {"during", "mode", "wait_s"} if self.callback else {"within_working_h"}
+        if strange := sorted(only & self.model_fields_set):
+            raise PydanticCustomError(
+                "handoff",
+                "mixes a desk and a call-back",
+                {"remedy": f"remove {', '.join(strange)}"},
+            )
+        return self
+
+
+class HandoffAlso(Closed):
+    misheard_in_a_row: int = Field(
+        default=2, ge=1, le=5, description="turns not understood one after another"
+    )
+    call_lasts_min: float | None = Field(default=None, ge=1, le=120, description="minutes a call has lasted")
+
+
+class Handoff(Closed):
+    """Asking for a person, key 0 and emergencies always lead here, whatever is written."""
+
+    also_when: HandoffAlso = Field(default=HandoffAlso(), description="further reasons")
+    to: tuple[HandoffTo, ...] = Field(min_length=1, max_length=8, description="places to try, in order")
+    pass_on: tuple[Literal["reason", "summary", "details_given", "transcript"], ...] = Field(
+        default=("reason", "summary", "details_given"), description="what the person is given"
+    )
+
+    @field_validator("to")
+    @classmethod
+    def _ends_in_a_promise(cls, value: tuple[HandoffTo, ...]) -> tuple[HandoffTo, ...]:
+        if not value[-1].callback:
+            raise PydanticCustomError(
+                "handoff",
+                "ends with nobody when no desk answers",
+                {"remedy": "end the list with {callback: DESK, within_working_h: 4}"},
+            )
+        return value
+
+
+class Retention(Closed):
+    schedule: Slug = Field(description="a schedule of configs/retention.yaml")
+    shorter: dict[Slug, Annotated[int, Field(ge=0)]] = Field(
+        default={}, description="class → fewer days than the schedule keeps, such as transcripts: 30"
+    )
+
+
+class Objectives(Closed):
+    """Measured on every call."""
+
+    asr_to_first_token_p95_ms: float = Field(default=800, gt=0, description="ms")
+    first_audio_out_p95_ms: float = Field(default=1400, gt=0, description="ms")
+    disclosure_played_in_full_percent: float = Field(default=99, ge=0, le=100, description="percent")
+    person_reached_p90_s: float = Field(default=60, gt=0, description="s")
+
+
+class AgentFile(Closed):
+    """``agents/<name>/agent.yaml``."""
+
+    format: Literal[1] = Field(description="1")
+    title: str = Field(min_length=1, max_length=120, description="what people call this agent")
+    purpose: str = Field(min_length=10, max_length=500, description="what it is for, in a sentence or two")
+    refuses: tuple[Annotated[str, StringConstraints(min_length=2, max_length=80)], ...] = Field(
+        min_length=1, description="what it never does, such as [diagnosis, test results]"
+    )
+    owner: Slug = Field(description="a role of configs/people.yaml, such as practice-manager")
+    operator_of_record: str = Field(min_length=2, max_length=120, description="who answers for it in law")
+    languages: Languages = Field(description="such as {first: en-US, any_other: handoff}")
+    disclosure: Disclosure = Field(description="what the caller hears first; it cannot be switched off")
+    conversation: Conversation = Field(description="voice, patience, silence, longest call")
+    phrases: dict[Slug, Said] = Field(
+        default={}, description="phrase id → language → words; see configs/phrases for the ids"
+    )
+    tools: dict[Name, ToolEntry] = Field(default={}, max_length=40, description="tool name → what it does")
+    rules: RulesPart = Field(description="such as {packs: [truthful-ai, abuse]}")
+    handoff: Handoff = Field(description="how callers reach people")
+    retention: Retention = Field(description="such as {schedule: us-clinic}")
+    objectives: Objectives = Field(default=Objectives(), description="measured on every call")
+    before_release: NotYet = None
+
+    @field_validator("phrases")
+    @classmethod
+    def _no_disclosure(cls, value: Mapping[str, Said]) -> Mapping[str, Said]:
+        if "disclosure" in value:
+            raise PydanticCustomError(
+                "phrases", "repeats the disclosure", {"remedy": "write it under disclosure.say"}
+            )
+        return value
+
+
+def placeholders(words: str) -> set[str]:
+    """Names in braces; ``{"?"}`` when the braces are not plain ``{name}``."""
+    try:
+        parts = [(n, spec, how) for _, n, spec, how in Formatter().parse(words) if n is not None]
+    except ValueError:
+        return {"?"}
+    if any(spec or how or not n.isidentifier() for n, spec, how in parts):
+        return {"?"}
+    return {n for n, _, _ in parts}

@@ -1,0 +1,256 @@
+"""Everything one agent is made of, read from its folder and from ``configs``, with every problem found.
+
+Reading and checking shapes only: what the parts must agree on is checked in
+``agent_checks``, and ``resolve`` makes the release of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from controls.disclosures import DisclosureRule, parse_disclosure
+from controls.errors import ConfigurationError, Problem
+from controls.retention import Schedule, parse_retention
+from controls.rules.engine import Rules
+from controls.rules.model import Pack, load_packs, our_rules
+from voice_runtime.agent_file import AgentFile
+from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
+from voice_runtime.lines import Lines, known_agents
+from voice_runtime.offline_file import OfflineFile, load_offline
+from voice_runtime.phrases import PhrasesFile, load_phrases
+from voice_runtime.services import ServicesFile, load_services
+from voice_runtime.settings import Settings
+from voice_runtime.yaml_file import Document, Path_, check, load_document, read_text
+
+RULES_FOLDER = Path("configs/rules")
+DISCLOSURES_FOLDER = Path("configs/disclosures")
+RETENTION_FILE = Path("configs/retention.yaml")
+#: A prompt beyond this is a document, not a prompt (characters).
+MOST_PROMPT = 60_000
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Parts:
+    """What was read. A part that could not be read is None, and a problem says why."""
+
+    root: Path
+    name: str
+    settings: Settings
+    lines: Lines | None
+    document: Document
+    agent: AgentFile
+    prompt: str = ""
+    facts: str = ""
+    offline: OfflineFile | None = None
+    services: ServicesFile | None = None
+    desks: DesksFile | None = None
+    people: PeopleFile | None = None
+    phrases: PhrasesFile | None = None
+    packs: tuple[Pack, ...] = ()
+    rules: Rules | None = None
+    wordings: tuple[DisclosureRule, ...] = ()
+    schedule: Schedule | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "agents" / self.name
+
+    @property
+    def language(self) -> str:
+        return self.agent.languages.first
+
+    def wrong(self, at: Path_, message: str, remedy: str, *, severity: str = "error") -> None:
+        """Note a problem of agent.yaml."""
+        self.problems.append(self.document.problem(at, message, remedy, severity=severity))
+
+    def attempt(self, read: Callable[[], T]) -> T | None:
+        """Call ``read``; what it finds wrong is noted, and None comes back."""
+        try:
+            return read()
+        except ConfigurationError as error:
+            self.problems += [in_root(p, self.root) for p in error.problems]
+            return None
+
+
+def in_root(problem: Problem, root: Path) -> Problem:
+    """The same problem with its file's name relative to the project."""
+    prefix = f"{root.as_posix().rstrip('/')}/"
+    file = problem.file.removeprefix(prefix).removeprefix(f"{root.resolve().as_posix()}/")
+    return replace(problem, file=file)
+
+
+def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None) -> Parts:
+    """Read everything of one agent.
+
+    Raises:
+        ConfigurationError: there is no such agent, or its agent.yaml has no valid
+            shape (then nothing else can be judged). Whatever else is wrong lies in
+            ``Parts.problems``.
+    """
+    path = root / "agents" / name / "agent.yaml"
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name) or not path.is_file():
+        known = ", ".join(known_agents(root)) or "none yet"
+        raise ConfigurationError(
+            [Problem(f"agents/{name}/agent.yaml", 0, "", "there is no such agent", f"agents here: {known}")]
+        )
+    document = load_document(path, root)
+    agent, problems = check(AgentFile, document)
+    foreign = list(_foreign(document))
+    if agent is None:
+        raise ConfigurationError(sorted([*problems, *foreign], key=lambda p: p.line))
+    parts = Parts(root, name, settings, lines, document, agent, problems=foreign)
+    parts.prompt = _prose(parts, "prompt.md", required=True)
+    parts.facts = _prose(parts, "facts.md", required=True)
+    _prose(parts, "impact.md", required=False)
+    parts.services = _first(parts.attempt(lambda: load_services(root)))
+    parts.desks = _first(parts.attempt(lambda: load_desks(root)))
+    parts.people = _first(parts.attempt(lambda: load_people(root)))
+    parts.phrases = parts.attempt(lambda: load_phrases(root, parts.language))
+    offline = parts.attempt(lambda: load_offline(parts.folder, root, frozenset(agent.tools)))
+    if offline is not None:
+        parts.offline, found = offline
+        parts.problems += found
+    _read_rules(parts)
+    _read_wordings(parts)
+    _read_schedule(parts)
+    return parts
+
+
+def _first(found: tuple[T, Any] | None) -> T | None:
+    return None if found is None else found[0]
+
+
+def _prose(parts: Parts, file: str, *, required: bool) -> str:
+    path = parts.folder / file
+    shown = f"agents/{parts.name}/{file}"
+    if not required and not path.is_file():
+        parts.problems.append(
+            Problem(
+                shown,
+                0,
+                "",
+                "there is no impact assessment",
+                "write one; releases will ask for it",
+                "warning",
+            )
+        )
+        return ""
+    text = parts.attempt(lambda: read_text(path, parts.root))
+    if text is None:
+        return ""
+    text = "\n".join(line.rstrip() for line in text.splitlines()).strip()
+    if not text:
+        parts.problems.append(Problem(shown, 1, "", "is empty", "write at least a sentence"))
+    elif len(text) > MOST_PROMPT:
+        parts.problems.append(Problem(shown, 1, "", "is too long", f"keep it under {MOST_PROMPT} characters"))
+    return text
+
+
+def _read_rules(parts: Parts) -> None:
+    agent, folder = parts.agent, parts.root / RULES_FOLDER
+    packs = parts.attempt(lambda: load_packs(folder, agent.rules.packs))
+    raw = (parts.document.data.get("rules") or {}).get("ours") or []
+    try:
+        ours = our_rules(raw, file=parts.document.file, languages=[parts.language])
+        if packs is None:
+            return
+        parts.packs = packs
+        parts.rules = Rules.compile(packs, ours)
+    except ConfigurationError as error:
+        parts.problems += [_at_home(parts, p) for p in error.problems]
+
+
+def _read_wordings(parts: Parts) -> None:
+    folder = parts.root / DISCLOSURES_FOLDER
+    for i, name in enumerate(parts.agent.disclosure.meets):
+        path, shown = folder / f"{name}.yaml", f"{DISCLOSURES_FOLDER.as_posix()}/{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
+            parts.wrong(("disclosure", "meets", i), f"there is no {shown}", f"wording rules there: {known}")
+            continue
+        found = parts.attempt(partial(_wording, path, parts.root, shown))
+        if found is not None:
+            parts.wordings += (found,)
+
+
+def _wording(path: Path, root: Path, shown: str) -> DisclosureRule:
+    return parse_disclosure(read_text(path, root), shown)
+
+
+def _read_schedule(parts: Parts) -> None:
+    """The retention schedule the agent names."""
+    path, name = parts.root / RETENTION_FILE, parts.agent.retention.schedule
+    schedules = parts.attempt(lambda: parse_retention(read_text(path, parts.root), RETENTION_FILE.as_posix()))
+    if schedules is None:
+        return
+    parts.schedule = schedules.get(name)
+    if parts.schedule is None:
+        known = ", ".join(schedules)
+        parts.wrong(("retention", "schedule"), f"there is no schedule '{name}'", f"known: {known}")
+
+
+def _at_home(parts: Parts, problem: Problem) -> Problem:
+    """Give a rule's problem the file and line its field stands in."""
+    if problem.file == parts.document.file:
+        return replace(problem, line=parts.document.line(_path(problem.field)))
+    pack = problem.file.removeprefix("pack ")
+    if pack == "ours":
+        rule, _, rest = problem.field.partition(".")
+        names = [r.name for r in parts.agent.rules.ours]
+        at: Path_ = ("rules", "ours", *((names.index(rule), *_path(rest)) if rule in names else ()))
+        return parts.document.problem(at, problem.message, problem.remedy)
+    if pack != problem.file:
+        return replace(problem, file=f"{RULES_FOLDER.as_posix()}/{pack}.yaml")
+    return in_root(problem, parts.root)
+
+
+def _path(dotted: str) -> Path_:
+    """``rules.ours[0].say`` as the path it names."""
+    return tuple(int(n) if n else word for word, n in re.findall(r"([^.\[\]]+)(?!\])|\[(\d+)\]", dotted))
+
+
+_FOREIGN = (
+    (
+        re.compile(r"\b[a-z][a-z0-9+.-]*://", re.IGNORECASE),
+        "holds an address",
+        "addresses belong to configs/",
+    ),
+    (
+        re.compile(r"(?<![\w.])\+?\d(?:[ ().-]?\d){8,}(?!\w)"),
+        "holds a telephone number",
+        "numbers belong to configs/desks.yaml; what callers may be told belongs to facts.md",
+    ),
+    (
+        re.compile(r"\b(?:sk|pk|rk|ghp|xox[abp])[-_][A-Za-z0-9_-]{16,}|\bAKIA[0-9A-Z]{16}\b|-----BEGIN "),
+        "looks like a secret",
+        "remove and revoke it; profiles name the environment variable of a secret",
+    ),
+)
+
+
+def _foreign(document: Document) -> list[Problem]:
+    """What does not belong into a file that operators read and share. Never repeats it."""
+    found = []
+
+    def look(value: Any, at: Path_) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                look(item, (*at, key))
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                look(item, (*at, i))
+        elif isinstance(value, str | int):
+            for pattern, message, remedy in _FOREIGN:
+                if pattern.search(str(value)):
+                    found.append(document.problem(at, message, remedy))
+
+    look(document.data, ())
+    return found

@@ -1,0 +1,447 @@
+"""One call: its records opened, its pipeline built and run, everything settled at the end.
+
+The way through, as a pipecat pipeline:
+
+``input → ear → attention → user aggregator → model → guard → voice → egress → output``
+
+1. ``open_call`` writes ``call.opened``, what it is bound to and its fixed phrases; a
+   call is answered only once that is durable.
+2. ``Call.run`` runs the pipeline until somebody ends the call or a transfer takes it;
+   a transfer that fails brings the caller back into a second pipeline of the same call.
+3. Whatever happened, every cleared clause gets its ``agent.played`` and the call its
+   ``call.closed``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+from loguru import logger
+from pipecat.frames.frames import EndFrame
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator, LLMUserAggregatorParams
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
+
+from controls.decision import Recorder
+from controls.errors import LedgerError, SayError
+from controls.gate import Gate
+from controls.ids import new_id
+from controls.ledger import records as r
+from controls.rules.engine import Rules
+from voice_runtime.agent import Release
+from voice_runtime.clock import Clock
+from voice_runtime.events import RATE_HZ, ClauseFrame, SayFrame
+from voice_runtime.inline.attention import Attention
+from voice_runtime.inline.guard import Guard
+from voice_runtime.inline.journal import Journal, Spool
+from voice_runtime.inline.opening import Disclosure
+from voice_runtime.inline.person import WayToAPerson
+from voice_runtime.ports import CallControl, MediaLink
+from voice_runtime.speak.egress import Egress
+from voice_runtime.speak.voice import Engine, PhraseCache, Voice
+from voice_runtime.think.chat import ChatModel, tool_schemas
+from voice_runtime.think.endpoints import Endpoints
+from voice_runtime.think.services import ServiceClient
+from voice_runtime.think.tools import ToolRunner
+
+EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
+
+#: Seconds a call gets to put its last records on disk.
+_LAST_RECORDS_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Supplier:
+    """Who serves a stage, as ``supplier.bound`` records it."""
+
+    stage: Literal["recogniser", "model", "voice", "carrier", "tool"]
+    name: str
+    model: str
+    region: str = "local"
+    outside: bool = False
+    address: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A release with what the process prepared for it."""
+
+    release: Release
+    rules: Rules
+    endpoints: Endpoints
+    voices: Sequence[Engine]
+    phrases: PhraseCache
+    suppliers: tuple[Supplier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every call of the process shares."""
+
+    recorder: Recorder
+    clock: Clock
+    services: ServiceClient
+    environment: r.Environment
+    spool: Spool | None = None
+    receipt_deadline_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Who calls where. ``caller`` and ``called`` are numbers, "" when withheld or typed."""
+
+    tenant: str
+    line: str
+    region: str
+    ingress: Literal["twilio", "webrtc", "sip"]
+    caller: str = ""
+    called: str = ""
+    carrier_call: str = ""
+    checkpoint_size: int = 0
+    checkpoint_root: str | None = None
+
+
+class Carrier(Protocol):
+    """The two ends of the pipeline on one carrier, and what it can do besides."""
+
+    link: MediaLink
+    control: CallControl | None
+
+    def entry(self, call: Call) -> Sequence[FrameProcessor]:
+        """Processors before attention: the transport's input and the ear."""
+        ...
+
+    def exit(self) -> Sequence[FrameProcessor]:
+        """Processors after egress: the transport's output."""
+        ...
+
+
+@dataclass(slots=True)
+class _Ending:
+    by: EndedBy = "unknown"
+    reason: str = "failed"
+    said: bool = False
+
+
+class Call:
+    """One call on the line. Made by ``open_call``."""
+
+    def __init__(self, id: str, facts: Facts, agent: Agent, house: House) -> None:
+        release = agent.release
+        self.id, self.facts, self.agent, self.house = id, facts, agent, house
+        self.context = LLMContext(
+            messages=[{"role": "system", "content": release.prompt}], tools=list(tool_schemas(release.tools))
+        )
+        self.journal = Journal(
+            house.recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
+            spool=house.spool,
+        )  # fmt: skip
+        self.gate = Gate(
+            recorder=house.recorder, tenant=facts.tenant, call=id, rules=agent.rules,
+            language=release.language, spool=house.spool,
+        )  # fmt: skip
+        self.opening = Disclosure(
+            self.journal, self.say, self.interrupt, self.fetch_a_person,
+            language=release.language, greeting="greeting" in release.phrases,
+        )  # fmt: skip
+        self.person = WayToAPerson(
+            self.journal, self.gate, release, clock=house.clock, caller=facts.caller,
+            receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
+            finish=self.finish, on_nobody=self._nobody,
+        )  # fmt: skip
+        self._ending = _Ending()
+        self._worker: PipelineWorker | None = None
+        self._attention: Attention | None = None
+        self._tools: ToolRunner | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._receipt_failed = False
+        self._closed = False
+
+    @property
+    def release(self) -> Release:
+        return self.agent.release
+
+    # -- running --------------------------------------------------------------------------------
+
+    async def run(self, carrier: Carrier, *, came_back: str = "") -> None:
+        """Run the call on ``carrier`` until it ends or a transfer takes it.
+
+        Never raises for what a caller or supplier does.
+
+        Args:
+            came_back: ``DialCallStatus`` of the transfer the caller comes back from.
+        """
+        if not self.journal.answered_ns:
+            self.journal.answered_ns = self.house.clock.monotonic_ns()
+        self.person.control = carrier.control
+        worker = PipelineWorker(
+            Pipeline(self._processors(carrier, came_back)),
+            params=PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ),
+            idle_timeout_secs=None,  # pipecat's hangs up on people on hold; silence is the ear's
+            cancel_runner_on_idle_timeout=False,
+            enable_rtvi=False,  # it lets a browser send tool results and raw model text
+            enable_turn_tracking=False,
+            check_dangling_tasks=False,
+        )
+        self._worker = worker
+        runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        limit = asyncio.get_running_loop().call_later(self.release.longest_call_s, self._too_long)
+        try:
+            await runner.add_workers(worker)
+            await runner.run()
+        finally:
+            limit.cancel()
+            self._worker = self._attention = None
+            await asyncio.shield(self._leg_over(carrier))
+
+    async def _leg_over(self, carrier: Carrier) -> None:
+        if self.person.transferring:
+            for cleared in self.journal.owed():
+                self.journal.never_played(cleared)
+            return
+        await self.close()
+        if carrier.control is not None and self._ending.by not in ("caller", "carrier"):
+            try:
+                await carrier.control.hang_up()
+            except SayError as error:
+                logger.error("the carrier did not hang up: {}", type(error).__name__)
+
+    def _processors(self, carrier: Carrier, came_back: str) -> list[FrameProcessor]:
+        release, journal, house = self.release, self.journal, self.house
+        tools = ToolRunner(
+            release.tools,
+            gate=self.gate,
+            journal=journal,
+            services=house.services,
+            language=release.language,
+            receipt_deadline_s=house.receipt_deadline_s,
+            on_handoff=lambda rule: self.fetch_a_person("rule", rule),
+        )
+        model = ChatModel(
+            self.agent.endpoints,
+            journal=journal,
+            tools=tools,
+            on_exhausted=lambda turn: self._model_exhausted(),
+            wait_before_sending=lambda: journal.caller_words_durable(house.receipt_deadline_s),
+            clock=house.clock,
+        )
+        guard = Guard(
+            self.gate,
+            journal,
+            language=release.language,
+            on_handoff=lambda rule: self.fetch_a_person("rule", rule),
+        )
+        voice = Voice(
+            self.agent.voices,
+            voice=release.voice,
+            phrases=self.agent.phrases,
+            marks=journal,
+            on_failed=self._voice_failed,
+            on_violation=lambda clause: journal.control_failed("egress", "refused"),
+            call=self.id,
+            clock=house.clock,
+        )
+        egress = Egress(
+            journal,
+            carrier.link,
+            house.clock,
+            receipt_deadline_s=house.receipt_deadline_s,
+            on_no_receipt=self._no_receipt,
+            on_dropped=lambda what: journal.control_failed("egress", "refused"),
+        )
+        attention = Attention(
+            journal, self.gate, language=release.language, opening=self.opening, person=self.person,
+            read_backs=tools, begin=lambda: self._begin(came_back), finish=self.finish,
+        )  # fmt: skip
+        aggregator = LLMUserAggregator(
+            self.context,
+            params=LLMUserAggregatorParams(
+                # Attention hands over whole turns and interrupts by itself; only we write the context.
+                user_turn_strategies=ExternalUserTurnStrategies(enable_interruptions=False),
+                empty_user_turn=None,
+            ),
+        )
+        self._attention, self._tools = attention, tools
+        return [*carrier.entry(self), attention, aggregator, model, guard, voice, egress, *carrier.exit()]
+
+    async def _begin(self, came_back: str) -> None:
+        if came_back:
+            self.person.dialled(came_back)
+        else:
+            await self.opening.begin()
+
+    # -- what stages ask of the call --------------------------------------------------------------
+
+    async def say(self, frame: SayFrame) -> None:
+        """Have the agent say something of the runtime's own."""
+        if self._attention is not None:
+            await self._attention.say(frame)
+
+    async def interrupt(self) -> None:
+        """Cut whatever the agent says or thinks."""
+        if self._attention is not None:
+            await self._attention.interrupt()
+
+    def fetch_a_person(self, by: str, reason: str) -> None:
+        """Start the way to a person, from anywhere; harmless when it is under way."""
+        self.spawn(self.person.wanted(by, reason))
+
+    async def _nobody(self) -> None:
+        """No person could be reached; the caller stays with the agent."""
+        await self.opening.back()
+        if self._attention is not None:
+            await self._attention.catch_up()
+
+    async def finish(self, ended_by: str, reason: str) -> None:
+        """End the call: what is being said is over by now."""
+        if self._ending.said:
+            return
+        self._ending = _Ending(ended_by, reason, said=True)  # type: ignore[arg-type]
+        if self._worker is not None:
+            await self._worker.queue_frame(EndFrame())
+
+    def disconnected(self) -> None:
+        """The carrier's media ended: the caller hung up, or a transfer took the call."""
+        if not self._ending.said and not self.person.transferring:
+            self._ending = _Ending("caller", "hung_up", said=True)
+        if self._worker is not None:
+            self.spawn(self._worker.cancel())
+
+    def drain(self) -> None:
+        """The server stops: say goodbye and end."""
+        self.spawn(self._goodbye("operator", "drained"))
+
+    def ear_failed(self, reason: str) -> None:
+        """The recogniser could not tell what was said."""
+        self.journal.control_failed("recogniser", "deadline" if reason == "deadline" else "crash")
+        self.journal.misheard += 1
+        if self.journal.misheard >= self.release.misheard_in_a_row:
+            self.journal.misheard = 0
+            self.fetch_a_person("failure", "not understood")
+        else:
+            self.spawn(self.say(SayFrame(phrase="fallback", turn=self.journal.turn)))
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run ``work`` beside the pipeline; what it raises is logged, never lost."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_failure)
+
+    # -- failing, out loud ------------------------------------------------------------------------
+
+    def _too_long(self) -> None:
+        self.spawn(self._goodbye("agent", "too_long"))
+
+    async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
+        await self.interrupt()
+        frame = SayFrame(phrase="goodbye", turn=self.journal.turn, tag=f"end:{ended_by}:{reason}")
+        frame.interruptible = False
+        await self.say(frame)
+
+    def _model_exhausted(self) -> None:
+        self.journal.control_failed("model", "exhausted")
+        self.fetch_a_person("failure", "the model did not answer")
+
+    def _voice_failed(self, clause: ClauseFrame, some_played: bool) -> None:
+        self.journal.control_failed("voice", "broken")
+        if not clause.cleared.phrase:
+            self.spawn(self.say(SayFrame(phrase="fallback", turn=clause.cleared.turn)))
+
+    def _no_receipt(self, clause: ClauseFrame) -> None:
+        """A clause was discarded for want of its record: say so once, and fetch a person."""
+        self.journal.control_failed("ledger", "deadline")
+        if self._receipt_failed:
+            return
+        self._receipt_failed = True
+        self.spawn(self.say(SayFrame(phrase="fallback", turn=clause.cleared.turn)))
+        self.fetch_a_person("failure", "the record could not be written")
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    async def transferred(self) -> None:
+        """A person took the caller, and that conversation is over."""
+        self.person.dialled("completed")
+        await self.person.finished()
+        await self.close()
+
+    async def close(self) -> None:
+        """Every clause its ``agent.played``, every question its answer, and ``call.closed``. Once."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.person.abandon()
+        if self._tools is not None:
+            await self._tools.aclose()
+        for task in tuple(self._tasks):
+            task.cancel()
+        journal = self.journal
+        for cleared in journal.owed():
+            journal.never_played(cleared)
+        ended = self._ending
+        journal.append(
+            r.CallClosed(
+                tenant=journal.tenant,
+                call=self.id,
+                ended_by=ended.by,
+                reason=ended.reason,
+                duration_s=max(0, round(journal.seconds(self.house.clock.monotonic_ns()))),
+                records=journal.count,
+            )
+        )
+        if not await journal.flush(_LAST_RECORDS_S):
+            logger.error("call {}: its last records are not durable", self.id)
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("{} beside a call failed: {}", task.get_coro(), type(error).__name__)
+
+
+async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") -> Call:
+    """Write down what a call is bound to, and wait until that is durable.
+
+    Args:
+        call: its id, made when the carrier's webhook came; a new one when "".
+
+    Raises:
+        LedgerError: it could not be made durable in time; the call must not be answered.
+    """
+    release = agent.release
+    made = Call(call or new_id("c"), facts, agent, house)
+    journal = made.journal
+    try:
+        journal.append(
+            r.CallOpened(
+                tenant=facts.tenant, call=made.id, release=release.digest, environment=house.environment,
+                approved=False, ingress=facts.ingress, region=facts.region, language=release.language,
+                checkpoint_size=facts.checkpoint_size, checkpoint_root=facts.checkpoint_root,
+            ),
+            r.CallDetails(
+                caller=facts.caller, called=facts.called, agent=release.name, line=facts.line,
+                operator_of_record=release.operator_of_record, carrier_call=facts.carrier_call,
+                opened_at=datetime.now(UTC).isoformat(),
+            ),
+        )  # fmt: skip
+        for supplier in agent.suppliers:
+            journal.append(
+                r.SupplierBound(
+                    tenant=facts.tenant, call=made.id, stage=supplier.stage, supplier=supplier.name,
+                    region=supplier.region, outside=supplier.outside,
+                ),
+                r.SupplierDetails(model=supplier.model, address=supplier.address, note=supplier.note),
+            )  # fmt: skip
+        bound = made.gate.bind(release.digest, release.phrases)
+        await journal.durable(bound, max(house.receipt_deadline_s, 1.0))
+    except SayError as error:
+        raise LedgerError("the call's first records are not durable") from error
+    return made

@@ -1,0 +1,125 @@
+"""What a simulated call tells while it lasts, and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from voice_runtime.caller.playout import Gap, MarkBack
+from voice_runtime.caller.twilio_wire import Verb
+from voice_runtime.events import CHUNK_SAMPLES, RATE_HZ
+
+#: What happens in a call, in the words of ``CallerEvent.kind``.
+Kind = Literal[
+    "ringing",  # the webhook is sent
+    "refused",  # the answer has no stream in it
+    "answered",  # the stream has started
+    "agent_started",  # first audible sample of the agent after a silence
+    "agent_stopped",  # the agent has been silent for 300 ms
+    "said_started",  # the caller begins to speak; data: text, interrupts
+    "said",  # the last audible sample of it is out; data: text
+    "key",  # data: key
+    "sound",  # data: kind
+    "no_answer",  # the agent did not answer in time
+    "ended",  # data: by
+    "afterwards",  # what the carrier did once the stream was over; data: verbs
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CallerEvent:
+    """Something that happened at the caller.
+
+    Attributes:
+        at_ms: since the call was answered, on the caller's media clock where samples tell.
+        data: of the kind; see ``Kind``.
+    """
+
+    kind: Kind
+    at_ms: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TurnResult:
+    """One turn of the caller. Sample indices count media sent or played since ``answered``.
+
+    Attributes:
+        n: 1-based.
+        first_sample, last_sample: audible part of what was said, in media sent; of a
+            key press, the sample at which the last key was sent.
+        t0_ns: monotonic time of ``last_sample``.
+        first_audio_out_ms: from ``last_sample`` to the first audible sample of the
+            answer at the caller's playout; negative never (speech over it does not
+            count); None without an answer.
+        barge_in_pause_ms: from ``first_sample`` to where the agent fell silent for at
+            least 200 ms; None when it was silent already or never fell silent.
+        answer_ends_ms: from ``last_sample`` to the end of the answer's last audible window.
+        timed_out: the agent did not answer, or did not finish, in time.
+    """
+
+    n: int
+    text: str = ""
+    keys: str = ""
+    interrupts: bool = False
+    first_sample: int = 0
+    last_sample: int = 0
+    t0_ns: int = 0
+    first_audio_out_ms: float | None = None
+    barge_in_pause_ms: float | None = None
+    answer_ends_ms: float | None = None
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class CallResult:
+    """A whole simulated call.
+
+    Attributes:
+        answered_ns: monotonic time of ``start``: sample 0 of both directions; 0 if refused.
+        webhook_ms: from the webhook to ``start``.
+        opening_first_ms, opening_last_ms: first and last audible sample before the
+            caller's first turn, since answered: the disclosure (and a greeting, if
+            one follows it without the caller).
+        ended_by: ``caller``, ``server`` (it closed the stream), ``carrier`` (told to by
+            REST), ``refused`` (no stream in the answer) or ``failed``.
+        afterwards: verbs the carrier went on with after the stream.
+        gaps: nothing to play between two pieces of audio.
+        late_ms: how late the worst 20 ms tick was, and the 99th percentile of all.
+        bad_messages: from the server that Twilio would not have taken.
+    """
+
+    call_sid: str
+    answered_ns: int = 0
+    webhook_ms: float = 0.0
+    opening_first_ms: float | None = None
+    opening_last_ms: float | None = None
+    turns: list[TurnResult] = field(default_factory=list)
+    ended_by: Literal["caller", "server", "carrier", "refused", "failed"] = "failed"
+    error: str = ""
+    close_code: int | None = None
+    afterwards: list[Verb] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    marks: list[MarkBack] = field(default_factory=list)
+    clears: list[int] = field(default_factory=list)
+    sent_samples: int = 0
+    played_samples: int = 0
+    late_worst_ms: float = 0.0
+    late_p99_ms: float = 0.0
+    bad_messages: int = 0
+    events_lost: int = 0
+
+
+def sent_at_ms(sample: int) -> float:
+    """When sample ``sample`` of the media sent was spoken, ms since answered.
+
+    A packet leaves when its last sample has been spoken, so the first packet's
+    last sample is at 0 ms: packetisation counts against the server.
+    """
+    return (sample - (CHUNK_SAMPLES - 1)) * 1000 / RATE_HZ
+
+
+def played_at_ms(sample: int) -> float:
+    """When sample ``sample`` of the playout sounded, ms since answered."""
+    return sample * 1000 / RATE_HZ

@@ -1,0 +1,341 @@
+"""A simulated caller and carrier in one: places a call over Twilio's protocol and follows a script.
+
+Real sockets, real time, real audio: the signed webhook, the media websocket at
+20 ms pace, marks and ``clear`` as Twilio treats them, and what Twilio does when
+the stream is over. Nothing is measured from the server's own times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Literal
+from urllib.parse import urljoin
+
+import httpx
+from loguru import logger
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from controls.errors import OperatorError, ProviderError, SayError
+from voice_runtime.caller import measure
+from voice_runtime.caller.results import CallerEvent, CallResult, Kind, played_at_ms
+from voice_runtime.caller.script import Script
+from voice_runtime.caller.speech import Flite, Spoken
+from voice_runtime.caller.steps import Steps
+from voice_runtime.caller.stream import MediaStream, StreamEnded
+from voice_runtime.caller.twilio_wire import SUPPLIER, Outgoing, Verb, new_sid, parse_twiml, signature
+
+OnEvent = Callable[[CallerEvent], Awaitable[None]]
+DialOutcome = Literal["completed", "busy", "no-answer", "failed", "canceled"]
+
+_MOST_EVENTS = 1000
+#: A fallback that points at itself is followed no further than this.
+_MOST_DOCUMENTS = 5
+
+
+class TwilioCaller:
+    """Places calls, one at a time; many of these make many calls.
+
+    Args:
+        base_url: the server's public address: what Twilio would request, and sign.
+        auth_token: the account's; "" sends no signature.
+        from_number, to_number: E.164.
+        connect_to: where the server really listens, when that is not ``base_url``.
+        voice: speaks; shared between callers it synthesises each sentence once.
+        on_event: awaited for each event, in order, beside the call: a slow one
+            delays no audio, and beyond 1000 waiting events they are lost and counted.
+        dial_outcome: what comes of dialling a number in TwiML.
+        longest_s: the caller hangs up after so long, s.
+        connect_timeout_s: for the webhook, and for opening the stream, s.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        auth_token: str,
+        from_number: str,
+        to_number: str,
+        *,
+        connect_to: str | None = None,
+        account_sid: str = "",
+        voice: Flite | None = None,
+        on_event: OnEvent | None = None,
+        dial_outcome: Callable[[str], DialOutcome] = lambda to: "no-answer",
+        longest_s: float = 600.0,
+        connect_timeout_s: float = 10.0,
+    ) -> None:
+        self._public = base_url.rstrip("/")
+        self._real = (connect_to or base_url).rstrip("/")
+        for url in (self._public, self._real):
+            if not url.startswith(("http://", "https://")):
+                raise OperatorError("a server's address starts with http:// or https://")
+        self._auth_token = auth_token
+        self._account_sid = account_sid or new_sid("AC")
+        self._from, self._to = from_number, to_number
+        self._voice = voice
+        self._on_event = on_event
+        self._dial_outcome = dial_outcome
+        self._longest_s = longest_s
+        self._connect_timeout_s = connect_timeout_s
+        self._events: asyncio.Queue[CallerEvent | None] = asyncio.Queue(_MOST_EVENTS)
+        self._update: str | None = None
+        self.call_sid = new_sid("CA")
+        self.stream: MediaStream | None = None
+        self.result = CallResult(self.call_sid)
+
+    # -- a whole call -----------------------------------------------------------------------------
+
+    async def run(self, script: Script) -> CallResult:
+        """Place a call and follow ``script``; returns when the call and its aftermath are over.
+
+        A call that fails is a result (``ended_by`` "failed", ``error``), not an exception.
+
+        Raises:
+            OperatorError: a sentence cannot be spoken (flite is missing).
+        """
+        voice = self._voice or Flite(script.voice, rate=script.rate)
+        speech = {text: await voice.say(text) for text in script.sentences}
+        self._update = None
+        self.call_sid = new_sid("CA")
+        self.result = result = CallResult(self.call_sid)
+        self._events = asyncio.Queue(_MOST_EVENTS)
+        telling = asyncio.create_task(self._tell(), name="caller-events")
+        try:
+            await self._call(script, speech)
+        except (SayError, OSError, httpx.HTTPError, WebSocketException, TimeoutError) as error:
+            result.ended_by = "failed"
+            result.error = str(error) or type(error).__name__
+        except asyncio.CancelledError:
+            telling.cancel()
+            raise
+        finally:
+            self.stream = None
+        self._emit("ended", self._now_ms(), by=result.ended_by)
+        if result.afterwards:
+            self._emit("afterwards", self._now_ms(), verbs=[verb.name for verb in result.afterwards])
+        await self._events.put(None)
+        await telling
+        return result
+
+    async def _call(self, script: Script, speech: Mapping[str, Spoken]) -> None:
+        began = time.monotonic_ns()
+        self._emit("ringing", 0.0)
+        verbs = await self.place()
+        connect_at = next((i for i, verb in enumerate(verbs) if verb.name == "Connect"), None)
+        if connect_at is None:
+            self.result.ended_by = "refused"
+            self._emit("refused", 0.0, says=[v.text for v in verbs if v.name == "Say"])
+            await self._go_on(verbs)
+            return
+        verb = verbs[connect_at]
+        async with self.open(verb) as ws:
+            out = Outgoing(new_sid("MZ"), self.call_sid, self._account_sid)
+            self.stream = stream = MediaStream(ws, out, self)
+            await stream.start(parameters(verb))
+            self.result.answered_ns = stream.answered_ns
+            self.result.webhook_ms = (stream.answered_ns - began) / 1e6
+            self._emit("answered", 0.0)
+            await self._live(stream, script, speech)
+        self._collect(stream)
+        if self._update is not None:
+            self.result.ended_by = "carrier"
+            await self._go_on(parse_twiml(self._update) if self._update else [])
+        elif self.result.ended_by == "server":
+            await self._after(verb, verbs[connect_at + 1 :])
+
+    async def _live(self, stream: MediaStream, script: Script, speech: Mapping[str, Spoken]) -> None:
+        """Run the stream and the script beside each other until one of them ends."""
+        steps = Steps(stream, speech, self.result.turns, self._emit)
+        running = asyncio.create_task(stream.run(), name="caller-stream")
+        acting = asyncio.create_task(steps.run(script), name="caller-script")
+        self.result.ended_by = "server"
+        try:
+            async with asyncio.timeout(self._longest_s):
+                await asyncio.wait({running, acting}, return_when=asyncio.FIRST_COMPLETED)
+                if acting.done():
+                    await acting
+                    self.result.ended_by = "caller"
+                    await asyncio.wait({running}, timeout=2)
+        except StreamEnded:
+            pass
+        except TimeoutError:
+            self.result.ended_by = "caller"
+            self.result.error = "the call took too long"
+            await stream.stop()
+        finally:
+            for task in (acting, running):
+                task.cancel()
+            done = await asyncio.gather(running, acting, return_exceptions=True)
+        for error in done:
+            if isinstance(error, Exception) and not isinstance(error, StreamEnded):
+                raise error
+
+    def _collect(self, stream: MediaStream) -> None:
+        result, playout = self.result, stream.playout
+        result.close_code = stream.close_code
+        result.bad_messages = stream.bad_messages
+        result.gaps, result.marks, result.clears = playout.gaps, playout.marks, playout.clears
+        result.sent_samples, result.played_samples = stream.sent, playout.played
+        result.late_worst_ms, result.late_p99_ms = stream.late_worst_ms, stream.late_p99_ms
+        begins: list[int | None] = [measure.place(turn.first_sample) for turn in result.turns]
+        heard = measure.opening(playout, begins[0] if begins else None)
+        if heard is not None:
+            result.opening_first_ms, result.opening_last_ms = heard
+        for turn, until in zip(result.turns, [*begins[1:], None], strict=True):
+            measure.fill_in(playout, turn, until)
+
+    # -- the carrier ------------------------------------------------------------------------------
+
+    async def place(self) -> list[Verb]:
+        """Send the webhook; returns the TwiML's verbs.
+
+        Raises:
+            ProviderError: not reached, refused, or not answered with TwiML.
+        """
+        return await self.webhook(f"{self._public}/telephony/twilio/voice", {"CallStatus": "ringing"})
+
+    async def webhook(self, url: str, more: Mapping[str, str]) -> list[Verb]:
+        """Send a signed webhook to ``url`` (as the public would see it).
+
+        Raises:
+            ProviderError: not reached, refused, or not answered with TwiML.
+        """
+        fields = {
+            "AccountSid": self._account_sid,
+            "ApiVersion": "2010-04-01",
+            "CallSid": self.call_sid,
+            "Direction": "inbound",
+            "From": self._from,
+            "To": self._to,
+            **more,
+        }
+        headers = {}
+        if self._auth_token:
+            headers["X-Twilio-Signature"] = signature(self._auth_token, url, fields)
+        real = self._reach(url)
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=self._connect_timeout_s) as client:
+                response = await client.post(real, data=fields, headers=headers)
+        except httpx.HTTPError as error:
+            raise ProviderError(f"server not reached: {type(error).__name__}", supplier=SUPPLIER) from error
+        if not response.is_success:
+            raise ProviderError(
+                f"the server answered the webhook with status {response.status_code}",
+                supplier=SUPPLIER,
+                transient=response.status_code >= 500,
+            )
+        return parse_twiml(response.text)
+
+    @asynccontextmanager
+    async def open(self, verb: Verb) -> AsyncIterator[ClientConnection]:
+        """Open the media websocket a ``<Connect>`` names; for raw tests too.
+
+        Raises:
+            ProviderError: no stream in it, or it does not open.
+        """
+        stream = verb.noun("Stream")
+        if stream is None or "url" not in stream.attributes:
+            raise ProviderError("<Connect> without a <Stream url>", supplier=SUPPLIER, transient=False)
+        url = self._reach(stream.attributes["url"])
+        try:
+            ws = await connect(
+                url,
+                compression=None,
+                proxy=None,
+                open_timeout=self._connect_timeout_s,
+                close_timeout=1,
+                ping_interval=None,
+                max_size=1 << 20,
+            )
+        except (OSError, TimeoutError, WebSocketException) as error:
+            raise ProviderError(f"stream not opened: {type(error).__name__}", supplier=SUPPLIER) from error
+        try:
+            yield ws
+        finally:
+            await ws.close()
+
+    async def update(self, *, twiml: str = "") -> None:
+        """What Twilio's REST interface does to a call: another document, or ("") its end."""
+        if self.stream is None:
+            raise ProviderError("the call is not in progress", supplier=SUPPLIER, transient=False)
+        self._update = twiml
+        await self.stream.stop()
+
+    async def _after(self, verb: Verb, behind: list[Verb]) -> None:
+        """Our side of the stream closed it: the action if there is one, else the verbs behind."""
+        action = verb.attributes.get("action")
+        if action is None:
+            await self._go_on(behind)
+            return
+        try:
+            await self._go_on(await self.webhook(urljoin(self._public + "/", action), {}))
+        except ProviderError as error:  # Twilio: error 11200, then the number's fallback URL
+            self.result.error = f"after the stream: {error}"
+
+    async def _go_on(self, verbs: list[Verb]) -> None:
+        """Execute verbs as Twilio would: dial, ask the dial's action, stop at a hang-up."""
+        for _ in range(_MOST_DOCUMENTS):
+            following: list[Verb] | None = None
+            for verb in verbs:
+                self.result.afterwards.append(verb)
+                if verb.name in ("Hangup", "Connect"):
+                    return
+                if verb.name == "Dial" and "action" in verb.attributes:
+                    status = self._dial_outcome(verb.target)
+                    more = {"DialCallStatus": status, "DialCallDuration": "0"}
+                    url = urljoin(self._public + "/", verb.attributes["action"])
+                    following = await self.webhook(url, more)
+                    break
+            if following is None:
+                return
+            verbs = following
+
+    def _reach(self, url: str) -> str:
+        """A public address as it is really reached."""
+        for public, real in (
+            (self._public, self._real),
+            ("ws" + self._public.removeprefix("http"), "ws" + self._real.removeprefix("http")),
+        ):
+            if url.startswith(public + "/"):
+                return real + url.removeprefix(public)
+        return url
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def agent_started(self, sample: int) -> None:
+        """``stream.Listener``."""
+        self._emit("agent_started", played_at_ms(sample))
+
+    def agent_stopped(self, sample: int) -> None:
+        """``stream.Listener``."""
+        self._emit("agent_stopped", played_at_ms(sample))
+
+    def _now_ms(self) -> float:
+        answered = self.result.answered_ns
+        return (time.monotonic_ns() - answered) / 1e6 if answered else 0.0
+
+    def _emit(self, kind: Kind, at_ms: float, **data: object) -> None:
+        try:
+            self._events.put_nowait(CallerEvent(kind, at_ms, data))
+        except asyncio.QueueFull:
+            self.result.events_lost += 1
+
+    async def _tell(self) -> None:
+        while (event := await self._events.get()) is not None:
+            if self._on_event is None:
+                continue
+            try:
+                await self._on_event(event)
+            except Exception as error:  # noqa: BLE001 - a display's bug must not end the call
+                self.result.events_lost += 1
+                logger.warning("a caller's event was not taken: {}", type(error).__name__)
+
+
+def parameters(verb: Verb) -> dict[str, str]:
+    """``<Parameter>``s of a ``<Connect>``'s stream: they come back in ``start``."""
+    stream = verb.noun("Stream")
+    nouns = stream.nouns if stream is not None else ()
+    return {n.attributes["name"]: n.attributes.get("value", "") for n in nouns if "name" in n.attributes}

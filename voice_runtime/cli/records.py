@@ -1,0 +1,302 @@
+"""`sayso calls`, `sayso trace` and `sayso ledger`: reviewing what is on record.
+
+Listing calls and checking the log open nothing personal. A trace does: that is
+appended as ``access.viewed``, and durable, before the first blob is opened.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controls.errors import IntegrityError, LedgerError, OperatorError
+from controls.ledger import records as r
+from voice_runtime.cli.text import (
+    DEFAULT_CONFIG,
+    Config,
+    Json,
+    emit_json,
+    emit_lines,
+    emit_table,
+    emit_text,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from controls.evidence.shape import Checkpoint
+    from controls.ledger.reader import CallInfo, LogView, Reader
+    from voice_runtime.settings import Settings
+
+calls_app = typer.Typer()
+trace_app = typer.Typer()
+ledger_app = typer.Typer(no_args_is_help=True, help="The log: check it, or show its newest checkpoint.")
+
+#: Where nobody needs to say who they are to look: nothing there is a real caller's.
+_NO_NAME_NEEDED = (r.Environment.DEMO, r.Environment.DEVELOPMENT)
+_APPEND_S = 10.0
+
+
+def ledger_root(settings: Settings) -> Path:
+    """Where a profile's logs lie."""
+    return settings.data_dir / "ledger"
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+@calls_app.command(epilog="Example: sayso calls --limit 5 --json")
+def calls(
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """List calls, newest first. Opens nothing personal."""
+    from controls.ledger.reader import Reader
+
+    root = ledger_root(settings_of(config))
+    rows: list[dict[str, Any]] = []
+    if root.is_dir():
+        with Reader.open(root) as reader:
+            rows = [_row(info, (e.record for e in reader.records(info.call))) for info in reader.calls(limit)]
+    if as_json:
+        emit_json({"calls": rows})
+        return
+    emit_table(
+        ["call", "started", "lasted", "ended by", "turns", "handoff", "environment"],
+        [
+            [
+                row["call"],
+                row["started_at"],
+                "–" if row["duration_s"] is None else f"{row['duration_s']} s",
+                f"{row['ended_by']} ({row['end_reason']})" if row["ended_by"] else "still open",
+                str(row["turns"]),
+                "yes" if row["handoff"] else "",
+                row["environment"] + ("" if row["approved"] else ", unapproved"),
+            ]
+            for row in rows
+        ],
+        empty="no calls on record yet: sayso demo places one",
+    )
+
+
+def _row(info: CallInfo, records: Iterable[r.Record]) -> dict[str, Any]:
+    """What a call's leaves tell without opening anything."""
+    from controls.evidence.trace import rfc3339
+
+    row: dict[str, Any] = {
+        "call": info.call, "tenant": info.tenant, "origin": info.origin, "records": info.records,
+        "started_at": rfc3339(info.opened_at), "ended_at": None, "ended_by": None, "end_reason": None,
+        "duration_s": None, "turns": 0, "handoff": False,
+    }  # fmt: skip
+    for record in records:
+        match record:
+            case r.CallOpened():
+                row |= record.model_dump(
+                    mode="json", include={"environment", "approved", "ingress", "region", "release"}
+                )
+            case r.CallerSaid():
+                row["turns"] = max(row["turns"], record.turn)
+            case r.HandoffRequested():
+                row["handoff"] = True
+            case r.CallClosed():
+                row |= {
+                    "ended_at": rfc3339(record.at), "ended_by": record.ended_by,
+                    "end_reason": record.reason, "duration_s": record.duration_s,
+                }  # fmt: skip
+            case r.CallRecovered() if row["ended_by"] is None:
+                row |= {"ended_at": rfc3339(record.at), "ended_by": "unknown", "end_reason": "crashed"}
+    return row
+
+
+# --- trace ------------------------------------------------------------------------------------------
+
+
+@trace_app.command(epilog='Example: sayso trace c_7Q2MZ0G4D9RWX3KA --as r.okafor --purpose "complaint 17"')
+def trace(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="A call's id, from `sayso calls`.")],
+    who: Annotated[str, typer.Option("--as", metavar="NAME", help="Who looks; goes on record.")] = "",
+    purpose: Annotated[str, typer.Option(help="What for; goes on record.")] = "",
+    verify: Annotated[bool, typer.Option(help="Check signatures and proofs of the whole log too.")] = True,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """One call: what was said, decided and played, by which rules, how fast, and the proof of it.
+
+    Opens personal content: that you looked, and why, is on record before it is
+    opened. --as and --purpose may be left out in demo and development only.
+    """
+    from controls.evidence import summary as lines
+    from controls.evidence import trace as rebuild
+    from controls.ledger.reader import Reader
+    from controls.ledger.verify import verify_directory
+
+    settings = settings_of(config)
+    with Reader.open(_existing(ledger_root(settings))) as reader:
+        view = reader.view_of(call)
+        opening = _opening(reader, call)
+        details = _viewer(settings, opening, who, purpose)
+        record_access(settings, opening, details)
+        opened = reader.opened(call)
+        found = rebuild.trace(
+            opened,
+            origin=view.origin,
+            checkpoint=_covering(view, opened),
+            verified=verify_directory(view.directory).ok if verify else None,
+        )
+    if as_json:
+        emit_json(found)
+    else:
+        emit_lines(lines.summary(found))
+    if found.ledger.verified is False:
+        raise typer.Exit(1)
+
+
+def _existing(root: Path) -> Path:
+    if not root.is_dir():
+        raise OperatorError("there are no records yet: sayso demo makes some (or give another --config)")
+    return root
+
+
+def _opening(reader: Reader, call: str) -> r.CallOpened:
+    first = next(reader.records(call), None)
+    if first is None or not isinstance(first.record, r.CallOpened):
+        raise IntegrityError("the record of the call's opening is missing")
+    return first.record
+
+
+def _viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) -> r.AccessDetails:
+    """Who looks and why.
+
+    Raises:
+        OperatorError: not said, where it must be.
+    """
+    if not {settings.environment, opening.environment} <= set(_NO_NAME_NEEDED) and not (who and purpose):
+        raise OperatorError(f"a {opening.environment} call is opened with --as NAME and --purpose WHY")
+    if not who:
+        try:
+            who = getpass.getuser()
+        except (OSError, KeyError):  # no such account, as in some containers
+            raise OperatorError("this account has no name: say who looks with --as NAME") from None
+    return r.AccessDetails(who=who, purpose=purpose or "local review")
+
+
+def record_access(settings: Settings, opening: r.CallOpened, details: r.AccessDetails) -> None:
+    """Append ``access.viewed``, through the running server or under the writer lock, durable on return.
+
+    Raises:
+        LedgerError: it could not be made durable, so nothing may be opened.
+        WriterLocked: a writer runs that does not answer on the local socket.
+    """
+    from voice_runtime.local import append_via_server
+
+    record = r.AccessViewed(tenant=opening.tenant, call=opening.call, what="trace")
+    if append_via_server(settings.data_dir, record, details) is None:
+        _append_alone(settings, opening, record, details)
+
+
+def _append_alone(
+    settings: Settings, opening: r.CallOpened, record: r.AccessViewed, details: r.AccessDetails
+) -> None:
+    from controls.ledger.log import Ledger
+
+    ledger = Ledger.open(ledger_root(settings), tagger=_tagger(settings, opening.region))
+    try:
+        ledger.prepare(opening.tenant)
+        ledger.append(record, details).result(timeout=_APPEND_S)
+    except TimeoutError:
+        raise LedgerError(f"{record.type} is not durable after {_APPEND_S:g} s") from None
+    finally:
+        ledger.close()
+
+
+def _tagger(settings: Settings, region: str) -> Any:
+    """How long it is kept who looked: as the strictest schedule for that region asks.
+
+    From the schedules alone: a broken agent folder must not keep anybody from the record.
+    """
+    from controls.retention import parse_retention
+    from voice_runtime.agent_folder import RETENTION_FILE
+
+    try:
+        text = (settings.root / RETENTION_FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise OperatorError(f"{RETENTION_FILE} cannot be read: {error.strerror}") from None
+    schedules = parse_retention(text, RETENTION_FILE.as_posix()).values()
+    taggers = [s.tagger(region) for s in schedules if region in s.regions]
+    if not taggers:
+        raise OperatorError(f"{RETENTION_FILE}: no schedule was reviewed for the call's region")
+    return max(taggers, key=lambda tag: tag(r.AccessDetails.kind, 0).expires_at)
+
+
+def _covering(view: LogView, opened: Iterable[Any]) -> Checkpoint | None:
+    """The newest checkpoint, if it covers everything but who looked afterwards."""
+    from controls.evidence.shape import Checkpoint
+
+    newest = view.checkpoint()
+    last = max(o.leaf for o in opened if not isinstance(o.record, r.AccessViewed))
+    if newest is None or newest.size <= last:
+        return None
+    return Checkpoint(size=newest.size, root="sha256:" + newest.root.hex())
+
+
+# --- ledger -----------------------------------------------------------------------------------------
+
+
+@ledger_app.command(epilog="Example: sayso ledger verify --trust auditor.keys")
+def verify(
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The log's directory; the profile's by default.")
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Verifier keys you trust, one a line.")
+    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Run every numbered check and name what failed: exit 0 it holds, 1 it does not.
+
+    Without a trust file the keys beside the records are all there is to go by, and the
+    verdict says so. The same checks run anywhere with `python -m controls.ledger verify DIR`.
+    """
+    from controls.ledger.__main__ import main
+
+    root = directory or _existing(ledger_root(settings_of(config)))
+    options = ["--json"] if as_json else []
+    options += ["--trust", str(trust)] if trust else []
+    raise typer.Exit(main(["verify", *options, "--", str(root)]))
+
+
+@ledger_app.command(epilog="Example: sayso ledger checkpoint > checkpoint.txt")
+def checkpoint(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Print each log's newest signed checkpoint (C2SP): whoever keeps one can later show a rewrite."""
+    from controls.ledger.reader import Reader
+    from controls.ledger.tiles import verify_checkpoint
+
+    found = []
+    with Reader.open(_existing(ledger_root(settings_of(config)))) as reader:
+        for view in reader.views():
+            if (newest := view.checkpoint()) is not None:
+                verify_checkpoint(newest, view.verifier)
+                found.append((view, newest))
+    if as_json:
+        emit_json(
+            {
+                "checkpoints": [
+                    {
+                        "origin": view.origin,
+                        "tenant": view.tenant,
+                        "size": newest.size,
+                        "root": "sha256:" + newest.root.hex(),
+                        "key": view.vkey,
+                        "note": newest.note.decode(),
+                    }
+                    for view, newest in found
+                ]
+            }
+        )
+        return
+    emit_text("\n".join(newest.note.decode() for _, newest in found) or "no checkpoint yet\n")

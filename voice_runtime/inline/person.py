@@ -1,0 +1,325 @@
+"""The way to a person on the line: enacts ``controls.handoff``, one output after the other.
+
+A task of its own takes events (wanted, answers, outcomes of transfers), steps
+the machine and carries out what it asks for, waiting for each phrase to be
+spoken before the next thing happens. What the caller says while a number is
+asked for comes here instead of going to the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from loguru import logger
+
+from controls import handoff as h
+from controls.decision import Cleared
+from controls.errors import LedgerError, SayError
+from controls.gate import Gate
+from controls.ids import new_id
+from controls.intents import Intent
+from controls.ledger import records as r
+from controls.rules.matchers import numbers, words
+from voice_runtime.agent import Release
+from voice_runtime.clock import Clock
+from voice_runtime.events import SayFrame, SpokenFrame
+from voice_runtime.hours import Hours
+from voice_runtime.inline.journal import Journal
+from voice_runtime.ports import CallControl
+
+TAG = "person"
+
+#: A phrase that has not been reported as spoken by then is not waited for any longer, s.
+_SPOKEN_S = 20.0
+#: Keys belong to one number until none comes for this long, s.
+_KEYS_S = 3.0
+#: How much of the conversation a person is given.
+_SUMMARY_TURNS = 6
+
+
+class WayToAPerson:
+    """One call's handoffs; at most one at a time."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        gate: Gate,
+        release: Release,
+        *,
+        clock: Clock,
+        caller: str,
+        receipt_deadline_s: float,
+        say: Callable[[SayFrame], Awaitable[None]],
+        interrupt: Callable[[], Awaitable[None]],
+        finish: Callable[[str, str], Awaitable[None]],
+        on_nobody: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Make the way to a person of one call.
+
+        Args:
+            caller: the number the call came from, "" when withheld.
+            finish: ends the call (``ended_by``, ``reason``).
+            on_nobody: the caller was told that nobody can be reached, and stays with the agent.
+        """
+        self.control: CallControl | None = None
+        self._journal, self._gate, self._release = journal, gate, release
+        self._clock, self._caller = clock, caller
+        self._deadline_s = receipt_deadline_s
+        self._say, self._interrupt, self._finish, self._on_nobody = say, interrupt, finish, on_nobody
+        self._machine: h.Handoff | None = None
+        self._by, self._reason, self._id = "agent", "", ""
+        self._events: asyncio.Queue[h.Event] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self._spoken: dict[str, asyncio.Event] = {}
+        self._count = 0
+        self._keys = ""
+        self._keys_timer: asyncio.TimerHandle | None = None
+        self._dialled_at_s = 0.0
+        self.transferring = False
+
+    # -- events ---------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> bool:
+        """A person is being fetched."""
+        return self._machine is not None and not self._machine.done
+
+    @property
+    def asking(self) -> bool:
+        """The caller's next words or keys answer a question of ours."""
+        return self._machine is not None and self._machine.asking
+
+    async def wanted(self, by: str, reason: str, *, script: str = "") -> None:
+        """Fetch a person; harmless while one is being fetched, but an emergency starts over.
+
+        Args:
+            by: ``handoff.requested``'s ``requested_by``.
+            script: fixed phrase spoken first (an emergency's).
+        """
+        if self.under_way and by != "emergency":
+            return
+        if self.under_way:
+            await self.abandon()
+        await self._interrupt()
+        routes = tuple(
+            h.Route(
+                kind=route.kind, desk=route.desk, number=route.number, open_now=route.open_now,
+                wait_s=route.wait_s, within_working_h=route.within_working_h,
+            )
+            for route in self._release.routes_at(self._clock.unix_s())
+        )  # fmt: skip
+        self._machine = h.Handoff.over(routes, self._caller)
+        self._by, self._reason, self._id = by, reason, new_id("h")
+        if script:
+            await self._speak(SayFrame(phrase=script))
+        elif by == "failure":
+            await self._speak(SayFrame(phrase="fallback"))
+        self._task = asyncio.create_task(self._run(), name="way to a person")
+        self._events.put_nowait(h.Wanted(by))  # type: ignore[arg-type]
+
+    async def answer(self, text: str, meant: Intent | None) -> None:
+        """What the caller said to our question."""
+        runs = [h.clean_number(run) for run in numbers(words(text))]
+        number = next((run for run in runs if run), "")
+        if number:
+            self._events.put_nowait(h.Number(number))
+        elif meant is Intent.YES:
+            self._events.put_nowait(h.Yes())
+        elif meant is Intent.NO:
+            self._events.put_nowait(h.No())
+        else:
+            self._events.put_nowait(h.Unclear())
+
+    async def key(self, key: str) -> None:
+        """A key pressed while we ask for a number; ``#`` or a pause ends it."""
+        if self._keys_timer is not None:
+            self._keys_timer.cancel()
+        if key == "#":
+            self._keyed()
+            return
+        if key.isdigit():
+            self._keys += key
+        self._keys_timer = asyncio.get_running_loop().call_later(_KEYS_S, self._keyed)
+
+    def _keyed(self) -> None:
+        keys, self._keys = self._keys, ""
+        if keys:
+            self._events.put_nowait(h.Number(keys))
+
+    async def spoken(self, frame: SpokenFrame) -> None:
+        """One of our phrases has been played, or cut."""
+        if (event := self._spoken.pop(frame.tag, None)) is not None:
+            event.set()
+
+    def dialled(self, status: str) -> None:
+        """The carrier reports how a transfer went (``DialCallStatus``)."""
+        self.transferring = False
+        waited = max(0, round(self._clock.unix_s() - self._dialled_at_s))
+        if status == "completed":
+            self._events.put_nowait(h.Accepted(waited))
+            return
+        reasons: dict[str, h.FailReason] = {"busy": "busy", "no-answer": "no_answer"}
+        self._events.put_nowait(h.Failed(reasons.get(status, "carrier"), waited))
+
+    async def finished(self, patience_s: float = 5.0) -> None:
+        """Wait until the newest event has been acted on and the handoff is over."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=patience_s)
+
+    async def abandon(self) -> None:
+        """The caller is gone (or has a graver wish): promise what can be promised, and stop."""
+        if self._keys_timer is not None:
+            self._keys_timer.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for event in self._spoken.values():
+            event.set()
+        if self._machine is not None and not self._machine.done:
+            await self._step(h.Gone(), there=False)
+
+    # -- enacting -------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while self.under_way:
+            await self._step(await self._events.get(), there=True)
+
+    async def _step(self, event: h.Event, *, there: bool) -> None:
+        pending = [event]
+        while pending and self._machine is not None:
+            self._machine, outputs = self._machine.step(pending.pop(0))
+            for output in outputs:
+                follows = await self._enact(output, there)
+                if follows is not None:
+                    pending.append(follows)
+
+    async def _enact(self, output: h.Output, there: bool) -> h.Event | None:
+        """Carry out one output; an event when it asks for one."""
+        match output:
+            case h.Request(by):
+                return await self._request(by)
+            case h.Say(phrase, answer):
+                await self._all_spoken()
+                await self._speak(SayFrame(phrase=phrase), hard=not answer)
+            case h.ReadBack(number):
+                await self._all_spoken()
+                template = self._release.templates["confirm-number"][self._release.language]
+                await self._speak(SayFrame(text=template.format(number=h.spoken_number(number))), hard=False)
+            case h.Transfer(route):
+                await self._all_spoken()
+                return await self._transfer(route)
+            case h.PromiseCallback():
+                return await self._promise(output)
+            case h.RecordAccepted() | h.RecordFailed() | h.RecordCompleted():
+                self._record(output)
+            case h.Finish(ending, _):
+                await self._all_spoken()
+                await self._over(ending, there)
+        return None
+
+    async def _speak(self, frame: SayFrame, *, hard: bool = True) -> None:
+        self._count += 1
+        frame.tag = f"{TAG}:{self._count}"
+        frame.turn = self._journal.turn
+        frame.interruptible = not hard
+        self._spoken[frame.tag] = asyncio.Event()
+        await self._say(frame)
+
+    async def _all_spoken(self) -> None:
+        """Wait until everything we said has sounded or was cut."""
+        for tag, event in list(self._spoken.items()):
+            try:
+                async with asyncio.timeout(_SPOKEN_S):
+                    await event.wait()
+            except TimeoutError:
+                self._spoken.pop(tag, None)
+
+    async def _request(self, by: h.RequestedBy) -> h.Event:
+        cleared: Cleared | None = None
+        try:
+            cleared = self._gate.transfer(self._id, by, self._details(), self._journal.turn)
+            await self._journal.durable(cleared.receipt, self._deadline_s)
+        except LedgerError:
+            if cleared is None or not self._gate.hurry(cleared):
+                return h.Refused()
+        return h.Durable()
+
+    async def _transfer(self, route: h.Route) -> h.Event | None:
+        if self.control is None:
+            return h.Failed("carrier", 0)
+        self._dialled_at_s = self._clock.unix_s()
+        self.transferring = True
+        try:
+            async with asyncio.timeout(route.wait_s):
+                await self.control.transfer(route.number)
+        except (SayError, TimeoutError) as error:
+            self.transferring = False
+            logger.warning("a transfer failed: {}", type(error).__name__)
+            return h.Failed("carrier", round(self._clock.unix_s() - self._dialled_at_s))
+        return None  # the carrier reports the outcome: ``dialled``
+
+    async def _promise(self, promise: h.PromiseCallback) -> h.Event:
+        route, journal = promise.route, self._journal
+        due = self._due(route)
+        receipt = journal.append(
+            r.CallbackPromised(
+                tenant=journal.tenant, call=journal.call, handoff=self._id,
+                number_confirmed=promise.confirmed, within_working_h=route.within_working_h,
+            ),
+            r.CallbackDetails(
+                number=promise.number, reason=self._reason, summary=self._summary(), desk=route.desk,
+                due_at=due.isoformat(),
+            ),
+        )  # fmt: skip
+        try:
+            await journal.durable(receipt, max(self._deadline_s, 2.0))
+        except LedgerError:
+            return h.Refused()
+        return h.Durable()
+
+    def _due(self, route: h.Route) -> datetime:
+        """By when the promise is due: so many working hours from now, else as many plain hours."""
+        now = self._clock.unix_s()
+        for known in self._release.handoff:
+            if known.desk == route.desk and known.hours:
+                due = Hours.parse(known.hours).after_working(now, route.within_working_h)
+                if due is not None:
+                    return due
+        return datetime.fromtimestamp(now, UTC) + timedelta(hours=route.within_working_h)
+
+    def _record(self, output: h.RecordAccepted | h.RecordFailed | h.RecordCompleted) -> None:
+        journal = self._journal
+        common = {"tenant": journal.tenant, "call": journal.call, "handoff": self._id}
+        match output:
+            case h.RecordAccepted(mode, waited_s):
+                journal.append(r.HandoffAccepted(**common, mode=mode, waited_s=waited_s), self._details())
+            case h.RecordCompleted(mode, waited_s):
+                journal.append(r.HandoffCompleted(**common, mode=mode, waited_s=waited_s), self._details())
+            case h.RecordFailed(desk, reason, waited_s):
+                record = r.HandoffFailed(**common, reason=reason, waited_s=waited_s)
+                journal.append(record, self._details(desk))
+
+    async def _over(self, ending: h.Ending, there: bool) -> None:
+        if not there:
+            return
+        if ending == "promised":
+            await self._finish("agent", "callback")
+        elif ending == "completed":
+            await self._finish("person", "transferred")
+        elif self._by == "failure":
+            await self._finish("failure", "failed")
+        else:
+            await self._on_nobody()
+
+    # -- what a person is given -----------------------------------------------------------------
+
+    def _details(self, desk: str = "") -> r.HandoffDetails:
+        return r.HandoffDetails(to=desk, reason=self._reason, summary=self._summary())
+
+    def _summary(self) -> str:
+        """The newest turns in their own words; nobody's interpretation."""
+        newest = self._journal.transcript[-_SUMMARY_TURNS:]
+        return " / ".join(f"{who}: {text}" for who, text in newest)[:2000]

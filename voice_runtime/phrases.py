@@ -1,0 +1,189 @@
+"""Fixed phrases by language, and the sentences an offline recogniser is to expect.
+
+Fixed phrases come from ``configs/phrases/<language>.yaml``; an agent may word
+each of them its own way. Expected sentences come from the agent's offline
+patterns, from the lists of intents and emergencies, and from spoken digits.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
+from pathlib import Path
+from string import Formatter
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from controls.errors import ConfigurationError
+from controls.ledger.records import Language, Slug
+from voice_runtime.agent_file import Sentence, placeholders
+from voice_runtime.offline_file import OfflineFile
+from voice_runtime.yaml_file import Closed, check, load_document
+
+FOLDER = Path("configs/phrases")
+
+#: Ids every release has words for; the rules add ``rule.<pack>.<name>``, the agent ``disclosure``.
+FIXED = (
+    "greeting", "fallback", "not-understood", "emergency", "still-there", "goodbye", "handoff",
+    "no-one-free", "nobody-reached", "ask-number", "callback-promised", "callback-cancelled",
+    "capacity", "opted-out", "moment",
+)  # fmt: skip
+#: Template id → the values it must name.
+TEMPLATES: Mapping[str, frozenset[str]] = {
+    "confirm-number": frozenset({"number"}),
+    "callback-by": frozenset({"desk", "by"}),
+}
+#: More sentences than this make a recogniser slow and guess.
+MOST_PHRASES = 6000
+_MOST_OF_ONE = 600
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "oh")
+
+
+class PhrasesFile(Closed):
+    """``configs/phrases/<language>.yaml``: every fixed phrase and template in one language."""
+
+    format: Literal[1] = Field(description="1")
+    language: Language = Field(description="the language of the words, as in the file's name")
+    phrases: dict[Slug, Sentence] = Field(description="phrase id → words")
+    templates: dict[Slug, Sentence] = Field(description="template id → words with {values}")
+
+    @field_validator("phrases")
+    @classmethod
+    def _every_phrase(cls, value: dict[str, str]) -> dict[str, str]:
+        return _exactly(value, FIXED, "phrase")
+
+    @field_validator("templates")
+    @classmethod
+    def _every_template(cls, value: dict[str, str]) -> dict[str, str]:
+        _exactly(value, TEMPLATES, "template")
+        for name, words in value.items():
+            if placeholders(words) != TEMPLATES[name]:
+                wanted = ", ".join(f"{{{v}}}" for v in sorted(TEMPLATES[name]))
+                raise PydanticCustomError(
+                    "template", "has the wrong values in '{name}'", {"name": name, "remedy": f"name {wanted}"}
+                )
+        return value
+
+
+def _exactly(value: dict[str, str], wanted: Iterable[str], what: str) -> dict[str, str]:
+    missing, strange = sorted(set(wanted) - set(value)), sorted(set(value) - set(wanted))
+    if missing or strange:
+        remedy = "; ".join(
+            f"{verb} {', '.join(names)}" for verb, names in (("add", missing), ("remove", strange)) if names
+        )
+        raise PydanticCustomError(
+            "phrases", "do not have exactly the known {what} ids", {"what": what, "remedy": remedy}
+        )
+    return value
+
+
+def load_phrases(root: Path, language: str) -> PhrasesFile:
+    """Read the defaults of one language.
+
+    Raises:
+        ConfigurationError: with every problem found; the file is missing when nobody
+            reviewed that language's words.
+    """
+    document = load_document(
+        root / FOLDER / f"{language}.yaml", root, what=f"file of fixed phrases in {language}"
+    )
+    found, problems = check(PhrasesFile, document)
+    if found is not None and found.language != language:
+        problems = [document.problem(("language",), "is not the file's own", f"write {language}")]
+    if found is None or problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+# --- what the recogniser is to expect -------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """As a recogniser writes it: lower case, words and apostrophes only, digits in words."""
+    folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
+    folded = re.sub(r"\d", lambda m: f" {_DIGITS[int(m.group())]} ", folded)
+    kept = "".join(c if c.isalpha() or c == "'" else " " for c in folded)
+    return " ".join(w for w in (word.strip("'") for word in kept.split()) if w)
+
+
+def expand(sentence: str, slots: Mapping[str, Sequence[str]]) -> list[str]:
+    """Every form of ``sentence`` with its ``{slots}`` filled, at most 600, in a fixed order."""
+    parts = [(literal, name) for literal, name, _, _ in Formatter().parse(sentence)]
+    names = list(dict.fromkeys(name for _, name in parts if name is not None))
+    combinations = islice(product(*(slots[name] for name in names)), _MOST_OF_ONE)
+    forms = []
+    for values in combinations:
+        chosen = dict(zip(names, values, strict=True))
+        forms.append(plain("".join(lit + (f" {chosen[name]} " if name else "") for lit, name in parts)))
+    return forms
+
+
+def combinations(sentence: str, slots: Mapping[str, Sequence[str]]) -> int:
+    """How many forms ``sentence`` has."""
+    count = 1
+    for name in placeholders(sentence):
+        count *= len(slots.get(name, ()))
+    return count
+
+
+def offline_phrases(offline: OfflineFile) -> list[str]:
+    """What an agent's own patterns expect callers to say, without repeats."""
+    said = [s for p in offline.patterns if p.when is not None for s in p.when.said]
+    found = [form for s in (*said, *offline.phrases) for form in expand(s, offline.slots)]
+    # A slot's value is often the whole answer ("at ten" → "ten").
+    found += [plain(value) for values in offline.slots.values() for value in values]
+    return list(dict.fromkeys(f for f in found if f))
+
+
+def digit_phrases() -> list[str]:
+    """Spoken digits one by one and in pairs, so that a telephone number can be said."""
+    return [*_DIGITS, *(f"{a} {b}" for a in _DIGITS for b in _DIGITS)]
+
+
+def intent_phrases(rules: Path, language: str) -> list[str]:
+    """What callers say to the runtime itself: the sentences in the lists of intents and emergencies.
+
+    Args:
+        rules: the folder ``configs/rules``. What cannot be read there is reported by
+            whoever compiles it, and left out here.
+    """
+    found: list[str] = []
+    for path in sorted(rules.glob("*.yaml")):
+        try:
+            data = load_document(path).data
+        except ConfigurationError:
+            continue
+        if not isinstance(data, dict):
+            continue
+        if path.stem == "intents":
+            found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"))
+        elif data.get("kind") == "emergency" and language in (data.get("languages") or ()):
+            found += _sentences(data.get("rules"), ("catches",))
+    return list(dict.fromkeys(plain(s) for s in found if plain(s)))
+
+
+def _sentences(data: Any, fields: tuple[str, ...]) -> Iterator[str]:
+    """Plain sentences anywhere below ``data`` in lists of these names; patterns are left out."""
+    if isinstance(data, list):
+        for item in data:
+            yield from _sentences(item, fields)
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            if name in fields and isinstance(value, list):
+                for item in value:
+                    text = item.get("said") or item.get("text") if isinstance(item, dict) else item
+                    if isinstance(text, str) and not re.search(r"[<>/…]|\.\.\.", text):
+                        yield text
+            elif isinstance(value, dict | list):
+                yield from _sentences(value, fields)
+
+
+def known_phrases(offline: OfflineFile | None, rules: Path, language: str) -> tuple[str, ...]:
+    """All of it, the agent's own first, without repeats, at most ``MOST_PHRASES``."""
+    found = offline_phrases(offline) if offline is not None else []
+    found += intent_phrases(rules, language) + digit_phrases()
+    return tuple(dict.fromkeys(found))[:MOST_PHRASES]

@@ -1,0 +1,127 @@
+"""After a crash: every call left open is closed on record, and lost tool outcomes are asked about.
+
+Runs at start, before the first new call. For each call without an end:
+
+1. clauses that were cleared and have no ``agent.played`` get one, with no samples:
+   what sounded after the last record is not known, so nothing is claimed;
+2. tools that were requested and have no outcome become ``tool.unknown``; the
+   service is asked once, by idempotency key, and never sent the request again;
+3. ``call.recovered`` and ``call.closed`` (ended by nobody knows whom, crashed).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from controls.decision import PendingReceipt, Recorder
+from controls.errors import SayError
+from controls.ledger import records as r
+from controls.ledger.reader import Opened, Reader
+from voice_runtime.agent import Tool
+from voice_runtime.events import RATE_HZ
+from voice_runtime.think.services import ServiceClient
+
+_OUTCOMES = (r.ToolExecuted, r.ToolRefused, r.ToolUnknown)
+
+
+async def close_what_is_open(
+    root: Path, recorder: Recorder, services: ServiceClient, tools: Mapping[str, Tool]
+) -> int:
+    """Close every unfinished call; returns how many there were.
+
+    Raises:
+        SayError: the record of one cannot be read or written.
+    """
+    found = await asyncio.to_thread(_unfinished, root)
+    for records in found:
+        await _Recovery(records, recorder, services, tools).run()
+    if found:
+        logger.warning("{} call(s) left open by a crash were closed as recovered", len(found))
+    return len(found)
+
+
+def _unfinished(root: Path) -> list[list[Opened]]:
+    with Reader.open(root) as reader:
+        return [reader.opened(info.call) for info in reader.calls(unfinished=True)]
+
+
+class _Recovery:
+    """One call's."""
+
+    def __init__(
+        self, records: Sequence[Opened], recorder: Recorder, services: ServiceClient, tools: Mapping[str, Tool]
+    ) -> None:
+        self._records = records
+        self._recorder = recorder
+        self._services = services
+        self._tools = tools
+        first = next(o.record for o in records if isinstance(o.record, r.CallRecord))
+        self._common: dict[str, Any] = {"tenant": first.tenant, "call": first.call, "recovered": True}
+        self._started_at = first.at
+        self._pending: list[PendingReceipt] = []
+
+    async def run(self) -> None:
+        """Write what is missing, and wait until it is durable."""
+        self._settle_clauses()
+        unknown = await self._settle_tools()
+        last = max((o.record for o in self._records), key=lambda record: record.n)
+        self._append(r.CallRecovered(**self._common, last_n=last.n, tools_unknown=unknown))
+        closed = r.CallClosed(
+            **self._common, ended_by="unknown", reason="crashed",
+            duration_s=max(0, last.at - self._started_at), records=last.n + 1 + len(self._pending),
+        )  # fmt: skip
+        self._append(closed)
+        for receipt in self._pending:
+            await asyncio.wrap_future(receipt)
+
+    def _append(self, record: r.Record, personal: r.Personal | None = None) -> None:
+        self._pending.append(self._recorder.append(record, personal))
+
+    def _settle_clauses(self) -> None:
+        played = {o.record.clause for o in self._records if isinstance(o.record, r.AgentPlayed)}
+        for opened in self._records:
+            record = opened.record
+            if not isinstance(record, r.ClauseCleared) or record.clause in played:
+                continue
+            text = opened.personal.text if isinstance(opened.personal, r.ClauseDetails) else ""
+            self._append(
+                r.AgentPlayed(
+                    **self._common, turn=record.turn, clause=record.clause, samples=0, of_samples=0,
+                    rate_hz=RATE_HZ, interrupted=True, evidence=r.Evidence.SENT_ONLY,
+                ),
+                r.PlayedDetails(text=text, played_text=""),
+            )  # fmt: skip
+
+    async def _settle_tools(self) -> int:
+        """Ask about each use without an outcome; returns how many stay unknown."""
+        known = {o.record.use for o in self._records if isinstance(o.record, _OUTCOMES)}
+        unknown = 0
+        for opened in self._records:
+            record = opened.record
+            if not isinstance(record, r.ToolRequested) or record.use in known:
+                continue
+            details = opened.personal if isinstance(opened.personal, r.ToolDetails) else r.ToolDetails(name="")
+            state, result = await self._ask(details.name, record.use)
+            unknown += state == "no"
+            self._append(
+                r.ToolUnknown(
+                    **self._common, turn=record.turn, use=record.use, reason="crash", reconciled=state
+                ),
+                r.ToolDetails(name=details.name, arguments=details.arguments, result=result or None, reason="crash"),
+            )
+        return unknown
+
+    async def _ask(self, name: str, use: str) -> tuple[Any, dict[str, Any]]:
+        tool = self._tools.get(name)
+        if tool is None:
+            return "no", {}
+        try:
+            answer = await self._services.reconcile(tool, use)
+        except SayError:
+            return "no", {}
+        return answer.state, answer.result

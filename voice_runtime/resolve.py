@@ -1,0 +1,273 @@
+"""From an agent folder and its configuration to one frozen, digested release.
+
+1. Everything is read (``agent_folder``) and checked against everything else
+   (``agent_checks``); all problems are reported at once.
+2. What a call needs is put together into a ``Release``.
+3. Its digest is SHA-256 over the canonical JSON (RFC 8785) of all of it: agent
+   file, prompt, facts, phrases, rules, disclosures, tools with schemas, routes,
+   thresholds, retention, engines, models and voices. ``offline.yaml`` and the
+   evals are outside, so what is only for trying out never changes a version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+
+from controls.errors import ConfigurationError, Problem
+from voice_runtime.agent import DeskRoute, Release, Silence, Tool
+from voice_runtime.agent_checks import SpokenSeconds, check_parts, warn
+from voice_runtime.agent_file import ToolEntry
+from voice_runtime.agent_folder import RULES_FOLDER, Parts, in_root, read_parts
+from voice_runtime.desks import hours_text
+from voice_runtime.lines import Lines
+from voice_runtime.phrases import known_phrases, plain
+from voice_runtime.settings import Settings
+
+#: Whose an agent is that no line reaches.
+NO_TENANT = "local"
+
+
+def load_release(root: Path, name: str, settings: Settings, lines: Lines | None = None) -> Release:
+    """Resolve one agent.
+
+    Args:
+        root: the project's root, with ``agents`` and ``configs``.
+        settings: the profile it is to run with.
+        lines: who its tenant is; without lines (or none to it) the tenant is ``local``.
+
+    Raises:
+        ConfigurationError: with every error found in any of its files.
+    """
+    release, problems = resolve(root, name, settings, lines)
+    if release is None:
+        raise ConfigurationError([p for p in problems if p.severity == "error"])
+    return release
+
+
+def validate_agent(
+    root: Path,
+    name: str,
+    settings: Settings,
+    lines: Lines | None = None,
+    *,
+    spoken_s: SpokenSeconds | None = None,
+) -> list[Problem]:
+    """Every error and warning of one agent, in the order of its files; never raises for them.
+
+    Args:
+        spoken_s: how long words truly take, (words, language, voice) → s.
+    """
+    return resolve(root, name, settings, lines, spoken_s=spoken_s)[1]
+
+
+def resolve(
+    root: Path,
+    name: str,
+    settings: Settings,
+    lines: Lines | None = None,
+    *,
+    spoken_s: SpokenSeconds | None = None,
+) -> tuple[Release | None, list[Problem]]:
+    """As ``load_release`` and ``validate_agent`` in one; the release is None when there are errors."""
+    root = Path(root)
+    try:
+        parts = read_parts(root, name, settings, lines)
+    except ConfigurationError as error:
+        return None, [in_root(p, root) for p in error.problems]
+    check_parts(parts)
+    warn(parts, spoken_s)
+    problems = _tidy(parts.problems)
+    if any(p.severity == "error" for p in problems):
+        return None, problems
+    return _release(parts), problems
+
+
+def _tidy(problems: list[Problem]) -> list[Problem]:
+    """By file and line, errors first within a line, without repeats."""
+    unique = list(dict.fromkeys(problems))
+    files = list(dict.fromkeys(p.file for p in unique))
+    return sorted(unique, key=lambda p: (files.index(p.file), p.line, p.severity))
+
+
+# --- putting it together --------------------------------------------------------------------------
+
+
+def _release(parts: Parts) -> Release:
+    agent, settings = parts.agent, parts.settings
+    # There were no errors, so all of it was read.
+    assert parts.phrases is not None
+    assert parts.rules is not None
+    assert parts.schedule is not None
+    schedule = parts.schedule
+    talk = agent.conversation
+    resolved = rfc8785.dumps(_content(parts))
+    known = [plain(k.word) for k in talk.known_words]
+    shorter = {str(k): v for k, v in agent.retention.shorter.items()}
+    return Release(
+        name=parts.name,
+        title=agent.title,
+        digest="sha256:" + hashlib.sha256(resolved).hexdigest(),
+        tenant=_tenant(parts),
+        operator_of_record=agent.operator_of_record,
+        language=parts.language,
+        voice=talk.voice,
+        patience=talk.patience,
+        prompt=_prompt(parts),
+        phrases=_phrases(parts),
+        tools=_tools(parts),
+        handoff=_routes(parts),
+        silence=Silence(talk.silence.ask_after_s, talk.silence.end_after_s),
+        longest_call_s=talk.longest_call_min * 60,
+        known_phrases=known_phrases(parts.offline, parts.root / RULES_FOLDER, parts.language),
+        known_words=tuple(dict.fromkeys(known)),
+        misheard_in_a_row=agent.handoff.also_when.misheard_in_a_row,
+        retention_days={name: shorter.get(name, c.days) for name, c in schedule.classes.items()},
+        engines=_engines(settings),
+        templates={name: {parts.language: words} for name, words in sorted(parts.phrases.templates.items())},
+        rules=parts.rules,
+        purpose=agent.purpose,
+        refuses=agent.refuses,
+        owner=agent.owner,
+        facts=parts.facts,
+        pronunciations={plain(k.word): k.sounds for k in talk.known_words if k.sounds},
+        handoff_after_s=(agent.handoff.also_when.call_lasts_min or 0) * 60,
+        pass_on=agent.handoff.pass_on,
+        objectives=agent.objectives.model_dump(),
+        disclosure_meets=agent.disclosure.meets,
+        retention_schedule=agent.retention.schedule,
+        retention=schedule,
+        retention_shorter=shorter,
+        model=settings.model.endpoints[0].model if settings.model.endpoints else "standin",
+        nobody_there=settings.desks == "nobody_there",
+        resolved=resolved,
+    )
+
+
+def _content(parts: Parts) -> dict[str, Any]:
+    """What the digest is taken over. Whatever a call can depend on belongs in here."""
+    settings, talk = parts.settings, parts.agent.conversation
+    assert parts.phrases is not None
+    assert parts.rules is not None
+    assert parts.schedule is not None
+    turn = settings.turn
+    return {
+        "format": 1,
+        "name": parts.name,
+        "tenant": _tenant(parts),
+        "agent": parts.agent.model_dump(mode="json", by_alias=True),
+        "prompt": _prompt(parts),
+        "facts": parts.facts,
+        "phrases": _phrases(parts),
+        "templates": dict(parts.phrases.templates),
+        "rules": parts.rules.digest,
+        "disclosures": [rule.model_dump(mode="json") for rule in parts.wordings],
+        "tools": [asdict(tool) for tool in _tools(parts)],
+        "handoff": [{k: v for k, v in asdict(r).items() if k != "open_now"} for r in _routes(parts)],
+        "retention": parts.schedule.model_dump(mode="json"),
+        "thresholds": {
+            "turn": turn.model_dump(mode="json", exclude={"patience"}),
+            "patience": turn.patience[talk.patience].model_dump(mode="json"),
+            "model": settings.model.model_dump(mode="json", include={"first_token_s", "total_s", "retries"}),
+            "recogniser_deadline_s": settings.recogniser.deadline_s,
+            "voice_deadline_s": settings.voice.deadline_s,
+            "receipt_deadline_ms": settings.ledger.receipt_deadline_ms,
+        },
+        "engines": _engines(settings),
+        "models": _models(settings),
+        "voice": settings.voice.voices[talk.voice].model_dump(mode="json"),
+    }
+
+
+def _tenant(parts: Parts) -> str:
+    lines = parts.lines.of(parts.name) if parts.lines is not None else ()
+    return lines[0].tenant if lines else NO_TENANT
+
+
+def _engines(settings: Settings) -> dict[str, str]:
+    model = "standin" if settings.model.standin else "openai"
+    return {"recogniser": settings.recogniser.engine, "model": model, "voice": settings.voice.engine}
+
+
+def _models(settings: Settings) -> list[dict[str, Any]]:
+    """The models as their suppliers call them; a key is no part of a version."""
+    if settings.model.standin:
+        return [{"name": "standin", "note": "not a language model"}]
+    return [e.model_dump(mode="json", exclude={"api_key"}) for e in settings.model.endpoints]
+
+
+def _prompt(parts: Parts) -> str:
+    """The system prompt: the same bytes for every call, so that a model server can keep it."""
+    agent = parts.agent
+    never = "\n".join(f"- {what}" for what in agent.refuses)
+    return (
+        f"{parts.prompt}\n\n# Purpose\n\n{agent.purpose}\n\n"
+        f"# What you never do\n\nRefuse these in one sentence and offer a person:\n{never}\n\n"
+        f"# Facts\n\nState nothing about the house that is not here.\n\n{parts.facts}\n"
+    )
+
+
+def _phrases(parts: Parts) -> dict[str, dict[str, str]]:
+    assert parts.phrases is not None
+    assert parts.rules is not None
+    language = parts.language
+    words = {name: {language: text} for name, text in parts.phrases.phrases.items()}
+    words |= {str(name): {language: said[language]} for name, said in parts.agent.phrases.items()}
+    words |= {
+        name: {language: said[language]} for name, said in parts.rules.phrases.items() if language in said
+    }
+    words["disclosure"] = {language: parts.agent.disclosure.say[language]}
+    return dict(sorted(words.items()))
+
+
+def _tools(parts: Parts) -> tuple[Tool, ...]:
+    return tuple(_tool(parts, name, entry) for name, entry in parts.agent.tools.items())
+
+
+def _tool(parts: Parts, name: str, entry: ToolEntry) -> Tool:
+    assert parts.services is not None
+    service, operation = entry.calls.split("/")
+    offered = parts.services.services[service].operations[operation]
+    address = parts.settings.services[service]
+    base = (address.url or f"http://{service}.invalid").rstrip("/")
+    return Tool(
+        name=name,
+        does=entry.does,
+        risk=entry.risk,
+        service=service,
+        operation=operation,
+        method=offered.method,
+        url=base + offered.path,
+        timeout_s=offered.timeout_s,
+        parameters=offered.arguments,
+        read_back=entry.read_back,
+        read_back_say={str(k): v for k, v in entry.read_back_say.items()},
+        per_call=entry.at_most.per_call if entry.at_most else None,
+        idempotent=offered.idempotent,
+        undo_with=entry.undo_with or "",
+    )
+
+
+def _routes(parts: Parts) -> tuple[DeskRoute, ...]:
+    assert parts.desks is not None
+    routes = []
+    for to in parts.agent.handoff.to:
+        name = to.desk or to.callback or ""
+        desk = parts.desks.desks[name]
+        routes.append(
+            DeskRoute(
+                kind="desk" if to.desk else "callback",
+                desk=name,
+                number=(desk.number or "") if to.desk else "",
+                wait_s=to.wait_s,
+                within_working_h=to.within_working_h,
+                hours=hours_text(desk),
+                title=desk.title,
+                always=bool(to.desk) and to.during == "always",
+            )
+        )
+    return tuple(routes)

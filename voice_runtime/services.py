@@ -1,0 +1,79 @@
+"""What a tool's service offers: operations, deadlines and JSON Schemas of their arguments.
+
+``configs/services.yaml`` describes services once for every agent; where each
+answers, and its key, stand in the profile.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jsonschema_rs
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
+
+from controls.errors import ConfigurationError
+from controls.ledger.records import Slug
+from voice_runtime.yaml_file import Closed, Document, check, load_document
+
+FILE = Path("configs/services.yaml")
+
+ArgumentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class Operation(Closed):
+    """One thing a service does; the request's body is the arguments as JSON."""
+
+    does: str = Field(min_length=1, max_length=200, description="what it does, in a sentence")
+    method: Literal["POST"] = Field(default="POST", description="POST")
+    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/_.~-]*$")] = Field(
+        description="path below the service's address, such as /tools/book"
+    )
+    timeout_s: float = Field(gt=0, le=30, description="s after which its outcome counts as unknown")
+    idempotent: bool = Field(
+        default=True, description="true: the same idempotency key never has its effect twice"
+    )
+    arguments: dict[str, Any] = Field(description="JSON Schema of the arguments, type: object")
+
+    @field_validator("arguments")
+    @classmethod
+    def _schema(cls, value: dict[str, Any]) -> dict[str, Any]:
+        remedy = {"remedy": "write type: object, properties: {…}, additionalProperties: false"}
+        if value.get("type") != "object" or not isinstance(value.get("properties"), dict):
+            raise PydanticCustomError("schema", "is not a JSON Schema of an object", remedy)
+        if value.get("additionalProperties") is not False:
+            raise PydanticCustomError("schema", "lets unknown arguments pass", remedy)
+        try:
+            jsonschema_rs.validator_for(value)
+        except (ValueError, jsonschema_rs.ValidationError) as error:
+            raise PydanticCustomError(
+                "schema", "is not a valid JSON Schema", {"remedy": str(error).splitlines()[0][:200]}
+            ) from None
+        return value
+
+
+class Service(Closed):
+    title: str = Field(min_length=1, max_length=120, description="what people call it")
+    operations: dict[Name, Operation] = Field(min_length=1, description="operation name → how it is called")
+
+
+class ServicesFile(Closed):
+    """``configs/services.yaml``."""
+
+    format: Literal[1] = Field(description="1")
+    services: dict[Slug, Service] = Field(description="service name → what it offers")
+
+
+def load_services(root: Path) -> tuple[ServicesFile, Document]:
+    """Read ``configs/services.yaml``.
+
+    Raises:
+        ConfigurationError: with every problem found.
+    """
+    document = load_document(root / FILE, root, what="list of services")
+    found, problems = check(ServicesFile, document)
+    if found is None:
+        raise ConfigurationError(problems)
+    return found, document

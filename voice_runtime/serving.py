@@ -1,0 +1,95 @@
+"""Runs the house behind uvicorn: listen, announce, and drain when told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from loguru import logger
+
+from controls.errors import OperatorError
+from voice_runtime.app import App
+from voice_runtime.settings import Settings
+
+#: Largest message of a carrier's media stream, bytes.
+_MOST_BYTES = 64 * 1024
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its signal handlers: a signal must drain calls first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the address before anything is started, so that a taken port fails at once.
+
+    Raises:
+        OperatorError: the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise OperatorError(
+            f"cannot listen on {host}:{port} ({type(error).__name__}): is another server running? Try --port 0"
+        ) from error
+    return listener
+
+
+async def serve(
+    settings: Settings, *, host: str, port: int, on_ready: Callable[[App, str], None], stop: asyncio.Event | None = None
+) -> None:
+    """Serve until SIGTERM, SIGINT or ``stop``; then drain and close everything.
+
+    Args:
+        on_ready: called with the running app and its own base address.
+
+    Raises:
+        SayError: something cannot be used as configured.
+    """
+    stop = stop or asyncio.Event()
+    listener = listen(host, port)
+    try:
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}"
+        app = App(settings)
+        if settings.server.public_url is None:
+            app.public_url = address
+        web = await app.start()
+    except BaseException:
+        listener.close()
+        raise
+    config = uvicorn.Config(
+        web, log_config=None, access_log=False, lifespan="off", server_header=False, loop="none",
+        ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=_MOST_BYTES, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+    server = _Uvicorn(config)
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        on_ready(app, address)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        logger.info("stopping: no new calls, {} on the line", app.admission.active)
+    finally:
+        await app.stop()
+        server.should_exit = True
+        await serving
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)

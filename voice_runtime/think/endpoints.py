@@ -1,0 +1,312 @@
+"""Language-model servers that speak OpenAI's chat protocol: deadlines, retry, fallback, health.
+
+One ``Endpoints`` serves every call of the process: it holds one HTTP client per
+server, knows which of them are well, and asks them in order until one answers.
+It knows nothing of calls, frames or records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx2
+from loguru import logger
+from openai import AsyncOpenAI, OpenAIError
+
+from controls.errors import LedgerError, OperatorError, ProviderError
+from voice_runtime.settings import ModelSettings
+from voice_runtime.think.answer import Gathering, Reply, translate
+
+#: After the model said why it stopped, only token counts can follow: how long they are waited for, s.
+_USAGE_WAIT_S = 0.25
+#: Failures in a row that move an endpoint to the end of the order, and for how long, s.
+_TRIP_AFTER = 3
+_TRIP_FOR_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server.
+
+    Attributes:
+        name: the supplier's name on record (a slug).
+        base_url: up to and including ``/v1``.
+        api_key: never printed; "" when the server wants none.
+        outside: what is sent leaves this host.
+        receipt_first: an outside server is sent nothing before the caller's words are on record.
+    """
+
+    name: str
+    base_url: str
+    model: str
+    api_key: str = field(default="", repr=False)
+    region: str = "local"
+    outside: bool = False
+    receipt_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a server may take, in s, and how often it is asked.
+
+    Attributes:
+        first_token_s: from sending to the first word or tool call, for one attempt.
+        give_up_s: the same over all attempts at all endpoints; past it the caller hears a phrase.
+        between_s: from one piece of an answer to the next.
+        total_s: for a whole answer.
+        retries: further attempts at the same endpoint, only before its first word.
+    """
+
+    first_token_s: float = 2.0
+    give_up_s: float = 6.0
+    between_s: float = 2.0
+    total_s: float = 20.0
+    retries: int = 1
+
+
+@dataclass(slots=True)
+class _Health:
+    """``failures`` counts in a row; ``tripped_until`` is loop-independent monotonic time, s."""
+
+    failures: int = 0
+    answers: int = 0
+    last_failure: str = ""
+    tripped_until: float = 0.0
+
+
+OnText = Callable[[str], Awaitable[None]]
+Before = Callable[[], Awaitable[None]]
+
+
+class Endpoints:
+    """Every endpoint of the process, in order of preference."""
+
+    def __init__(self, endpoints: tuple[Endpoint, ...], deadlines: Deadlines = Deadlines()) -> None:
+        """Make one client for each endpoint; opens no connection.
+
+        Raises:
+            OperatorError: there is none, or two have the same name.
+        """
+        if not endpoints:
+            raise OperatorError("no model endpoint: name one under model.endpoints, or use the stand-in")
+        if len({e.name for e in endpoints}) != len(endpoints):
+            raise OperatorError("two model endpoints have the same name: give each its own")
+        self.endpoints = endpoints
+        self.deadlines = deadlines
+        self._clients = {e.name: _client(e, deadlines) for e in endpoints}
+        self._health = {e.name: _Health() for e in endpoints}
+
+    @classmethod
+    def of(cls, settings: ModelSettings, standin: Endpoint | None = None) -> Endpoints:
+        """From a profile; ``standin`` is where the stand-in answers, when the profile wants it.
+
+        Raises:
+            OperatorError: the profile wants the stand-in and none is running.
+        """
+        if settings.standin:
+            endpoints: tuple[Endpoint, ...] = (standin,) if standin else ()
+        else:
+            endpoints = tuple(
+                Endpoint(
+                    name=e.name, base_url=e.base_url, model=e.model,
+                    api_key=e.api_key.reveal() if e.api_key else "",
+                    region=e.region, outside=e.outside, receipt_first=e.receipt_first,
+                )
+                for e in settings.endpoints
+            )  # fmt: skip
+        deadlines = Deadlines(
+            first_token_s=settings.first_token_s,
+            give_up_s=min(settings.total_s, settings.first_token_s * 3),
+            between_s=settings.first_token_s,
+            total_s=settings.total_s,
+            retries=settings.retries,
+        )
+        return cls(endpoints, deadlines)
+
+    def client(self, name: str) -> AsyncOpenAI:
+        """The shared client of an endpoint."""
+        return self._clients[name]
+
+    async def ask(
+        self, params: Mapping[str, Any], reply: Reply, *, on_first: Callable[[], None], on_text: OnText,
+        before_sending: Before | None = None,
+    ) -> None:  # fmt: skip
+        """Ask the endpoints in order until one answers, filling ``reply`` as it arrives.
+
+        A server is asked again, and the next one after it, only while no word has
+        arrived: what the caller may already hear is never said twice.
+
+        Args:
+            params: of ``chat.completions.create`` without the model, streaming.
+            on_first: called at the first word or tool call.
+            on_text: called with each piece of text, in order.
+            before_sending: awaited before anything goes to an outside endpoint that
+                wants the receipt first; when it raises, that endpoint is passed over.
+
+        Raises:
+            ProviderError: nothing answered, or (``reply.words`` is not empty) an answer broke off.
+        """
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + self.deadlines.give_up_s
+        total = loop.time() + self.deadlines.total_s
+        last = ProviderError("no endpoint answered", supplier=self.endpoints[0].name)
+        for endpoint in self._order():
+            if not await _may_send(endpoint, before_sending):
+                last = ProviderError("not sent: no receipt", supplier=endpoint.name)
+                continue
+            for _ in range(1 + self.deadlines.retries):
+                if loop.time() >= give_up:
+                    raise last
+                first_by = min(loop.time() + self.deadlines.first_token_s, give_up)
+                reply.attempts += 1
+                reply.supplier, reply.model = endpoint.name, endpoint.model
+                reply.tools, reply.finish = [], ""
+                try:
+                    await self._attempt(endpoint, params, reply, first_by, total, on_first, on_text)
+                except ProviderError as error:
+                    self._failed(endpoint, error)
+                    last = error
+                    if reply.words:
+                        raise
+                    if not error.transient:
+                        break
+                else:
+                    self._answered(endpoint)
+                    return
+        raise last
+
+    async def _attempt(
+        self, endpoint: Endpoint, params: Mapping[str, Any], reply: Reply, first_by: float, total: float,
+        on_first: Callable[[], None], on_text: OnText,
+    ) -> None:  # fmt: skip
+        """One request to one server, to the end of its answer."""
+        loop = asyncio.get_running_loop()
+        gathering = Gathering(endpoint.name, reply)
+        deadline, first = first_by, False
+        chunks = self._chunks(endpoint, params, first_by)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout_at(min(deadline, total)):
+                        chunk = await anext(chunks, None)
+                except TimeoutError:
+                    if reply.finish:  # only the token counts are missing
+                        break
+                    what = "its answer stalled" if first else "its first token is late"
+                    raise ProviderError(what, supplier=endpoint.name) from None
+                if chunk is None:
+                    break
+                text = gathering.take(chunk)
+                if not first and (text or gathering.wants_tools):
+                    first = True
+                    on_first()
+                if text:
+                    await on_text(text)
+                if reply.finish:
+                    deadline = min(deadline, loop.time() + _USAGE_WAIT_S)
+                elif first:
+                    deadline = loop.time() + self.deadlines.between_s
+        finally:
+            await chunks.aclose()
+        gathering.close()
+
+    async def _chunks(
+        self, endpoint: Endpoint, params: Mapping[str, Any], first_by: float
+    ) -> Any:  # an async generator; typed by its callers
+        """The server's chunks, foreign errors translated; closes the stream whatever happens."""
+        client = self._clients[endpoint.name]
+        try:
+            stream = await client.chat.completions.create(**{**params, "model": endpoint.model})
+        except Exception as error:  # noqa: BLE001  # whatever a server or client throws is the supplier's
+            raise translate(error, endpoint.name) from None
+        try:
+            async for chunk in cast(AsyncIterator[Any], stream):
+                yield chunk
+        except (OpenAIError, httpx2.HTTPError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise translate(error, endpoint.name) from None
+        finally:
+            await stream.close()
+
+    # -- health ---------------------------------------------------------------------------------
+
+    def _order(self) -> list[Endpoint]:
+        """As configured, but those that keep failing come last: they are never given up for good."""
+        now = time.monotonic()
+        return sorted(self.endpoints, key=lambda e: self._health[e.name].tripped_until > now)
+
+    def _answered(self, endpoint: Endpoint) -> None:
+        health = self._health[endpoint.name]
+        health.answers += 1
+        health.failures, health.tripped_until = 0, 0.0
+
+    def _failed(self, endpoint: Endpoint, error: ProviderError) -> None:
+        health = self._health[endpoint.name]
+        health.failures += 1
+        health.last_failure = str(error)
+        if health.failures >= _TRIP_AFTER:
+            health.tripped_until = time.monotonic() + _TRIP_FOR_S
+        logger.warning("model endpoint {}: {} ({} in a row)", endpoint.name, error, health.failures)
+
+    def health(self) -> dict[str, Any]:
+        """For ``/readyz``: ``ok`` unless every endpoint has failed three times or more in a row."""
+        now = time.monotonic()
+        rows = {
+            name: {
+                "ok": h.tripped_until <= now,
+                "answers": h.answers,
+                "failures_in_a_row": h.failures,
+                "last_failure": h.last_failure,
+            }
+            for name, h in self._health.items()
+        }
+        return {"ok": any(row["ok"] for row in rows.values()), "endpoints": rows}
+
+    async def warm(self) -> None:
+        """Open a connection to each endpoint before the first call; failing only shows in the log."""
+        await asyncio.gather(*(self._warm(e) for e in self.endpoints))
+
+    async def _warm(self, endpoint: Endpoint) -> None:
+        try:
+            async with asyncio.timeout(self.deadlines.first_token_s):
+                await self._clients[endpoint.name].models.list()
+        except Exception as error:  # noqa: BLE001  # warming is a courtesy
+            logger.info("model endpoint {} is not warm: {}", endpoint.name, type(error).__name__)
+
+    async def aclose(self) -> None:
+        """Close every connection; afterwards every request fails."""
+        for client in self._clients.values():
+            await client.close()
+
+
+async def _may_send(endpoint: Endpoint, before_sending: Before | None) -> bool:
+    if before_sending is None or not (endpoint.outside and endpoint.receipt_first):
+        return True
+    try:
+        await before_sending()
+    except LedgerError:
+        logger.error("model endpoint {} is passed over: no receipt for the caller's words", endpoint.name)
+        return False
+    return True
+
+
+def _client(endpoint: Endpoint, deadlines: Deadlines) -> AsyncOpenAI:
+    # A proxy from the environment is for outside suppliers; and nothing of the
+    # environment (keys, organisations) may reach a server it was not meant for.
+    transport = httpx2.AsyncClient(
+        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=None),
+        trust_env=endpoint.outside,
+        follow_redirects=False,
+    )
+    return AsyncOpenAI(
+        api_key=endpoint.api_key or "none",
+        base_url=endpoint.base_url,
+        organization="",
+        project="",
+        max_retries=0,
+        timeout=httpx2.Timeout(deadlines.total_s, connect=min(1.5, deadlines.first_token_s)),
+        http_client=transport,
+    )

@@ -1,0 +1,411 @@
+"""Every use of a tool goes through the gate: checked, read back, recorded, then sent once.
+
+Order of a use, none of which may be left out:
+
+1. the tool is one the agent declares, its arguments fit its JSON Schema and it
+   was not used too often; otherwise it is refused, and the model is told;
+2. a tool with ``read_back`` stops here until the caller has said yes;
+3. the gate decides and queues ``tool.requested``;
+4. the receipt of that record is waited for;
+5. one request leaves, and is never cancelled or repeated;
+6. ``tool.executed`` or ``tool.unknown``; an unknown one is asked about once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import string
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import jsonschema_rs
+from loguru import logger
+
+from controls.decision import Cleared, Decision, PendingReceipt, Verdict
+from controls.errors import LedgerError, OperatorError
+from controls.ids import new_id
+from controls.ledger import records as r
+from voice_runtime.agent import Tool
+from voice_runtime.think.services import Answer, Came, ServiceClient
+
+ReadBack = Literal["none", "confirmed"]
+RefusedBecause = Literal[
+    "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"
+]
+
+
+class ToolOutcome(Protocol):
+    """What the gate answers: ``cleared`` is None unless the use may happen."""
+
+    @property
+    def decision(self) -> Decision: ...
+    @property
+    def cleared(self) -> Cleared | None: ...
+
+
+class ToolGate(Protocol):
+    """What is needed of ``controls.gate.Gate``. Both queue their record and return at once;
+    ``refuse_tool`` raises ``LedgerError`` when the ledger takes no records.
+    """
+
+    def tool(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
+        risk: Literal["low", "medium", "high"], read_back: ReadBack,
+        idempotent: bool, caller_said: str,
+    ) -> ToolOutcome: ...  # fmt: skip
+
+    def refuse_tool(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
+        reason: RefusedBecause, why: str = "",
+    ) -> object: ...  # fmt: skip
+
+
+class ToolJournal(Protocol):
+    """What is needed of the call's journal."""
+
+    tenant: str
+    call: str
+
+    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt: ...
+    def caller_text(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What became of a tool the model asked for.
+
+    Attributes:
+        use: its id, also the id of the call in the model's context.
+        content: what the model is told; always holds ``ok``.
+        pending: nothing happened yet, the caller is asked first; the model is not run again.
+        before_caller: belongs before what the caller said last (it is the newer news).
+    """
+
+    use: str
+    name: str
+    arguments: dict[str, Any]
+    ok: bool
+    content: dict[str, Any]
+    pending: bool = False
+    before_caller: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReadBack:
+    """A use that waits for the caller's yes. ``words`` are what is asked."""
+
+    use: str
+    tool: Tool
+    arguments: dict[str, Any]
+    turn: int
+    words: str
+
+
+Ask = Callable[[str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Job:
+    task: asyncio.Task[ToolResult]
+    before_caller: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A declared tool with its compiled schema."""
+
+    tool: Tool
+    validator: Any = field(repr=False)
+
+
+class ToolRunner:
+    """One call's tools. Not a frame processor: the model service calls it.
+
+    Ordering: uses run one after another. Interruptions: a use goes on in a task of
+    its own; what it came to is handed out by the next ``settle``. Closing: ``aclose``
+    waits for the uses under way.
+    """
+
+    def __init__(
+        self,
+        tools: tuple[Tool, ...],
+        *,
+        gate: ToolGate,
+        journal: ToolJournal,
+        services: ServiceClient,
+        language: str,
+        receipt_deadline_s: float = 1.0,
+        ask: Ask | None = None,
+        on_handoff: Callable[[str], None] | None = None,
+    ) -> None:
+        """Compile the schemas.
+
+        Args:
+            ask: how a read-back is asked; without it the model service says it itself,
+                as a ``SayFrame`` tagged ``read-back``.
+            on_handoff: called with a rule's name when its verdict on a use is ``handoff``.
+
+        Raises:
+            OperatorError: a tool's schema or read-back sentence is broken.
+        """
+        self._tools = {t.name: _Ready(t, _compile(t, language)) for t in tools}
+        self._gate = gate
+        self._journal = journal
+        self._services = services
+        self._language = language
+        self._receipt_deadline_s = receipt_deadline_s
+        self.ask = ask
+        self._on_handoff = on_handoff
+        self._uses: Counter[str] = Counter()
+        self._jobs: list[_Job] = []
+        self._told: list[ToolResult] = []
+        self._running: set[asyncio.Task[ToolResult]] = set()
+        self.pending: PendingReadBack | None = None
+
+    # -- what the model asks for -----------------------------------------------------------------
+
+    async def use(self, name: str, arguments: dict[str, Any] | None, turn: int) -> ToolResult:
+        """Use a tool, or say why not. Cancelling the caller of this does not cancel the use.
+
+        Args:
+            arguments: as the model wrote them; None when they were no JSON object.
+        """
+        use = new_id("u")
+        ready = self._tools.get(name)
+        if ready is None:
+            return self._refuse(use, name, arguments or {}, turn, "unknown_tool", "there is no such tool")
+        fault = _fault(ready, arguments)
+        if fault or arguments is None:
+            return self._refuse(use, name, arguments or {}, turn, "bad_arguments", fault)
+        tool = ready.tool
+        if tool.per_call is not None and self._uses[name] >= tool.per_call:
+            return self._refuse(use, name, arguments, turn, "too_often", "used too often in this call")
+        if tool.read_back:
+            return self._read_back(use, tool, arguments, turn)
+        return await self._wait(_Job(self._start(use, tool, arguments, turn, "none")))
+
+    async def _wait(self, job: _Job) -> ToolResult:
+        try:
+            return await asyncio.shield(job.task)
+        except asyncio.CancelledError:
+            job.before_caller = True
+            self._jobs.append(job)
+            raise
+
+    def _start(
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
+    ) -> asyncio.Task[ToolResult]:
+        self._uses[tool.name] += 1
+        task = asyncio.create_task(self._carry_out(use, tool, arguments, turn, read_back), name=f"tool {use}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def _refuse(
+        self, use: str, name: str, arguments: dict[str, Any], turn: int, reason: RefusedBecause, why: str
+    ) -> ToolResult:
+        try:
+            self._gate.refuse_tool(use, name, arguments, turn, reason=reason, why=why)
+        except LedgerError:  # nothing happens all the same
+            logger.error("a refused tool is not on record")
+        return _not_done(use, name, arguments, reason, why)
+
+    def pass_over(self, name: str, arguments: dict[str, Any] | None, turn: int) -> None:
+        """Record a use that is not made: the model asked for it together with one that waits for a yes."""
+        self._refuse(new_id("u"), name, arguments or {}, turn, "unconfirmed", "another waited for a yes")
+
+    # -- read-back -------------------------------------------------------------------------------
+
+    def _read_back(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
+        if self.pending is not None:  # the model asks for another: the older was never confirmed
+            self._drop("unconfirmed")
+        spoken = {name: str(arguments.get(name, "")) for name in tool.read_back} | {
+            name: str(value) for name, value in arguments.items()
+        }
+        words = tool.read_back_say[self._language].format_map(spoken)
+        self.pending = PendingReadBack(use, tool, arguments, turn, words)
+        return ToolResult(use, tool.name, arguments, ok=False, content={"ok": False}, pending=True)
+
+    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
+        """What the caller answered to the read-back. Returns at once; the use runs by itself.
+
+        Call it before the model is run on the caller's words; that run waits for the
+        outcome and is told it. Yes: the use goes through the gate. No: it is refused.
+        None (anything else): it is dropped, and the words go to the model as usual.
+
+        Args:
+            turn: the caller's turn that answered.
+            heard: False when the question had not sounded yet; nobody can agree to
+                what they have not heard, so a yes counts as None.
+
+        Returns:
+            Whether a question was waiting.
+        """
+        pending, self.pending = self.pending, None
+        if pending is None:
+            return False
+        if yes and heard:
+            task = self._start(pending.use, pending.tool, pending.arguments, turn, "confirmed")
+            self._jobs.append(_Job(task))
+        elif yes is False:
+            self._told.append(self._refuse_pending(pending, turn, "caller_said_no", before_caller=False))
+        else:
+            self._told.append(self._refuse_pending(pending, turn, "unconfirmed", before_caller=True))
+        return True
+
+    def _drop(self, reason: RefusedBecause) -> None:
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            self._told.append(self._refuse_pending(pending, pending.turn, reason, before_caller=True))
+
+    def _refuse_pending(
+        self, pending: PendingReadBack, turn: int, reason: RefusedBecause, *, before_caller: bool
+    ) -> ToolResult:
+        why = "the caller said no" if reason == "caller_said_no" else "the caller did not say yes"
+        told = self._refuse(pending.use, pending.tool.name, pending.arguments, turn, reason, why)
+        return replace(told, before_caller=before_caller)
+
+    # -- what came of it -------------------------------------------------------------------------
+
+    async def settle(self) -> list[ToolResult]:
+        """Wait for uses that outlived an interruption or were just confirmed; hand out what they came to.
+
+        Cancelling it loses nothing: the next ``settle`` hands the same out.
+        """
+        jobs = list(self._jobs)
+        if jobs:
+            await asyncio.wait([j.task for j in jobs])
+        told, self._told = self._told, []
+        self._jobs = [j for j in self._jobs if j not in jobs]
+        for job in jobs:
+            if (error := job.task.exception()) is not None:
+                logger.error("{} failed: {}", job.task.get_name(), type(error).__name__)
+                continue
+            told.append(replace(job.task.result(), before_caller=job.before_caller))
+        return told
+
+    async def aclose(self, deadline_s: float = 5.0) -> None:
+        """The call is over: refuse what waits for a yes, and let what was sent come to its record."""
+        self._drop("unconfirmed")
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=deadline_s)
+
+    async def _carry_out(
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
+    ) -> ToolResult:
+        """Steps 3 to 6; never raises."""
+        try:
+            outcome = self._gate.tool(
+                use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
+                idempotent=tool.idempotent, caller_said=self._journal.caller_text(),
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
+            logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
+            return _not_done(use, tool.name, arguments, "rule", "not possible now")
+        cleared = outcome.cleared
+        if cleared is None:
+            decision = outcome.decision
+            if decision.verdict is Verdict.HANDOFF and self._on_handoff is not None:
+                self._on_handoff(decision.verdicts[0].rule)
+            return _not_done(use, tool.name, arguments, "rule", decision.verdicts[0].reason)
+        try:
+            async with asyncio.timeout(self._receipt_deadline_s):
+                await asyncio.shield(asyncio.wrap_future(cleared.receipt))
+        except (LedgerError, TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not cleared.receipt.cancelled():
+                raise
+            logger.error("tool {}: not sent, its record is not durable", tool.name)
+            return self._refuse(use, tool.name, arguments, turn, "stopped", "not possible now")
+        # Exactly what was judged and recorded, whatever became of the model's own object since.
+        return await self._send(use, tool, dict(outcome.decision.proposal.arguments), turn)
+
+    async def _send(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
+        answer = await self._services.call(tool, arguments, use)
+        if answer.outcome_known:
+            return self._executed(use, tool, arguments, turn, answer)
+        reason: Literal["timeout", "broken_answer"] = (
+            "timeout" if answer.came is Came.TIMEOUT else "broken_answer"
+        )
+        self._unknown(use, tool, arguments, turn, reason, "no", {})
+        asked = await self._services.reconcile(tool, use)
+        if asked.state != "no":
+            self._unknown(use, tool, arguments, turn, reason, asked.state, asked.result)
+        if asked.state == "done":
+            return ToolResult(use, tool.name, arguments, True, {**asked.result, "ok": True})
+        if asked.state == "not_done":
+            return _not_done(use, tool.name, arguments, "not_done", "the service did not do it")
+        why = "it is not known whether it was done; do not try again, offer a person"
+        return _not_done(use, tool.name, arguments, "unknown", why)
+
+    def _executed(
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, answer: Answer
+    ) -> ToolResult:
+        ok = answer.came is Came.DONE
+        self._journal.append(
+            r.ToolExecuted(
+                tenant=self._journal.tenant, call=self._journal.call, turn=turn, use=use,
+                ok=ok, status=answer.status, duration_ms=answer.duration_ms,
+            ),
+            r.ToolDetails(name=tool.name, arguments=arguments, result=answer.body, reason=answer.came.value),
+        )  # fmt: skip
+        if ok:
+            return ToolResult(use, tool.name, arguments, True, {**answer.body, "ok": True})
+        if answer.came is Came.UNREACHED:
+            return _not_done(use, tool.name, arguments, "unreached", "the service cannot be reached")
+        content = {"reason": "refused", **answer.body, "ok": False}
+        return ToolResult(use, tool.name, arguments, False, content)
+
+    def _unknown(
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int,
+        reason: Literal["timeout", "broken_answer"], reconciled: Literal["no", "done", "not_done"],
+        result: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self._journal.append(
+            r.ToolUnknown(
+                tenant=self._journal.tenant, call=self._journal.call, turn=turn, use=use,
+                reason=reason, reconciled=reconciled,
+            ),
+            r.ToolDetails(name=tool.name, arguments=arguments, result=result or None, reason=reason),
+        )  # fmt: skip
+
+
+def _not_done(use: str, name: str, arguments: dict[str, Any], reason: str, why: str) -> ToolResult:
+    return ToolResult(use, name, arguments, False, {"ok": False, "reason": reason, "detail": why})
+
+
+def _fault(ready: _Ready, arguments: dict[str, Any] | None) -> str:
+    """What is wrong with the arguments, for the model; "" when nothing is."""
+    if arguments is None:
+        return "the arguments are not a JSON object"
+    for error in ready.validator.iter_errors(arguments):
+        where = ".".join(str(part) for part in error.instance_path)
+        return f"{where}: {error.message}"[:200] if where else str(error.message)[:200]
+    lacking = [name for name in ready.tool.read_back if arguments.get(name) in (None, "")]
+    return f"{', '.join(lacking)}: needed for the read-back" if lacking else ""
+
+
+def _compile(tool: Tool, language: str) -> Any:
+    """The schema's validator; also checks what can only fail in the middle of a call.
+
+    Raises:
+        OperatorError: naming the tool.
+    """
+    try:
+        validator = jsonschema_rs.validator_for(tool.parameters)
+    except ValueError as error:
+        raise OperatorError(f"tool {tool.name}: its parameters are no JSON Schema") from error
+    if not tool.read_back:
+        return validator
+    words = tool.read_back_say.get(language)
+    if not words:
+        raise OperatorError(f"tool {tool.name}: no read-back sentence in {language}")
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(words) if name is not None}
+    except ValueError as error:
+        raise OperatorError(f"tool {tool.name}: its read-back sentence has a loose brace") from error
+    if not fields <= set(tool.read_back):
+        unknown = ", ".join(sorted(fields - set(tool.read_back))) or "an empty {}"
+        raise OperatorError(f"tool {tool.name}: its read-back sentence names {unknown}, not in read_back")
+    return validator
