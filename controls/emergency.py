@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from controls.rules.engine import Rules
 from controls.rules.model import Pack
 
-
 #: Fixed phrase spoken where an emergency rule has no words in the call's language; every release has it.
 SCRIPT = "emergency"
 

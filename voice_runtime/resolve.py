@@ -22,11 +22,13 @@ from controls.errors import ConfigurationError, Problem
 from voice_runtime.agent import DeskRoute, Release, Silence, Tool
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, warn
 from voice_runtime.agent_file import ToolEntry
-from voice_runtime.agent_folder import RULES_FOLDER, Parts, in_root, read_parts
+from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
 from voice_runtime.phrases import known_phrases, plain
 from voice_runtime.settings import Settings
+
+__all__ = ["RETENTION_FILE", "load_release", "resolve", "validate_agent"]
 
 #: Whose an agent is that no line reaches.
 NO_TENANT = "local"

@@ -70,12 +70,12 @@ class Assembler:
 
     # -- opening --------------------------------------------------------------------------------
 
-    def load(self, published: Checkpoint | None, *, tail: int = TAIL) -> None:
+    def load(self, published: Checkpoint | None, *, tail: int | None = None) -> None:
         """Take up the log's end, and check it.
 
         1. No checkpoint, stored or published, counts more leaves than there are.
         2. The newest checkpoints' signatures hold.
-        3. The last ``tail`` leaves hash to their roots, and to the published one.
+        3. The last ``tail`` leaves (``TAIL`` by default) hash to their roots, and to the published one.
         4. Leaves no checkpoint covers carry our signature, origin and numbers.
 
         Raises:
@@ -96,7 +96,7 @@ class Assembler:
                 raise IntegrityError(f"two checkpoints of {known.size} leaves differ")
         if newest is None and size:
             raise IntegrityError("the log holds leaves but no checkpoint")
-        start = self._storage.checkpoint(max(0, size - tail))
+        start = self._storage.checkpoint(max(0, size - (TAIL if tail is None else tail)))
         frontier = self._continue(start)
         if published is not None and published.size < frontier.size:
             self._match(published)

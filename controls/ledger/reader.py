@@ -1,4 +1,6 @@
-"""Reading a ledger, also from another process while its writer runs. Writes nothing.
+"""Reading a ledger, also from another process while its writer runs. Changes nothing.
+
+(SQLite may leave its two empty side files, ``-wal`` and ``-shm``, where it can.)
 
 ``LogView`` is one log's files, ``Reader`` every log under a root. Neither checks
 signatures or proofs: ``verify.py`` does.

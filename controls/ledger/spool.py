@@ -134,7 +134,7 @@ class Spool:
                 os.fdatasync(self._file)
             except OSError as error:
                 raise LedgerError(f"the fallback spool cannot be written: {error.strerror}") from error
-            self._offset, self._bodies = len(_HEADER), []
+            self._offset, self._bodies, self.damaged = len(_HEADER), [], 0
             return True
 
     def close(self) -> None:

@@ -121,7 +121,11 @@ class Storage(Protocol):
         ...
 
     def leaves(self, start: int, stop: int) -> Iterator[LeafRow]:
-        """Leaves ``start`` (included) to ``stop`` (not), in order."""
+        """Leaves ``start`` (included) to ``stop`` (not), in order.
+
+        Raises:
+            IntegrityError: one is not made of bytes.
+        """
         ...
 
     def next_n(self, call: str | None) -> int:
@@ -305,6 +309,8 @@ class SqliteStorage:
                 (start, stop),
             )
             for row in rows:
+                if not isinstance(row[4], bytes):  # SQLite columns take any type
+                    raise IntegrityError(f"record {row[0]}: cannot be parsed")
                 yield LeafRow(*row)
 
     def next_n(self, call: str | None) -> int:

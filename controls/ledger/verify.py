@@ -387,7 +387,10 @@ def _checkpoints(
             findings.fail("root", f"{where}: size or frontier")
     if published is not None:
         checkpoint = _checkpoint(published, "published checkpoint", key, tree, findings)
-        good += [checkpoint] if checkpoint else []
+        if checkpoint is not None:
+            if checkpoint.size not in {c.size for c in good}:
+                findings.fail("root", "published checkpoint: the log has lost its own copy")
+            good.append(checkpoint)
     if not good:
         findings.fail("root", "no checkpoint covers the log")
         return

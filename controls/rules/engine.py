@@ -296,7 +296,13 @@ class Rules:
         again = [f for _, f, _ in self._findings("agent_says", case(text, words(text)))]
         if any(f.verdict is Verdict.REWRITE for f in again):
             again.append(_refusal("default/rewrite", "the words still need changing after they were changed"))
-        graver = [f for f in again if f.verdict.gravity > Verdict.REWRITE.gravity]
+        # At most a block: nobody proposed these words, and a graver verdict here could be
+        # softened by a further pack that blocks the original ones.
+        graver = [
+            f if f.verdict is Verdict.BLOCK else replace(f, verdict=Verdict.BLOCK, say=f.say or FALLBACK)
+            for f in again
+            if f.verdict.gravity > Verdict.REWRITE.gravity
+        ]
         if graver:
             return _decide(proposal, [*findings, *graver])
         return _decide(

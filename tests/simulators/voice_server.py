@@ -31,6 +31,7 @@ from voice_runtime.ingress.twilio import (
     AfterDial,
     Dialled,
     IncomingCall,
+    Opened,
     Reason,
     Refusal,
     TwilioHooks,
@@ -102,7 +103,13 @@ class VoiceServer:
 
 @asynccontextmanager
 async def voice_server(
-    on_call: OnCall, *, cap: int = 8, rest: TwilioRest | None = None, words: Words = WORDS, **more: Any
+    on_call: OnCall,
+    *,
+    cap: int = 8,
+    rest: TwilioRest | None = None,
+    words: Words = WORDS,
+    open_call: Callable[[Opened], Awaitable[Reason | None]] | None = None,
+    **more: Any,
 ) -> AsyncIterator[VoiceServer]:
     """Serve Twilio's end with ``on_call`` as the agent."""
     seen = VoiceServer(coordinator=InProcessCoordinator(cap))
@@ -131,7 +138,13 @@ async def voice_server(
             words=lambda line: words,
             admission=seen.admission,
             coordinator=seen.coordinator,
-            hooks=TwilioHooks(take, refused, dialled, may_take),
+            hooks=TwilioHooks(
+                on_call=take,
+                open_call=open_call,
+                on_refused=refused,
+                on_dialled=dialled,
+                may_take=may_take,
+            ),
             rest=rest,
             **more,
         )
@@ -185,10 +198,10 @@ async def run_pipeline(call: IncomingCall, *processors: FrameProcessor) -> None:
         enable_turn_tracking=False,
     )
 
-    @transport.event_handler("on_client_disconnected")
     async def gone(transport: Any, websocket: Any) -> None:
         await worker.cancel()
 
+    transport.add_event_handler("on_client_disconnected", gone)
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     await runner.run()

@@ -35,7 +35,7 @@ class Commentary:
     def skip_to_end(self) -> None:
         """Begin behind whatever is on record now."""
         for view in self._reader.views():
-            self._after[view.origin] = view.size - 1
+            self._after[view.origin] = view.size() - 1
 
     async def follow(self) -> None:
         """Show records until ``stop``."""

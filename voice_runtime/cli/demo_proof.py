@@ -46,7 +46,7 @@ def times(trace: Trace, result: CallResult) -> list[TurnTimes]:
     said = [turn for turn in trace.turns if turn.said is not None]
     joined = []
     for mine, theirs in zip(result.turns, said, strict=False):
-        token = theirs.latency_ms.asr_to_first_token if theirs.latency_ms else None
+        token = theirs.latency_ms.asr_to_first_token
         if token is not None and theirs.said is not None and theirs.said.ended_s is not None:
             token += theirs.said.ended_s * 1000 - mine.last_sample / 8
         joined.append(TurnTimes(theirs.n, token, mine.first_audio_out_ms, mine.barge_in_pause_ms))
@@ -101,7 +101,7 @@ def _booked(trace: Trace, database: Path) -> Held:
     if row is None:
         return Held("a booking changed a row, after a read-back", False)
     with sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True) as db:
-        found = db.execute("SELECT COUNT(*) FROM bookings WHERE row = ?", (row,)).fetchone()[0]
+        found = db.execute("SELECT COUNT(*) FROM appointments WHERE row = ? AND cancelled_at IS NULL", (row,)).fetchone()[0]
     return Held("a booking changed a row, after a read-back", found == 1, f"row {row}")
 
 

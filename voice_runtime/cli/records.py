@@ -27,7 +27,7 @@ from voice_runtime.cli.text import (
 )
 
 if TYPE_CHECKING:
-    from controls.evidence.shape import Checkpoint
+    from controls.evidence.shape import Checkpoint, Trace
     from controls.ledger.reader import CallInfo, LogView, Reader
     from voice_runtime.settings import Settings
 
@@ -130,29 +130,38 @@ def trace(
     opened. --as and --purpose may be left out in demo and development only.
     """
     from controls.evidence import summary as lines
-    from controls.evidence import trace as rebuild
-    from controls.ledger.reader import Reader
-    from controls.ledger.verify import verify_directory
 
-    settings = settings_of(config)
-    with Reader.open(_existing(ledger_root(settings))) as reader:
-        view = reader.view_of(call)
-        opening = _opening(reader, call)
-        details = _viewer(settings, opening, who, purpose)
-        record_access(settings, opening, details)
-        opened = reader.opened(call)
-        found = rebuild.trace(
-            opened,
-            origin=view.origin,
-            checkpoint=_covering(view, opened),
-            verified=verify_directory(view.directory).ok if verify else None,
-        )
+    found = read_trace(settings_of(config), call, who=who, purpose=purpose, verify=verify)
     if as_json:
         emit_json(found)
     else:
         emit_lines(lines.summary(found))
     if found.ledger.verified is False:
         raise typer.Exit(1)
+
+
+def read_trace(settings: Settings, call: str, *, who: str = "", purpose: str = "", verify: bool = True) -> Trace:
+    """Rebuild a call's trace; that somebody looks is durable before anything is opened.
+
+    Raises:
+        OperatorError: no such call, or nobody said who looks where that must be said.
+        LedgerError: the look could not be put on record.
+    """
+    from controls.evidence import trace as rebuild
+    from controls.ledger.reader import Reader
+    from controls.ledger.verify import verify_directory
+
+    with Reader.open(_existing(ledger_root(settings))) as reader:
+        view = reader.view_of(call)
+        opening = _opening(reader, call)
+        record_access(settings, opening.tenant, opening.region, call, _viewer(settings, opening, who, purpose))
+        opened = reader.opened(call)
+        return rebuild.trace(
+            opened,
+            origin=view.origin,
+            checkpoint=_covering(view, opened),
+            verified=verify_directory(view.directory).ok if verify else None,
+        )
 
 
 def _existing(root: Path) -> Path:
@@ -184,7 +193,9 @@ def _viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) -
     return r.AccessDetails(who=who, purpose=purpose or "local review")
 
 
-def record_access(settings: Settings, opening: r.CallOpened, details: r.AccessDetails) -> None:
+def record_access(
+    settings: Settings, tenant: str, region: str, call: str | None, details: r.AccessDetails
+) -> None:
     """Append ``access.viewed``, through the running server or under the writer lock, durable on return.
 
     Raises:
@@ -193,19 +204,19 @@ def record_access(settings: Settings, opening: r.CallOpened, details: r.AccessDe
     """
     from voice_runtime.local import append_via_server
 
-    record = r.AccessViewed(tenant=opening.tenant, call=opening.call, what="trace")
+    record = r.AccessViewed(tenant=tenant, call=call, what="trace")
     if append_via_server(settings.data_dir, record, details) is None:
-        _append_alone(settings, opening, record, details)
+        _append_alone(settings, region, record, details)
 
 
 def _append_alone(
-    settings: Settings, opening: r.CallOpened, record: r.AccessViewed, details: r.AccessDetails
+    settings: Settings, region: str, record: r.AccessViewed, details: r.AccessDetails
 ) -> None:
     from controls.ledger.log import Ledger
 
-    ledger = Ledger.open(ledger_root(settings), tagger=_tagger(settings, opening.region))
+    ledger = Ledger.open(ledger_root(settings), tagger=_tagger(settings, region))
     try:
-        ledger.prepare(opening.tenant)
+        ledger.prepare(record.tenant)
         ledger.append(record, details).result(timeout=_APPEND_S)
     except TimeoutError:
         raise LedgerError(f"{record.type} is not durable after {_APPEND_S:g} s") from None

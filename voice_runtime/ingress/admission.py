@@ -14,7 +14,8 @@ from loguru import logger
 
 from voice_runtime.ports import Coordinator
 
-Entry = Literal["admitted", "capacity", "draining"]
+#: ``repeated``: the call has its media already, and needs no second stream.
+Entry = Literal["admitted", "capacity", "draining", "repeated"]
 
 
 class Admission:
@@ -50,7 +51,7 @@ class Admission:
         if self._draining:
             return "draining"
         if call in self._claimed:
-            return "admitted"
+            return "repeated"
         if not await self._coordinator.admit(tenant, call):
             return "capacity"
         if old := self._reserved.pop(call, None):

@@ -33,8 +33,8 @@ def sign(auth_token: str, url: str, fields: Iterable[tuple[str, str]] = ()) -> s
 def holds(auth_token: str, url: str, fields: Iterable[tuple[str, str]], signature: str) -> bool:
     """Whether ``signature`` is Twilio's for that request; False for an empty token.
 
-    Twilio is inconsistent about the default port, so the address with and
-    without it are both tried, in constant time.
+    Twilio is inconsistent about signing the port, so the address with and
+    without it are both tried (as its own validator does), in constant time.
     """
     if not auth_token or not signature:
         return False

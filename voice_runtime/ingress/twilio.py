@@ -68,8 +68,8 @@ from voice_runtime.lines import Line
 from voice_runtime.ports import Coordinator
 
 __all__ = [
-    "AfterDial", "Dialled", "IncomingCall", "Lines", "Refusal", "TwilioHooks", "TwilioRest", "Words",
-    "twilio_router",
+    "AfterDial", "Dialled", "IncomingCall", "Lines", "Opened", "Reason", "Refusal", "TwilioHooks",
+    "TwilioRest", "Words", "twilio_router",
 ]  # fmt: skip
 
 ROOT = "/telephony/twilio"
@@ -88,6 +88,11 @@ class _Facts:
     caller: str
     called: str
     resumed: str = ""
+
+    @property
+    def place(self) -> str:
+        """Its name in admission: a call that comes back takes a place of its own, as the first may linger."""
+        return f"{self.call_sid} {self.resumed}".rstrip()
 
     def dump(self) -> str:
         return json.dumps([self.call, self.call_sid, self.caller, self.called, self.resumed])
@@ -191,7 +196,7 @@ class _TwilioEnd:
             words = self.words(None)
             return _xml(twiml.say_and_hang_up(words.no_person, words.language))
         facts = _Facts(new_id("c"), form.get("CallSid"), form.get("From"), form.get("To"))
-        reason = await self._reason_against(line, facts.call_sid)
+        reason = await self._reason_against(line, facts)
         if reason is None:
             reason = await self._opened(facts, line)
         if reason is not None:
@@ -211,7 +216,7 @@ class _TwilioEnd:
             logger.error("a call could not be opened: {}", type(error).__name__)
             reason = "ledger"
         if reason is not None:
-            await self.admission.leave(facts.call_sid)
+            await self.admission.leave(facts.place)
         return reason
 
     async def after(self, request: Request, token: str) -> Response:
@@ -239,10 +244,8 @@ class _TwilioEnd:
         dialled = Dialled(dialling.call, line, _dial_status(form), _seconds(form.get("DialCallDuration")))
         after = await self._report(dialled)
         if after is not None and after.reconnect and line is not None:
-            if await self._reason_against(line, dialling.call_sid) is None:
-                facts = _Facts(
-                    dialling.call, dialling.call_sid, form.get("From"), form.get("To"), dialled.status
-                )
+            facts = _Facts(dialling.call, dialling.call_sid, form.get("From"), line.number, dialled.status)
+            if await self._reason_against(line, facts) is None:
                 return _xml(await self._connect(facts, line))
             after = None
         words = self.words(line)
@@ -266,15 +269,17 @@ class _TwilioEnd:
         after = None if self.rest else self._public() + f"{ROOT}/after/{token}"
         return twiml.connect(stream, {"call": facts.call}, self.words(line), after_url=after)
 
-    async def _reason_against(self, line: Line, call_sid: str) -> Reason | None:
+    async def _reason_against(self, line: Line, facts: _Facts) -> Reason | None:
         """Why this line takes no call now; None when a place is reserved for it."""
-        if not call_sid:
+        if not facts.call_sid:
             return "token"
         if self.hooks.may_take is not None:
             reason = await self.hooks.may_take(line)
             if reason is not None:
                 return reason
-        entry = await self.admission.enter(line.tenant, call_sid)
+        entry = await self.admission.enter(line.tenant, facts.place)
+        if entry == "repeated":
+            return "token"
         return None if entry == "admitted" else entry
 
     async def _signed(self, request: Request) -> _Form:
@@ -343,19 +348,19 @@ class _TwilioEnd:
         try:
             start = await read_start(websocket, call_sid=facts.call_sid, timeout_s=self.start_timeout_s)
         except BadStart as error:
-            await self.admission.leave(facts.call_sid)
+            await self.admission.leave(facts.place)
             await self._turn_away(websocket, Refusal("token", line, str(error)))
             return
         except BaseException:
-            await self.admission.leave(facts.call_sid)
+            await self.admission.leave(facts.place)
             raise
-        if line is None or not self.admission.claim(facts.call_sid):
+        if line is None or not self.admission.claim(facts.place):
             await self._turn_away(websocket, Refusal("token", line, "no place reserved"))
             return
         try:
             await self._run(websocket, facts, line, start, token)
         finally:
-            await self.admission.leave(facts.call_sid)
+            await self.admission.leave(facts.place)
 
     async def _run(self, websocket: WebSocket, facts: _Facts, line: Line, start: Start, token: str) -> None:
         link = TwilioLink(start.stream_sid)

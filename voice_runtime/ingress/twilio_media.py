@@ -18,7 +18,7 @@ from typing import Any, cast
 from fastapi import WebSocket
 from loguru import logger
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from voice_runtime.events import RATE_HZ
 from voice_runtime.ingress.twilio_control import TwilioControl
@@ -90,6 +90,8 @@ class MediaSocket:
         except TimeoutError:
             self._stuck = True
             logger.warning("the carrier takes no more media; the stream counts as ended")
+        except (WebSocketDisconnect, RuntimeError):  # gone; receive() tells the transport
+            self._stuck = True
 
     async def send_bytes(self, data: bytes) -> None:
         """The protocol has no binary messages."""

@@ -29,7 +29,7 @@ from pipecat.utils.time import time_now_iso8601
 
 from controls.decision import Verdict
 from controls.gate import Gate
-from controls.intents import Intent, emergency, intent
+from controls.intents import Intent, emergency, intent, yes_or_no
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
 from voice_runtime.events import (
@@ -67,7 +67,7 @@ class Person(Protocol):
 
     async def wanted(self, by: str, reason: str, *, script: str = "") -> None: ...
 
-    async def answer(self, text: str, meant: Intent | None) -> None: ...
+    async def answer(self, text: str, yes: bool | None) -> None: ...
 
     async def key(self, key: str) -> None: ...
 
@@ -183,13 +183,13 @@ class Attention(FrameProcessor):
                 await self.interrupt()
         elif self._person.asking:
             self._journal.caller_said(frame, "question")
-            await self._person.answer(frame.text, meant)
+            await self._person.answer(frame.text, yes_or_no(frame.text, self._language))
         elif self._person.under_way:
             self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
         elif not self._opening.finished:
             self._waiting.append(frame)
         elif self._read_backs.pending is not None:
-            await self._answer_read_back(frame, meant)
+            await self._answer_read_back(frame)
         else:
             self._journal.caller_said(frame, "model")
             await self._to_model(frame.text)
@@ -205,8 +205,8 @@ class Attention(FrameProcessor):
         await self._opening.asked("emergency")
         await self._person.wanted("emergency", rule, script=found.script if found else "emergency")
 
-    async def _answer_read_back(self, frame: CallerSaidFrame, meant: Intent | None) -> None:
-        yes = True if meant is Intent.YES else False if meant is Intent.NO else None
+    async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
+        yes = yes_or_no(frame.text, self._language)
         addressed: Addressed = "model" if yes is None else "question"
         turn = self._journal.caller_said(frame, addressed)
         self._read_backs.answer(yes, turn, heard=self._read_back_heard())

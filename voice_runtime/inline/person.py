@@ -19,7 +19,6 @@ from controls.decision import Cleared
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
-from controls.intents import Intent
 from controls.ledger import records as r
 from controls.rules.matchers import numbers, words
 from voice_runtime.agent import Release
@@ -37,6 +36,8 @@ _SPOKEN_S = 20.0
 _KEYS_S = 3.0
 #: How much of the conversation a person is given.
 _SUMMARY_TURNS = 6
+#: A promise on its way to disk is waited for so long when the caller goes, s.
+_PROMISE_S = 3.0
 
 
 class WayToAPerson:
@@ -102,7 +103,8 @@ class WayToAPerson:
             return
         if self.under_way:
             await self.abandon()
-        await self._interrupt()
+        if by != "failure":  # then a fixed phrase says so already
+            await self._interrupt()
         routes = tuple(
             h.Route(
                 kind=route.kind, desk=route.desk, number=route.number, open_now=route.open_now,
@@ -114,20 +116,18 @@ class WayToAPerson:
         self._by, self._reason, self._id = by, reason, new_id("h")
         if script:
             await self._speak(SayFrame(phrase=script))
-        elif by == "failure":
-            await self._speak(SayFrame(phrase="fallback"))
         self._task = asyncio.create_task(self._run(), name="way to a person")
         self._events.put_nowait(h.Wanted(by))  # type: ignore[arg-type]
 
-    async def answer(self, text: str, meant: Intent | None) -> None:
-        """What the caller said to our question."""
+    async def answer(self, text: str, yes: bool | None) -> None:
+        """What the caller said to our question; ``yes`` is None when it was neither yes nor no."""
         runs = [h.clean_number(run) for run in numbers(words(text))]
         number = next((run for run in runs if run), "")
         if number:
             self._events.put_nowait(h.Number(number))
-        elif meant is Intent.YES:
+        elif yes:
             self._events.put_nowait(h.Yes())
-        elif meant is Intent.NO:
+        elif yes is False:
             self._events.put_nowait(h.No())
         else:
             self._events.put_nowait(h.Unclear())
@@ -174,6 +174,8 @@ class WayToAPerson:
             self._keys_timer.cancel()
         task, self._task = self._task, None
         if task is not None:
+            if self._machine is not None and self._machine.state is h.HandoffState.PROMISING:
+                await asyncio.wait([task], timeout=_PROMISE_S)  # its receipt decides what is on record
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         for event in self._spoken.values():

@@ -62,15 +62,17 @@ def test_the_walk_finds_free_words() -> None:
 
 def test_every_type_named_in_the_design_is_there() -> None:
     named = {
-        "call.opened", "call.refused", "call.closed", "call.recovered", "callback.promised", "release.bound",
-        "supplier.bound", "disclosure.played", "consent.recorded", "consent.withdrawn", "caller.said",
-        "turn.decided", "turn.withdrawn", "clause.cleared", "clause.refused", "agent.played", "tool.requested",
-        "tool.refused", "tool.executed", "tool.unknown", "approval.requested", "approval.granted",
-        "approval.edited", "approval.refused", "approval.expired", "handoff.requested", "handoff.accepted",
+        "call.opened", "call.refused", "call.closed", "call.recovered", "callback.promised",
+        "release.bound", "supplier.bound", "disclosure.played", "consent.recorded",
+        "consent.withdrawn", "caller.said", "turn.decided", "turn.withdrawn", "clause.cleared",
+        "clause.refused", "agent.played", "tool.requested", "tool.refused", "tool.executed",
+        "tool.unknown", "approval.requested", "approval.granted", "approval.edited",
+        "approval.refused", "approval.expired", "handoff.requested", "handoff.accepted",
         "handoff.failed", "handoff.completed", "person.joined", "person.left", "emergency.detected",
         "control.failed", "control.disabled", "control.missed", "artifact.tagged", "redaction.made",
-        "recording.started", "recording.paused", "recording.stopped", "access.viewed", "retention.expired",
-        "legal_hold.placed", "legal_hold.lifted", "erasure.done", "agent.stopped", "agent.resumed",
+        "recording.started", "recording.paused", "recording.stopped", "access.viewed",
+        "retention.expired", "legal_hold.placed", "legal_hold.lifted", "erasure.done",
+        "agent.stopped", "agent.resumed",
     }  # fmt: skip
     assert named <= RECORDS.keys()
 

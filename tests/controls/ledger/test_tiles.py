@@ -41,10 +41,11 @@ def test_the_bytes_of_a_checkpoint() -> None:
 def test_a_verifier_key_survives_its_text_form() -> None:
     assert VerifierKey.parse(str(VERIFIER)) == VERIFIER
     name, found, encoded = str(VERIFIER).split("+", 2)
-    for bad in ("", name, f"{name}+{found}", f"{name}+00000000+{encoded}", f"+{found}+{encoded}",
-                f"x+{found}+{encoded}", f"{name}+{found}+{encoded[:-4]}", f"{name}+zz+{encoded}"):  # fmt: skip
+    bad = ("", name, f"{name}+{found}", f"{name}+00000000+{encoded}", f"+{found}+{encoded}",
+           f"x+{found}+{encoded}", f"{name}+{found}+{encoded[:-4]}", f"{name}+zz+{encoded}")  # fmt: skip
+    for text in bad:
         with pytest.raises(IntegrityError):
-            VerifierKey.parse(bad)
+            VerifierKey.parse(text)
 
 
 @given(st.integers(0, len(SIGNED.note) - 1), st.integers(1, 255))

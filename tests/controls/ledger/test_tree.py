@@ -110,7 +110,7 @@ def test_consistency_is_proven_and_nothing_else_is(data: list[bytes], draw: st.D
         assert not verify_consistency(old, new, before, after, proof[:-1])
 
 
-@pytest.mark.parametrize("index, size", [(0, 0), (3, 3), (-1, 2), (0, 4)])
+@pytest.mark.parametrize(("index", "size"), [(0, 0), (3, 3), (-1, 2), (0, 4)])
 def test_no_proof_outside_the_tree(index: int, size: int) -> None:
     with pytest.raises(ValueError):
         Tree(map(leaf_hash, (b"a", b"b", b"c"))).inclusion(index, size)

@@ -228,6 +228,15 @@ def test_the_digest_follows_the_words() -> None:
     assert Rules.compile(shipped_packs()[:-1]).digest != shipped().digest
 
 
+def test_changed_words_are_blocked_at_most() -> None:
+    """Else a pack that blocks the original words would soften a handoff (found by the property below)."""
+    swap = rule("swap", then="rewrite", say={}, rewrite_to={"en-US": "bad"})
+    grave = rule("grave", **{"if": {"phrases": ["bad"]}, "catches": ["bad"]}, then="handoff", say={})
+    assert speak(Rules.compile([pack(swap, grave)]), "foo bar").verdict is Verdict.BLOCK
+    stricter = Rules.compile([pack(swap, grave), pack(rule(), name="stricter")])
+    assert speak(stricter, "foo bar").verdict is Verdict.BLOCK
+
+
 # --- adding a pack never makes a verdict milder ----------------------------------------------------
 
 VOCABULARY = ["foo", "bar", "baz", "qux", "zap"]

@@ -1,0 +1,495 @@
+"""The log: order, receipts, group commit, opening, two writers, failing storage."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from controls.decision import Receipt
+from controls.errors import IntegrityError, LedgerError, OperatorError, WriterLocked
+from controls.ids import new_id
+from controls.ledger import batching
+from controls.ledger import records as r
+from controls.ledger.log import Ledger, Log
+from controls.ledger.reader import Reader
+from controls.ledger.storage import LARGE_BLOB, SqliteStorage
+from controls.ledger.tiles import parse_checkpoint, verify_checkpoint
+from controls.ledger.verify import verify_directory
+from tests.controls.ledger.support import (
+    TENANT,
+    Clock,
+    closed,
+    faulty,
+    open_log,
+    said,
+    small_call,
+    tagger,
+)
+
+
+def is_healthy(log: Log | Ledger) -> bool:
+    """A call, so that the type checker does not take the first answer for the last."""
+    return log.healthy
+
+
+#: The log's own first records: origin.opened and key.created.
+OWN = 2
+
+
+def test_leaves_stand_in_the_order_of_append(tmp_path: Path) -> None:
+    clock, call = Clock(), new_id("c")
+    log = open_log(tmp_path / "log", clock=clock)
+    futures = [log.append(*said(call, turn)) for turn in range(50)]
+    receipts = [f.result(10) for f in futures]
+    log.close()
+    assert [x.leaf for x in receipts] == list(range(OWN, OWN + 50))
+    assert {x.origin for x in receipts} == {log.origin} and {x.type for x in receipts} == {"caller.said"}
+    with Reader.open(tmp_path) as reader:
+        records = [e.record for e in reader.records(call)]
+    assert [x.n for x in records] == [x.turn for x in records] == list(range(50))  # type: ignore[attr-defined]
+    assert {x.at for x in records} == {int(clock.now_s)}
+    assert verify_directory(tmp_path).ok
+
+
+def test_numbers_count_per_call_across_reopening(tmp_path: Path) -> None:
+    one, two = new_id("c"), new_id("c")
+    for _ in range(2):
+        log = open_log(tmp_path / "log")
+        for call in (one, two, one):
+            log.append(*said(call)).result(10)
+        log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(10)
+        log.close()
+    numbers = defaultdict(list)
+    with Reader.open(tmp_path) as reader:
+        for _, record, _ in reader.records():
+            numbers[getattr(record, "call", None)].append(record.n)
+    assert numbers == {one: [0, 1, 2, 3], two: [0, 1], None: [0, 1, 2, 3]}
+    assert verify_directory(tmp_path).ok
+
+
+def test_a_pending_append_cannot_be_cancelled(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "log")
+    future = log.append(*said(new_id("c")))
+    assert not future.cancel()
+    assert future.result(10).leaf == OWN
+    log.close()
+
+
+def test_callbacks_may_append(tmp_path: Path) -> None:
+    log, call = open_log(tmp_path / "log"), new_id("c")
+    second: Future[Receipt] = Future()
+    log.append(*said(call)).add_done_callback(
+        lambda _: log.append(*said(call)).add_done_callback(lambda f: second.set_result(f.result()))
+    )
+    assert second.result(10).leaf == OWN + 1
+    log.close()
+
+
+def test_close_drains_and_later_appends_fail(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "log")
+    futures = [log.append(*said(new_id("c"))) for _ in range(300)]
+    log.close()
+    log.close()
+    assert all(f.done() and f.exception() is None for f in futures)
+    assert log.checkpoint().size == OWN + 300
+    with pytest.raises(LedgerError, match="closed"):
+        log.append(*said(new_id("c"))).result(0)
+    assert not log.healthy
+
+
+def test_overflow_fails_and_never_drops(tmp_path: Path) -> None:
+    made, make = faulty()
+    log = open_log(tmp_path / "log", storage=make, queue_size=5)
+    entered, go = threading.Event(), threading.Event()
+    commit = made[0].commit
+
+    def slow(batch: object) -> None:
+        entered.set()
+        assert go.wait(10)
+        commit(batch)  # type: ignore[arg-type]
+
+    made[0].commit = slow  # type: ignore[method-assign]
+    first = log.append(*said(new_id("c")))
+    assert entered.wait(10)
+    futures = [log.append(*said(new_id("c"))) for _ in range(8)]
+    failed = [f for f in futures if f.done()]
+    go.set()
+    log.close()
+    assert len(failed) == 3
+    for future in failed:
+        with pytest.raises(LedgerError, match="5 records wait already"):
+            future.result(0)
+    assert first.result(0).leaf == OWN
+    assert sum(f.exception() is None for f in futures) == 5
+
+
+def test_a_checkpoint_follows_new_leaves(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "log", checkpoint_every_s=0.01)
+    assert log.checkpoint().size == OWN
+    log.append(*said(new_id("c"))).result(10)
+    deadline = time.monotonic() + 10
+    published = tmp_path / "log" / "checkpoint"
+    while log.checkpoint().size < OWN + 1 or parse_checkpoint(published.read_bytes()).size < OWN + 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    with Reader.open(tmp_path) as reader:
+        verify_checkpoint(parse_checkpoint(published.read_bytes()), reader.views()[0].verifier)
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("record", "personal"),
+    [
+        (said(new_id("c"))[0].model_copy(update={"tenant": "another"}), None),
+        (closed(new_id("c"), 0), said(new_id("c"))[1]),
+        (said(new_id("c"))[0], r.AccessDetails(who="x", purpose="y")),
+    ],
+)
+def test_a_record_that_cannot_be_taken_fails_alone(
+    tmp_path: Path, record: r.Record, personal: r.Personal | None
+) -> None:
+    log, call = open_log(tmp_path / "log"), new_id("c")
+    futures = [log.append(*said(call)), log.append(record, personal), log.append(*said(call))]
+    log.close()
+    with pytest.raises(LedgerError):
+        futures[1].result(0)
+    assert [futures[0].result(0).leaf, futures[2].result(0).leaf] == [OWN, OWN + 1]
+    assert verify_directory(tmp_path).ok
+
+
+def test_a_failing_tagger_fails_its_record_only(tmp_path: Path) -> None:
+    def picky(kind: str, at: int) -> r.RetentionTag:
+        if kind == "transcript":
+            raise KeyError("the caller's own words")
+        return tagger(kind, at)
+
+    log = Log.open(tmp_path / "log", tenant=TENANT, tagger=picky, spool_bytes=65_536)
+    bad, good = log.append(*said(new_id("c"))), log.append(closed(new_id("c"), 0))
+    log.close()
+    with pytest.raises(LedgerError) as caught:
+        bad.result(0)
+    assert "own words" not in str(caught.value)
+    assert good.result(0).leaf == OWN
+
+
+def test_large_content_lies_in_the_folder(tmp_path: Path) -> None:
+    log, call = open_log(tmp_path / "log"), new_id("c")
+    log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
+    log.append(*said(call)).result(10)
+    log.close()
+    (file,) = (tmp_path / "log" / "blobs").iterdir()
+    assert file.stat().st_size > LARGE_BLOB
+    with Reader.open(tmp_path) as reader:
+        words = [o.personal.text for o in reader.opened(call)]  # type: ignore[union-attr]
+    assert words == ["word " * LARGE_BLOB, "a quiet word"]
+    stray = file.with_name(new_id("a"))
+    stray.write_bytes(b"left by a commit that never came")
+    open_log(tmp_path / "log").close()
+    assert not stray.exists() and file.exists()
+
+
+def test_no_personal_words_lie_on_disk_unsealed(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "log")
+    log.append(*said(new_id("c"), text="xylophone-secret")).result(10)
+    log.append_spooled(*said(new_id("c"), text="xylophone-secret"))
+    for path in (p for p in tmp_path.rglob("*") if p.is_file()):
+        assert b"xylophone-secret" not in path.read_bytes(), path.name
+    log.close()
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    log = open_log(tmp_path / "log")
+    with pytest.raises(WriterLocked, match="stop that server"):
+        open_log(tmp_path / "log")
+    log.append(*said(new_id("c"))).result(10)
+    log.close()
+    open_log(tmp_path / "log").close()
+
+
+def test_two_ledgers_on_one_root(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path, tagger=tagger)
+    with pytest.raises(WriterLocked):
+        Ledger.open(tmp_path, tagger=tagger)
+    ledger.close()
+    Ledger.open(tmp_path, tagger=tagger).close()
+
+
+def _grown(directory: Path) -> None:
+    log = open_log(directory)
+    for record, personal in small_call():
+        log.append(record, personal).result(10)
+    log.close()
+
+
+def _sql(directory: Path, *statements: str) -> None:
+    with sqlite3.connect(directory / "log.db") as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("DELETE FROM leaves WHERE leaf=(SELECT max(leaf) FROM leaves)", "rewound"),
+        ("DELETE FROM leaves WHERE leaf=3", "missing"),
+        ("UPDATE leaves SET envelope=(SELECT envelope FROM leaves WHERE leaf=3) WHERE leaf=4", "altered"),
+        ("DELETE FROM checkpoints", "no checkpoint"),
+        ("UPDATE leaves SET envelope='text' WHERE leaf=4", "record 4: cannot be parsed"),
+        ("DELETE FROM meta WHERE key='format'", "format"),
+    ],
+)
+def test_an_altered_log_is_refused(tmp_path: Path, statement: str, says: str) -> None:
+    _grown(tmp_path / "log")
+    _sql(tmp_path / "log", statement)
+    with pytest.raises(IntegrityError, match=says):
+        open_log(tmp_path / "log")
+    assert not verify_directory(tmp_path).ok
+
+
+def test_a_long_log_continues_from_a_checkpoint_it_has_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "TAIL", 0)
+    _grown(tmp_path / "log")
+    _grown(tmp_path / "log")
+    assert verify_directory(tmp_path).ok
+    _sql(tmp_path / "log", "UPDATE checkpoints SET frontier=zeroblob(length(frontier))")
+    with pytest.raises(IntegrityError, match="root"):
+        open_log(tmp_path / "log")
+
+
+def test_a_log_rewound_to_an_older_copy_is_refused(tmp_path: Path) -> None:
+    directory = tmp_path / "log"
+    _grown(directory)
+    older = (directory / "log.db").read_bytes()
+    _grown(directory)
+    (directory / "log.db").write_bytes(older)
+    with pytest.raises(IntegrityError, match="rewound"):
+        open_log(directory)
+    report = verify_directory(tmp_path)
+    assert not report.ok and "are left" in report.verdict
+
+
+def test_an_altered_leaf_no_checkpoint_covers_is_refused(tmp_path: Path) -> None:
+    _grown(tmp_path / "log")
+    # As after a crash before the next checkpoint: only the first one is left.
+    _sql(
+        tmp_path / "log",
+        "DELETE FROM checkpoints WHERE size>2",
+        "UPDATE leaves SET envelope=CAST(replace(envelope, 'A', 'B') AS BLOB) WHERE leaf=5",
+    )
+    (tmp_path / "log" / "checkpoint").unlink()
+    with pytest.raises(IntegrityError, match="record 5"):
+        open_log(tmp_path / "log")
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    _grown(tmp_path / "log")
+    (tmp_path / "log" / "log.db").write_bytes(b"nonsense" * 1000)
+    with pytest.raises(IntegrityError):
+        open_log(tmp_path / "log")
+
+
+def test_a_lost_or_foreign_key_is_refused(tmp_path: Path) -> None:
+    _grown(tmp_path / "log")
+    key = next(p for p in (tmp_path / "log" / "keys").iterdir() if p.name != "node.key")
+    kept = key.read_bytes()
+    key.unlink()
+    with pytest.raises(OperatorError, match="missing"):
+        open_log(tmp_path / "log")
+    _grown(tmp_path / "other")
+    foreign = next(p for p in (tmp_path / "other" / "keys").iterdir() if p.name != "node.key")
+    key.write_bytes(foreign.read_bytes())
+    key.chmod(0o600)
+    with pytest.raises(OperatorError, match="not the one this log was begun with"):
+        open_log(tmp_path / "log")
+    key.write_bytes(kept)
+    open_log(tmp_path / "log").close()
+
+
+def test_another_tenants_log_is_refused(tmp_path: Path) -> None:
+    _grown(tmp_path / "log")
+    with pytest.raises(OperatorError, match="another tenant"):
+        Log.open(tmp_path / "log", tenant="someone-else", tagger=tagger)
+
+
+def test_a_path_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("x")
+    with pytest.raises(LedgerError):
+        open_log(tmp_path / "log")
+
+
+# --- failing storage ------------------------------------------------------------------------------
+
+
+def test_a_full_disk_fails_the_record_and_space_mends_it_without_a_restart(tmp_path: Path) -> None:
+    made, make = faulty()
+    log, call = open_log(tmp_path / "log", storage=make), new_id("c")
+    log.append(*said(call)).result(10)
+    made[0].full()
+    lost = log.append(*said(call))
+    with pytest.raises(LedgerError, match="No space left"):
+        lost.result(10)
+    assert not is_healthy(log)
+    made[0].fault = None
+    assert log.append(*said(call)).result(10).leaf == OWN + 1
+    assert log.healthy
+    log.close()
+    with Reader.open(tmp_path) as reader:
+        assert [e.record.n for e in reader.records(call)] == [0, 1]
+    assert verify_directory(tmp_path).ok
+
+
+def test_health_comes_back_by_itself(tmp_path: Path) -> None:
+    made, make = faulty()
+    log = open_log(tmp_path / "log", storage=make, checkpoint_every_s=0.01)
+    made[0].full()
+    with pytest.raises(LedgerError):
+        log.append(*said(new_id("c"))).result(10)
+    made[0].fault = None
+    deadline = time.monotonic() + 10
+    while not log.healthy:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    log.close()
+
+
+def test_a_commit_that_came_through_and_then_failed_leaves_a_whole_log(tmp_path: Path) -> None:
+    made, make = faulty()
+    log, call = open_log(tmp_path / "log", storage=make), new_id("c")
+    made[0].after, made[0].fault = True, OSError(errno.EIO, "Input/output error")
+    with pytest.raises(LedgerError):
+        log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
+    made[0].fault = None
+    assert log.append(*said(call)).result(10).leaf == OWN + 1  # the one told lost stands before it
+    log.close()
+    assert verify_directory(tmp_path).ok
+
+
+def test_a_real_full_database_is_a_ledger_error(tmp_path: Path) -> None:
+    open_log(tmp_path / "log").close()
+    call = new_id("c")
+
+    class Bounded(SqliteStorage):
+        def _connect(self) -> None:
+            super()._connect()
+            pages = self._open.execute("PRAGMA page_count").fetchone()[0]
+            self._open.execute(f"PRAGMA max_page_count={pages + 4}")
+
+    log = open_log(tmp_path / "log", storage=Bounded)
+    outcomes = [log.append(*said(call, text="word " * 500)) for _ in range(30)]
+    failures = []
+    for future in outcomes:
+        error = future.exception(10)
+        failures += [error] if error else []
+    assert failures and all(isinstance(e, LedgerError) for e in failures)
+    assert "full" in str(failures[0])
+    log.close()
+    log = open_log(tmp_path / "log")
+    log.append(*said(call)).result(10)
+    log.close()
+    assert verify_directory(tmp_path).ok
+
+
+def test_a_log_that_cannot_open_fails_its_appends_and_is_tried_again(tmp_path: Path) -> None:
+    broken = True
+
+    def storage(directory: Path) -> SqliteStorage:
+        if broken:
+            raise OSError(errno.EROFS, "Read-only file system")
+        return SqliteStorage(directory)
+
+    ledger = Ledger.open(tmp_path, tagger=tagger, storage=storage, spool_bytes=65_536)
+    with pytest.raises(LedgerError, match="cannot be opened|closed"):
+        ledger.append(*said(new_id("c"))).result(10)
+    with pytest.raises(LedgerError, match="Read-only"):
+        ledger.prepare(TENANT)
+    assert not is_healthy(ledger)
+    broken = False
+    assert ledger.append(*said(new_id("c"))).result(10).leaf == OWN
+    assert ledger.healthy
+    ledger.close()
+
+
+# --- several tenants, erasure, speed --------------------------------------------------------------
+
+
+def test_records_go_to_their_tenants_log(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path, tagger=tagger, spool_bytes=65_536)
+    receipts = {}
+    for tenant in ("alpha", "beta", "alpha"):
+        record, personal = said(new_id("c"))
+        receipts[tenant] = ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(10)
+    assert receipts["alpha"].leaf == OWN + 1 and receipts["beta"].leaf == OWN
+    assert ledger.checkpoint("alpha").origin != ledger.checkpoint("beta").origin
+    ledger.close()
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.append(*said(new_id("c"))).result(0)
+    origin = receipts["alpha"].origin
+    assert (tmp_path / origin / "log.db").exists() and (tmp_path / "keys" / f"{origin}.key").exists()
+    ledger = Ledger.open(tmp_path, tagger=tagger, spool_bytes=65_536)
+    assert ledger.prepare("alpha").origin == origin  # found again, not begun anew
+    ledger.close()
+    report = verify_directory(tmp_path)
+    assert report.ok and len(report.origins) == 2
+
+
+def test_erasing_destroys_key_and_blob_and_leaves_a_tombstone(tmp_path: Path) -> None:
+    log, call = open_log(tmp_path / "log"), new_id("c")
+    log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
+    log.append(*said(call)).result(10)
+    with Reader.open(tmp_path) as reader:
+        artifacts = [o.record.sealed.artifact for o in reader.opened(call) if o.record.sealed]
+    log.erase(artifacts[0], ground="request").result(10)
+    with pytest.raises(LedgerError, match="erased already"):
+        log.erase(artifacts[0], ground="request").result(10)
+    assert list((tmp_path / "log" / "blobs").iterdir()) == []
+    with Reader.open(tmp_path) as reader:
+        found = reader.opened(call)
+    assert [(o.record.type, o.personal is not None) for o in found] == [
+        ("caller.said", False), ("caller.said", True), ("erasure.done", False)
+    ]  # fmt: skip
+    log.close()
+    report = verify_directory(tmp_path)
+    assert report.ok and "1 erased, not checkable" in report.checks[10].detail
+
+
+def test_many_threads_append_at_once_in_few_commits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, make = faulty()
+    log = open_log(tmp_path / "log", storage=make)
+    before = made[0].commits
+    receipts: list[Receipt] = []
+
+    def write() -> None:
+        futures = [log.append(*said(call, turn)) for call in (new_id("c"),) for turn in range(250)]
+        receipts.extend(f.result(30) for f in futures)
+
+    started = time.perf_counter()
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    elapsed = time.perf_counter() - started
+    commits = made[0].commits - before
+    log.close()
+    with capsys.disabled():
+        print(
+            f"\n  group commit: {len(receipts) / elapsed:,.0f} sealed records/s, {commits} commits for 2000"
+        )
+    assert sorted(x.leaf for x in receipts) == list(range(OWN, OWN + 2000))
+    assert commits < 1000
+    assert verify_directory(tmp_path).ok
