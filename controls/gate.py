@@ -36,7 +36,7 @@ from controls.rules.engine import FALLBACK, LOOK_BACK, Rules
 from controls.rules.matchers import EMPTY, Words, join, tail, words
 
 #: Fixed phrases in one ``release.bound``; more go into further records.
-PHRASES_PER_RECORD = 60
+PHRASES_PER_RECORD = 40
 
 RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
 ToolRefusal = Literal[

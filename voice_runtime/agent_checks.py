@@ -64,13 +64,11 @@ def _languages(parts: Parts) -> None:
     for name in agent.phrases:
         if name not in FIXED:
             parts.wrong(("phrases", name), "is not a known phrase", f"known: {', '.join(FIXED)}")
-    if parts.rules is not None and first not in parts.rules.languages:
-        served = ", ".join(sorted(parts.rules.languages)) or "none in common"
-        parts.wrong(
-            ("languages", "first"),
-            "nobody reviewed these rule packs for this language",
-            f"reviewed: {served}",
-        )
+    unreviewed = [p.pack for p in parts.packs if first not in p.languages]
+    if unreviewed:
+        names = ", ".join(unreviewed)
+        remedy = "serve a language they were reviewed for, or have them reviewed"
+        parts.wrong(("languages", "first"), f"nobody reviewed these packs for it: {names}", remedy)
 
 
 def _tools(parts: Parts) -> None:

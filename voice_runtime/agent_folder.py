@@ -157,12 +157,12 @@ def _prose(parts: Parts, file: str, *, required: bool) -> str:
 def _read_rules(parts: Parts) -> None:
     agent, folder = parts.agent, parts.root / RULES_FOLDER
     packs = parts.attempt(lambda: load_packs(folder, agent.rules.packs))
+    parts.packs = packs or ()
     raw = (parts.document.data.get("rules") or {}).get("ours") or []
     try:
         ours = our_rules(raw, file=parts.document.file, languages=[parts.language])
         if packs is None:
             return
-        parts.packs = packs
         parts.rules = Rules.compile(packs, ours)
     except ConfigurationError as error:
         parts.problems += [_at_home(parts, p) for p in error.problems]

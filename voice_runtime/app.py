@@ -78,7 +78,9 @@ class App:
         self.ledger: Ledger | None = None
         self.house: House | None = None
         self.hearing: Hearing | None = None
-        self.public_url = settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
+        self.public_url = (
+            settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
+        )
         self.recovered = 0
         self._stack = AsyncExitStack()
         self._services: dict[str, Service] = {}
@@ -122,7 +124,9 @@ class App:
             for name in dict.fromkeys(self.lines.agents())
         }
         if not releases:
-            raise OperatorError("configs/lines.yaml names no line: add one, so that a call can reach an agent")
+            raise OperatorError(
+                "configs/lines.yaml names no line: add one, so that a call can reach an agent"
+            )
         for release in releases.values():
             may_serve(self.settings, release)
         intents.use(intents.load_intents(root / "configs" / "rules"))
@@ -237,7 +241,9 @@ class App:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError:
-            problem = Problem(SUPPLIERS_FILE.as_posix(), 0, "", "the register cannot be read", "restore the file")
+            problem = Problem(
+                SUPPLIERS_FILE.as_posix(), 0, "", "the register cannot be read", "restore the file"
+            )
             raise ConfigurationError([problem]) from None
         return parse_suppliers(text, SUPPLIERS_FILE.as_posix())
 
@@ -415,5 +421,3 @@ def _rules(release: Release) -> Rules:
     if release.rules is None:
         raise OperatorError(f"agent {release.name}: its rules were not compiled")
     return release.rules
-
-

@@ -56,6 +56,8 @@ EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure",
 
 #: Seconds a call gets to put its last records on disk.
 _LAST_RECORDS_S = 5.0
+#: How much audio may lie at a carrier unplayed, ms: what a caller still hears after a pause.
+_LEAD_MS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,11 @@ class Call:
     def release(self) -> Release:
         return self.agent.release
 
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is owed or under way beside the model: the next thing is the caller's or the carrier's."""
+        return not self.journal.owed() and not self._tasks and self.person.at_rest
+
     # -- running --------------------------------------------------------------------------------
 
     async def run(self, carrier: Carrier, *, came_back: str = "") -> None:
@@ -257,6 +264,7 @@ class Call:
             receipt_deadline_s=house.receipt_deadline_s,
             on_no_receipt=self._no_receipt,
             on_dropped=lambda what: journal.control_failed("egress", "refused"),
+            lead_ms=getattr(carrier, "lead_ms", _LEAD_MS),  # a typed call has no ear to run ahead of
         )
         attention = Attention(
             journal, self.gate, language=release.language, opening=self.opening, person=self.person,

@@ -54,7 +54,11 @@ class _Recovery:
     """One call's."""
 
     def __init__(
-        self, records: Sequence[Opened], recorder: Recorder, services: ServiceClient, tools: Mapping[str, Tool]
+        self,
+        records: Sequence[Opened],
+        recorder: Recorder,
+        services: ServiceClient,
+        tools: Mapping[str, Tool],
     ) -> None:
         self._records = records
         self._recorder = recorder
@@ -105,14 +109,18 @@ class _Recovery:
             record = opened.record
             if not isinstance(record, r.ToolRequested) or record.use in known:
                 continue
-            details = opened.personal if isinstance(opened.personal, r.ToolDetails) else r.ToolDetails(name="")
+            details = (
+                opened.personal if isinstance(opened.personal, r.ToolDetails) else r.ToolDetails(name="")
+            )
             state, result = await self._ask(details.name, record.use)
             unknown += state == "no"
             self._append(
                 r.ToolUnknown(
                     **self._common, turn=record.turn, use=record.use, reason="crash", reconciled=state
                 ),
-                r.ToolDetails(name=details.name, arguments=details.arguments, result=result or None, reason="crash"),
+                r.ToolDetails(
+                    name=details.name, arguments=details.arguments, result=result or None, reason="crash"
+                ),
             )
         return unknown
 

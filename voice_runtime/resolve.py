@@ -83,16 +83,16 @@ def resolve(
         return None, [in_root(p, root) for p in error.problems]
     check_parts(parts)
     warn(parts, spoken_s)
-    problems = _tidy(parts.problems)
+    problems = _tidy(parts)
     if any(p.severity == "error" for p in problems):
         return None, problems
     return _release(parts), problems
 
 
-def _tidy(problems: list[Problem]) -> list[Problem]:
-    """By file and line, errors first within a line, without repeats."""
-    unique = list(dict.fromkeys(problems))
-    files = list(dict.fromkeys(p.file for p in unique))
+def _tidy(parts: Parts) -> list[Problem]:
+    """By file (agent.yaml first) and line, without repeats."""
+    unique = list(dict.fromkeys(parts.problems))
+    files = list(dict.fromkeys([parts.document.file, *(p.file for p in unique)]))
     return sorted(unique, key=lambda p: (files.index(p.file), p.line, p.severity))
 
 

@@ -20,7 +20,15 @@ _MOST_BYTES = 64 * 1024
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without its signal handlers: a signal must drain calls first."""
+    """uvicorn without its signal handlers (a signal drains calls first); says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,13 +50,18 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise OperatorError(
-            f"cannot listen on {host}:{port} ({type(error).__name__}): is another server running? Try --port 0"
+            f"cannot listen on {host}:{port} ({type(error).__name__}); another server may run: try --port 0"
         ) from error
     return listener
 
 
 async def serve(
-    settings: Settings, *, host: str, port: int, on_ready: Callable[[App, str], None], stop: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    on_ready: Callable[[App, str], None],
+    stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then drain and close everything.
 
@@ -72,7 +85,8 @@ async def serve(
         raise
     config = uvicorn.Config(
         web, log_config=None, access_log=False, lifespan="off", server_header=False, loop="none",
-        ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=_MOST_BYTES, timeout_graceful_shutdown=5,
+        ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=_MOST_BYTES,
+        timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = _Uvicorn(config)
     loop = asyncio.get_running_loop()
@@ -80,8 +94,7 @@ async def serve(
         loop.add_signal_handler(signum, stop.set)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
+        await server.up.wait()
         on_ready(app, address)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)

@@ -27,7 +27,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_PREFIX = "https://sayso.dev/record/v1/"
 #: Largest predicate in bytes; larger content is sealed and referenced. (A
 #: release.bound with its 60 fixed phrases takes about 12 kB.)
-MAX_PREDICATE = 16_384
+MAX_PREDICATE = 8_192
 #: Largest leaf in bytes: a C2SP entry bundle gives its length in 16 bits.
 MAX_LEAF = 65_535
 

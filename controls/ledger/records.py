@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from controls.decision import Verdict
 
-
 CallId = Annotated[str, StringConstraints(pattern=r"^c_[0-9A-HJKMNP-TV-Z]{16}$")]
 ClauseId = Annotated[str, StringConstraints(pattern=r"^k_[0-9A-HJKMNP-TV-Z]{16}$")]
 ToolUseId = Annotated[str, StringConstraints(pattern=r"^u_[0-9A-HJKMNP-TV-Z]{16}$")]
@@ -224,7 +223,7 @@ class ReleaseBound(CallRecord):
 
     type = "release.bound"
     release: Digest
-    fixed: tuple[FixedPhrase, ...] = Field(max_length=60)
+    fixed: tuple[FixedPhrase, ...] = Field(max_length=40)
 
 
 class SupplierDetails(Personal):

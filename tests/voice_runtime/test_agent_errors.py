@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from controls.errors import ConfigurationError
+from tests.voice_runtime.project import AGENT, Project, copy, only
 from voice_runtime.agent_checks import estimate_s
 from voice_runtime.lines import load_lines
 from voice_runtime.resolve import load_release, validate_agent
-
-from tests.voice_runtime.project import AGENT, Project, copy, only
 
 
 @pytest.fixture
@@ -124,7 +123,8 @@ def test_several_mistakes_of_shape_come_at_once(project: Project) -> None:
         ("format: 1\ntitle: !!python/object:os.system x\n", 2, "tag"),
         ("- a list\n", 1, "not a mapping"),
         ("", 1, "not a mapping"),
-        ("format: .inf\n", 1, "not a finite number"),
+        ("format: .inf\n", 1, "not a plain number"),
+        ("format: 1.0e+999\n", 1, "not a finite number"),
         ("a: " + "[" * 2000 + "\n", 1, ""),
         ("? [a, b]\n: c\n", 1, "not a word"),
     ],
@@ -160,7 +160,9 @@ def test_an_unknown_agent_names_those_there_are(project: Project) -> None:
 
 def test_a_tool_whose_service_the_profile_does_not_know(project: Project) -> None:
     project.edit(
-        "configs/profiles/offline.yaml", "services:\n  appointments: {embedded: true, key: {generate: true}}", "services: {}"
+        "configs/profiles/offline.yaml",
+        "services:\n  appointments: {embedded: true, key: {generate: true}}",
+        "services: {}",
     )
     problem = only(project.problems(), "tools.find_slots.calls")
     assert "no address for service 'appointments'" in problem.message
@@ -194,7 +196,9 @@ def test_a_language_without_reviewed_phrases_is_not_served(project: Project) -> 
 
 
 def test_a_long_disclosure_is_warned_about_not_refused(project: Project) -> None:
-    project.edit(AGENT, "press 0 for our staff.", "press 0 for our staff. " + "We are very glad that you call us. " * 3)
+    project.edit(
+        AGENT, "press 0 for our staff.", "press 0 for our staff. " + "We are very glad that you call us. " * 3
+    )
     problem = only(project.problems(), "disclosure.say.en-US")
     assert problem.severity == "warning"
     assert "would take about 1" in problem.message

@@ -110,7 +110,7 @@ class TwilioCaller:
         except (SayError, OSError, httpx.HTTPError, WebSocketException, TimeoutError) as error:
             result.ended_by = "failed"
             result.error = str(error) or type(error).__name__
-        except asyncio.CancelledError:
+        except BaseException:
             telling.cancel()
             raise
         finally:
@@ -182,11 +182,11 @@ class TwilioCaller:
         result.gaps, result.marks, result.clears = playout.gaps, playout.marks, playout.clears
         result.sent_samples, result.played_samples = stream.sent, playout.played
         result.late_worst_ms, result.late_p99_ms = stream.late_worst_ms, stream.late_p99_ms
-        begins: list[int | None] = [measure.place(turn.first_sample) for turn in result.turns]
-        heard = measure.opening(playout, begins[0] if begins else None)
+        begins: list[int | None] = [*(measure.place(turn.first_sample) for turn in result.turns), None]
+        heard = measure.opening(playout, begins[0])
         if heard is not None:
             result.opening_first_ms, result.opening_last_ms = heard
-        for turn, until in zip(result.turns, [*begins[1:], None], strict=True):
+        for turn, until in zip(result.turns, begins[1:], strict=True):
             measure.fill_in(playout, turn, until)
 
     # -- the carrier ------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ class TwilioCaller:
         real = self._reach(url)
         try:
             async with httpx.AsyncClient(
-                verify=_tls() if real.startswith("https://") else False,  # noqa: S501 - plain http has none
+                verify=_tls() if real.startswith("https://") else False,
                 trust_env=False,
                 timeout=self._connect_timeout_s,
             ) as client:

@@ -36,10 +36,16 @@ _STYLES = {
 
 @app.command(epilog="Example: sayso demo --once")
 def demo(
-    agent: Annotated[str, typer.Argument(help="An agent folder; its line must stand in configs/lines.yaml.")] = "healthcare",
-    once: Annotated[bool, typer.Option("--once", help="End after the call; exit 0 only if every check held.")] = False,
+    agent: Annotated[
+        str, typer.Argument(help="An agent folder; its line must stand in configs/lines.yaml.")
+    ] = "healthcare",
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the call; exit 0 only if every check held.")
+    ] = False,
     port: Annotated[int, typer.Option(help="Port of the server; 0 lets the system choose.")] = 7860,
-    config: Annotated[Path, typer.Option("--config", metavar="PROFILE", help="An offline profile.")] = DEFAULT_CONFIG,
+    config: Annotated[
+        Path, typer.Option("--config", metavar="PROFILE", help="An offline profile.")
+    ] = DEFAULT_CONFIG,
 ) -> None:
     """A simulated phone call to the clinic's front desk, turn by turn, and the proof of it.
 
@@ -51,7 +57,9 @@ def demo(
 
     settings = load_settings(config)
     if not settings.model.standin:
-        raise OperatorError("the demo needs a profile with the stand-in (model: standin: true), such as offline.yaml")
+        raise OperatorError(
+            "the demo needs a profile with the stand-in (model: standin: true), such as offline.yaml"
+        )
     held = asyncio.run(_demo(settings, config, agent, once, port))
     if once and not held:
         raise typer.Exit(1)
@@ -110,14 +118,26 @@ def _fresh_appointments(settings: Settings) -> None:
 
 
 def _introduce(screen: Screen, ready: dict[str, Any], settings: Settings, agent: str, seconds: float) -> None:
-    screen.step(2, "server", f"{ready['address']}   profile {settings.name}, environment {ready['environment']}   {seconds:.1f} s")
-    screen.line("note", "      ear    pocketsphinx, with this agent's phrases only        (stand-in for general speech)")
+    screen.step(
+        2,
+        "server",
+        f"{ready['address']}   profile {settings.name}, environment {ready['environment']}   {seconds:.1f} s",
+    )
+    screen.line(
+        "note",
+        "      ear    pocketsphinx, with this agent's phrases only        (stand-in for general speech)",
+    )
     screen.line("note", "      mind   rule-based stand-in, NOT a language model")
     screen.line("note", "      voice  espeak-ng (GPL, in a process of its own)")
-    screen.line("note", f"      agent  {agent} {ready['agents'][agent][:19]}…  UNAPPROVED (production would refuse it)")
+    screen.line(
+        "note",
+        f"      agent  {agent} {ready['agents'][agent][:19]}…  UNAPPROVED (production would refuse it)",
+    )
 
 
-async def _call_and_prove(screen: Screen, settings: Settings, address: str, line: Line, stop: asyncio.Event) -> bool:
+async def _call_and_prove(
+    screen: Screen, settings: Settings, address: str, line: Line, stop: asyncio.Event
+) -> bool:
     from voice_runtime.caller.recorded import RecordedFlite
     from voice_runtime.caller.script import HangUp, Interrupt, Say, Script, Wait
     from voice_runtime.caller.twilio import TwilioCaller
@@ -147,7 +167,14 @@ async def _call_and_prove(screen: Screen, settings: Settings, address: str, line
         await asyncio.to_thread(record_access, settings, line.tenant, line.region, None, looking)
         commentary.skip_to_end()
         following = asyncio.create_task(commentary.follow())
-        caller = TwilioCaller(address, twilio.auth_token.reveal(), _CALLER, line.number, voice=RecordedFlite(), longest_s=_FIRST_CALL_S)
+        caller = TwilioCaller(
+            address,
+            twilio.auth_token.reveal(),
+            _CALLER,
+            line.number,
+            voice=RecordedFlite(),
+            longest_s=_FIRST_CALL_S,
+        )
         calling = asyncio.create_task(caller.run(script))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([calling, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -211,24 +238,31 @@ class Screen:
         from voice_runtime.cli.demo_proof import TARGET_AUDIO_MS, TARGET_TOKEN_MS
 
         def ms(value: float | None) -> str:
-            return "     –" if value is None else f"{value:6.0f}"
+            return "–" if value is None else f"{value:.0f}"
 
         self.line("head", "")
-        self.line("head", " at the caller, ms     first token  first audio  barge-in pause")
+        row = "{:<24}{:>12}{:>13}{:>16}".format
+        self.line("head", row(" at the caller, ms", "first token", "first audio", "barge-in pause"))
         for turn in times:
-            self.line("note", f"   turn {turn.n}               {ms(turn.first_token)}       {ms(turn.first_audio)}          {ms(turn.barge_in_pause)}")
+            pause = ms(turn.barge_in_pause)
+            self.line("note", row(f"   turn {turn.n}", ms(turn.first_token), ms(turn.first_audio), pause))
         tokens = [t.first_token for t in times if t.first_token is not None]
         audio = [t.first_audio for t in times if t.first_audio is not None]
-        worst = f"   worst turn           {ms(max(tokens, default=None))}       {ms(max(audio, default=None))}"
-        self.line("head", f"{worst}          (targets {TARGET_TOKEN_MS} / {TARGET_AUDIO_MS})")
+        worst = row("   worst turn", ms(max(tokens, default=None)), ms(max(audio, default=None)), "")
+        self.line("head", f"{worst.rstrip()}   (targets {TARGET_TOKEN_MS} / {TARGET_AUDIO_MS})")
         if result.opening_first_ms is not None:
-            self.line("note", f"   disclosure starts {result.opening_first_ms:.0f} ms after the call is answered")
+            self.line(
+                "note", f"   disclosure starts {result.opening_first_ms:.0f} ms after the call is answered"
+            )
 
     def checks(self, checks: list[Held]) -> None:
         """Each check, and how many held."""
         for check in checks:
             mark = "ok " if check.ok else "NO "
-            self.line("ok" if check.ok else "bad", f"      {mark} {check.what}{'  · ' + check.detail if check.detail else ''}")
+            self.line(
+                "ok" if check.ok else "bad",
+                f"      {mark} {check.what}{'  · ' + check.detail if check.detail else ''}",
+            )
         good = sum(check.ok for check in checks)
         word = "HELD" if good == len(checks) else "NOT HELD"
         self.line("head" if good == len(checks) else "bad", f"{word}  {good} of {len(checks)} checks")
@@ -238,5 +272,10 @@ class Screen:
         self.line("head", "")
         self.line("note", f" read it        .venv/bin/sayso trace {call}")
         self.line("note", " check it       .venv/bin/sayso ledger verify")
-        self.line("note", f' call it        .venv/bin/sayso dial healthcare --url {address} --say "when are you open"')
-        self.line("note", " real engines   configs/profiles/cpu.yaml (any OpenAI-compatible model), docs/go-live.md")
+        self.line(
+            "note",
+            f' call it        .venv/bin/sayso dial healthcare --url {address} --say "when are you open"',
+        )
+        self.line(
+            "note", " real engines   configs/profiles/cpu.yaml (any OpenAI-compatible model), docs/go-live.md"
+        )

@@ -17,8 +17,12 @@ from controls.ledger.reader import Reader
 
 _LOOK_EVERY_S = 0.1
 
-#: (style, text): style is a word of ``cli.text``'s styles.
+#: Style and text.
+Line = tuple[str, str]
 Show = Callable[[str, str], None]
+
+#: What is said about a line stands below its words.
+_BELOW = " " * 8
 
 
 class Commentary:
@@ -28,7 +32,7 @@ class Commentary:
         self._reader = Reader.open(root)
         self._show = show
         self._after: dict[str, int] = {}
-        self._clauses: dict[str, tuple[r.Record, Any]] = {}
+        self._cleared: dict[str, tuple[r.ClauseCleared, Any]] = {}
         self.call = ""
         self._stop = asyncio.Event()
 
@@ -65,68 +69,90 @@ class Commentary:
     def _new(self) -> list[tuple[r.Record, Any]]:
         found = []
         for view in self._reader.views():
-            for entry in self._reader.records(origin=view.origin, after_leaf=self._after.get(view.origin, -1)):
+            for entry in self._reader.records(
+                origin=view.origin, after_leaf=self._after.get(view.origin, -1)
+            ):
                 self._after[view.origin] = entry.leaf
                 found.append((entry.record, view.personal(entry.record)))
         return found
 
-    def _lines(self, record: r.Record, personal: Any) -> Iterator[tuple[str, str]]:  # noqa: C901 # one match
+    def _lines(self, record: r.Record, personal: Any) -> Iterator[Line]:
         match record:
             case r.CallerSaid():
                 yield "caller", f"caller  {personal.text:<56} confidence {personal.confidence:.2f}"
-            case r.ClauseCleared() | r.ClauseRefused():
-                yield from self._judged(record, personal)
-            case r.AgentPlayed():
+            case r.ClauseCleared():
+                self._cleared[record.clause] = (record, personal)
+            case r.ClauseRefused():
+                yield from _refused(personal)
+            case r.AgentPlayed() if record.samples:
                 yield from self._played(record, personal)
             case r.DisclosurePlayed():
-                how = "played in full" if record.in_full else f"cut after {record.played_ms / 1000:.1f} s"
-                basis = {"carrier_mark": "carrier marks"}.get(record.evidence.value, record.evidence.value)
-                yield "verdict", f"        disclosure {record.language}, {how} ({basis}), {record.of_ms / 1000:.1f} s   A.8.2"
-            case r.ToolRequested():
-                read_back = " · read back, caller said yes" if record.read_back == "confirmed" else ""
-                yield "tool", f"        tool {personal.name} requested{read_back} · risk {record.risk}"
-            case r.ToolExecuted():
-                row = (personal.result or {}).get("row")
-                made = f" · row {row}" if row is not None else ""
-                yield "tool", f"        tool {personal.name} {'ok' if record.ok else 'refused'}, {record.duration_ms} ms{made}"
-            case r.ToolRefused():
-                yield "tool", f"        tool {personal.name} refused: {record.reason.replace('_', ' ')}"
+                yield _disclosed(record)
+            case r.ToolRequested() | r.ToolExecuted() | r.ToolRefused():
+                yield "tool", _BELOW + _tool(record, personal)
             case r.HandoffRequested():
-                yield "handoff", f"        HANDOFF asked for ({record.requested_by.replace('_', ' ')})   {', '.join(record.annex_a)}"
+                asked = record.requested_by.replace("_", " ")
+                yield "handoff", f"{_BELOW}HANDOFF asked for ({asked})   {', '.join(record.annex_a)}"
             case r.HandoffFailed():
-                yield "handoff", f"        no desk: {record.reason.replace('_', ' ')}"
+                yield "handoff", f"{_BELOW}no desk: {record.reason.replace('_', ' ')}"
             case r.CallbackPromised():
-                confirmed = "number confirmed" if record.number_confirmed else "number not confirmed"
-                yield "handoff", f"        call-back promised: {confirmed}, by {personal.due_at[:16]}, summary saved"
+                number = "confirmed" if record.number_confirmed else "not confirmed"
+                due = personal.due_at[:16]
+                yield "handoff", f"{_BELOW}call-back promised by {due}, number {number}, summary saved"
             case r.EmergencyDetected():
-                yield "bad", f"        EMERGENCY {personal.rule}   {', '.join(record.annex_a)}"
+                yield "bad", f"{_BELOW}EMERGENCY {personal.rule}   {', '.join(record.annex_a)}"
             case r.ControlFailed():
-                yield "bad", f"        control failed: {record.control} ({record.reason})"
+                yield "bad", f"{_BELOW}control failed: {record.control} ({record.reason})"
             case r.CallClosed():
-                yield "note", f"        call ended by {record.ended_by} ({record.reason}), {record.duration_s} s, {record.n + 1} records"
+                ended = f"ended by {record.ended_by} ({record.reason})"
+                yield "note", f"{_BELOW}call {ended}, {record.duration_s} s, {record.n + 1} records"
             case _:
                 return
 
-    def _judged(self, record: r.ClauseCleared | r.ClauseRefused, personal: Any) -> Iterator[tuple[str, str]]:
-        self._clauses[record.clause] = (record, personal)
-        if isinstance(record, r.ClauseRefused):
-            yield "refused", f'model   ✗ "{personal.text}"{"":<24} never spoken'
-            for verdict in personal.verdicts:
-                if verdict.verdict is not Verdict.ALLOW:
-                    yield "refused", f"        {verdict.verdict.value.upper()} {verdict.rule}   {', '.join(verdict.annex_a)}"
-                    yield "verdict", f"        because: {verdict.reason}"
-
-    def _played(self, record: r.AgentPlayed, personal: Any) -> Iterator[tuple[str, str]]:
-        if not record.samples:
-            return
+    def _played(self, record: r.AgentPlayed, personal: Any) -> Iterator[Line]:
         yield "agent", f"agent   {personal.played_text}{' —' if record.interrupted else ''}"
         if record.interrupted:
             seconds = record.samples / record.rate_hz
-            yield "verdict", f'        interrupted after {seconds:.1f} s; played by then: "{personal.played_text}"'
-        judged = self._clauses.get(record.clause)
+            yield (
+                "verdict",
+                f'{_BELOW}interrupted after {seconds:.1f} s; played by then: "{personal.played_text}"',
+            )
         if record.phrase is not None:
-            yield "verdict", f"        fixed phrase {record.phrase}, cleared by digest when the call opened"
-        elif judged is not None and isinstance(judged[0], r.ClauseCleared):
-            rules = ", ".join(v.rule for v in judged[1].verdicts)
-            controls = ", ".join(judged[0].annex_a)
-            yield "verdict", f"        {judged[0].verdict.value} ({rules}) risk {judged[0].risk}{'   ' + controls if controls else ''}"
+            yield "verdict", f"{_BELOW}fixed phrase {record.phrase}, cleared by digest when the call opened"
+        elif record.clause in self._cleared:
+            cleared, details = self._cleared[record.clause]
+            rules = ", ".join(v.rule for v in details.verdicts)
+            controls = ", ".join(cleared.annex_a)
+            yield "verdict", f"{_BELOW}{cleared.verdict.value} ({rules}), risk {cleared.risk}   {controls}"
+
+
+def _refused(personal: Any) -> Iterator[Line]:
+    yield "refused", f'model   ✗ "{personal.text}"{"":<24} never spoken'
+    for verdict in personal.verdicts:
+        if verdict.verdict is not Verdict.ALLOW:
+            controls = ", ".join(verdict.annex_a)
+            yield "refused", f"{_BELOW}{verdict.verdict.value.upper()} {verdict.rule}   {controls}"
+            yield "verdict", f"{_BELOW}because: {verdict.reason}"
+
+
+def _disclosed(record: r.DisclosurePlayed) -> Line:
+    how = "played in full" if record.in_full else f"cut after {record.played_ms / 1000:.1f} s"
+    basis = record.evidence.value.replace("_", " ")
+    seconds = record.of_ms / 1000
+    return "verdict", f"{_BELOW}disclosure {record.language}, {how} ({basis}), {seconds:.1f} s   A.8.2"
+
+
+def _tool(record: r.Record, personal: Any) -> str:
+    match record:
+        case r.ToolRequested():
+            asked = "read back, caller said yes · " if record.read_back == "confirmed" else ""
+            return f"{asked}{personal.name} requested, risk {record.risk}"
+        case r.ToolExecuted():
+            row = (personal.result or {}).get("row")
+            outcome = "ok" if record.ok else "refused by the service"
+            made = "" if row is None else f" · row {row}"
+            return f"{personal.name} {outcome}, {record.duration_ms} ms{made}"
+        case r.ToolRefused():
+            return f"{personal.name} not used: {record.reason.replace('_', ' ')}"
+        case _:
+            return ""

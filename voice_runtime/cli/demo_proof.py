@@ -78,7 +78,9 @@ def proof(root: Path, database: Path, trace: Trace, result: CallResult, said: Se
 def _disclosed(trace: Trace) -> Held:
     d = trace.disclosure
     ok = d is not None and d.played_in_full
-    return Held("the AI disclosure was played in full", ok, f"{d.played_s:.1f} s, by {d.evidence.value}" if d else "")
+    return Held(
+        "the AI disclosure was played in full", ok, f"{d.played_s:.1f} s, by {d.evidence.value}" if d else ""
+    )
 
 
 def _understood(trace: Trace, said: Sequence[str]) -> Held:
@@ -101,7 +103,9 @@ def _booked(trace: Trace, database: Path) -> Held:
     if row is None:
         return Held("a booking changed a row, after a read-back", False)
     with sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True) as db:
-        found = db.execute("SELECT COUNT(*) FROM appointments WHERE row = ? AND cancelled_at IS NULL", (row,)).fetchone()[0]
+        found = db.execute(
+            "SELECT COUNT(*) FROM appointments WHERE row = ? AND cancelled_at IS NULL", (row,)
+        ).fetchone()[0]
     return Held("a booking changed a row, after a read-back", found == 1, f"row {row}")
 
 
@@ -121,7 +125,11 @@ def _handed_over(trace: Trace) -> Held:
 def _verified(report: Report, trace: Trace) -> Held:
     bad = [f"{c.name}: {c.detail}" for c in report.checks if not c.ok]
     ok = report.ok and not trace.ledger.gaps
-    return Held("no gap, and every signature, proof and checkpoint holds", ok, "; ".join(bad) or f"{report.records} records")
+    return Held(
+        "no gap, and every signature, proof and checkpoint holds",
+        ok,
+        "; ".join(bad) or f"{report.records} records",
+    )
 
 
 def _cleared(report: Report, trace: Trace) -> Held:

@@ -27,7 +27,9 @@ def dial(
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="The agent whose line is called.")],
     via: Annotated[str, typer.Option(help="The carrier's protocol; only twilio yet.")] = "twilio",
     url: Annotated[str, typer.Option(help="The server's base address; the profile's by default.")] = "",
-    say: Annotated[list[str] | None, typer.Option(help="A sentence to speak (flite); may be repeated.")] = None,
+    say: Annotated[
+        list[str] | None, typer.Option(help="A sentence to speak (flite); may be repeated.")
+    ] = None,
     script: Annotated[Path | None, typer.Option(help="A caller's script, as YAML.")] = None,
     caller: Annotated[str, typer.Option("--from", help="The caller's number.")] = _CALLER,
     voice: Annotated[str, typer.Option(help="flite's voice.")] = "slt",
@@ -51,7 +53,9 @@ def dial(
     twilio = settings.carrier.twilio
     line = next((x for x in load_lines(settings.root).of(agent) if x.number), None)
     if twilio is None or line is None:
-        raise OperatorError(f"no telephone line leads to {agent}: see configs/lines.yaml and the profile's carrier")
+        raise OperatorError(
+            f"no telephone line leads to {agent}: see configs/lines.yaml and the profile's carrier"
+        )
     chosen = load_script(script) if script else Script.saying(*(say or ()), voice=voice)
     public = settings.server.public_url or url or f"http://{settings.server.host}:{settings.server.port}"
     result = asyncio.run(
@@ -80,6 +84,10 @@ async def _call(
     result = await placed.run(script)
     if not quiet:
         for turn in result.turns:
-            heard = "no answer" if turn.first_audio_out_ms is None else f"answer after {turn.first_audio_out_ms:.0f} ms"
+            heard = (
+                "no answer"
+                if turn.first_audio_out_ms is None
+                else f"answer after {turn.first_audio_out_ms:.0f} ms"
+            )
             typer.echo(f"turn {turn.n}: {turn.text or turn.keys!r}: {heard}")
     return result

@@ -140,7 +140,9 @@ def trace(
         raise typer.Exit(1)
 
 
-def read_trace(settings: Settings, call: str, *, who: str = "", purpose: str = "", verify: bool = True) -> Trace:
+def read_trace(
+    settings: Settings, call: str, *, who: str = "", purpose: str = "", verify: bool = True
+) -> Trace:
     """Rebuild a call's trace; that somebody looks is durable before anything is opened.
 
     Raises:
@@ -154,7 +156,9 @@ def read_trace(settings: Settings, call: str, *, who: str = "", purpose: str = "
     with Reader.open(_existing(ledger_root(settings))) as reader:
         view = reader.view_of(call)
         opening = _opening(reader, call)
-        record_access(settings, opening.tenant, opening.region, call, _viewer(settings, opening, who, purpose))
+        record_access(
+            settings, opening.tenant, opening.region, call, _viewer(settings, opening, who, purpose)
+        )
         opened = reader.opened(call)
         return rebuild.trace(
             opened,
@@ -209,9 +213,7 @@ def record_access(
         _append_alone(settings, region, record, details)
 
 
-def _append_alone(
-    settings: Settings, region: str, record: r.AccessViewed, details: r.AccessDetails
-) -> None:
+def _append_alone(settings: Settings, region: str, record: r.AccessViewed, details: r.AccessDetails) -> None:
     from controls.ledger.log import Ledger
 
     ledger = Ledger.open(ledger_root(settings), tagger=_tagger(settings, region))

@@ -20,7 +20,9 @@ def serve(
     config: Annotated[Path, typer.Option("--config", help="The profile to serve with.")] = DEFAULT_PROFILE,
     host: Annotated[str | None, typer.Option(help="Address to listen on; the profile's by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line on standard output when ready.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line on standard output when ready.")
+    ] = False,
 ) -> None:
     """Take calls.
 
@@ -52,5 +54,10 @@ def serve(
         typer.echo("Ctrl-C stops it.")
 
     uvloop.run(
-        run(settings, host=host or settings.server.host, port=settings.server.port if port is None else port, on_ready=ready)
+        run(
+            settings,
+            host=host or settings.server.host,
+            port=settings.server.port if port is None else port,
+            on_ready=ready,
+        )
     )

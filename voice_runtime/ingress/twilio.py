@@ -394,7 +394,6 @@ class _TwilioEnd:
         code = CLOSE_NORMAL
         try:
             await self.hooks.on_call(call)
-            code = CLOSE_POLICY if serializer.ended == "protocol" else CLOSE_NORMAL
         except WebSocketDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - the carrier goes on to a person when the stream closes

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from fastapi import WebSocket
 from loguru import logger
-from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from voice_runtime.events import RATE_HZ
@@ -28,6 +28,7 @@ from voice_runtime.ingress.twilio_serializer import (
     TwilioLink,
     TwilioSerializer,
 )
+from voice_runtime.ingress.twilio_transport import MediaTransport
 from voice_runtime.lines import Line
 
 #: WebSocket close codes (RFC 6455, 7.4.1).
@@ -98,11 +99,13 @@ class MediaSocket:
         raise RuntimeError("Twilio's protocol has no binary messages")
 
     async def close(self, code: int = CLOSE_NORMAL, reason: str | None = None) -> None:
-        """Close once; harmless when closed."""
+        """Close once; harmless when closed. A peer that spoke nonsense is told so whoever closes."""
+        if self._serializer.ended == "protocol" and code == CLOSE_NORMAL:
+            code = CLOSE_POLICY
         async with self._closing:
             if self._websocket.application_state is WebSocketState.DISCONNECTED:
                 return
-            with contextlib.suppress(RuntimeError):  # the other side was quicker
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the other side was quicker
                 await self._websocket.close(code, reason)
 
 
@@ -142,7 +145,7 @@ class IncomingCall:
         """Whether the carrier said ``stop`` (caller hung up, or the call was transferred or ended)."""
         return self.serializer.ended == "stop"
 
-    def transport(self) -> FastAPIWebsocketTransport:
+    def transport(self) -> MediaTransport:
         """A new pipecat transport: 8 kHz both ways, 20 ms chunks, no VAD, nothing added.
 
         Build it once. Its ``on_client_disconnected`` fires when the stream ends.
@@ -158,7 +161,7 @@ class IncomingCall:
             audio_out_auto_silence=False,
             allowed_origins=[],
         )
-        return FastAPIWebsocketTransport(cast("WebSocket", self.websocket), params)
+        return MediaTransport(cast("WebSocket", self.websocket), params)
 
 
 async def read_start(websocket: WebSocket, *, call_sid: str, timeout_s: float) -> Start:

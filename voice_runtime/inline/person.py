@@ -78,6 +78,7 @@ class WayToAPerson:
         self._keys = ""
         self._keys_timer: asyncio.TimerHandle | None = None
         self._dialled_at_s = 0.0
+        self._stepping = False
         self.transferring = False
 
     # -- events ---------------------------------------------------------------------------------
@@ -91,6 +92,13 @@ class WayToAPerson:
     def asking(self) -> bool:
         """The caller's next words or keys answer a question of ours."""
         return self._machine is not None and self._machine.asking
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is being done here; at most an answer or a transfer's outcome is waited for."""
+        if self._task is None or self._task.done():
+            return True
+        return (self.asking or self.transferring) and self._events.empty() and not self._stepping
 
     async def wanted(self, by: str, reason: str, *, script: str = "") -> None:
         """Fetch a person; harmless while one is being fetched, but an emergency starts over.
@@ -187,7 +195,10 @@ class WayToAPerson:
 
     async def _run(self) -> None:
         while self.under_way:
-            await self._step(await self._events.get(), there=True)
+            event = await self._events.get()
+            self._stepping = True
+            await self._step(event, there=True)
+            self._stepping = False
 
     async def _step(self, event: h.Event, *, there: bool) -> None:
         pending = [event]

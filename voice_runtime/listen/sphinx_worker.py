@@ -152,6 +152,10 @@ class Worker:
             case wire.CANCEL if number in self._utterances:
                 self._utterances.pop(number).forget()
 
+    def drop(self, number: int) -> None:
+        """Lose an utterance with its decoder, whose state is unknown."""
+        self._utterances.pop(number, None)
+
     def _load(self, wanted: dict[str, Any]) -> dict[str, Any]:
         answer = {"key": wanted["key"], "missing": [], "strange": [], "problem": ""}
         try:
@@ -213,6 +217,7 @@ def answers(worker: Worker, message: tuple[bytes, int, bytes]) -> Iterable[bytes
     try:
         yield from worker.handle(kind, number, body)
     except (RuntimeError, KeyError) as error:  # pocketsphinx raises RuntimeError for everything
+        worker.drop(number)
         yield wire.pack(wire.RESULT, number, {"error": type(error).__name__})
 
 

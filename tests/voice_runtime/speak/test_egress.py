@@ -86,13 +86,21 @@ class Rig:
             on_dropped=self.dropped.append,
         )
 
-    def clause(self, chunks: int, text: str = "one two three four", *, durable: bool = True) -> ClauseAudioFrame:
+    def clause(
+        self, chunks: int, text: str = "one two three four", *, durable: bool = True
+    ) -> ClauseAudioFrame:
         receipt: Future[Receipt] = Future()
         receipt.set_running_or_notify_cancel()
         if durable:
             receipt.set_result(Receipt("o", 1, "clause.cleared", 1))
         cleared = Cleared(
-            mint=decision._MINT, call="c", turn=1, id=new_id("k"), text=text, language="en-US", receipt=receipt
+            mint=decision._MINT,
+            call="c",
+            turn=1,
+            id=new_id("k"),
+            text=text,
+            language="en-US",
+            receipt=receipt,
         )
         self.sink.open.add(cleared.id)
         pcm = b"\x01\x00" * CHUNK_SAMPLES * chunks

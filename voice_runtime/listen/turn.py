@@ -1,0 +1,409 @@
+"""Is it our turn? The turn policy as a state machine: no clock, no audio, no asyncio. Pure.
+
+Time is media time, counted in 20 ms chunks. Inputs: one ``chunk`` after another
+(speech or not), and as they come to be known ``partial`` and ``final`` text,
+the turn model's judgement, the agent's floor, media that stopped. Each returns
+what to do now, in order.
+
+States and the inputs that matter in each::
+
+    QUIET    -- speech for start_ms --> SPEAKING                         Started
+    SPEAKING -- silence for stop_ms --> PAUSED           AskText, AskSmartTurn
+    PAUSED   -- speech for start_ms --> SPEAKING                     GoOn (answers are void)
+    PAUSED   -- words and waits say so --> QUIET                     EndOfTurn
+    SPEAKING -- longest_ms, media stopped --> PAUSED, bound to end    AskText
+
+How long PAUSED waits after the last speech: ``complete_wait_ms`` when the words
+are a complete question or answer, or the turn model says so;
+``incomplete_wait_ms`` when they break off; ``unsure_wait_ms`` otherwise.
+
+Meanwhile, when the agent speaks or thinks, the floor is contested until the
+turn is committed (``Commit``) or turns out to be nothing (``Resume``):
+
+- the agent speaks: ``Pause`` after pause_ms of speech;
+- words that are no backchannel, or commit_ms of speech: ``Commit``;
+- a backchannel, or sounds without words: ``Resume``, and nothing was said;
+- uninterruptible speech: none of these; the turn ends as always, ``during_agent``.
+
+Held by property tests: every ``Started`` has exactly one ``EndOfTurn``, after a
+bounded time; every ``Pause`` has a ``Resume`` or ``Commit`` after a bounded time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voice_runtime.events import CHUNK_MS, TurnEnd
+from voice_runtime.listen.completeness import Whole, backchannel, whole
+
+
+class Floor(StrEnum):
+    """What the agent does."""
+
+    IDLE = "idle"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    UNYIELDING = "unyielding"  # speaks, and may not be interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPolicy:
+    """How patient the ear is. All in ms of media time, but ``complete_above`` (a probability).
+
+    Attributes:
+        start_ms: speech that begins a turn.
+        stop_ms: silence after which speech counts as paused.
+        complete_wait_ms, unsure_wait_ms, incomplete_wait_ms: see the module; from the last speech.
+        longest_ms: a caller who never stops is answered after this.
+        pause_ms: speech after which the agent falls silent.
+        commit_ms: speech that takes the floor whatever the words are.
+        backchannel_ms: the same while the words are a backchannel.
+        text_ms: longest wait for the final text once asked.
+        complete_above: the turn model's probability that counts as complete.
+        open_below: its probability that counts as breaking off.
+    """
+
+    start_ms: int = 80
+    stop_ms: int = 200
+    complete_wait_ms: int = 200
+    unsure_wait_ms: int = 450
+    incomplete_wait_ms: int = 1200
+    longest_ms: int = 30_000
+    pause_ms: int = 80
+    commit_ms: int = 560
+    backchannel_ms: int = 1200
+    text_ms: int = 4000
+    complete_above: float = 0.5
+    open_below: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A turn began: its first speech is ``at_ms``."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Fall silent."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """It was nothing: speak on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The caller has the floor: cut what the agent says or thinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskText:
+    """The caller paused: finish recognising; answer with ``final(pause, …)``."""
+
+    pause: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskSmartTurn:
+    """Ask the turn model; answer with ``turn_model(pause, …)``, or not at all."""
+
+    pause: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """The caller goes on: what was asked for is void, recognise the whole turn anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfTurn:
+    """The turn is over.
+
+    Attributes:
+        said: words for somebody; False for noise, a backchannel, or nothing recognised.
+        started_ms, ended_ms: first and last speech, media time.
+        during_agent: it began while the agent spoke uninterruptibly.
+        urgent: the words may not wait.
+    """
+
+    why: TurnEnd
+    text: str
+    said: bool
+    started_ms: int
+    ended_ms: int
+    during_agent: bool
+    urgent: bool
+
+
+Output = Started | Pause | Resume | Commit | AskText | AskSmartTurn | GoOn | EndOfTurn
+
+
+class _State(StrEnum):
+    QUIET = "quiet"
+    SPEAKING = "speaking"
+    PAUSED = "paused"
+
+
+class TurnMachine:
+    """One call's turns."""
+
+    def __init__(self, policy: TurnPolicy, language: str, urgent: Callable[[str], bool]) -> None:
+        """Make it.
+
+        Args:
+            language: of the word lists, such as ``en-US``.
+            urgent: whether words may not wait (emergency, person, stop, opting out).
+        """
+        self.policy = policy
+        self._language = language
+        self._urgent = urgent
+        self.now_ms = 0
+        self._floor = Floor.IDLE
+        self._state = _State.QUIET
+        self._speech_run = 0
+        self._out: list[Output] = []
+        self._pause = 0  # number of the newest pause; answers to older ones are void
+        self._begin(0)
+
+    # -- inputs -----------------------------------------------------------------------------------
+
+    def chunk(self, speech: bool) -> list[Output]:
+        """20 ms of the caller's line."""
+        self.now_ms += CHUNK_MS
+        self._speech_run = self._speech_run + CHUNK_MS if speech else 0
+        if speech:
+            self._last_speech_ms = self.now_ms
+        match self._state:
+            case _State.QUIET if self._speech_run >= self.policy.start_ms:
+                self._start()
+            case _State.SPEAKING:
+                self._spoken_ms += CHUNK_MS if speech else 0
+                self._contest()
+                self._maybe_pause()
+            case _State.PAUSED if self._speech_run >= self.policy.start_ms and not self._bound_to_end:
+                self._go_on()
+            case _State.PAUSED:
+                self._maybe_end()
+        return self._take()
+
+    def partial(self, text: str) -> list[Output]:
+        """Words so far, while the caller speaks. They may still change."""
+        if self._state is _State.SPEAKING:
+            # Two partials that agree on a word are evidence; a first guess is none.
+            self._agreed = _common_beginning(self._partial, text)
+            self._partial = text
+            self._contest()
+        return self._take()
+
+    def final(self, pause: int, text: str, *, understood: bool = True) -> list[Output]:
+        """The answer to ``AskText``: "" when nothing was recognised, or recognition failed.
+
+        Args:
+            understood: False when the words are too unsure to act on; there was speech all the same.
+        """
+        if self._state is _State.PAUSED and pause == self._pause and self._text is None:
+            self._text = text
+            self._understood = understood
+            self._whole = whole(text, self._language) if understood or not text else Whole.UNSURE
+            self._is_urgent = understood and bool(text) and self._urgent(text)
+            self._maybe_end()
+        return self._take()
+
+    def turn_model(self, pause: int, probability: float) -> list[Output]:
+        """The answer to ``AskSmartTurn``: probability that the turn is complete."""
+        if self._state is _State.PAUSED and pause == self._pause:
+            self._complete = probability
+            self._maybe_end()
+        return self._take()
+
+    def floor(self, floor: Floor) -> list[Output]:
+        """The agent's floor changed."""
+        if floor is not self._floor:
+            self._floor = floor
+            self._committed = False
+            if not self._contested:
+                self._resume()
+            elif self._state is _State.SPEAKING:
+                self._contest()
+        return self._take()
+
+    def media_stopped(self) -> list[Output]:
+        """No more chunks come for now: close an open turn with what was heard."""
+        if self._state is _State.SPEAKING:
+            self._ask(TurnEnd.MEDIA)
+        elif self._state is _State.PAUSED:
+            self._bound_to_end = self._bound_to_end or TurnEnd.MEDIA
+            self._maybe_end()
+        return self._take()
+
+    @property
+    def open(self) -> bool:
+        """Whether a turn has started and not ended."""
+        return self._state is not _State.QUIET
+
+    # -- starting, pausing, going on --------------------------------------------------------------
+
+    def _begin(self, at_ms: int) -> None:
+        """Forget the turn before."""
+        self._started_ms = at_ms
+        self._last_speech_ms = self.now_ms
+        self._spoken_ms = 0
+        self._partial = self._agreed = ""
+        self._text: str | None = None
+        self._understood = True
+        self._whole = Whole.EMPTY
+        self._is_urgent = False
+        self._complete: float | None = None
+        self._asked_ms = 0
+        self._bound_to_end: TurnEnd | None = None
+        self._paused_agent = False
+        self._paused_agent_ms = 0
+        self._committed = False
+        self._during_agent = False
+
+    def _start(self) -> None:
+        self._begin(self.now_ms - self._speech_run)
+        self._state = _State.SPEAKING
+        self._spoken_ms = self._speech_run
+        self._during_agent = self._floor is Floor.UNYIELDING
+        self._out.append(Started(self._started_ms))
+        self._contest()
+
+    def _maybe_pause(self) -> None:
+        if self._state is not _State.SPEAKING:
+            return
+        if self.now_ms - self._started_ms >= self.policy.longest_ms:
+            self._ask(TurnEnd.TOO_LONG)
+        elif self.now_ms - self._last_speech_ms >= self.policy.stop_ms:
+            self._ask(None)
+
+    def _ask(self, bound_to_end: TurnEnd | None) -> None:
+        self._state = _State.PAUSED
+        self._pause += 1
+        self._asked_ms = self.now_ms
+        self._bound_to_end = bound_to_end
+        self._text = self._complete = None
+        self._out.append(AskText(self._pause))
+        if bound_to_end is None and whole(self._partial, self._language) not in (Whole.COMPLETE, Whole.OPEN):
+            self._out.append(AskSmartTurn(self._pause))
+
+    def _go_on(self) -> None:
+        self._state = _State.SPEAKING
+        self._spoken_ms += self._speech_run
+        self._partial = self._agreed = ""
+        self._out.append(GoOn())
+        self._contest()
+
+    # -- the floor --------------------------------------------------------------------------------
+
+    @property
+    def _contested(self) -> bool:
+        return self._floor in (Floor.SPEAKING, Floor.THINKING) and not self._committed
+
+    def _contest(self) -> None:
+        """While the caller speaks and the agent has the floor."""
+        if not self._contested:
+            return
+        if (
+            self._floor is Floor.SPEAKING
+            and not self._paused_agent
+            and self._spoken_ms >= self.policy.pause_ms
+            and self.now_ms - self._last_speech_ms < self.policy.stop_ms
+        ):
+            self._paused_agent = True
+            self._paused_agent_ms = self.now_ms
+            self._out.append(Pause(self.now_ms))
+        listening = not self._partial or backchannel(self._partial, self._language)
+        enough = self.policy.backchannel_ms if listening and self._partial else self.policy.commit_ms
+        words = self._agreed and not backchannel(self._agreed, self._language)
+        stop = bool(self._agreed) and self._urgent(self._agreed)
+        if stop or self._spoken_ms >= enough or (words and len(self._agreed.split()) > 1):
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._contested:
+            self._committed = True
+            self._paused_agent = False
+            self._out.append(Commit())
+
+    def _resume(self) -> None:
+        if self._paused_agent:
+            self._paused_agent = False
+            self._out.append(Resume())
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    def _maybe_end(self) -> None:
+        """End the turn when words, waits and the turn model allow it."""
+        policy = self.policy
+        if self._text is None:
+            if self.now_ms - self._asked_ms >= policy.text_ms:
+                self._end(self._bound_to_end or TurnEnd.SILENCE)
+            return
+        if self._bound_to_end is not None or not self._text:
+            self._end(self._bound_to_end or TurnEnd.SILENCE)
+            return
+        silent_ms = self.now_ms - self._last_speech_ms
+        if self._is_urgent or self._nothing_but_listening():
+            self._end(TurnEnd.QUESTION)
+        elif self._whole is Whole.COMPLETE:
+            if silent_ms >= policy.complete_wait_ms:
+                self._end(TurnEnd.QUESTION)
+        elif self._whole is Whole.OPEN:
+            if silent_ms >= policy.incomplete_wait_ms:
+                self._end(TurnEnd.SILENCE)
+        elif self._complete is not None and self._complete >= policy.complete_above:
+            if silent_ms >= policy.complete_wait_ms:
+                self._end(TurnEnd.TURN_MODEL)
+        else:
+            broken_off = self._complete is not None and self._complete < policy.open_below
+            if silent_ms >= (policy.incomplete_wait_ms if broken_off else policy.unsure_wait_ms):
+                self._end(TurnEnd.SILENCE)
+
+    def _nothing_but_listening(self) -> bool:
+        """Sounds while the agent has the floor that are for nobody: "mhm", or no words one can trust."""
+        if not self._contested or self._spoken_ms >= self.policy.backchannel_ms:
+            return False
+        return not self._understood or backchannel(self._text or "", self._language)
+
+    def _end(self, why: TurnEnd) -> None:
+        text = self._text or ""
+        said = bool(text) and not self._nothing_but_listening()
+        if said:
+            self._commit()
+        self._resume()
+        self._state = _State.QUIET
+        # Speech that goes on begins the next turn, counted from here.
+        self._speech_run = 0
+        self._out.append(
+            EndOfTurn(
+                why=why,
+                text=text,
+                said=said,
+                started_ms=self._started_ms,
+                ended_ms=self._last_speech_ms,
+                during_agent=self._during_agent,
+                urgent=self._is_urgent,
+            )
+        )
+
+    def _take(self) -> list[Output]:
+        out, self._out = self._out, []
+        return out
+
+
+def _common_beginning(one: str, other: str) -> str:
+    """The words two texts begin with alike."""
+    same = []
+    for a, b in zip(one.split(), other.split(), strict=False):
+        if a != b:
+            break
+        same.append(a)
+    return " ".join(same)
