@@ -30,7 +30,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-from controls.decision import Recorder
+from controls.decision import PendingReceipt, Recorder
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
@@ -134,21 +134,33 @@ class _Ending:
     said: bool = False
 
 
+class _Counted:
+    """The ledger's end for one call, counting what the journal and the gate write."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.count = 0
+
+    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
+        receipt = self._recorder.append(record, personal)
+        self.count += 1
+        return receipt
+
+
 class Call:
     """One call on the line. Made by ``open_call``."""
 
     def __init__(self, id: str, facts: Facts, agent: Agent, house: House) -> None:
         release = agent.release
         self.id, self.facts, self.agent, self.house = id, facts, agent, house
-        self.context = LLMContext(
-            messages=[{"role": "system", "content": release.prompt}], tools=list(tool_schemas(release.tools))
-        )
+        self.context = LLMContext(tools=list(tool_schemas(release.tools)))
+        self._recorder = _Counted(house.recorder)
         self.journal = Journal(
-            house.recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
+            self._recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
             spool=house.spool,
         )  # fmt: skip
         self.gate = Gate(
-            recorder=house.recorder, tenant=facts.tenant, call=id, rules=agent.rules,
+            recorder=self._recorder, tenant=facts.tenant, call=id, rules=agent.rules,
             language=release.language, spool=house.spool,
         )  # fmt: skip
         self.opening = Disclosure(
@@ -176,6 +188,11 @@ class Call:
     def at_rest(self) -> bool:
         """Nothing is owed or under way beside the model: the next thing is the caller's or the carrier's."""
         return not self.journal.owed() and not self._tasks and self.person.at_rest
+
+    @property
+    def answered(self) -> bool:
+        """Whether the carrier has opened its media stream."""
+        return bool(self.journal.answered_ns)
 
     # -- running --------------------------------------------------------------------------------
 
@@ -238,6 +255,7 @@ class Call:
             journal=journal,
             tools=tools,
             on_exhausted=lambda turn: self._model_exhausted(),
+            prompt=release.prompt,
             wait_before_sending=lambda: journal.caller_words_durable(house.receipt_deadline_s),
             clock=house.clock,
         )
@@ -329,14 +347,16 @@ class Call:
         self.spawn(self._goodbye("operator", "drained"))
 
     def ear_failed(self, reason: str) -> None:
-        """The recogniser could not tell what was said."""
-        self.journal.control_failed("recogniser", "deadline" if reason == "deadline" else "crash")
+        """The recogniser broke (``deadline``, ``crash``), or made nothing of what was said (``misheard``)."""
+        if reason != "misheard":
+            self.journal.control_failed("recogniser", "deadline" if reason == "deadline" else "crash")
         self.journal.misheard += 1
         if self.journal.misheard >= self.release.misheard_in_a_row:
             self.journal.misheard = 0
             self.fetch_a_person("failure", "not understood")
-        else:
-            self.spawn(self.say(SayFrame(phrase="fallback", turn=self.journal.turn)))
+            return
+        phrase = "not-understood" if reason == "misheard" else "fallback"
+        self.spawn(self.say(SayFrame(phrase=phrase, turn=self.journal.turn)))
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run ``work`` beside the pipeline; what it raises is logged, never lost."""
@@ -403,7 +423,7 @@ class Call:
                 ended_by=ended.by,
                 reason=ended.reason,
                 duration_s=max(0, round(journal.seconds(self.house.clock.monotonic_ns()))),
-                records=journal.count,
+                records=self._recorder.count,
             )
         )
         if not await journal.flush(_LAST_RECORDS_S):

@@ -12,12 +12,10 @@ from controls.intents import Intent, intent
 from voice_runtime.agent import Release
 from voice_runtime.call import Call
 from voice_runtime.clock import Clock
-from voice_runtime.ingress.twilio_control import TwilioControl
 from voice_runtime.ingress.twilio_media import IncomingCall
-from voice_runtime.ingress.twilio_serializer import TwilioLink
 from voice_runtime.listen.ear import Ear
 from voice_runtime.listen.smart_turn import TurnModel
-from voice_runtime.ports import Recogniser
+from voice_runtime.ports import CallControl, MediaLink, Recogniser
 from voice_runtime.settings import Turn
 
 #: What acts at once, whatever is being played and whether or not the caller's turn is over.
@@ -64,8 +62,8 @@ class TwilioCarrier:
         self._hearing = hearing
         self._release = release
         self._transport = incoming.transport()
-        self.link: TwilioLink = incoming.link
-        self.control: TwilioControl | None = incoming.control
+        self.link: MediaLink = incoming.link
+        self.control: CallControl | None = incoming.control
 
     def entry(self, call: Call) -> Sequence[FrameProcessor]:
         """Transport input and ear; the end of the stream ends the call."""

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -22,11 +23,20 @@ from controls.errors import InternalError
 class Child:
     """One child process. ``ready`` is the JSON object it printed."""
 
-    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None, log: Path | None = None
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            environment: added to ours.
+            log: file its standard error goes to; ours when None.
+        """
         self.module = module
         self.ready: dict[str, Any] = {}
         self._arguments = arguments
         self._environment = {**os.environ, **(environment or {})}
+        self._log = log
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, deadline_s: float = 30.0) -> None:
@@ -35,12 +45,17 @@ class Child:
         Raises:
             InternalError: it ended or stayed silent.
         """
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self.module, *self._arguments,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=None,
-            env=self._environment,
-            start_new_session=True,  # Ctrl-C is for us; we end it in order
-        )  # fmt: skip
+        log = self._log.open("ab") if self._log is not None else None
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self.module, *self._arguments,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for us; we end it in order
+            )  # fmt: skip
+        finally:
+            if log is not None:
+                log.close()
         if self._process.stdout is None:
             raise InternalError("a child without standard output")
         try:

@@ -78,5 +78,12 @@ class Hours:
         return () if day.isoformat() in self.closed else self.spans.get(day.weekday(), ())
 
 
+def english(due: dt.datetime) -> str:
+    """A moment as it is spoken, to the next full hour: ``Monday, 3 PM``."""
+    full = due if not (due.minute or due.second or due.microsecond) else due + dt.timedelta(hours=1)
+    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    return f"{names[full.weekday()]}, {(full.hour - 1) % 12 + 1} {'AM' if full.hour < 12 else 'PM'}"
+
+
 def _minutes(text: str) -> int:
     return int(text[:2]) * 60 + int(text[3:])

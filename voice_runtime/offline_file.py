@@ -110,7 +110,7 @@ class OfflineFile(Closed):
 
 
 def load_offline(folder: Path, root: Path, tools: frozenset[str]) -> tuple[OfflineFile | None, list[Problem]]:
-    """Read an agent's ``offline.yaml``; None without problems when there is none.
+    """Read an agent's ``offline.yaml``; None when it has problems, or does not exist.
 
     Args:
         tools: names the agent declares; a pattern may call no other.
@@ -122,7 +122,7 @@ def load_offline(folder: Path, root: Path, tools: frozenset[str]) -> tuple[Offli
     found, problems = check(OfflineFile, document)
     if found is not None:
         problems = _slots(found, document) + _tools(found, document, tools)
-    return found, problems
+    return (None if problems else found), problems
 
 
 def _slots(found: OfflineFile, document: Document) -> list[Problem]:

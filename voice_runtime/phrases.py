@@ -29,7 +29,7 @@ FOLDER = Path("configs/phrases")
 #: Ids every release has words for; the rules add ``rule.<pack>.<name>``, the agent ``disclosure``.
 FIXED = (
     "greeting", "fallback", "not-understood", "emergency", "still-there", "goodbye", "handoff",
-    "no-one-free", "nobody-reached", "ask-number", "callback-promised", "callback-cancelled",
+    "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
     "capacity", "opted-out", "moment",
 )  # fmt: skip
 #: Template id → the values it must name.

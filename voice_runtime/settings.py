@@ -143,8 +143,8 @@ class ModelSettings(Closed):
 
 
 class VoiceStyle(Closed):
-    variant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+_-]{0,40}$")] = Field(
-        default="", description="the engine's voice or variant name"
+    variant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,32}$")] = Field(
+        default="", description="the engine's variant of the language's voice, such as f3"
     )
     rate_wpm: int = Field(default=175, ge=80, le=400, description="words per minute")
     pitch: int = Field(default=50, ge=0, le=99, description="0 to 99")
@@ -183,7 +183,7 @@ _PATIENCE: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = {
 
 class Turn(Closed):
     vad_stop_ms: Milliseconds = Field(default=200, description="silence after which speech counts as paused")
-    preroll_ms: Milliseconds = Field(default=300, ge=300, description="audio kept from before speech began")
+    preroll_ms: int = Field(default=300, ge=300, le=2000, description="audio kept from before speech began")
     longest_s: Seconds = Field(default=30.0, description="a caller who never stops is answered after this")
     media_stopped_s: Seconds = Field(default=10.0, description="wall-clock s without media before giving up")
     patience: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = Field(
@@ -201,7 +201,7 @@ class Turn(Closed):
 
 
 class LedgerSettings(Closed):
-    receipt_deadline_ms: Milliseconds = Field(default=250, ge=10, description="past it audio is discarded")
+    receipt_deadline_ms: int = Field(default=250, ge=10, le=10_000, description="past it audio is discarded")
     spool_mb: int = Field(default=4, ge=1, le=1024, description="pre-allocated fallback spool, MB")
     checkpoint_s: Seconds = Field(default=1.0, description="s between signed checkpoints")
 

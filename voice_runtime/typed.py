@@ -28,7 +28,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from controls.errors import ProviderError
+from controls.errors import OperatorError
 from controls.ledger.records import Evidence
 from voice_runtime.call import Call
 from voice_runtime.events import (
@@ -48,6 +48,10 @@ ENGINE = "typed"
 _LOOK_AGAIN_S = 0.05
 #: A clean round trip may have started what the next one flushes out; the second one proves rest.
 _CLEAN_TRIPS = 2
+
+
+class NotPossible(OperatorError):
+    """What was to be typed cannot be, as the call stands."""
 
 
 class TypedClock:
@@ -174,7 +178,7 @@ class TypedCarrier:
         """Say a whole turn. While the agent speaks and yields, that interrupts it first, as the ear does.
 
         Raises:
-            ProviderError: the call is over.
+            NotPossible: the call is over.
         """
         self._silent_s = 0.0
         during = self._speaking
@@ -194,7 +198,7 @@ class TypedCarrier:
         """Press keys. Several are a number and end with ``#``, which is added when it is missing.
 
         Raises:
-            ProviderError: the call is over.
+            NotPossible: the call is over.
         """
         self._silent_s = 0.0
         for key in keys + ("#" if len(keys) > 1 and not keys.endswith("#") else ""):
@@ -205,7 +209,7 @@ class TypedCarrier:
         """Say nothing for ``seconds`` more: asked about after the agent's patience, then ended.
 
         Raises:
-            ProviderError: the call is over.
+            NotPossible: the call is over.
         """
         silence = self._running().release.silence
         before, self._silent_s = self._silent_s, self._silent_s + seconds
@@ -222,17 +226,8 @@ class TypedCarrier:
     # -- what the typist waits for ----------------------------------------------------------------
 
     async def settled(self) -> None:
-        """Wait until nothing is said, thought or under way, and the next thing is the caller's; or it is over."""
-        await self._until(lambda: self._ready)
-        clean = 0
-        while not self.over and clean < _CLEAN_TRIPS:
-            seen = self._seen
-            await self._round_trip()
-            if self._quiet():
-                clean = clean + 1 if self._seen == seen else 0
-            else:
-                clean = 0
-                await self._change()
+        """Wait until nothing is under way and the next thing is the caller's, or the call is over."""
+        await self._rest(lambda: False)
 
     def hold(self, after_ms: int) -> None:
         """Keep the screen from taking more than ``after_ms`` of what is said from now on."""
@@ -240,15 +235,8 @@ class TypedCarrier:
 
     async def holding(self) -> bool:
         """Wait until the hold holds. False: there was nothing (more) to hold."""
-        await self._until(lambda: self._ready)
-        while not self.over and not self._held:
-            seen = self._seen
-            await self._round_trip()
-            if self._quiet() and self._seen == seen and not self._held:
-                return False
-            if not self._held:
-                await self._change()
-        return not self.over
+        await self._rest(lambda: bool(self._held))
+        return bool(self._held) and not self.over
 
     # -- what the two ends tell -------------------------------------------------------------------
 
@@ -305,9 +293,8 @@ class TypedCarrier:
 
     def _let_go(self) -> None:
         """What was held is taken after all (an interruption has thrown it away before)."""
-        if self._call is None:
-            return
-        self._call.spawn(self._release())
+        if self._call is not None and self._held:
+            self._call.spawn(self._release())
 
     async def _release(self) -> None:
         await self._round_trip()  # whatever the words cut is cut by now
@@ -323,7 +310,7 @@ class TypedCarrier:
 
     def _running(self) -> Call:
         if self._call is None or self.over:
-            raise ProviderError("the typed call is over")
+            raise NotPossible("the call was over before")
         return self._call
 
     def _at_s(self) -> float:
@@ -338,6 +325,19 @@ class TypedCarrier:
         number = self._sent
         await self._keyboard.push_frame(_Probe(number))
         await self._until(lambda: self._returned >= number)
+
+    async def _rest(self, enough: Callable[[], bool]) -> None:
+        """Wait until all is quiet over two round trips, or ``enough`` holds, or the call is over."""
+        await self._until(lambda: self._ready)
+        clean = 0
+        while not self.over and clean < _CLEAN_TRIPS and not enough():
+            seen = self._seen
+            await self._round_trip()
+            if self._quiet():
+                clean = clean + 1 if self._seen == seen else 0
+            else:
+                clean = 0
+                await self._change()
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not self.over and not holds():

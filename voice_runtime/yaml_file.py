@@ -14,6 +14,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union
 
@@ -199,8 +200,11 @@ def load_document(path: Path, root: Path | None = None, *, what: str = "file") -
     return parse_document(read_text(path, root, what=what), relative(path, root))
 
 
+@lru_cache(maxsize=64)
 def parse_document(text: str, file: str) -> Document:
     """Parse YAML text; ``file`` names it in problems.
+
+    The same text gives the same document, which nobody may change.
 
     Raises:
         ConfigurationError: when it is not plain YAML, with every problem found.
@@ -266,7 +270,7 @@ def _problem(model: type[BaseModel], document: Document, error: ErrorDetails) ->
         )
     if kind == "literal_error":
         said = str(error.get("input"))
-        options = str(context.get("expected", ""))
+        options = str(context.get("expected", "")).replace("True", "true")
         near = difflib.get_close_matches(said, re.findall(r"'([^']+)'", options), n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         return document.problem(path, "is not one of the known values", f"{hint}write {options}")

@@ -60,7 +60,9 @@ OnCall = Callable[[IncomingCall], Awaitable[None]]
 @asynccontextmanager
 async def serving(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI app on a port of the system's choice; yields its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # asyncio switches Nagle's algorithm off only on sockets whose protocol is spelt out
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,
         log_config=None,

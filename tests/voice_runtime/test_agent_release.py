@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +47,10 @@ def test_the_release_holds_what_a_call_needs(release: Release) -> None:
     assert (release.name, release.tenant, release.language) == ("healthcare", "riverside", "en-US")
     assert release.phrases["disclosure"]["en-US"].startswith("Riverside Clinic. I'm an AI assistant.")
     assert release.phrases["no-one-free"]["en-US"] == "Nobody is free. Our staff can call you back."
-    assert release.phrases["rule.health-boundaries.no-diagnosis"]["en-US"] == "I can't judge that. A nurse can call you back."
+    assert (
+        release.phrases["rule.health-boundaries.no-diagnosis"]["en-US"]
+        == "I can't judge that. A nurse can call you back."
+    )
     assert "rule.ours.no-waiting-times" in release.phrases
     assert "rule.emergency-us.danger-to-life" in release.phrases
     book = next(t for t in release.tools if t.name == "book_appointment")
@@ -83,7 +86,9 @@ def test_the_digest_is_that_of_the_resolved_bytes(release: Release) -> None:
 def test_no_secret_is_in_the_resolved_bytes(project: Project) -> None:
     from voice_runtime.settings import load_settings
 
-    profile = load_settings(project.root / "configs/profiles/cloud.yaml", environ={k: "hush-hush" for k in CLOUD_SECRETS})
+    profile = load_settings(
+        project.root / "configs/profiles/cloud.yaml", environ=dict.fromkeys(CLOUD_SECRETS, "hush-hush")
+    )
     found = load_release(project.root, "healthcare", profile, load_lines(project.root))
     assert b"hush-hush" not in found.resolved
     assert found.model == "gpt-4o-mini"
@@ -122,8 +127,7 @@ COVERED = [
     ("configs/services.yaml", "maxLength: 40", "maxLength: 41"),
     ("configs/desks.yaml", "+12025550177", "+12025550178"),
     ("configs/desks.yaml", "08:00-16:00", "08:00-15:00"),
-    ("configs/lines.yaml", "tenant: riverside\n    region: us\n    jurisdiction: us-il\n  - name: riverside-web",
-     "tenant: river\n    region: us\n    jurisdiction: us-il\n  - name: riverside-web"),
+    ("configs/lines.yaml", "tenant: riverside\n", "tenant: river\n"),
     ("configs/retention.yaml", "days: 730", "days: 731"),
     (OFFLINE, "rate_wpm: 165", "rate_wpm: 166"),
     (OFFLINE, "vad_stop_ms: 200", "vad_stop_ms: 201"),
@@ -151,7 +155,11 @@ OUTSIDE = [
     ("agents/healthcare/evals/emergency.yaml", "title: Chest", "title: A chest"),
     ("agents/healthcare/impact.md", "Residual risk", "Remaining risk"),
     (AGENT, "# a role in configs/people.yaml, not a name", "# a role"),
-    (AGENT, "languages: {first: en-US, any_other: handoff}", "languages:\n  first: en-US\n  any_other: handoff"),
+    (
+        AGENT,
+        "languages: {first: en-US, any_other: handoff}",
+        "languages:\n  first: en-US\n  any_other: handoff",
+    ),
     (OFFLINE, "port: 7860", "port: 7861"),
     (OFFLINE, "admission: {calls: 4}", "admission: {calls: 5}"),
     (OFFLINE, "desks: nobody_there ", "desks: by_hours "),
@@ -194,17 +202,35 @@ def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Rele
         "voice", "silence", "longest_call_s", "known_words", "pronunciations", "misheard_in_a_row",
         "handoff_after_s", "language", "disclosure_meets", "retention_shorter", "retention_schedule",
     }  # fmt: skip
-    by_name = {"name", "tenant", "prompt", "phrases", "templates", "rules", "tools", "handoff", "facts", "engines", "retention"}
+    by_name = {
+        "name",
+        "tenant",
+        "prompt",
+        "phrases",
+        "templates",
+        "rules",
+        "tools",
+        "handoff",
+        "facts",
+        "engines",
+        "retention",
+    }
     of_those = {"retention_days", "model"}  # retention with shorter; models
     assert {f.name for f in fields(release)} == derived | in_agent | by_name | of_those
     assert by_name <= set(json.loads(release.resolved))
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_word_of_facts_counts(shipped: Project, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    text = data.draw(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20))
-    other = data.draw(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20))
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_word_of_facts_counts(
+    shipped: Project, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    text = data.draw(
+        st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
+    )
+    other = data.draw(
+        st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
+    )
     root = tmp_path_factory.mktemp("facts")
     (root / "agents").mkdir()
     shutil.copytree(shipped.root / "agents/healthcare", root / "agents/healthcare")
@@ -253,5 +279,4 @@ def test_production_refuses_to_serve_what_nobody_approved(project: Project) -> N
     release = load_release(project.root, "healthcare", profile, load_lines(project.root))
     with pytest.raises(OperatorError, match="production refuses"):
         may_serve(profile, release)
-    demo: Callable[[], None] = lambda: may_serve(project.settings(), release)  # noqa: E731
-    demo()
+    may_serve(project.settings(), release)

@@ -75,14 +75,19 @@ async def _demo(settings: Settings, config: Path, agent: str, once: bool, port: 
         raise OperatorError(f"no telephone line leads to {agent}: add one to configs/lines.yaml")
     _fresh_appointments(settings)
     screen.step(1, "setup", f"Python {sys.version.split()[0]}, everything below runs on this machine")
-    server = Child("voice_runtime.cli.app", "serve", "--json", "--config", str(config), "--port", str(port))
+    log = settings.data_dir / "server.log"
+    log.unlink(missing_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    server = Child(
+        "voice_runtime.cli.app", "serve", "--json", "--config", str(config), "--port", str(port), log=log
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop.set)
     try:
         started = time.monotonic()
-        await _starting(server, stop)
+        await _starting(server, stop, log)
         _introduce(screen, server.ready, settings, agent, time.monotonic() - started)
         held = await _call_and_prove(screen, settings, server.ready["address"], line, stop)
         if not once and not stop.is_set():
@@ -95,7 +100,7 @@ async def _demo(settings: Settings, config: Path, agent: str, once: bool, port: 
         await server.stop(patience_s=settings.server.drain_s + 20)
 
 
-async def _starting(server: Any, stop: asyncio.Event) -> None:
+async def _starting(server: Any, stop: asyncio.Event, log: Path) -> None:
     starting = asyncio.create_task(server.start(deadline_s=60))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +111,8 @@ async def _starting(server: Any, stop: asyncio.Event) -> None:
     try:
         await starting
     except InternalError:
-        raise SayError("the server did not start; what it said stands above") from None
+        said = log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+        raise SayError(f"the server did not start; it said:\n{said}") from None
 
 
 def _fresh_appointments(settings: Settings) -> None:

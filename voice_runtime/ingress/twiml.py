@@ -114,7 +114,9 @@ def _target(verb: Element, to: str) -> None:
 
 
 def _say(response: Element, text: str, language: str) -> None:
-    SubElement(response, "Say", {"language": language}).text = _text(text)
+    kept = _text(text)
+    if kept.strip():
+        SubElement(response, "Say", {"language": language}).text = kept
 
 
 def _text(text: str) -> str:

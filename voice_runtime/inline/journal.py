@@ -94,7 +94,6 @@ class Journal:
         self.turn = 0
         self.generation = 0
         self.answered_ns = 0
-        self.count = 0
         self._recorder = recorder
         self._clock = clock
         self._context = context
@@ -113,7 +112,6 @@ class Journal:
 
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
         """Queue a record; a failure is spooled and told, never raised here."""
-        self.count += 1
         try:
             future = self._recorder.append(record, personal)
         except LedgerError as error:  # it takes no more at all: full, or closed
@@ -166,6 +164,7 @@ class Journal:
     def caller_said(self, frame: CallerSaidFrame, addressed: Addressed) -> int:
         """Record a turn of the caller and return its number (from 1)."""
         self.turn += 1
+        self.misheard = 0
         self._marks[self.turn] = TurnMarks(
             t0=frame.t0_ns, ended=frame.ended_ns, recognised=frame.recognised_ns
         )

@@ -24,7 +24,7 @@ from controls.rules.matchers import numbers, words
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
 from voice_runtime.events import SayFrame, SpokenFrame
-from voice_runtime.hours import Hours
+from voice_runtime.hours import Hours, english
 from voice_runtime.inline.journal import Journal
 from voice_runtime.ports import CallControl
 
@@ -34,6 +34,8 @@ TAG = "person"
 _SPOKEN_S = 20.0
 #: Keys belong to one number until none comes for this long, s.
 _KEYS_S = 3.0
+#: Nobody can be reached: the caller stays with the agent, or (it is the agent that fails) the call ends.
+_STAYS, _ENDS = "nobody-reached", "nobody"
 #: How much of the conversation a person is given.
 _SUMMARY_TURNS = 6
 #: A promise on its way to disk is waited for so long when the caller goes, s.
@@ -79,6 +81,7 @@ class WayToAPerson:
         self._keys_timer: asyncio.TimerHandle | None = None
         self._dialled_at_s = 0.0
         self._stepping = False
+        self._promised: tuple[str, datetime] | None = None
         self.transferring = False
 
     # -- events ---------------------------------------------------------------------------------
@@ -216,7 +219,11 @@ class WayToAPerson:
                 return await self._request(by)
             case h.Say(phrase, answer):
                 await self._all_spoken()
+                if phrase == _STAYS and self._by == "failure":
+                    phrase = _ENDS
                 await self._speak(SayFrame(phrase=phrase), hard=not answer)
+                if phrase == "callback-promised":
+                    await self._say_when()
             case h.ReadBack(number):
                 await self._all_spoken()
                 template = self._release.templates["confirm-number"][self._release.language]
@@ -232,6 +239,14 @@ class WayToAPerson:
                 await self._all_spoken()
                 await self._over(ending, there)
         return None
+
+    async def _say_when(self) -> None:
+        """Tell the caller by when they will be called, where we can say a time in their language."""
+        template = self._release.templates.get("callback-by", {}).get(self._release.language, "")
+        if self._promised is None or not template or not self._release.language.startswith("en"):
+            return
+        desk, due = self._promised
+        await self._speak(SayFrame(text=template.format(desk=desk, by=english(due))), hard=False)
 
     async def _speak(self, frame: SayFrame, *, hard: bool = True) -> None:
         self._count += 1
@@ -291,6 +306,8 @@ class WayToAPerson:
             await journal.durable(receipt, max(self._deadline_s, 2.0))
         except LedgerError:
             return h.Refused()
+        title = next((k.title for k in self._release.handoff if k.desk == route.desk and k.title), route.desk)
+        self._promised = (title, due)
         return h.Durable()
 
     def _due(self, route: h.Route) -> datetime:

@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-
+from functools import cache
 
 #: "my number is" five five five …
 _WORDS_BEFORE_A_NUMBER = 3
@@ -73,7 +72,8 @@ _ENGLISH = Lists(
     backchannels=frozenset(
         {
             "mhm", "mhmm", "mm", "mmm", "mm hm", "hm", "hmm", "uh huh", "uhuh", "huh", "ah", "oh", "okay",
-            "ok", "right", "sure", "yeah", "yep", "i see", "got it", "alright", "all right", "good", "great",
+            "ok", "right", "sure", "yeah", "yep", "um", "uh", "er", "i see", "got it", "alright", "all right",
+            "good", "great",
         }
     ),
     answers=re.compile(
@@ -91,7 +91,8 @@ _ENGLISH = Lists(
     ),
     asks=re.compile(
         r"\b(talk|speak|talking|speaking) (to|with) (a|an|the|some|any|your)?\s?(real |live |actual |human )?"
-        r"(person|human|human being|operator|representative|receptionist|nurse|doctor|someone|somebody|staff)\b"
+        r"(person|human|human being|operator|representative|receptionist|nurse|doctor|someone|somebody|staff)"
+        r"\b"
         r"|\b(put me through|transfer me|stop calling( me)?|help me)$"
     ),
     starters=_words("what when where who whose how why which what's where's who's how's when's"),
@@ -100,8 +101,8 @@ _ENGLISH = Lists(
         "can't couldn't don't doesn't didn't isn't aren't won't wouldn't shouldn't"
     ),
     dangling=_words(
-        "a an the my your his her our their to with and or but for of in on at by from about into um uh er so "
-        "because if when which who whose i i'm i'd i've we he she they there's want need would could should "
+        "a an the my your his her our their to with and or but for of in on at by from about into um uh er "
+        "so because if when which who whose i i'm i'd i've we he she they there's want need would could should "
         "will than then very mister mrs miss dr actually maybe just also every is"
     ),
     titles=_words("doctor nurse professor"),
@@ -177,10 +178,12 @@ def _question(words: Sequence[str], lists: Lists) -> bool:
 
 
 def _made_of(words: Sequence[str], sequences: frozenset[str]) -> bool:
-    @lru_cache(maxsize=None)
+    @cache
     def from_here(i: int) -> bool:
         return i == len(words) or any(
-            " ".join(words[i : i + n]) in sequences and from_here(i + n) for n in (1, 2) if i + n <= len(words)
+            " ".join(words[i : i + n]) in sequences and from_here(i + n)
+            for n in (1, 2)
+            if i + n <= len(words)
         )
 
     return from_here(0)

@@ -48,7 +48,8 @@ class UnknownSounds(OperatorError):
 
     def __init__(self, words: Sequence[str]) -> None:
         super().__init__(
-            f"the sounds of {', '.join(words)} are not ARPAbet as the recogniser writes it (such as P AH T EH L)"
+            f"the sounds of {', '.join(words)} are not ARPAbet as the recogniser writes it "
+            "(such as P AH T EH L)"
         )
         self.words = tuple(words)
 

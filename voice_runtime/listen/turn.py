@@ -38,6 +38,9 @@ from enum import StrEnum
 from voice_runtime.events import CHUNK_MS, TurnEnd
 from voice_runtime.listen.completeness import Whole, backchannel, whole
 
+#: The agent is not kept silent for longer than this while the caller makes sounds now and then.
+_LONGEST_PAUSE_MS = 2400
+
 
 class Floor(StrEnum):
     """What the agent does."""
@@ -131,6 +134,9 @@ class EndOfTurn:
         started_ms, ended_ms: first and last speech, media time.
         during_agent: it began while the agent spoke uninterruptibly.
         urgent: the words may not wait.
+        spoken_ms: how much of it was speech.
+        cut: it interrupted the agent.
+        understood: the words are sure enough to act on.
     """
 
     why: TurnEnd
@@ -140,6 +146,9 @@ class EndOfTurn:
     ended_ms: int
     during_agent: bool
     urgent: bool
+    spoken_ms: int = 0
+    cut: bool = False
+    understood: bool = True
 
 
 Output = Started | Pause | Resume | Commit | AskText | AskSmartTurn | GoOn | EndOfTurn
@@ -151,8 +160,43 @@ class _State(StrEnum):
     PAUSED = "paused"
 
 
+@dataclass(slots=True)
+class _Turn:
+    """What is known of the open turn.
+
+    Attributes:
+        agreed: words that the two newest partials begin with alike: a first guess is no evidence.
+        bound_to_end: why it ends as soon as its text is known, whatever the waits say.
+        paused_agent_ms: since when the agent is silent for it, or None.
+        committed: it has the floor.
+        cut: it interrupted the agent.
+    """
+
+    started_ms: int = 0
+    spoken_ms: int = 0
+    during_agent: bool = False
+    partial: str = ""
+    agreed: str = ""
+    asked_ms: int = 0
+    text: str | None = None
+    understood: bool = True
+    whole: Whole = Whole.EMPTY
+    urgent: bool = False
+    complete: float | None = None
+    bound_to_end: TurnEnd | None = None
+    paused_agent_ms: int | None = None
+    committed: bool = False
+    cut: bool = False
+
+
 class TurnMachine:
-    """One call's turns."""
+    """One call's turns.
+
+    Attributes:
+        now_ms: media time.
+        last_speech_ms: end of the newest speech that counts, media time.
+        pause: number of the newest pause; answers to older ones are void.
+    """
 
     def __init__(self, policy: TurnPolicy, language: str, urgent: Callable[[str], bool]) -> None:
         """Make it.
@@ -165,12 +209,13 @@ class TurnMachine:
         self._language = language
         self._urgent = urgent
         self.now_ms = 0
+        self.last_speech_ms = 0
         self._floor = Floor.IDLE
         self._state = _State.QUIET
         self._speech_run = 0
         self._out: list[Output] = []
-        self._pause = 0  # number of the newest pause; answers to older ones are void
-        self._begin(0)
+        self._turn = _Turn()
+        self.pause = 0
 
     # -- inputs -----------------------------------------------------------------------------------
 
@@ -178,16 +223,16 @@ class TurnMachine:
         """20 ms of the caller's line."""
         self.now_ms += CHUNK_MS
         self._speech_run = self._speech_run + CHUNK_MS if speech else 0
-        if speech:
-            self._last_speech_ms = self.now_ms
+        if speech and self._state is not _State.PAUSED:  # in a pause, a blip postpones nothing
+            self.last_speech_ms = self.now_ms
         match self._state:
             case _State.QUIET if self._speech_run >= self.policy.start_ms:
                 self._start()
             case _State.SPEAKING:
-                self._spoken_ms += CHUNK_MS if speech else 0
+                self._turn.spoken_ms += CHUNK_MS if speech else 0
                 self._contest()
                 self._maybe_pause()
-            case _State.PAUSED if self._speech_run >= self.policy.start_ms and not self._bound_to_end:
+            case _State.PAUSED if self._speech_run >= self.policy.start_ms and not self._turn.bound_to_end:
                 self._go_on()
             case _State.PAUSED:
                 self._maybe_end()
@@ -197,8 +242,8 @@ class TurnMachine:
         """Words so far, while the caller speaks. They may still change."""
         if self._state is _State.SPEAKING:
             # Two partials that agree on a word are evidence; a first guess is none.
-            self._agreed = _common_beginning(self._partial, text)
-            self._partial = text
+            self._turn.agreed = _common_beginning(self._turn.partial, text)
+            self._turn.partial = text
             self._contest()
         return self._take()
 
@@ -208,26 +253,30 @@ class TurnMachine:
         Args:
             understood: False when the words are too unsure to act on; there was speech all the same.
         """
-        if self._state is _State.PAUSED and pause == self._pause and self._text is None:
-            self._text = text
-            self._understood = understood
-            self._whole = whole(text, self._language) if understood or not text else Whole.UNSURE
-            self._is_urgent = understood and bool(text) and self._urgent(text)
+        turn = self._turn
+        if self._state is _State.PAUSED and pause == self.pause and turn.text is None:
+            turn.text = text
+            turn.understood = understood
+            turn.whole = whole(text, self._language) if understood else Whole.UNSURE
+            turn.urgent = understood and bool(text) and self._urgent(text)
+            if understood and text and not self._nothing_but_listening():
+                self._commit()
             self._maybe_end()
         return self._take()
 
     def turn_model(self, pause: int, probability: float) -> list[Output]:
         """The answer to ``AskSmartTurn``: probability that the turn is complete."""
-        if self._state is _State.PAUSED and pause == self._pause:
-            self._complete = probability
+        if self._state is _State.PAUSED and pause == self.pause:
+            self._turn.complete = probability
             self._maybe_end()
         return self._take()
 
     def floor(self, floor: Floor) -> list[Output]:
         """The agent's floor changed."""
-        if floor is not self._floor:
-            self._floor = floor
-            self._committed = False
+        before, self._floor = self._floor, floor
+        if floor is not before:
+            if floor is not Floor.THINKING or before is Floor.IDLE:
+                self._turn.committed = False  # what is left of an answer already cut needs no second cut
             if not self._contested:
                 self._resume()
             elif self._state is _State.SPEAKING:
@@ -239,7 +288,7 @@ class TurnMachine:
         if self._state is _State.SPEAKING:
             self._ask(TurnEnd.MEDIA)
         elif self._state is _State.PAUSED:
-            self._bound_to_end = self._bound_to_end or TurnEnd.MEDIA
+            self._turn.bound_to_end = self._turn.bound_to_end or TurnEnd.MEDIA
             self._maybe_end()
         return self._take()
 
@@ -250,54 +299,40 @@ class TurnMachine:
 
     # -- starting, pausing, going on --------------------------------------------------------------
 
-    def _begin(self, at_ms: int) -> None:
-        """Forget the turn before."""
-        self._started_ms = at_ms
-        self._last_speech_ms = self.now_ms
-        self._spoken_ms = 0
-        self._partial = self._agreed = ""
-        self._text: str | None = None
-        self._understood = True
-        self._whole = Whole.EMPTY
-        self._is_urgent = False
-        self._complete: float | None = None
-        self._asked_ms = 0
-        self._bound_to_end: TurnEnd | None = None
-        self._paused_agent = False
-        self._paused_agent_ms = 0
-        self._committed = False
-        self._during_agent = False
-
     def _start(self) -> None:
-        self._begin(self.now_ms - self._speech_run)
+        self._turn = _Turn(
+            started_ms=self.now_ms - self._speech_run,
+            spoken_ms=self._speech_run,
+            during_agent=self._floor is Floor.UNYIELDING,
+        )
         self._state = _State.SPEAKING
-        self._spoken_ms = self._speech_run
-        self._during_agent = self._floor is Floor.UNYIELDING
-        self._out.append(Started(self._started_ms))
+        self._out.append(Started(self._turn.started_ms))
         self._contest()
 
     def _maybe_pause(self) -> None:
         if self._state is not _State.SPEAKING:
             return
-        if self.now_ms - self._started_ms >= self.policy.longest_ms:
+        if self.now_ms - self._turn.started_ms >= self.policy.longest_ms:
             self._ask(TurnEnd.TOO_LONG)
-        elif self.now_ms - self._last_speech_ms >= self.policy.stop_ms:
+        elif self.now_ms - self.last_speech_ms >= self.policy.stop_ms:
             self._ask(None)
 
     def _ask(self, bound_to_end: TurnEnd | None) -> None:
         self._state = _State.PAUSED
-        self._pause += 1
-        self._asked_ms = self.now_ms
-        self._bound_to_end = bound_to_end
-        self._text = self._complete = None
-        self._out.append(AskText(self._pause))
-        if bound_to_end is None and whole(self._partial, self._language) not in (Whole.COMPLETE, Whole.OPEN):
-            self._out.append(AskSmartTurn(self._pause))
+        self.pause += 1
+        self._turn.asked_ms = self.now_ms
+        self._turn.bound_to_end = bound_to_end
+        self._turn.text = self._turn.complete = None
+        self._out.append(AskText(self.pause))
+        settled = whole(self._turn.partial, self._language) in (Whole.COMPLETE, Whole.OPEN)
+        if bound_to_end is None and not settled:
+            self._out.append(AskSmartTurn(self.pause))
 
     def _go_on(self) -> None:
         self._state = _State.SPEAKING
-        self._spoken_ms += self._speech_run
-        self._partial = self._agreed = ""
+        self.last_speech_ms = self.now_ms
+        self._turn.spoken_ms += self._speech_run
+        self._turn.partial = self._turn.agreed = ""
         self._out.append(GoOn())
         self._contest()
 
@@ -305,92 +340,108 @@ class TurnMachine:
 
     @property
     def _contested(self) -> bool:
-        return self._floor in (Floor.SPEAKING, Floor.THINKING) and not self._committed
+        return self._floor in (Floor.SPEAKING, Floor.THINKING) and not self._turn.committed
 
     def _contest(self) -> None:
         """While the caller speaks and the agent has the floor."""
         if not self._contested:
             return
+        turn, policy = self._turn, self.policy
+        speaking_now = self.now_ms - self.last_speech_ms < policy.stop_ms
         if (
             self._floor is Floor.SPEAKING
-            and not self._paused_agent
-            and self._spoken_ms >= self.policy.pause_ms
-            and self.now_ms - self._last_speech_ms < self.policy.stop_ms
+            and turn.paused_agent_ms is None
+            and turn.spoken_ms >= policy.pause_ms
+            and speaking_now
         ):
-            self._paused_agent = True
-            self._paused_agent_ms = self.now_ms
+            turn.paused_agent_ms = self.now_ms
             self._out.append(Pause(self.now_ms))
-        listening = not self._partial or backchannel(self._partial, self._language)
-        enough = self.policy.backchannel_ms if listening and self._partial else self.policy.commit_ms
-        words = self._agreed and not backchannel(self._agreed, self._language)
-        stop = bool(self._agreed) and self._urgent(self._agreed)
-        if stop or self._spoken_ms >= enough or (words and len(self._agreed.split()) > 1):
+        if self._takes_the_floor(turn):
             self._commit()
+
+    def _takes_the_floor(self, turn: _Turn) -> bool:
+        """Whether this is more than listening: long speech, words, or an urgent word."""
+        listening = backchannel(turn.partial, self._language)
+        if turn.spoken_ms >= (self.policy.backchannel_ms if listening else self.policy.commit_ms):
+            return True
+        if turn.paused_agent_ms is not None and self.now_ms - turn.paused_agent_ms >= _LONGEST_PAUSE_MS:
+            return True
+        several = len(turn.agreed.split()) > 1 and not backchannel(turn.agreed, self._language)
+        return several or (bool(turn.agreed) and self._urgent(turn.agreed))
 
     def _commit(self) -> None:
         if self._contested:
-            self._committed = True
-            self._paused_agent = False
+            self._turn.committed = self._turn.cut = True
+            self._turn.paused_agent_ms = None
             self._out.append(Commit())
 
     def _resume(self) -> None:
-        if self._paused_agent:
-            self._paused_agent = False
+        if self._turn.paused_agent_ms is not None:
+            self._turn.paused_agent_ms = None
             self._out.append(Resume())
 
     # -- ending -----------------------------------------------------------------------------------
 
     def _maybe_end(self) -> None:
         """End the turn when words, waits and the turn model allow it."""
-        policy = self.policy
-        if self._text is None:
-            if self.now_ms - self._asked_ms >= policy.text_ms:
-                self._end(self._bound_to_end or TurnEnd.SILENCE)
-            return
-        if self._bound_to_end is not None or not self._text:
-            self._end(self._bound_to_end or TurnEnd.SILENCE)
-            return
-        silent_ms = self.now_ms - self._last_speech_ms
-        if self._is_urgent or self._nothing_but_listening():
+        turn = self._turn
+        if turn.text is None:
+            if self.now_ms - turn.asked_ms >= self.policy.text_ms:
+                self._end(turn.bound_to_end or TurnEnd.SILENCE)
+        elif turn.bound_to_end is not None or not turn.text:
+            self._end(turn.bound_to_end or TurnEnd.SILENCE)
+        elif turn.urgent or self._nothing_but_listening():
             self._end(TurnEnd.QUESTION)
-        elif self._whole is Whole.COMPLETE:
-            if silent_ms >= policy.complete_wait_ms:
-                self._end(TurnEnd.QUESTION)
-        elif self._whole is Whole.OPEN:
-            if silent_ms >= policy.incomplete_wait_ms:
-                self._end(TurnEnd.SILENCE)
-        elif self._complete is not None and self._complete >= policy.complete_above:
-            if silent_ms >= policy.complete_wait_ms:
-                self._end(TurnEnd.TURN_MODEL)
         else:
-            broken_off = self._complete is not None and self._complete < policy.open_below
-            if silent_ms >= (policy.incomplete_wait_ms if broken_off else policy.unsure_wait_ms):
-                self._end(TurnEnd.SILENCE)
+            wait_ms, why = self._patience(turn)
+            if self.now_ms - self.last_speech_ms >= wait_ms:
+                self._end(why)
+
+    def _patience(self, turn: _Turn) -> tuple[int, TurnEnd]:
+        """How much silence ends the turn, and why it would."""
+        policy = self.policy
+        if turn.whole is Whole.COMPLETE:
+            return policy.complete_wait_ms, TurnEnd.QUESTION
+        if turn.whole is Whole.OPEN:
+            return policy.incomplete_wait_ms, TurnEnd.SILENCE
+        if turn.complete is None:
+            return policy.unsure_wait_ms, TurnEnd.SILENCE
+        if turn.complete >= policy.complete_above:
+            return policy.complete_wait_ms, TurnEnd.TURN_MODEL
+        broken_off = turn.complete < policy.open_below
+        return policy.incomplete_wait_ms if broken_off else policy.unsure_wait_ms, TurnEnd.SILENCE
 
     def _nothing_but_listening(self) -> bool:
         """Sounds while the agent has the floor that are for nobody: "mhm", or no words one can trust."""
-        if not self._contested or self._spoken_ms >= self.policy.backchannel_ms:
+        turn = self._turn
+        listening = backchannel(turn.text or "", self._language)
+        if self._floor is Floor.UNYIELDING:
+            return listening
+        if not self._contested or turn.spoken_ms >= self.policy.backchannel_ms:
             return False
-        return not self._understood or backchannel(self._text or "", self._language)
+        return listening or not turn.understood
 
     def _end(self, why: TurnEnd) -> None:
-        text = self._text or ""
+        turn = self._turn
+        text = turn.text or ""
         said = bool(text) and not self._nothing_but_listening()
         if said:
             self._commit()
         self._resume()
         self._state = _State.QUIET
-        # Speech that goes on begins the next turn, counted from here.
-        self._speech_run = 0
+        self._speech_run = 0  # speech that goes on begins the next turn, counted from here
         self._out.append(
             EndOfTurn(
                 why=why,
                 text=text,
                 said=said,
-                started_ms=self._started_ms,
-                ended_ms=self._last_speech_ms,
-                during_agent=self._during_agent,
-                urgent=self._is_urgent,
+                started_ms=turn.started_ms,
+                ended_ms=self.last_speech_ms,
+                during_agent=turn.during_agent,
+                urgent=turn.urgent,
+                spoken_ms=turn.spoken_ms,
+                cut=turn.cut,
+                understood=turn.understood,
             )
         )
 

@@ -167,7 +167,7 @@ class Egress(FrameProcessor):
         """Stop the player; clauses still owed are settled by the call."""
         self._cut()
         await self._stop()
-        await super().cleanup()
+        await super().cleanup()  # type: ignore[no-untyped-call]  # pipecat leaves it untyped
 
     def _drop(self, what: str) -> None:
         logger.warning("egress dropped a {} without clearance", what)
@@ -175,10 +175,11 @@ class Egress(FrameProcessor):
             self._on_dropped(what)
 
     def _take(self, frame: ClauseAudioFrame) -> None:
-        cleared = frame.clause.cleared
-        if not isinstance(cleared, Cleared):
+        token: object = frame.clause.cleared
+        if not isinstance(token, Cleared):
             self._drop("clause without token")
             return
+        cleared = token
         if not self._sink.is_open(cleared.id):
             return  # cut before its audio arrived
         playing = self._find(cleared.id)

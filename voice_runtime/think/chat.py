@@ -94,13 +94,15 @@ class ChatModel(OpenAILLMService):
         journal: Journal,
         tools: ToolRunner,
         on_exhausted: Callable[[int], None],
+        prompt: str = "",
         wait_before_sending: Callable[[], Awaitable[None]] | None = None,
         clock: Clock | None = None,
         max_tokens: int | None = 400,
     ) -> None:
-        """Make the model of one call; the prompt is the context's first message.
+        """Make the model of one call.
 
         Args:
+            prompt: goes ahead of the context; "" sends none.
             on_exhausted: called with the turn when no endpoint answered, an answer
                 broke off, or tools were asked for without end. The fallback phrase has
                 been sent to the voice by then; a person is the caller's next step.
@@ -115,6 +117,7 @@ class ChatModel(OpenAILLMService):
         self._journal = journal
         self._tools = tools
         self._on_exhausted = on_exhausted
+        self._prompt = prompt
         self._wait_before_sending = wait_before_sending
         self._clock = clock or SystemClock()
         self._afterwards: list[SayFrame] = []
@@ -178,7 +181,9 @@ class ChatModel(OpenAILLMService):
         self._journal.asked(turn)
         try:
             adapter = self.get_llm_adapter()
-            params = await adapter.get_llm_invocation_params(context, convert_developer_to_user=True)
+            params = await adapter.get_llm_invocation_params(
+                context, system_instruction=self._prompt or None, convert_developer_to_user=True
+            )
             await self._endpoints.ask(
                 self.build_chat_completion_params(params),
                 reply,

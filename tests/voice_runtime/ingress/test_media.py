@@ -99,6 +99,17 @@ async def test_a_token_opens_one_stream_only() -> None:
         assert [r.reason for r in seen.refusals] == ["token", "token"]
 
 
+async def test_a_stream_whose_place_has_expired_is_turned_away() -> None:
+    async with voice_server(echo(), cap=1) as seen:
+        caller = seen.caller()
+        async with caller.open(await placed(caller)) as ws:
+            await seen.admission.leave(caller.call_sid)
+            await ws.send(numbered(caller).start({}))
+            assert await close_code(ws) == 1008
+        assert [r.detail for r in seen.refusals] == ["no place reserved"]
+        assert seen.calls == []
+
+
 async def test_an_expired_or_invented_token_opens_none() -> None:
     async with voice_server(echo(), token_ttl_s=0.0) as seen:
         caller = seen.caller()

@@ -1,0 +1,1 @@
+"""Load tests: from outside, through real sockets, at the caller."""

@@ -1,0 +1,150 @@
+"""Every scripted conversation of the clinic, on the real parts, judged from the record and proven."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from controls.ledger import records as r
+from controls.ledger.reader import Opened, Reader
+from controls.ledger.verify import verify_directory
+from tests.simulators.tone import ToneSynthesiser
+from voice_runtime.call import Facts
+from voice_runtime.eval_file import EvalFile, Expected, Outcome, Step, ToolExpected, load_evals
+from voice_runtime.evals import EvalResult, run_eval
+from voice_runtime.rehearsal import Rehearsal, rehearsing
+from voice_runtime.settings import load_settings
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.leaves("socket", why="the rehearsal is shared: its clients keep connections between calls"),
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+AGENT = "healthcare"
+NAMES = sorted(path.stem for path in (ROOT / "agents" / AGENT / "evals").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+async def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rehearsal]:
+    settings = load_settings(ROOT / "configs" / "profiles" / "offline.yaml")
+    voice = None if find_spec("espeakng_loader") else ToneSynthesiser()
+    async with rehearsing(settings, AGENT, tmp_path_factory.mktemp("rehearsal"), synthesiser=voice) as parts:
+        yield parts
+
+
+@pytest.fixture(scope="module")
+def cases(rehearsal: Rehearsal) -> dict[str, EvalFile]:
+    release = rehearsal.agent.release
+    found, problems = load_evals(
+        ROOT, AGENT,
+        tools=[tool.name for tool in release.tools],
+        phrases=release.phrases,
+        rules=[f"{p.pack}/{rule.name}" for p in rehearsal.agent.rules.packs for rule in p.rules],
+    )  # fmt: skip
+    assert problems == []
+    return found
+
+
+async def have(name: str, case: EvalFile, parts: Rehearsal) -> EvalResult:
+    await asyncio.to_thread(parts.empty_book)
+    facts = Facts(parts.agent.release.tenant, "rehearsal", parts.region, "webrtc")
+    return await run_eval(name, case, parts.agent, parts.house, rows=parts.rows, facts=facts)
+
+
+def on_record(parts: Rehearsal, call: str) -> list[Opened]:
+    with Reader.open(parts.ledger.root) as reader:
+        return reader.opened(call)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_scripted_conversation_holds_and_is_proven(
+    name: str, rehearsal: Rehearsal, cases: dict[str, EvalFile]
+) -> None:
+    result = await have(name, cases[name], rehearsal)
+
+    assert result.failures == ()
+    assert result.release == rehearsal.agent.release.digest
+    found = await asyncio.to_thread(on_record, rehearsal, result.call)
+    numbers = [o.record.n for o in found]
+    assert numbers == list(range(len(found)))
+    closed = found[-1].record
+    assert isinstance(closed, r.CallClosed)
+    assert closed.records == len(found) - 1
+    cleared = {o.record.clause for o in found if isinstance(o.record, r.ClauseCleared)}
+    played = [o.record.clause for o in found if isinstance(o.record, r.AgentPlayed)]
+    assert len(played) == len(set(played))
+    assert cleared <= set(played)
+    report = await asyncio.to_thread(verify_directory, rehearsal.ledger.root)
+    assert report.ok, report.verdict
+
+
+def _case(*steps: Step, outcome: Outcome | None = None, opening: Expected | None = None) -> EvalFile:
+    return EvalFile(
+        format=1, title="What must be found out", about=("evals",), opening=opening or Expected(), steps=steps,
+        outcome=outcome or Outcome(),
+    )  # fmt: skip
+
+
+async def test_every_expectation_that_does_not_hold_is_named(rehearsal: Rehearsal) -> None:
+    wrong = Expected(
+        says=("a thing nobody says",), never_says=("eight to five",), phrase="goodbye", verdict="block",
+        rule="ours/no-waiting-times", addressed="person", tool=ToolExpected(name="find_slots"), rows=1,
+        handoff="callback", emergency="emergency-us/danger-to-life",
+    )  # fmt: skip
+    outcome = Outcome(
+        never_says=("AI assistant",), rows=2, handoff="nobody", emergency=True, ended_by="agent",
+        records=("tool.executed",), never_records=("caller.said",),
+    )  # fmt: skip
+    hours = Step(caller="what are your opening hours", expect=wrong)
+    result = await have("wrong", _case(hours, Step(hangs_up=True), outcome=outcome), rehearsal)
+
+    at = 'step 1 (caller: "what are your opening hours"): '
+    named = [f.removeprefix(at).split(":")[0] for f in result.failures if f.startswith(at)]
+    assert named == [
+        "says", "never_says", "phrase", "verdict", "rule", "addressed", "tool", "rows", "handoff", "emergency",
+    ]  # fmt: skip
+    whole = [f.split(":")[1].strip() for f in result.failures if f.startswith("outcome: ")]
+    assert whole == [
+        "never_says", "rows", "handoff", "emergency", "ended_by", "records", "never_records",
+    ]  # fmt: skip
+
+
+async def test_a_booking_without_a_yes_is_found_missing(rehearsal: Rehearsal) -> None:
+    case = _case(
+        Step(caller="can i see doctor patel on tuesday"),
+        Step(
+            caller="at ten",
+            expect=Expected(tool=ToolExpected(name="book_appointment"), rows=1, phrase="goodbye"),
+        ),
+    )
+    result = await have("no-yes", case, rehearsal)
+    assert [f.split(": ", 2)[2] for f in result.failures] == [
+        "phrase: expected goodbye in full, found no fixed phrase",
+        "tool: expected book_appointment executed, found no tool",
+        "rows: expected 1, found 0",
+    ]
+
+
+async def test_steps_after_the_end_of_a_call_fail(rehearsal: Rehearsal) -> None:
+    late = Step(caller="what are your opening hours")
+    result = await have("late", _case(Step(caller="take me off your list"), late), rehearsal)
+    assert result.failures == ('step 2 (caller: "what are your opening hours"): the call was over before it',)
+
+
+async def test_a_caller_who_speaks_into_the_disclosure_is_answered_after_it(rehearsal: Rehearsal) -> None:
+    hours = Step(
+        caller="what are your opening hours", interrupts=True,
+        expect=Expected(phrase="disclosure", says=("from eight to five",), addressed="model"),
+    )  # fmt: skip
+    result = await have("early", _case(hours), rehearsal)
+    assert result.failures == ()

@@ -1,0 +1,161 @@
+# ruff: noqa: E501 - a table of mistakes is read line by line
+"""Profiles: what they hold, what is refused with its line, and secrets that never show."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from controls.errors import ConfigurationError, OperatorError
+from tests.voice_runtime.project import ROOT, Project, copy
+from voice_runtime.settings import load_settings, public_view
+
+PROFILE = "configs/profiles/offline.yaml"
+SECRETS = {
+    "OPENAI_API_KEY": "sk-very-secret", "TWILIO_ACCOUNT_SID": "AC-secret", "TWILIO_AUTH_TOKEN": "token-secret",
+    "APPOINTMENTS_KEY": "hmac-secret",
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return copy(tmp_path)
+
+
+def test_the_offline_profile_needs_no_environment_and_makes_nothing_when_loaded(project: Project) -> None:
+    settings = project.settings()
+    assert (settings.name, settings.environment.value) == ("offline", "demo")
+    assert settings.root == project.root
+    assert settings.data_dir == project.root / ".sayso"
+    assert settings.model.standin
+    assert not settings.data_dir.exists()
+
+
+@pytest.mark.parametrize("profile", sorted(p.stem for p in (ROOT / "configs/profiles").glob("*.yaml")))
+def test_every_shipped_profile_loads_with_its_secrets_set(profile: str) -> None:
+    settings = load_settings(ROOT / f"configs/profiles/{profile}.yaml", environ=SECRETS)
+    assert settings.root == ROOT
+
+
+def test_the_root_is_found_above_the_profile(project: Project) -> None:
+    assert load_settings(project.root / PROFILE, environ={}).root == project.root
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+def test_secrets_come_from_the_environment_and_show_nowhere(project: Project) -> None:
+    settings = load_settings(project.root / "configs/profiles/cloud.yaml", environ=SECRETS)
+    key = settings.model.endpoints[0].api_key
+    assert key is not None
+    assert key.reveal() == "sk-very-secret"
+    assert settings.carrier.twilio is not None
+    assert settings.carrier.twilio.auth_token.reveal() == "token-secret"
+    shown = repr(settings) + str(settings) + json.dumps(public_view(settings)) + settings.model_dump_json()
+    assert not any(secret in shown for secret in SECRETS.values())
+    assert "OPENAI_API_KEY" in shown
+
+
+def test_every_unset_secret_is_named_at_once_with_its_line(project: Project) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(project.root / "configs/profiles/cloud.yaml", environ={"OPENAI_API_KEY": "  "})
+    named = {(p.field, p.remedy) for p in caught.value.problems}
+    assert named == {
+        ("model.endpoints[0].api_key", "set OPENAI_API_KEY before starting"),
+        ("carrier.twilio.account_sid", "set TWILIO_ACCOUNT_SID before starting"),
+        ("carrier.twilio.auth_token", "set TWILIO_AUTH_TOKEN before starting"),
+        ("services.appointments.key", "set APPOINTMENTS_KEY before starting"),
+    }
+    assert all(p.line > 10 for p in caught.value.problems)
+
+
+def test_an_optional_secret_may_be_unset(project: Project) -> None:
+    settings = load_settings(project.root / "configs/profiles/cpu.yaml", environ=SECRETS)
+    key = settings.model.endpoints[0].api_key
+    assert key is not None
+    assert key.reveal() == ""
+
+
+def test_a_generated_secret_is_private_and_stays_the_same(project: Project) -> None:
+    twilio = project.settings().carrier.twilio
+    assert twilio is not None
+    first = twilio.auth_token.reveal()
+    files = list((project.root / ".sayso/secrets").iterdir())
+    assert [stat.S_IMODE(f.stat().st_mode) for f in files] == [0o600]
+    again = project.settings().carrier.twilio
+    assert again is not None
+    assert again.auth_token.reveal() == first
+    assert again.account_sid.reveal() != first
+    assert len(first) == 32
+
+
+def test_a_damaged_generated_secret_is_refused_without_showing_it(project: Project) -> None:
+    twilio = project.settings().carrier.twilio
+    assert twilio is not None
+    twilio.auth_token.reveal()
+    (project.root / ".sayso/secrets/carrier-twilio-auth_token").write_text("abc")
+    again = project.settings().carrier.twilio
+    assert again is not None
+    with pytest.raises(OperatorError, match="damaged") as caught:
+        again.auth_token.reveal()
+    assert "abc" not in str(caught.value)
+
+
+def test_a_generated_secret_that_cannot_be_kept_is_an_error(project: Project) -> None:
+    (project.root / ".sayso").write_text("a file in the way")
+    twilio = project.settings().carrier.twilio
+    assert twilio is not None
+    with pytest.raises(OperatorError, match="cannot be kept"):
+        twilio.auth_token.reveal()
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+MISTAKES = [
+    ("admission:", "admision:", "admision", "did you mean 'admission'?"),
+    ("environment: demo", "environment: prod", "environment", "demo, development, staging or production"),
+    ("environment: demo", "environment: staging", "", "set environment: development"),
+    ("environment: demo", "environment: production", "", "set environment: development"),
+    ("{calls: 4}", "{calls: 0}", "admission.calls", "most simultaneous calls"),
+    ("port: 7860", "port: 78600", "server.port", "port to listen on"),
+    ("  standin: true ", "  standin: false ", "model", "standin: true, or endpoints"),
+    ("first_token_s: 2", "first_token_s: fast", "model.first_token_s", "deadline for the first token"),
+    ("pitch: 45", "pich: 45", "voice.voices.warm.pich", "did you mean 'pitch'?"),
+    ("engine: espeak-ng", "engine: my.module.Voice", "voice.engine", "espeak-ng"),
+    ("auth_token: {generate: true}", "auth_token: {env: twilio-token}", "carrier.twilio.auth_token.env", "OPENAI_API_KEY"),
+    ("auth_token: {generate: true}", "auth_token: {}", "carrier.twilio.auth_token", "{env: NAME}"),
+    ("auth_token: {generate: true}", "auth_token: hunter2", "carrier.twilio.auth_token", "TWILIO_AUTH_TOKEN"),
+    ("    auth_token:", "    validate_signature: false\n    auth_token:", "carrier.twilio.validate_signature", "true"),
+    ("{embedded: true, key", "{embedded: true, url: 'http://a/', key", "services.appointments", "embedded: true"),
+    ("{embedded: true, key", "{embedded: true, url: 'file:///etc/passwd', key", "services.appointments.url", "base address"),
+    ("vad_stop_ms: 200", "preroll_ms: 100", "turn.preroll_ms", "from before speech"),
+    ("turn: {vad_stop_ms: 200,", "turn: {patience: {quick: {complete_wait_ms: 9, unsure_wait_ms: 1, incomplete_wait_ms: 2}},",
+     "turn.patience.quick", "complete ≤ unsure"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "field", "remedy"), MISTAKES)
+def test_a_mistake_is_named_with_line_and_remedy(
+    project: Project, old: str, new: str, field: str, remedy: str
+) -> None:
+    line = project.edit(PROFILE, old, new)
+    with pytest.raises(ConfigurationError) as caught:
+        project.settings()
+    problem = next(p for p in caught.value.problems if p.field == field)
+    assert problem.file == PROFILE
+    assert remedy in problem.remedy + problem.message
+    assert not field or abs(problem.line - line) <= 1
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_profile_is_an_error_of_the_operator(project: Project) -> None:
+    with pytest.raises(ConfigurationError, match="this profile is missing"):
+        load_settings(project.root / "configs/profiles/none.yaml", environ={})
+
+
+def test_settings_are_frozen(project: Project) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        project.settings().server.port = 1

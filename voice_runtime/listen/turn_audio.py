@@ -1,0 +1,152 @@
+"""One turn's samples: what came before it, what is being recognised, what to recognise anew."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controls.errors import ProviderError
+from voice_runtime.events import CHUNK_MS, RATE_HZ
+from voice_runtime.ports import Recogniser, Recognition, Utterance
+
+#: A turn longer than this keeps the text of its first part when the caller goes on after a pause.
+_ANEW_BYTES = 10 * RATE_HZ * 2
+
+
+@dataclass(slots=True)
+class Heard:
+    """What recognition made of a turn. ``failure`` is "" or why it failed: ``deadline``, ``crash``."""
+
+    text: str = ""
+    confidence: float = 0.0
+    at_ns: int = 0
+    failure: str = ""
+
+
+class TurnAudio:
+    """Pre-roll and the open turn of one call, and its utterance at the recogniser."""
+
+    def __init__(
+        self, recogniser: Recogniser, phrases_key: str, preroll_ms: int, now_ns: Callable[[], int]
+    ) -> None:
+        """Make it.
+
+        Args:
+            preroll_ms: audio kept from before the first speech of a turn.
+        """
+        self._recogniser = recogniser
+        self._key = phrases_key
+        self._now_ns = now_ns
+        self._preroll: deque[bytes] = deque(maxlen=preroll_ms // CHUNK_MS)
+        self._turn: bytearray | None = None
+        self._utterance: Utterance | None = None
+        self._kept = Heard(confidence=1.0)
+        self.heard = Heard()
+
+    def add(self, chunk: bytes) -> None:
+        """The newest chunk of the line."""
+        if self._turn is None:
+            self._preroll.append(chunk)
+            return
+        self._turn += chunk
+        if self._utterance is not None:
+            self._utterance.feed(chunk)
+
+    @property
+    def partial(self) -> str:
+        """The newest words of the open turn."""
+        if self._utterance is None:
+            return ""
+        return f"{self._kept.text} {self._utterance.partial}".strip()
+
+    @property
+    def pcm(self) -> bytes:
+        """The open turn's samples, pre-roll included."""
+        return bytes(self._turn or b"")
+
+    def begin(self) -> None:
+        """A turn began, some chunks ago."""
+        self.close()
+        self._kept = Heard(confidence=1.0)
+        self._turn = bytearray(b"".join(self._preroll))
+        self._preroll.clear()
+        self._open()
+
+    def go_on(self) -> None:
+        """The caller goes on after a pause: recognise the whole turn anew, so that a pause splits nothing."""
+        self._cancel()
+        turn = self._turn if self._turn is not None else bytearray()
+        if len(turn) > _ANEW_BYTES and self.heard.text:
+            self._kept = self.heard
+            del turn[: -(self._preroll.maxlen or 1) * CHUNK_MS * RATE_HZ // 1000 * 2]
+        self._open()
+
+    def finish(self) -> Utterance | None:
+        """No more of it for now: the utterance, to be given to ``recognise``."""
+        utterance, self._utterance = self._utterance, None
+        return utterance
+
+    async def recognise(self, utterance: Utterance | None) -> Heard:
+        """Wait for the final text; failing is an answer too."""
+        if utterance is None:
+            return Heard(failure="crash", at_ns=self._now_ns())
+        try:
+            result = await utterance.finish()
+        except ProviderError as error:
+            reason = "deadline" if isinstance(error.__cause__, TimeoutError) else "crash"
+            return Heard(failure=reason, at_ns=self._now_ns())
+        return self._joined(result)
+
+    def close(self) -> None:
+        """The turn is over: forget its samples, keep the newest as pre-roll."""
+        self._cancel()
+        if self._turn is not None:
+            size = CHUNK_MS * RATE_HZ // 1000 * 2
+            tail = self._turn[-(self._preroll.maxlen or 1) * size :]
+            self._preroll.extend(bytes(tail[i : i + size]) for i in range(0, len(tail), size))
+        self._turn = None
+        self.heard = Heard()
+
+    def _joined(self, result: Recognition) -> Heard:
+        text = f"{self._kept.text} {result.text}".strip()
+        confidence = min(self._kept.confidence, result.confidence) if result.text else self._kept.confidence
+        return Heard(text, confidence if text else 0.0, self._now_ns())
+
+    def _open(self) -> None:
+        try:
+            self._utterance = self._recogniser.open(self._key)
+        except ProviderError:
+            self._utterance = None
+            return
+        self._utterance.feed(self.pcm)
+
+    def _cancel(self) -> None:
+        if self._utterance is not None:
+            self._utterance.cancel()
+            self._utterance = None
+
+
+class Silence:
+    """Counts how long nobody has said anything, in media time; ``step`` 1 asks, 2 ends."""
+
+    def __init__(self, ask_after_s: float, end_after_s: float) -> None:
+        self._limits_ms = (round(ask_after_s * 1000), round(end_after_s * 1000))
+        self._for_ms = 0
+        self._step = 0
+
+    def chunk(self) -> int:
+        """20 ms in which neither side did anything: the step reached just now, or 0."""
+        self._for_ms += CHUNK_MS
+        if self._step < len(self._limits_ms) and self._for_ms >= self._limits_ms[self._step]:
+            self._step += 1
+            return self._step
+        return 0
+
+    @property
+    def for_s(self) -> float:
+        return self._for_ms / 1000
+
+    def broken(self) -> None:
+        """The caller did something."""
+        self._for_ms = self._step = 0
