@@ -60,7 +60,8 @@ def mulaw_encode(samples: Samples) -> NDArray[np.uint8]:
     magnitude = np.minimum(np.abs(wide), 32635) + 132
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    encoded: NDArray[np.uint8] = (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    return encoded
 
 
 def mulaw_decode(encoded: NDArray[np.uint8]) -> Samples:

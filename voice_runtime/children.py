@@ -24,7 +24,11 @@ class Child:
     """One child process. ``ready`` is the JSON object it printed."""
 
     def __init__(
-        self, module: str, *arguments: str, environment: Mapping[str, str] | None = None, log: Path | None = None
+        self,
+        module: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
     ) -> None:
         """Prepare it.
 

@@ -265,8 +265,9 @@ class TypedCarrier:
         if isinstance(frame, EndFrame | CancelFrame):
             self.over = True
         elif isinstance(frame, InterruptionFrame):
-            self._held.clear()
-            self._hold_ms = None
+            if self._held:  # a hold that has not begun waits for what is said next
+                self._held.clear()
+                self._hold_ms = None
         elif isinstance(frame, OutputAudioRawFrame | OutputTransportMessageFrame):
             if self._held or self._full(frame):
                 self._held.append(frame)

@@ -66,7 +66,13 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
         endpoint = {"name": "local", "base_url": f"{model.url}/v1", "model": "chaos", "outside": False}
         server = await asyncio.to_thread(
             make_server,
-            model={"standin": False, "endpoints": [endpoint], "first_token_s": 0.5, "total_s": 3, "retries": 0},
+            model={
+                "standin": False,
+                "endpoints": [endpoint],
+                "first_token_s": 0.5,
+                "total_s": 3,
+                "retries": 0,
+            },
         )
         result = await server.call(
             Wait(), Say(text="when are you open", quiet_ms=2500), Say(text="yes"), HangUp()
@@ -81,7 +87,9 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
         await asyncio.to_thread(server.stop)
 
 
-async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(make_server: Callable[..., Server]) -> None:
+async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
+    make_server: Callable[..., Server],
+) -> None:
     """Writes beyond a file size fail as on a full disk, in the real server, while a call runs."""
     server = make_server()
     call = asyncio.create_task(
@@ -93,7 +101,9 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(make_server:
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (64 * 1024, resource.RLIM_INFINITY))
     result = await call
     assert result.turns[0].first_audio_out_ms is not None, "the caller heard nothing"
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    resource.prlimit(
+        server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
     assert server.stop() == 0
     server.start()
     recovered = [x for x in server.records() if x.recovered]
@@ -102,7 +112,9 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(make_server:
     server.stop()
 
 
-async def test_a_signal_drains_running_calls_and_turns_new_ones_away(make_server: Callable[..., Server]) -> None:
+async def test_a_signal_drains_running_calls_and_turns_new_ones_away(
+    make_server: Callable[..., Server],
+) -> None:
     server = make_server(server={"drain_s": 2})
     call = asyncio.create_task(server.call(Wait(), Silence(seconds=30), HangUp()))
     while not any(isinstance(x, r.DisclosurePlayed) for x in server.records()):

@@ -90,10 +90,14 @@ class TwilioCaller:
 
     # -- a whole call -----------------------------------------------------------------------------
 
-    async def run(self, script: Script) -> CallResult:
+    async def run(self, script: Script, *, back_with: list[Verb] | None = None) -> CallResult:
         """Place a call and follow ``script``; returns when the call and its aftermath are over.
 
         A call that fails is a result (``ended_by`` "failed", ``error``), not an exception.
+
+        Args:
+            back_with: no new call: the same caller comes back from a transfer with
+                this document (the last of ``result.afterwards``).
 
         Raises:
             OperatorError: a sentence cannot be spoken (flite is missing).
@@ -101,12 +105,13 @@ class TwilioCaller:
         voice = self._voice or Flite(script.voice, rate=script.rate)
         speech = {text: await voice.say(text) for text in script.sentences}
         self._update = None
-        self.call_sid = new_sid("CA")
+        if back_with is None:
+            self.call_sid = new_sid("CA")
         self.result = result = CallResult(self.call_sid)
         self._events = asyncio.Queue(_MOST_EVENTS)
         telling = asyncio.create_task(self._tell(), name="caller-events")
         try:
-            await self._call(script, speech)
+            await self._call(script, speech, back_with)
         except (SayError, OSError, httpx.HTTPError, WebSocketException, TimeoutError) as error:
             result.ended_by = "failed"
             result.error = str(error) or type(error).__name__
@@ -122,10 +127,12 @@ class TwilioCaller:
         await telling
         return result
 
-    async def _call(self, script: Script, speech: Mapping[str, Spoken]) -> None:
+    async def _call(
+        self, script: Script, speech: Mapping[str, Spoken], back_with: list[Verb] | None
+    ) -> None:
         began = time.monotonic_ns()
         self._emit("ringing", 0.0)
-        verbs = await self.place()
+        verbs = await self.place() if back_with is None else back_with
         connect_at = next((i for i, verb in enumerate(verbs) if verb.name == "Connect"), None)
         if connect_at is None:
             self.result.ended_by = "refused"

@@ -111,7 +111,7 @@ async def _starting(server: Any, stop: asyncio.Event, log: Path) -> None:
     try:
         await starting
     except InternalError:
-        said = log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
+        said = (await asyncio.to_thread(log.read_text, encoding="utf-8", errors="replace"))[-2000:].strip()
         raise SayError(f"the server did not start; it said:\n{said}") from None
 
 

@@ -102,8 +102,8 @@ _ENGLISH = Lists(
     ),
     dangling=_words(
         "a an the my your his her our their to with and or but for of in on at by from about into um uh er "
-        "so because if when which who whose i i'm i'd i've we he she they there's want need would could should "
-        "will than then very mister mrs miss dr actually maybe just also every is"
+        "so because if when which who whose i i'm i'd i've we he she they there's want need would could "
+        "should will than then very mister mrs miss dr actually maybe just also every is"
     ),
     titles=_words("doctor nurse professor"),
     digits=_words("zero oh one two three four five six seven eight nine double triple"),

@@ -45,7 +45,9 @@ from voice_runtime.events import (
     ThinkingFrame,
 )
 from voice_runtime.listen.smart_turn import TurnModel
-from voice_runtime.listen.turn import (
+from voice_runtime.listen.turn import TurnMachine
+from voice_runtime.listen.turn_audio import Silence, TurnAudio
+from voice_runtime.listen.turn_values import (
     AskSmartTurn,
     AskText,
     Commit,
@@ -56,16 +58,14 @@ from voice_runtime.listen.turn import (
     Pause,
     Resume,
     Started,
-    TurnMachine,
     TurnPolicy,
 )
-from voice_runtime.listen.turn_audio import Silence, TurnAudio
 from voice_runtime.listen.vad import Vad
 from voice_runtime.ports import Recogniser, Utterance
 from voice_runtime.settings import Turn
 
 #: Recognised words below this confidence are not acted on: the caller is asked again.
-LEAST_CONFIDENCE = 0.3
+LEAST_CONFIDENCE = 0.4
 #: Speech without recognisable words that is long enough to deserve an answer, ms.
 _DESERVES_ANSWER_MS = 600
 _WATCH_EVERY_S = 0.5

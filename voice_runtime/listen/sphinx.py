@@ -9,24 +9,20 @@ replaced; what it was decoding fails with ``ProviderError``.
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from loguru import logger
 
 from controls.errors import InternalError, OperatorError, ProviderError
 from voice_runtime.listen import wire
+from voice_runtime.listen.decoder_process import DecoderProcess
 from voice_runtime.ports import Recognition
 
 NAME = "pocketsphinx"
 #: Samples an utterance keeps while no process is free: 40 s at 8 kHz. Above it, it fails.
 _MOST_WAITING_BYTES = 40 * 16000
-#: Bytes a process may leave unread before it counts as hung.
-_MOST_UNREAD_BYTES = 2 * 1024 * 1024
 _START_S = 20.0
 _LOAD_S = 30.0
 _RESTART_S = 1.0
@@ -60,7 +56,7 @@ class SphinxUtterance:
     def __init__(self, pool: SphinxRecogniser, key: str, number: int, deadline_s: float) -> None:
         self.key = key
         self.number = number
-        self.process: _Process | None = None
+        self.process: DecoderProcess | None = None
         self.finishing = False
         self._pool = pool
         self._deadline_s = deadline_s
@@ -113,7 +109,7 @@ class SphinxUtterance:
 
     # -- called by the pool -----------------------------------------------------------------------
 
-    def begin(self, process: _Process) -> None:
+    def begin(self, process: DecoderProcess) -> None:
         """A process took it: hand over what waited."""
         self.process = process
         process.send(wire.OPEN, self.number, {"key": self.key})
@@ -145,61 +141,6 @@ class SphinxUtterance:
         self._pool.closed(self)
 
 
-@dataclass
-class _Process:
-    """One decoder process and what it is decoding."""
-
-    child: asyncio.subprocess.Process
-    open: dict[int, SphinxUtterance] = field(default_factory=dict)
-    loads: deque[asyncio.Future[dict[str, Any]]] = field(default_factory=deque)
-    heard: int = 0
-    ready: bool = False
-
-    @property
-    def stdin(self) -> asyncio.StreamWriter:
-        if self.child.stdin is None:
-            raise InternalError("a decoder process without standard input")
-        return self.child.stdin
-
-    def send(self, kind: bytes, number: int = 0, body: bytes | dict[str, Any] = b"") -> None:
-        """Queue a message; a process that reads nothing any more is killed."""
-        stdin = self.stdin
-        if stdin.is_closing():
-            return
-        stdin.write(wire.pack(kind, number, body))
-        if stdin.transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
-            self.kill()
-
-    def kill(self) -> None:
-        if self.child.returncode is None:
-            self.child.kill()
-
-    async def receive(self) -> tuple[bytes, int, dict[str, Any]] | None:
-        """The next message; None when the process has ended."""
-        stdout = self.child.stdout
-        if stdout is None:
-            raise InternalError("a decoder process without standard output")
-        try:
-            kind, number, length = wire.HEADER.unpack(await stdout.readexactly(wire.HEADER.size))
-            body = await stdout.readexactly(min(length, wire.LONGEST))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
-        self.heard += 1
-        return kind, number, json.loads(body or b"{}")
-
-    async def end(self, patience_s: float = 2.0) -> None:
-        """Close its input, wait, then insist; returns when it is gone."""
-        self.stdin.close()
-        try:
-            async with asyncio.timeout(patience_s):
-                await self.child.wait()
-        except TimeoutError:
-            self.kill()
-            await self.child.wait()
-        # The transport would otherwise be closed by the garbage collector, after the loop.
-        getattr(self.child, "_transport").close()  # noqa: B009  # asyncio offers no public way
-
-
 class SphinxRecogniser:
     """The pool (``ports.Recogniser``). ``start`` before use, ``close`` after.
 
@@ -220,7 +161,7 @@ class SphinxRecogniser:
         self._count = processes
         self._deadline_s = deadline_s
         self._per_process = per_process
-        self._processes: list[_Process] = []
+        self._processes: list[DecoderProcess] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._loaded: dict[str, dict[str, Any]] = {}
         self._waiting: deque[SphinxUtterance] = deque()
@@ -259,7 +200,7 @@ class SphinxRecogniser:
     @property
     def pids(self) -> list[int]:
         """Process ids of the decoders that are alive."""
-        return [p.child.pid for p in self._processes]
+        return [p.pid for p in self._processes]
 
     @property
     def decoding(self) -> int:
@@ -295,7 +236,7 @@ class SphinxRecogniser:
                 _raise_for(await self._load_into(process, wanted))
             self._loaded[key] = wanted
 
-    async def _load_into(self, process: _Process, wanted: dict[str, Any]) -> dict[str, Any]:
+    async def _load_into(self, process: DecoderProcess, wanted: dict[str, Any]) -> dict[str, Any]:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         process.loads.append(answer)
         process.send(wire.LOAD, 0, wanted)
@@ -345,11 +286,11 @@ class SphinxRecogniser:
     def late(self, utterance: SphinxUtterance) -> None:
         """An utterance missed its deadline: a process that answers nobody is replaced."""
         process = utterance.process
-        if process is not None and process.child.returncode is None:
+        if process is not None and process.alive:
             heard = process.heard
             asyncio.get_running_loop().call_later(self._deadline_s, self._kill_if_mute, process, heard)
 
-    def _kill_if_mute(self, process: _Process, heard: int) -> None:
+    def _kill_if_mute(self, process: DecoderProcess, heard: int) -> None:
         if process.heard == heard and process in self._processes:
             logger.warning("a {} process hangs; replacing it", NAME)
             process.kill()
@@ -360,7 +301,7 @@ class SphinxRecogniser:
         """Keep one process alive: start, read, and start anew when it ends."""
         while True:
             try:
-                process = await self._spawn()
+                process = await DecoderProcess.spawn()
             except OSError as error:
                 logger.error("a {} process cannot be started: {}", NAME, type(error).__name__)
                 await asyncio.sleep(_RESTART_S)
@@ -379,15 +320,7 @@ class SphinxRecogniser:
             logger.warning("a {} process ended; starting another", NAME)
             await asyncio.sleep(_RESTART_S if not process.ready else 0)
 
-    async def _spawn(self) -> _Process:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "voice_runtime.listen.sphinx_worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=None,
-            start_new_session=True,  # Ctrl-C is for us; we end it in order
-        )  # fmt: skip
-        return _Process(child)
-
-    async def _run(self, process: _Process, started: asyncio.Event) -> None:
+    async def _run(self, process: DecoderProcess, started: asyncio.Event) -> None:
         preparing: asyncio.Task[None] | None = None
         try:
             while (message := await process.receive()) is not None:
@@ -403,7 +336,7 @@ class SphinxRecogniser:
                 preparing.cancel()
                 await asyncio.gather(preparing, return_exceptions=True)
 
-    async def _prepare(self, process: _Process, started: asyncio.Event) -> None:
+    async def _prepare(self, process: DecoderProcess, started: asyncio.Event) -> None:
         """Give a new process every phrase model before any utterance."""
         async with self._loading:
             for wanted in self._loaded.values():

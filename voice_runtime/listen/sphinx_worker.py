@@ -38,8 +38,9 @@ _SOUNDS = {
     "mhm": "M HH M", "mhmm": "M HH M", "mm": "M", "mmm": "M", "hm": "HH M", "hmm": "HH M",
     "uhuh": "AH HH AH", "uh": "AH", "um": "AH M", "er": "ER", "ok": "OW K EY",
 }  # fmt: skip
-#: Logistic regression of "was it right" over 240 decodings: in and outside the phrases, four voices.
-_EVIDENCE, _ACOUSTIC, _POSTERIOR, _BIAS = 6.0, 0.86, 1.96, -3.2
+#: Logistic regression of "were exactly these words said" over 440 decodings of four flite voices, inside
+#: and outside the clinic's phrases. At 0.4 it takes 12 % of what is outside and refuses 3 % of what is right.
+_EVIDENCE, _ACOUSTIC, _POSTERIOR, _BIAS = 6.4, 0.56, 3.0, -5.0
 
 
 @dataclass

@@ -37,121 +37,22 @@ from enum import StrEnum
 
 from voice_runtime.events import CHUNK_MS, TurnEnd
 from voice_runtime.listen.completeness import Whole, backchannel, whole
+from voice_runtime.listen.turn_values import (
+    AskSmartTurn,
+    AskText,
+    Commit,
+    EndOfTurn,
+    Floor,
+    GoOn,
+    Output,
+    Pause,
+    Resume,
+    Started,
+    TurnPolicy,
+)
 
 #: The agent is not kept silent for longer than this while the caller makes sounds now and then.
 _LONGEST_PAUSE_MS = 2400
-
-
-class Floor(StrEnum):
-    """What the agent does."""
-
-    IDLE = "idle"
-    THINKING = "thinking"
-    SPEAKING = "speaking"
-    UNYIELDING = "unyielding"  # speaks, and may not be interrupted
-
-
-@dataclass(frozen=True, slots=True)
-class TurnPolicy:
-    """How patient the ear is. All in ms of media time, but ``complete_above`` (a probability).
-
-    Attributes:
-        start_ms: speech that begins a turn.
-        stop_ms: silence after which speech counts as paused.
-        complete_wait_ms, unsure_wait_ms, incomplete_wait_ms: see the module; from the last speech.
-        longest_ms: a caller who never stops is answered after this.
-        pause_ms: speech after which the agent falls silent.
-        commit_ms: speech that takes the floor whatever the words are.
-        backchannel_ms: the same while the words are a backchannel.
-        text_ms: longest wait for the final text once asked.
-        complete_above: the turn model's probability that counts as complete.
-        open_below: its probability that counts as breaking off.
-    """
-
-    start_ms: int = 80
-    stop_ms: int = 200
-    complete_wait_ms: int = 200
-    unsure_wait_ms: int = 450
-    incomplete_wait_ms: int = 1200
-    longest_ms: int = 30_000
-    pause_ms: int = 80
-    commit_ms: int = 560
-    backchannel_ms: int = 1200
-    text_ms: int = 4000
-    complete_above: float = 0.5
-    open_below: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A turn began: its first speech is ``at_ms``."""
-
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Fall silent."""
-
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """It was nothing: speak on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """The caller has the floor: cut what the agent says or thinks."""
-
-
-@dataclass(frozen=True, slots=True)
-class AskText:
-    """The caller paused: finish recognising; answer with ``final(pause, …)``."""
-
-    pause: int
-
-
-@dataclass(frozen=True, slots=True)
-class AskSmartTurn:
-    """Ask the turn model; answer with ``turn_model(pause, …)``, or not at all."""
-
-    pause: int
-
-
-@dataclass(frozen=True, slots=True)
-class GoOn:
-    """The caller goes on: what was asked for is void, recognise the whole turn anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfTurn:
-    """The turn is over.
-
-    Attributes:
-        said: words for somebody; False for noise, a backchannel, or nothing recognised.
-        started_ms, ended_ms: first and last speech, media time.
-        during_agent: it began while the agent spoke uninterruptibly.
-        urgent: the words may not wait.
-        spoken_ms: how much of it was speech.
-        cut: it interrupted the agent.
-        understood: the words are sure enough to act on.
-    """
-
-    why: TurnEnd
-    text: str
-    said: bool
-    started_ms: int
-    ended_ms: int
-    during_agent: bool
-    urgent: bool
-    spoken_ms: int = 0
-    cut: bool = False
-    understood: bool = True
-
-
-Output = Started | Pause | Resume | Commit | AskText | AskSmartTurn | GoOn | EndOfTurn
 
 
 class _State(StrEnum):

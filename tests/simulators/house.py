@@ -1,0 +1,266 @@
+"""A whole call on fakes behind the ports: memory ledger, simulated servers, a humming voice, a typed caller.
+
+What lies between (attention, model stage, gate, rules, guard, voice, egress,
+journal) is the real thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from controls.decision import Receipt
+from controls.errors import LedgerError, ProviderError
+from controls.ledger import records as r
+from tests.controls.rules.packs import shipped
+from tests.simulators.model_server import ModelServer, Plan, serving
+from tests.simulators.recorder import MemoryRecorder
+from tests.simulators.tone import ToneSynthesiser
+from tests.simulators.tool_server import ToolServer
+from voice_runtime.agent import DeskRoute, Release, Silence, Tool
+from voice_runtime.call import Agent, Call, Facts, House, open_call
+from voice_runtime.clock import SystemClock
+from voice_runtime.judging import Part, settled
+from voice_runtime.speak.voice import Engine, PhraseCache
+from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
+from voice_runtime.think.services import Service, ServiceClient
+from voice_runtime.typed import TypedCarrier
+
+KEY = b"a key for tests, 16+"
+CALLER = "+12025550123"
+DESK = "+12025550177"
+DIGEST = "sha256:" + "d" * 64
+QUICK = Deadlines(first_token_s=2.0, give_up_s=2.0, between_s=2.0, total_s=5.0, retries=0)
+
+PHRASES = {
+    "disclosure": "Test desk. I am an AI assistant.",
+    "greeting": "How can I help you?",
+    "fallback": "Something went wrong.",
+    "not-understood": "Say that again.",
+    "emergency": "Hang up and call nine one one.",
+    "still-there": "Are you still there?",
+    "goodbye": "Goodbye.",
+    "handoff": "Connecting you.",
+    "no-one-free": "Nobody is free.",
+    "nobody-reached": "Nobody can be reached. Stay with me.",
+    "nobody": "Nobody can be reached. Call again.",
+    "ask-number": "Which number?",
+    "callback-promised": "Somebody will call you.",
+    "opted-out": "This call ends here.",
+    "moment": "One moment.",
+}
+TEMPLATES = {"confirm-number": "I have {number}. Is that right?", "callback-by": "It will be {by}, by {desk}."}
+
+
+def release(**changes: Any) -> Release:
+    """A small agent: the shipped rules, one desk that is always open, a call-back after it."""
+    fields: dict[str, Any] = {
+        "name": "test", "title": "Test desk", "digest": DIGEST, "tenant": "clinic",
+        "operator_of_record": "Nobody", "language": "en-US", "voice": "warm", "patience": "normal",
+        "prompt": "You answer the telephone.",
+        "phrases": {k: {"en-US": v} for k, v in PHRASES.items()} | shipped().phrases,
+        "templates": {k: {"en-US": v} for k, v in TEMPLATES.items()},
+        "tools": (),
+        "handoff": (
+            DeskRoute("desk", "reception", DESK, always=True, title="reception"),
+            DeskRoute("callback", "reception", title="reception"),
+        ),
+        "silence": Silence(8, 30), "longest_call_s": 600.0, "known_phrases": (), "known_words": (),
+        "misheard_in_a_row": 2, "rules": shipped(),
+    }  # fmt: skip
+    return Release(**(fields | changes))
+
+
+def booking(base: str, **changes: Any) -> Tool:
+    """A tool that is read back before it is used."""
+    fields: dict[str, Any] = {
+        "name": "book", "does": "Books a day.", "risk": "medium", "service": "appointments",
+        "operation": "book", "method": "POST", "url": f"{base}/tools/book", "timeout_s": 1.0,
+        "parameters": {
+            "type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"],
+            "additionalProperties": False,
+        },
+        "read_back": ("day",), "read_back_say": {"en-US": "{day}. Shall I book it?"}, "per_call": 2,
+    }  # fmt: skip
+    return Tool(**(fields | changes))
+
+
+@dataclass
+class FakeControl:
+    """Implements ``ports.CallControl``; ``failing`` may be changed mid-test."""
+
+    failing: bool = False
+    transfers: list[str] = field(default_factory=list)
+    hung_up: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def transfer(self, to: str, *, announce: str = "") -> None:
+        self.transfers.append(to)
+        self.asked.set()
+        if self.failing:
+            raise ProviderError("refused", supplier="test")
+
+    async def hang_up(self) -> None:
+        self.hung_up += 1
+
+
+class FakeSpool:
+    """A fallback spool in memory. ``failing``: it takes nothing."""
+
+    def __init__(self) -> None:
+        self.failing = False
+        self.entries: list[tuple[r.Record, r.Personal | None]] = []
+
+    def __call__(self, record: r.Record, personal: r.Personal | None) -> Receipt:
+        if self.failing:
+            raise LedgerError("the spool is full")
+        self.entries.append((record, personal))
+        return Receipt("o_MEMORY", -1, record.type, 1, spooled=True)
+
+    def types(self) -> list[str]:
+        return [record.type for record, _ in self.entries]
+
+
+@dataclass
+class OnTheLine:
+    """A call under test, and everything around it in the test's hand."""
+
+    call: Call
+    agent: Agent
+    carrier: TypedCarrier
+    recorder: MemoryRecorder
+    spool: FakeSpool
+    model: ModelServer
+    service: ToolServer
+    voice: ToneSynthesiser
+    control: FakeControl
+    running: asyncio.Task[None] | None = None
+
+    def start(self, **options: Any) -> None:
+        """Answer the call."""
+        self.running = asyncio.create_task(self.call.run(self.carrier, **options))
+        carrier = self.carrier
+        self.running.add_done_callback(lambda _: carrier.closed())
+
+    async def opened(self) -> None:
+        """The disclosure and the greeting have been played."""
+        self.start()
+        await self.settled()
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(20):
+            await self.carrier.settled()
+
+    async def say(self, *texts: str) -> None:
+        """Say these turns, each once the answer to the one before is over."""
+        for text in texts:
+            await self.carrier.say(text)
+            await self.settled()
+
+    async def press(self, keys: str) -> None:
+        await self.carrier.press(keys)
+        await self.settled()
+
+    async def ended(self) -> None:
+        """The call is over by itself."""
+        assert self.running is not None
+        async with asyncio.timeout(20):
+            await self.running
+
+    async def hang_up(self) -> None:
+        """The caller hangs up; returns when the record is closed."""
+        self.carrier.hang_up()
+        await self.ended()
+
+    # -- what is on record ------------------------------------------------------------------------
+
+    def of(self, kind: str) -> list[tuple[Any, Any]]:
+        return self.recorder.of(kind)
+
+    def types(self) -> list[str]:
+        return self.recorder.types()
+
+    def played(self) -> list[str]:
+        """Phrase ids and the words of clauses that sounded, in order; cut ones end in ``…``."""
+        return [
+            (record.phrase or words.played_text) + ("…" if record.interrupted else "")
+            for record, words in self.of("agent.played")
+            if record.samples
+        ]
+
+    def addressed(self) -> list[tuple[str, str]]:
+        return [(said.text, record.addressed) for record, said in self.of("caller.said")]
+
+    def closed(self) -> tuple[str, str]:
+        """Who ended it and why; the record is complete."""
+        assert settled(Part(self.recorder.records)) == []
+        assert self.types()[-1] == "call.closed"
+        [(record, _)] = self.of("call.closed")
+        assert record.records == len(self.recorder.records) - 1
+        return record.ended_by, record.reason
+
+
+@asynccontextmanager
+async def on_the_line(
+    *plans: Plan,
+    tools: Callable[[str], tuple[Tool, ...]] = lambda base: (),
+    caller: str = CALLER,
+    deadline_s: float = 0.5,
+    **changes: Any,
+) -> AsyncIterator[OnTheLine]:
+    """Open a call (``start`` answers it); at the end it is hung up if it still runs.
+
+    Args:
+        plans: the model's answers, one for each request.
+        tools: the agent's, given the simulated service's address.
+        deadline_s: of a receipt.
+        changes: fields of the release.
+    """
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(serving(ModelServer(plans=list(plans))))
+        service = await stack.enter_async_context(serving(ToolServer()))
+        endpoints = Endpoints((Endpoint("server", f"{model.url}/v1", "model"),), QUICK)
+        stack.push_async_callback(endpoints.aclose)
+        services = ServiceClient({"appointments": Service("appointments", KEY)})
+        stack.push_async_callback(services.aclose)
+        made = release(**({"tools": tools(service.url)} | changes))
+        voice, phrases = ToneSynthesiser(), PhraseCache()
+        await phrases.fill(made.phrases, voice, voice=made.voice)
+        assert made.rules is not None
+        agent = Agent(made, made.rules, endpoints, [Engine(voice)], phrases)
+        recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), TypedCarrier(), FakeControl()
+        carrier.control = control
+        house = House(
+            recorder, carrier.clock, services, r.Environment.DEMO, spool=spool, receipt_deadline_s=deadline_s
+        )
+        call = await open_call(agent, house, Facts("clinic", "test", "local", "webrtc", caller=caller))
+        line = OnTheLine(call, agent, carrier, recorder, spool, model, service, voice, control)
+        try:
+            yield line
+        finally:
+            if line.running is not None:
+                if not line.carrier.over:
+                    line.carrier.hang_up()
+                await line.running
+
+
+async def refused_call(recorder: MemoryRecorder) -> None:
+    """Open a call on a ledger that takes nothing.
+
+    Raises:
+        LedgerError: always, or the test fails.
+    """
+    made = release()
+    assert made.rules is not None
+    endpoints = Endpoints((Endpoint("server", "http://127.0.0.1:9/v1", "model"),), QUICK)
+    services = ServiceClient({})
+    try:
+        agent = Agent(made, made.rules, endpoints, [], PhraseCache())
+        house = House(recorder, SystemClock(), services, r.Environment.DEMO, receipt_deadline_s=0.05)
+        await open_call(agent, replace(house), Facts("clinic", "test", "local", "webrtc"))
+    finally:
+        await endpoints.aclose()
+        await services.aclose()
