@@ -43,8 +43,8 @@ ToolRefusal = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"
 ]
 
-#: Transfers that no failing ledger may delay.
-_MAY_SPOOL = frozenset(("emergency", "caller_voice", "caller_key"))
+#: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.
+_MAY_SPOOL = frozenset(("emergency", "caller_voice", "caller_key", "failure"))
 
 
 class UnboundPhrase(InternalError):
@@ -260,8 +260,9 @@ class Gate:
     ) -> Cleared:
         """The right to hand the caller to a person; ``handoff.requested`` is its clearance.
 
-        No rule stands in a person's way. For an emergency, and when the caller asked,
-        the receipt falls back to the spool should the ledger fail (see ``hurry``).
+        No rule stands in a person's way. For an emergency, when the caller asked, and when
+        something of ours failed, the receipt falls back to the spool should the ledger fail
+        (see ``hurry``).
 
         Raises:
             LedgerError: the ledger takes no records, and the spool may not be used.

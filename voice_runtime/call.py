@@ -382,12 +382,14 @@ class Call:
 
     def _voice_failed(self, clause: ClauseFrame, some_played: bool) -> None:
         self.journal.control_failed("voice", "broken")
+        self.person.not_said(clause.tag)
         if not clause.cleared.phrase:
             self.spawn(self.say(SayFrame(phrase="fallback", turn=clause.cleared.turn)))
 
     def _no_receipt(self, clause: ClauseFrame) -> None:
         """A clause was discarded for want of its record: say so once, and fetch a person."""
         self.journal.control_failed("ledger", "deadline")
+        self.person.not_said(clause.tag)
         if self._receipt_failed:
             return
         self._receipt_failed = True

@@ -129,6 +129,8 @@ async def run_eval(
     own = replace(house, recorder=tape, clock=carrier.clock, spool=spool)
     made = facts or Facts(tenant=agent.release.tenant, line="rehearsal", region="local", ingress="webrtc")
     call = await open_call(agent, own, replace(made, caller="" if case.number_withheld else CALLER))
+    if case.steps[0].interrupts:
+        carrier.hold(INTERRUPTS_AFTER_MS)
     run = asyncio.create_task(call.run(carrier), name="rehearsed call")
     run.add_done_callback(lambda _: carrier.closed())
     played = _Conversation(case, call, carrier, tape, rows)
@@ -182,8 +184,6 @@ class _Conversation:
     async def _answer(self, window: _Window, before: Step | None) -> list[str]:
         """Wait until the answer is over, or (before an interruption) under way; judge what came."""
         if before is not None and before.interrupts:
-            if window.name == "opening":
-                self._carrier.hold(INTERRUPTS_AFTER_MS)
             failed = await self._in_time(self._held(), window.name)
         else:
             failed = await self._in_time(self._carrier.settled(), window.name)

@@ -179,6 +179,11 @@ class AnswerEndFrame(ControlFrame):
     turn: int
 
 
+@dataclass
+class AnswerBrokenFrame(ControlFrame):
+    """The model's answer broke off: the clause it had begun is not to be spoken."""
+
+
 # --- from egress, upstream ------------------------------------------------------------------------
 
 

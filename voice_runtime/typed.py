@@ -183,9 +183,9 @@ class TypedCarrier:
         self._silent_s = 0.0
         during = self._speaking
         if during and self._yields:
-            await self._type(InterruptionFrame())
+            await self.send(InterruptionFrame())
         now, at_s = self.clock.monotonic_ns(), self._at_s()
-        await self._type(
+        await self.send(
             CallerSaidFrame(
                 text=text, confidence=1.0, started_s=at_s, ended_s=at_s, t0_ns=now, ended_ns=now,
                 recognised_ns=now, engine=ENGINE, why=TurnEnd.QUESTION,
@@ -202,11 +202,14 @@ class TypedCarrier:
         """
         self._silent_s = 0.0
         for key in keys + ("#" if len(keys) > 1 and not keys.endswith("#") else ""):
-            await self._type(KeyPressedFrame(key))
+            await self.send(KeyPressedFrame(key))
         self._let_go()
 
-    async def stay_silent(self, seconds: float) -> None:
+    async def stay_silent(self, seconds: float, *, wait: bool = True) -> None:
         """Say nothing for ``seconds`` more: asked about after the agent's patience, then ended.
+
+        Args:
+            wait: for what comes of it.
 
         Raises:
             NotPossible: the call is over.
@@ -216,8 +219,18 @@ class TypedCarrier:
         self.clock.advance(seconds)
         for step, after_s in ((1, silence.ask_after_s), (2, silence.end_after_s)):
             if before < after_s <= self._silent_s and not self.over:
-                await self._type(CallerSilentFrame(for_s=self._silent_s, step=step))
-                await self.settled()
+                await self.send(CallerSilentFrame(for_s=self._silent_s, step=step))
+                if wait:
+                    await self.settled()
+
+    async def send(self, frame: Frame) -> None:
+        """Tell the call whatever else an ear may tell.
+
+        Raises:
+            NotPossible: the call is over.
+        """
+        self._running()
+        await self._keyboard.push_frame(frame)
 
     def hang_up(self) -> None:
         """End the call from the caller's side, whatever is under way."""
@@ -316,10 +329,6 @@ class TypedCarrier:
 
     def _at_s(self) -> float:
         return max(0.0, self._running().journal.seconds(self.clock.monotonic_ns()))
-
-    async def _type(self, frame: Frame) -> None:
-        self._running()
-        await self._keyboard.push_frame(frame)
 
     async def _round_trip(self) -> None:
         self._sent += 1

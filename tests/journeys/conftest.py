@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -71,6 +72,21 @@ class Server:
         assert process.stdout is not None
         process.stdout.close()
         return code
+
+    async def up(self) -> Server:
+        """``start``, off the loop."""
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def down(self, signum: int = signal.SIGTERM) -> int:
+        """``stop``, off the loop."""
+        return await asyncio.to_thread(self.stop, signum)
+
+    async def until(self, kind: type[Record], patience_s: float = 30.0) -> None:
+        """Wait until a record of that kind is durable."""
+        async with asyncio.timeout(patience_s):
+            while not any(isinstance(x, kind) for x in await asyncio.to_thread(self.records)):
+                await asyncio.sleep(0.05)
 
     def caller(self, **options: Any) -> TwilioCaller:
         twilio = self.settings.carrier.twilio

@@ -90,8 +90,8 @@ async def test_a_scripted_conversation_holds_and_is_proven(
 
 def _case(*steps: Step, outcome: Outcome | None = None, opening: Expected | None = None) -> EvalFile:
     return EvalFile(
-        format=1, title="What must be found out", about=("evals",), opening=opening or Expected(), steps=steps,
-        outcome=outcome or Outcome(),
+        format=1, title="What must be found out", about=("evals",), steps=steps,
+        opening=opening or Expected(), outcome=outcome or Outcome(),
     )  # fmt: skip
 
 
@@ -111,7 +111,8 @@ async def test_every_expectation_that_does_not_hold_is_named(rehearsal: Rehearsa
     at = 'step 1 (caller: "what are your opening hours"): '
     named = [f.removeprefix(at).split(":")[0] for f in result.failures if f.startswith(at)]
     assert named == [
-        "says", "never_says", "phrase", "verdict", "rule", "addressed", "tool", "rows", "handoff", "emergency",
+        "says", "never_says", "phrase", "verdict", "rule", "addressed", "tool", "rows", "handoff",
+        "emergency",
     ]  # fmt: skip
     whole = [f.split(":")[1].strip() for f in result.failures if f.startswith("outcome: ")]
     assert whole == [

@@ -19,30 +19,29 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_cap_of_one_takes_one_and_tells_the_next(make_server: Callable[..., Server]) -> None:
-    server = make_server(admission={"calls": 1})
+    server = await make_server(start=False, admission={"calls": 1}).up()
     first = asyncio.create_task(server.call(Wait(), Silence(seconds=3), HangUp()))
-    while not any(isinstance(x, r.DisclosurePlayed) for x in server.records()):
-        await asyncio.sleep(0.1)
+    await server.until(r.DisclosurePlayed)
     second = await server.call(Wait(), HangUp())
     assert second.ended_by == "refused"
     assert any("busy" in verb.text for verb in second.afterwards)
     assert not (await first).error
     assert [x.reason for x in server.records() if isinstance(x, r.CallRefused)] == ["capacity"]
+    await server.until(r.CallClosed)
     third = await server.call(Wait(), HangUp())
     assert third.ended_by != "refused"
-    server.stop()
+    await server.down()
 
 
 async def test_kill_9_in_mid_call_is_closed_as_recovered_at_the_next_start(
     make_server: Callable[..., Server],
 ) -> None:
-    server = make_server()
+    server = await make_server(start=False).up()
     call = asyncio.create_task(server.call(Wait(), Say(text="when are you open"), Silence(seconds=20)))
-    while not any(isinstance(x, r.ClauseCleared) for x in server.records()):
-        await asyncio.sleep(0.05)
-    server.stop(signal.SIGKILL)
+    await server.until(r.ClauseCleared)
+    await server.down(signal.SIGKILL)
     await call
-    server.start()
+    await server.up()
     assert server.ready["recovered"] == 1
     trace = server.traces()[0]
     assert trace.call.recovered
@@ -51,21 +50,21 @@ async def test_kill_9_in_mid_call_is_closed_as_recovered_at_the_next_start(
     assert verify_directory(server.ledger).ok
     again = await server.call(Wait(), Say(text="when are you open"), HangUp())
     assert not again.error
-    server.stop()
+    await server.down()
 
 
 @pytest.mark.parametrize(
     "plan",
-    [[STALL], refuse(429), refuse(500), [DIE], [*pieces("We are"), DIE], [raw("data: {broken\n\n")]],
-    ids=["stalls", "429", "500", "dies", "dies in mid-stream", "broken chunks"],
+    [[STALL], refuse(500), [*pieces("We are"), DIE], [raw("data: {broken\n\n")]],
+    ids=["stalls", "refuses", "dies in mid-stream", "broken chunks"],
 )
 async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
     make_server: Callable[..., Server], plan: Plan
 ) -> None:
-    async with serving(ModelServer([plan])) as model:
+    async with serving(ModelServer(plans=[plan])) as model:
         endpoint = {"name": "local", "base_url": f"{model.url}/v1", "model": "chaos", "outside": False}
-        server = await asyncio.to_thread(
-            make_server,
+        server = make_server(
+            start=False,
             model={
                 "standin": False,
                 "endpoints": [endpoint],
@@ -74,6 +73,7 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
                 "retries": 0,
             },
         )
+        await server.up()
         result = await server.call(
             Wait(), Say(text="when are you open", quiet_ms=2500), Say(text="yes"), HangUp()
         )
@@ -84,19 +84,18 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
         assert trace.handoff is not None
         assert trace.handoff.requested_by == "failure"
         assert trace.handoff.callback is not None
-        await asyncio.to_thread(server.stop)
+        await server.down()
 
 
 async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     make_server: Callable[..., Server],
 ) -> None:
     """Writes beyond a file size fail as on a full disk, in the real server, while a call runs."""
-    server = make_server()
+    server = await make_server(start=False).up()
     call = asyncio.create_task(
         server.call(Wait(), Say(text="when are you open", quiet_ms=3000, timeout_s=20), HangUp())
     )
-    while not any(isinstance(x, r.DisclosurePlayed) for x in server.records()):
-        await asyncio.sleep(0.05)
+    await server.until(r.DisclosurePlayed)
     assert server.process is not None
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (64 * 1024, resource.RLIM_INFINITY))
     result = await call
@@ -104,21 +103,20 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     resource.prlimit(
         server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     )
-    assert server.stop() == 0
-    server.start()
+    assert await server.down() == 0
+    await server.up()
     recovered = [x for x in server.records() if x.recovered]
     assert recovered
     assert verify_directory(server.ledger).ok
-    server.stop()
+    await server.down()
 
 
 async def test_a_signal_drains_running_calls_and_turns_new_ones_away(
     make_server: Callable[..., Server],
 ) -> None:
-    server = make_server(server={"drain_s": 2})
+    server = await make_server(start=False, server={"drain_s": 2}).up()
     call = asyncio.create_task(server.call(Wait(), Silence(seconds=30), HangUp()))
-    while not any(isinstance(x, r.DisclosurePlayed) for x in server.records()):
-        await asyncio.sleep(0.05)
+    await server.until(r.DisclosurePlayed)
     process = server.process
     assert process is not None
     process.send_signal(signal.SIGTERM)

@@ -28,7 +28,7 @@ def open_all_day(server: Server) -> None:
     yaml = YAML()
     desks = yaml.load(path.read_text(encoding="utf-8"))
     for desk in desks["desks"].values():
-        desk["hours"] = dict.fromkeys(_DAYS, ["00:00-23:59"])
+        desk["hours"] = {day: ["00:00-23:59"] for day in _DAYS}
         desk.pop("closed_on", None)
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(desks, file)
@@ -42,14 +42,19 @@ async def house(
     twilio = {"account_sid": {"env": "TEST_SID"}, "auth_token": {"env": "TEST_TOKEN"}, "rest_url": rest.url}
     server = make_server(start=False, desks="by_hours", carrier={"twilio": twilio})
     open_all_day(server)
-    await asyncio.to_thread(server.start)
+    await server.up()
     return server
 
 
 async def call(server: Server, rest: TwilioRestServer, outcome: Any) -> TwilioCaller:
     """Ask for a person; the simulated carrier obeys the REST interface and dials."""
     caller = TwilioCaller(
-        server.address, rest.auth_token, CALLER, NUMBER, voice=RecordedFlite(), dial_outcome=lambda to: outcome
+        server.address,
+        rest.auth_token,
+        CALLER,
+        NUMBER,
+        voice=RecordedFlite(),
+        dial_outcome=lambda to: outcome,
     )
 
     async def obey(sid: str, fields: dict[str, str]) -> None:
@@ -84,7 +89,7 @@ async def test_a_transfer_that_is_answered_is_on_record(
         assert trace.handoff.outcome == "completed"
         assert trace.call.end_reason == "transferred"
         assert verify_directory(server.ledger).ok
-        await asyncio.to_thread(server.stop)
+        await server.down()
 
 
 async def test_nobody_answers_and_the_caller_comes_back_to_a_promised_callback(
@@ -109,7 +114,7 @@ async def test_nobody_answers_and_the_caller_comes_back_to_a_promised_callback(
         assert trace.handoff.callback.number_confirmed
         assert not trace.ledger.gaps
         assert verify_directory(server.ledger).ok
-        await asyncio.to_thread(server.stop)
+        await server.down()
 
 
 async def test_a_carrier_that_refuses_the_transfer_leads_to_a_promised_callback(
@@ -132,4 +137,4 @@ async def test_a_carrier_that_refuses_the_transfer_leads_to_a_promised_callback(
         assert trace.handoff is not None
         assert trace.handoff.failed_because == ["carrier"]
         assert trace.handoff.callback is not None
-        await asyncio.to_thread(server.stop)
+        await server.down()

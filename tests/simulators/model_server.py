@@ -164,6 +164,8 @@ class ModelServer(RawServer):
     plans: list[Plan] = field(default_factory=lambda: [say("Hello.")])
 
     async def answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        if request.method == "GET":  # a client that warms its connection: not a request to the model
+            return await self.reply(writer, 200, b'{"object": "list", "data": []}')
         plan = self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
         if plan and plan[0][0] == "status":
             body = json.dumps({"error": {"message": "SECRET-ECHO " + request.body.decode()[:50]}}).encode()

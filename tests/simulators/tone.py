@@ -16,7 +16,7 @@ _PERIOD = array("h", [round(4000 * math.sin(2 * math.pi * i / 20)) for i in rang
 
 
 class ToneSynthesiser:
-    """Implements ``ports.Synthesiser``. ``failing`` may be changed mid-test; ``spoken`` is what it was asked for."""
+    """Implements ``ports.Synthesiser``. ``failing`` may be changed mid-test; ``spoken``: so far."""
 
     name = "tone"
 

@@ -128,7 +128,8 @@ class Attention(FrameProcessor):
         self._begin = begin
         self._finish = finish
         self._media_patience_s = media_patience_s
-        self._waiting: list[CallerSaidFrame] = []
+        self._waiting: list[str] = []
+        self._cut = False
         self._begun = False
         self._question_played = ""
 
@@ -149,6 +150,9 @@ class Attention(FrameProcessor):
                 await self._spoken(frame)
             case CallerStartedFrame():
                 pass
+            case InterruptionFrame():
+                self._cut = True
+                await self.push_frame(frame, direction)
             case OutputTransportReadyFrame():
                 await self.push_frame(frame, direction)
                 if not self._begun:
@@ -187,7 +191,8 @@ class Attention(FrameProcessor):
         elif self._person.under_way:
             self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
         elif not self._opening.finished:
-            self._waiting.append(frame)
+            self._journal.caller_said(frame, "model")  # on record at once; whether it is answered or not
+            self._waiting.append(frame.text)
         elif self._read_backs.pending is not None:
             await self._answer_read_back(frame)
         else:
@@ -271,6 +276,7 @@ class Attention(FrameProcessor):
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn))
         elif step == 2:
             frame = SayFrame(phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence")
+            self._cut = False
             await self.push_frame(frame)
 
     async def _spoken(self, frame: SpokenFrame) -> None:
@@ -283,7 +289,8 @@ class Attention(FrameProcessor):
             await self._person.spoken(frame)
         elif frame.tag.startswith("end:"):
             _, ended_by, reason = frame.tag.split(":")
-            if frame.full or not frame.played_ms or ended_by == "caller":  # else the caller came back
+            failed = not frame.played_ms and not self._cut
+            if frame.full or failed or ended_by == "caller":  # else the caller came back
                 await self._finish(ended_by, reason)
 
     async def catch_up(self) -> None:
@@ -291,6 +298,4 @@ class Attention(FrameProcessor):
         if not self._waiting or not self._opening.finished:
             return
         waiting, self._waiting = self._waiting, []
-        for frame in waiting:
-            self._journal.caller_said(frame, "model")
-        await self._to_model(" ".join(frame.text for frame in waiting))
+        await self._to_model(" ".join(waiting))

@@ -26,7 +26,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import Cleared, Verdict
 from controls.gate import Gate
-from voice_runtime.events import AnswerEndFrame, ClauseFrame, SayFrame
+from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.speak.clauses import ClauseSplitter
 
@@ -69,6 +69,8 @@ class Guard(FrameProcessor):
             self._splitter = ClauseSplitter(self._language)
             self._turn = self._journal.current_turn()
             self._answer_over = False
+        elif isinstance(frame, AnswerBrokenFrame):
+            self._splitter = ClauseSplitter(self._language)  # half a sentence may say its opposite
         elif isinstance(frame, LLMFullResponseEndFrame):
             await self._judge_all(self._splitter.finish())
             await self.push_frame(AnswerEndFrame(turn=self._turn))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
+from weakref import WeakSet
 
 from loguru import logger
 from pipecat.processors.aggregators.llm_context import LLMContext
@@ -105,6 +106,7 @@ class Journal:
         self._assistant: tuple[int, dict[str, Any]] | None = None
         self._last: PendingReceipt | None = None
         self._said_receipt: PendingReceipt | None = None
+        self._spooled: WeakSet[PendingReceipt] = WeakSet()
         self.misheard = 0
         self.transcript: list[tuple[str, str]] = []
 
@@ -128,10 +130,15 @@ class Journal:
         if self._spool is not None:
             try:
                 self._spool(record, personal)
+                self._spooled.add(future)
             except LedgerError:
                 logger.error("record {} is lost to the spool as well", record.type)
         if self._on_ledger_failure is not None:
             self._on_ledger_failure()
+
+    def spooled(self, future: PendingReceipt) -> bool:
+        """Whether the record did not reach the log, and lies in the fallback spool instead."""
+        return future in self._spooled
 
     async def durable(self, future: PendingReceipt, deadline_s: float) -> Receipt:
         """Wait for a receipt without ever cancelling the append.

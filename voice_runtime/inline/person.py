@@ -114,7 +114,7 @@ class WayToAPerson:
             return
         if self.under_way:
             await self.abandon()
-        if by != "failure":  # then a fixed phrase says so already
+        if by not in ("failure", "rule"):  # then a fixed phrase says so already
             await self._interrupt()
         routes = tuple(
             h.Route(
@@ -163,6 +163,11 @@ class WayToAPerson:
         """One of our phrases has been played, or cut."""
         if (event := self._spoken.pop(frame.tag, None)) is not None:
             event.set()
+
+    def not_said(self, tag: str) -> None:
+        """One of our phrases could not be spoken: nobody can answer a question they never got."""
+        if tag in self._spoken and self.asking:
+            self._events.put_nowait(h.Unclear())
 
     def dialled(self, status: str) -> None:
         """The carrier reports how a transfer went (``DialCallStatus``)."""
@@ -305,7 +310,8 @@ class WayToAPerson:
         try:
             await journal.durable(receipt, max(self._deadline_s, 2.0))
         except LedgerError:
-            return h.Refused()
+            if not journal.spooled(receipt):
+                return h.Refused()
         title = next((k.title for k in self._release.handoff if k.desk == route.desk and k.title), route.desk)
         self._promised = (title, due)
         return h.Durable()

@@ -108,7 +108,6 @@ class Ear(FrameProcessor):
         ask_after_s: float,
         end_after_s: float,
         on_failed: Callable[[str], None],
-        on_misheard: Callable[[], None] | None = None,
         on_audio: Callable[[bytes], None] | None = None,
         vad: Callable[[], SpeechDetector] = Vad,
         media_gap_s: float = 2.0,
@@ -120,9 +119,8 @@ class Ear(FrameProcessor):
             urgent: whether words act at once (emergency, person, stop, opting out).
             ask_after_s: nobody says anything for this long: ``CallerSilentFrame`` step 1.
             end_after_s: and for this long: step 2. Both in media time.
-            on_failed: recognition failed (``deadline`` or ``crash``): the caller must hear something.
-            on_misheard: there was speech, and nothing one can act on; by default
-                ``on_failed("misheard")``.
+            on_failed: the caller spoke and must hear something: recognition failed (``deadline``,
+                ``crash``), or made nothing of it that one can act on (``misheard``).
             on_audio: takes the caller's samples, chunk by chunk (recording).
             vad: makes the speech detector.
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
@@ -132,7 +130,6 @@ class Ear(FrameProcessor):
         self._clock = clock
         self._engine = recogniser.name
         self._on_failed = on_failed
-        self._on_misheard = on_misheard or (lambda: on_failed("misheard"))
         self._on_audio = on_audio
         self._vad = vad()
         self._machine = TurnMachine(policy_of(turn, patience), language, urgent)
@@ -333,7 +330,7 @@ class Ear(FrameProcessor):
             self._on_failed(heard.failure)
         elif end.said or end.cut or (not end.text and end.spoken_ms >= _DESERVES_ANSWER_MS):
             self._silence.broken()
-            self._on_misheard()
+            self._on_failed("misheard")
 
     def _run_beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = self.create_task(work, name)

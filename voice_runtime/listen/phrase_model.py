@@ -28,6 +28,7 @@ _ORDER = 3
 #: How long a spoken number is, on average, and how often one is said, in sentences.
 _DIGITS_IN_A_NUMBER = 8.0
 _NUMBERS = 0.05
+_NOTHING = 1e-6
 _WORD = re.compile(r"[a-z][a-z']*$")
 
 Gram = tuple[str, ...]
@@ -130,12 +131,12 @@ class PhraseModel:
                 followers[gram[:-1]][gram[-1]] = count
             for history, counts in followers.items():
                 seen = sum(counts.values())
-                kept = seen / (seen + _NOVELTY * len(counts))
-                lower = 0.0
+                lower = sum(_probability(probabilities, backoffs, history[1:], word) for word in counts)
+                others = 1 - lower  # what words not seen after this history have without it
+                kept = seen / (seen + _NOVELTY * len(counts)) if others > _NOTHING else 1.0
                 for word, count in counts.items():
                     probabilities[n][(*history, word)] = kept * count / seen
-                    lower += _probability(probabilities, backoffs, history[1:], word)
-                backoffs[n - 1][history] = max(1e-9, 1 - kept) / max(1e-9, 1 - lower)
+                backoffs[n - 1][history] = (1 - kept) / others if others > _NOTHING else 1.0
         probabilities[0][(START,)] = 1e-12  # never said; it only begins
         return probabilities, backoffs
 

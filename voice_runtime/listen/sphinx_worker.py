@@ -19,6 +19,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,7 @@ class _Model:
     phrases: PhraseModel
     dictionary: int
     language_model: int
+    fresh_mean: str = ""
     idle: list[Any] = field(default_factory=list)
 
     def decoder(self) -> Any:
@@ -73,12 +75,20 @@ class _Utterance:
         self.partial = ""
         self._since_partial = 0
         self._decoder = model.decoder()
-        self._fresh_mean = self._decoder.get_cmn(False)
+        # Nothing of the last caller's line: neither its mean (set also for a new decoder, because setting it
+        # sets its weight too) nor what the front end keeps. The call is deprecated as unnecessary; without it
+        # confidences differ in the fourth place from one caller to the next.
+        self._decoder.set_cmn(model.fresh_mean)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._decoder.start_stream()
         self._decoder.start_utt()
 
     def feed(self, pcm: bytes) -> bool:
         """Decode; whether there is a new partial."""
         samples = np.frombuffer(pcm[: len(pcm) & ~1], dtype="<i2")
+        if not len(samples):  # pocketsphinx refuses nothing at all
+            return False
         self._decoder.process_raw(np.repeat(samples, 2).tobytes())
         self._since_partial += len(pcm)
         if self._since_partial < _PARTIAL_EVERY:
@@ -105,7 +115,6 @@ class _Utterance:
         self._decoder.end_utt()
 
     def _release(self) -> None:
-        self._decoder.set_cmn(self._fresh_mean)
         self.model.idle.append(self._decoder)
 
     def _confidence(self, words: list[str]) -> float:
@@ -172,7 +181,9 @@ class Worker:
         if missing:
             return answer | {"missing": missing}
         made = _Model(phrases, _in_memory("".join(entries)), _in_memory(phrases.arpa()))
-        made.idle.append(made.decoder())  # the first caller does not wait for it
+        first = made.decoder()
+        made.fresh_mean = first.get_cmn(False)
+        made.idle.append(first)  # the first caller does not wait for it
         self._models[wanted["key"]] = made
         return answer
 
@@ -217,7 +228,7 @@ def answers(worker: Worker, message: tuple[bytes, int, bytes]) -> Iterable[bytes
     kind, number, body = message
     try:
         yield from worker.handle(kind, number, body)
-    except (RuntimeError, KeyError) as error:  # pocketsphinx raises RuntimeError for everything
+    except (RuntimeError, LookupError, ValueError) as error:
         worker.drop(number)
         yield wire.pack(wire.RESULT, number, {"error": type(error).__name__})
 

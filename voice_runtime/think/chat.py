@@ -31,7 +31,7 @@ from controls.decision import PendingReceipt
 from controls.errors import ProviderError
 from voice_runtime.agent import Tool
 from voice_runtime.clock import Clock, SystemClock
-from voice_runtime.events import SayFrame, ThinkingFrame
+from voice_runtime.events import AnswerBrokenFrame, SayFrame, ThinkingFrame
 from voice_runtime.think.answer import Reply
 from voice_runtime.think.endpoints import Endpoints
 from voice_runtime.think.tools import ToolResult, ToolRunner
@@ -157,16 +157,17 @@ class ChatModel(OpenAILLMService):
                 if not reply.tools or not await self._use(context, reply, turn):
                     return
             logger.warning("turn {}: the model asked for tools {} times over", turn, _DEPTH)
-            self._give_up(turn)
+            await self._give_up(turn)
         except ProviderError:
-            self._give_up(turn)
+            await self._give_up(turn)
         except Exception as error:  # noqa: BLE001  # a bug of ours must not be silence for the caller
             logger.error("turn {}: thinking failed: {}", turn, type(error).__name__)
-            self._give_up(turn)
+            await self._give_up(turn)
         finally:
             await self.push_frame(ThinkingFrame(active=False, turn=turn), FrameDirection.UPSTREAM)
 
-    def _give_up(self, turn: int) -> None:
+    async def _give_up(self, turn: int) -> None:
+        await self.push_frame(AnswerBrokenFrame())
         self._afterwards = [SayFrame(phrase="fallback", turn=turn, tag=FALLBACK_TAG)]
         self._exhausted = True
 

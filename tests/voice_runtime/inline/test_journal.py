@@ -1,0 +1,160 @@
+"""The journal: records as things happen, the context as it was played, nothing lost when the ledger fails."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+
+import pytest
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from controls.decision import _MINT, Cleared, PendingReceipt, Receipt
+from controls.errors import LedgerError
+from controls.ids import new_id
+from controls.ledger import records as r
+from tests.simulators.house import FakeSpool
+from tests.simulators.recorder import MemoryRecorder
+from voice_runtime.clock import SystemClock
+from voice_runtime.events import CallerSaidFrame
+from voice_runtime.inline.journal import Journal
+from voice_runtime.ports import PlayedClause
+
+pytestmark = pytest.mark.anyio
+
+CALL = new_id("c")
+
+
+def make(recorder: MemoryRecorder, spool: FakeSpool | None = None) -> tuple[Journal, LLMContext]:
+    context = LLMContext()
+    clock = SystemClock()
+    return Journal(recorder, tenant="clinic", call=CALL, clock=clock, context=context, spool=spool), context
+
+
+def said(text: str, t0_ns: int = 1_000_000) -> CallerSaidFrame:
+    return CallerSaidFrame(
+        text=text, confidence=1.4, started_s=1, ended_s=2, t0_ns=t0_ns, ended_ns=t0_ns + 200_000_000,
+        recognised_ns=t0_ns + 300_000_000, engine="test",
+    )  # fmt: skip
+
+
+def cleared(text: str, turn: int = 1, phrase: str = "") -> Cleared:
+    receipt: PendingReceipt = Future()
+    receipt.set_result(Receipt("o", 1, "clause.cleared", 5))
+    return Cleared(
+        mint=_MINT, call=CALL, turn=turn, id=new_id("k"), text=text, language="en-US", receipt=receipt,
+        phrase=phrase,
+    )  # fmt: skip
+
+
+def played(text: str, at_ns: int = 0, full: bool = True) -> PlayedClause:
+    return PlayedClause(800, 800 if full else 1600, text, not full, r.Evidence.CARRIER_MARK, at_ns, 1.0)
+
+
+def words(context: LLMContext) -> list[tuple[str, str]]:
+    return [(m["role"], m["content"]) for m in context.get_messages()]  # type: ignore[misc, index]
+
+
+def test_a_turn_is_numbered_and_on_record() -> None:
+    recorder = MemoryRecorder()
+    journal, _ = make(recorder)
+    assert [journal.caller_said(said(t), "model") for t in ("one", "two")] == [1, 2]
+    assert (journal.current_turn(), journal.caller_text()) == (2, "two")
+    [(record, details), _] = recorder.of("caller.said")
+    assert (record.turn, record.addressed, details.text, details.confidence) == (1, "model", "one", 1.0)
+
+
+def test_the_context_holds_what_was_played_not_what_was_written() -> None:
+    journal, context = make(MemoryRecorder())
+    first, second, third = cleared("We open at nine."), cleared("Come any day."), cleared("Fine.", turn=2)
+    for clause in (first, second, third):
+        journal.cleared(clause, 0.1)
+    journal.played(first, played("We open at nine."))
+    journal.played(second, played("Come", full=False))
+    context.add_message({"role": "user", "content": "and now"})
+    journal.played(third, played("Fine."))
+    assert words(context) == [
+        ("assistant", "We open at nine. Come"),
+        ("user", "and now"),
+        ("assistant", "Fine."),
+    ]
+
+
+def test_a_clause_is_settled_once() -> None:
+    recorder = MemoryRecorder()
+    journal, context = make(recorder)
+    clause = cleared("We open at nine.")
+    assert journal.cleared(clause, 0.1)
+    assert journal.is_open(clause.id)
+    journal.never_played(clause)
+    journal.played(clause, played("We open at nine."))
+    assert not journal.is_open(clause.id)
+    assert [(p.samples, p.interrupted) for p, _ in recorder.of("agent.played")] == [(0, True)]
+    assert words(context) == []
+
+
+def test_an_interruption_makes_what_was_cleared_before_it_stale() -> None:
+    journal, _ = make(MemoryRecorder())
+    before, after = cleared("before"), cleared("after")
+    journal.cleared(before, 0.1)
+    journal.interrupted()
+    journal.cleared(after, 0.1)
+    assert [c.id for c in journal.stale()] == [before.id]
+    assert [c.id for c in journal.owed()] == [before.id, after.id]
+
+
+def test_the_latency_of_a_turn_stands_once_with_its_first_audio() -> None:
+    recorder = MemoryRecorder()
+    journal, _ = make(recorder)
+    t0 = 10_000_000_000
+    turn = journal.caller_said(said("when", t0), "model")
+    journal.first_token(turn, t0 + 450_000_000)
+    clauses = [cleared("We open."), cleared("At nine.")]
+    for clause in clauses:
+        journal.cleared(clause, 0.25)
+    for clause in clauses:
+        journal.played(clause, played(clause.text, t0 + 600_000_000))
+    first, second = [details.latency_ms for _, details in recorder.of("agent.played")]
+    assert second is None
+    assert (first.endpointing, first.recognition, first.asr_to_first_token, first.first_audio_out) == (
+        200, 100, 450, 600,
+    )  # fmt: skip
+    assert first.verdict == 0.25
+
+
+@pytest.mark.parametrize("fault", ["failing", "refusing"])
+def test_what_the_ledger_does_not_take_goes_to_the_spool(fault: str) -> None:
+    recorder, spool = MemoryRecorder(), FakeSpool()
+    journal, _ = make(recorder, spool)
+    setattr(recorder, fault, True)
+    journal.caller_said(said("hello"), "model")
+    future = journal.append(r.ControlFailed(tenant="clinic", call=CALL, control="voice", reason="broken"))
+    assert spool.types() == ["caller.said", "control.failed"]
+    assert isinstance(spool.entries[0][1], r.SaidDetails)
+    assert journal.spooled(future)
+    spool.failing = True
+    lost = journal.append(r.ControlFailed(tenant="clinic", call=CALL, control="voice", reason="broken"))
+    assert not journal.spooled(lost)
+
+
+async def test_a_late_receipt_is_not_waited_for_and_not_cancelled() -> None:
+    recorder = MemoryRecorder(delayed=True)
+    journal, _ = make(recorder)
+    future = journal.append(r.ControlFailed(tenant="clinic", call=CALL, control="voice", reason="broken"))
+    with pytest.raises(LedgerError, match="no receipt within"):
+        await journal.durable(future, 0.01)
+    assert not await journal.flush(0.01)
+    recorder.commit()
+    assert (await journal.durable(future, 1)).type == "control.failed"
+    assert await journal.flush(1)
+
+
+async def test_words_leave_the_house_only_once_they_are_on_record() -> None:
+    recorder = MemoryRecorder(delayed=True)
+    journal, _ = make(recorder)
+    await journal.caller_words_durable(0.01)  # nothing was said yet
+    journal.caller_said(said("hello"), "model")
+    waiting = asyncio.create_task(journal.caller_words_durable(1))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    recorder.commit()
+    await waiting

@@ -1,0 +1,225 @@
+"""The way to a person, one output after the other, with every phrase in the test's hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pipecat.processors.aggregators.llm_context import LLMContext
+
+from controls.gate import Gate
+from controls.ids import new_id
+from tests.controls.rules.packs import shipped
+from tests.simulators.house import CALLER, DESK, DIGEST, FakeControl, FakeSpool, release
+from tests.simulators.recorder import MemoryRecorder
+from voice_runtime.agent import DeskRoute
+from voice_runtime.clock import SystemClock
+from voice_runtime.events import SayFrame, SpokenFrame
+from voice_runtime.hours import english
+from voice_runtime.inline import person as module
+from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.person import WayToAPerson
+
+pytestmark = pytest.mark.anyio
+
+CALLBACK = DeskRoute("callback", "reception", title="reception")
+OPEN = DeskRoute("desk", "reception", DESK, always=True)
+
+
+class Way:
+    """A way to a person; what it says is played at once unless ``silent``."""
+
+    def __init__(self, *routes: DeskRoute, caller: str = CALLER) -> None:
+        self.recorder, self.spool, self.control = MemoryRecorder(), FakeSpool(), FakeControl()
+        self.said: list[str] = []
+        self.cuts = 0
+        self.silent = False
+        self.finished: list[tuple[str, str]] = []
+        self.nobody = 0
+        self.changed = asyncio.Event()
+        call = new_id("c")
+        journal = Journal(
+            self.recorder, tenant="clinic", call=call, clock=SystemClock(), context=LLMContext(),
+            spool=self.spool,
+        )  # fmt: skip
+        gate = Gate(
+            recorder=self.recorder, tenant="clinic", call=call, rules=shipped(), language="en-US",
+            spool=self.spool,
+        )  # fmt: skip
+        gate.bind(DIGEST, {}).result(0)
+        self.way = WayToAPerson(
+            journal, gate, release(handoff=routes), clock=SystemClock(), caller=caller,
+            receipt_deadline_s=0.05, say=self._say, interrupt=self._interrupt, finish=self._finish,
+            on_nobody=self._nobody,
+        )  # fmt: skip
+        self.way.control = self.control
+
+    async def _say(self, frame: SayFrame) -> None:
+        self.said.append(frame.phrase or frame.text)
+        self.changed.set()
+        if not self.silent:
+            await self.way.spoken(SpokenFrame(frame.tag, "k", frame.phrase, 0, True, 100, 100, ""))
+
+    async def _interrupt(self) -> None:
+        self.cuts += 1
+
+    async def _finish(self, ended_by: str, reason: str) -> None:
+        self.finished.append((ended_by, reason))
+        self.changed.set()
+
+    async def _nobody(self) -> None:
+        self.nobody += 1
+        self.changed.set()
+
+    async def until(self, holds: Callable[[], Any]) -> None:
+        async with asyncio.timeout(5):
+            while not holds():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def types(self) -> list[str]:
+        return [t for t in self.recorder.types() if not t.startswith("release")]
+
+
+async def test_a_desk_that_is_open_gets_the_caller() -> None:
+    way = Way(OPEN, CALLBACK)
+    await way.way.wanted("caller_voice", "asked")
+    await way.control.asked.wait()
+    assert (way.said, way.control.transfers, way.cuts) == (["handoff"], [DESK], 1)
+    assert way.way.transferring
+    way.way.dialled("completed")
+    await way.way.finished()
+    assert way.finished == [("person", "transferred")]
+    assert way.types() == ["handoff.requested", "handoff.accepted", "handoff.completed"]
+    assert way.way.at_rest
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("busy", "busy"), ("no-answer", "no_answer"), ("failed", "carrier")]
+)
+async def test_a_desk_that_does_not_answer_is_on_record_and_the_next_route_is_tried(
+    status: str, reason: str
+) -> None:
+    way = Way(OPEN, CALLBACK)
+    await way.way.wanted("caller_voice", "asked")
+    await way.control.asked.wait()
+    way.way.dialled(status)
+    await way.until(lambda: len(way.said) == 3)
+    assert way.said[1:] == ["no-one-free", "I have 2 0 2, 5 5 5, 0 1 2 3. Is that right?"]
+    assert way.recorder.of("handoff.failed")[0][0].reason == reason
+    await way.way.answer("yes", True)
+    await way.until(lambda: way.finished)
+    assert way.finished == [("agent", "callback")]
+    assert way.said[3] == "callback-promised"
+    assert way.said[4].endswith(", by reception.")
+
+
+async def test_a_carrier_that_hangs_is_given_up_after_the_routes_own_patience() -> None:
+    way = Way(DeskRoute("desk", "reception", DESK, always=True, wait_s=0.02))
+
+    async def never(to: str, *, announce: str = "") -> None:
+        await asyncio.Event().wait()
+
+    way.control.transfer = never  # type: ignore[method-assign]
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: way.nobody)
+    assert way.said == ["handoff", "nobody-reached"]
+    assert not way.way.transferring
+
+
+async def test_without_a_carrier_that_transfers_a_call_back_is_promised() -> None:
+    way = Way(OPEN, CALLBACK)
+    way.way.control = None
+    await way.way.wanted("caller_key", "pressed 0")
+    await way.until(lambda: way.way.asking and way.way.at_rest and len(way.said) == 3)
+    await way.way.answer("yes", True)
+    await way.until(lambda: way.finished)
+    [(record, details)] = way.recorder.of("callback.promised")
+    assert (record.number_confirmed, details.number, details.desk) == (True, CALLER, "reception")
+
+
+async def test_keys_without_a_hash_are_a_number_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KEYS_S", 0.01)
+    way = Way(CALLBACK, caller="")
+    await way.way.wanted("caller_key", "pressed 0")
+    await way.until(lambda: way.said == ["no-one-free", "ask-number"])
+    for key in "2025550144":
+        await way.way.key(key)
+    await way.until(lambda: len(way.said) == 3)
+    assert way.said[2] == "I have 2 0 2, 5 5 5, 0 1 4 4. Is that right?"
+    await way.way.abandon()
+
+
+async def test_a_question_that_could_not_be_spoken_is_not_waited_for() -> None:
+    way = Way(CALLBACK)
+    way.silent = True
+    await way.way.wanted("failure", "the record could not be written")
+    await way.until(lambda: way.said)
+    await way.way.spoken(SpokenFrame("person:1", "k", "no-one-free", 0, True, 1, 1, ""))
+    for n in (2, 3, 4):
+        await way.until(lambda n=n: len(way.said) == n)  # type: ignore[misc]
+        way.way.not_said(f"person:{n}")
+        await way.way.spoken(SpokenFrame(f"person:{n}", "k", "", 0, False, 0, 1, ""))
+    way.silent = False
+    await way.until(lambda: "callback-promised" in way.said)
+    assert way.recorder.of("callback.promised")[0][0].number_confirmed is False
+    await way.way.abandon()
+
+
+async def test_a_second_wish_changes_nothing_while_a_person_is_fetched() -> None:
+    way = Way(CALLBACK)
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: len(way.said) == 2)
+    await way.way.wanted("caller_key", "pressed 0")
+    assert (way.types().count("handoff.requested"), way.cuts) == (1, 1)
+    await way.way.abandon()
+
+
+async def test_a_failure_or_a_rule_does_not_cut_the_phrase_that_says_so() -> None:
+    for by in ("failure", "rule"):
+        way = Way()
+        await way.way.wanted(by, "because")
+        await way.until(lambda way=way: way.finished or way.nobody)  # type: ignore[misc]
+        assert way.cuts == 0
+
+
+async def test_when_the_agent_fails_and_nobody_is_there_the_call_ends() -> None:
+    way = Way()
+    await way.way.wanted("failure", "the model did not answer")
+    await way.until(lambda: way.finished)
+    assert (way.said, way.finished) == (["nobody"], [("failure", "failed")])
+
+
+async def test_who_hangs_up_before_anything_is_asked_gets_a_failed_handoff() -> None:
+    way = Way()
+    way.silent = True
+    await way.way.wanted("caller_voice", "asked")
+    await way.way.abandon()
+    assert way.recorder.of("handoff.failed") or way.recorder.of("handoff.requested") == []
+    assert way.way.at_rest
+
+
+async def test_a_person_gets_the_newest_turns_in_their_own_words() -> None:
+    way = Way(CALLBACK)
+    way.way._journal.transcript = [("caller", f"turn {n}") for n in range(9)]
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: len(way.said) == 2)
+    [(_, details)] = way.recorder.of("handoff.requested")
+    assert details.summary == " / ".join(f"caller: turn {n}" for n in range(3, 9))
+    await way.way.abandon()
+
+
+@pytest.mark.parametrize(
+    ("due", "words"),
+    [
+        (datetime(2026, 11, 2, 15, 0, tzinfo=UTC), "Monday, 3 PM"),
+        (datetime(2026, 11, 2, 15, 1, tzinfo=UTC), "Monday, 4 PM"),
+        (datetime(2026, 11, 3, 11, 30, tzinfo=UTC), "Tuesday, 12 PM"),
+        (datetime(2026, 11, 3, 23, 30, tzinfo=UTC), "Wednesday, 12 AM"),
+    ],
+)
+def test_a_time_is_spoken_to_the_next_full_hour(due: datetime, words: str) -> None:
+    assert english(due) == words
