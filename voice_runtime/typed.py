@@ -143,8 +143,9 @@ class TypedCarrier:
     """
 
     control: CallControl | None = None
-    #: Egress may be this far ahead of the listener, ms: as far as it likes.
-    lead_ms = 24 * 3600 * 1000
+    #: How far egress may be ahead of the screen, ms. The screen takes all of it at once and says so,
+    #: so this only bounds how long egress goes on before others have their turn.
+    lead_ms = 400
 
     def __init__(self) -> None:
         self.clock = TypedClock()

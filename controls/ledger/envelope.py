@@ -59,7 +59,7 @@ class _Statement(Closed):
 
     type_: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
     subject: tuple[_Subject] = Field()
-    predicateType: str = Field(pattern=r"^https://sayso\.dev/record/v1/[a-z_.]{1,64}$")  # noqa: N815
+    predicateType: str = Field(pattern=r"^https://sayso\.dev/record/v1/[a-z_.]{1,64}$")  # noqa: N815 - in-toto names it so
     predicate: Predicate
 
 

@@ -79,7 +79,7 @@ async def test_a_transfer_that_is_answered_is_on_record(
     async with twilio_rest() as rest:
         server = await house(make_server, rest, monkeypatch)
         caller = await call(server, rest, "completed")
-        assert [verb.name for verb in caller.result.afterwards][0] == "Dial"
+        assert caller.result.afterwards[0].name == "Dial"
         assert rest.requests, "nothing was asked of the carrier"
         async with asyncio.timeout(10):
             while server.traces()[0].call.ended_at is None:

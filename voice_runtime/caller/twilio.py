@@ -127,9 +127,7 @@ class TwilioCaller:
         await telling
         return result
 
-    async def _call(
-        self, script: Script, speech: Mapping[str, Spoken], back_with: list[Verb] | None
-    ) -> None:
+    async def _call(self, script: Script, speech: Mapping[str, Spoken], back_with: list[Verb] | None) -> None:
         began = time.monotonic_ns()
         self._emit("ringing", 0.0)
         verbs = await self.place() if back_with is None else back_with

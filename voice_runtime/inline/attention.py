@@ -214,11 +214,11 @@ class Attention(FrameProcessor):
         yes = yes_or_no(frame.text, self._language)
         addressed: Addressed = "model" if yes is None else "question"
         turn = self._journal.caller_said(frame, addressed)
-        self._read_backs.answer(yes, turn, heard=self._read_back_heard())
+        self._read_backs.answer(yes, turn, heard=self._read_back_played())
         self._question_played = ""
         await self._to_model(frame.text)
 
-    def _read_back_heard(self) -> bool:
+    def _read_back_played(self) -> bool:
         """Whether every value the caller is to confirm was played to them."""
         pending = self._read_backs.pending
         if pending is None:

@@ -111,9 +111,9 @@ def test_a_field_no_record_has_is_refused() -> None:
             read_leaf(payload.replace(old, new, 1))
 
 
-def test_sixty_fixed_phrases_fit_and_more_than_a_leaf_does_not() -> None:
+def test_forty_fixed_phrases_fit_and_more_than_a_predicate_does_not() -> None:
     def bound(count: int) -> r.ReleaseBound:
-        fixed = tuple(r.FixedPhrase(phrase="a" * 64, language="en-US", digest=DIGEST) for _ in range(60))
+        fixed = tuple(r.FixedPhrase(phrase="a" * 64, language="en-US", digest=DIGEST) for _ in range(40))
         record = r.ReleaseBound(tenant=TENANT, call=new_id("c"), release=DIGEST, fixed=fixed)
         return record.model_copy(update={"fixed": fixed * count})
 

@@ -216,6 +216,17 @@ async def test_the_pause_comes_within_100_ms_of_speech() -> None:
         assert stage.names() == ["CallerStarted", "PauseSpeech"]
 
 
+async def test_words_heard_so_far_cut_before_the_caller_pauses() -> None:
+    async with staged() as stage:
+        await stage.agent(True)
+        await stage.line((LOUD, 200))
+        stage.recogniser.partial = "what about"
+        await stage.line((LOUD, 100))
+        stage.recogniser.partial = "what about friday"
+        await stage.line((LOUD, 40))
+        assert stage.names() == ["CallerStarted", "PauseSpeech", "Interruption"]
+
+
 async def test_a_backchannel_pauses_and_resumes() -> None:
     async with staged() as stage:
         await stage.agent(True)
@@ -389,6 +400,8 @@ async def test_media_that_stops_is_told_by_the_wall_clock() -> None:
         await stage.line((QUIET, 100))
         await stage.clock.pass_(1.5)
         assert stage.names() == []
+        await stage.clock.pass_(1.0)
+        assert stage.names() == ["MediaStopped"], "told anew after media came back"
 
 
 async def test_media_that_stops_in_a_turn_closes_it() -> None:

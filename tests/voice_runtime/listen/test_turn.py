@@ -116,6 +116,8 @@ def test_going_on_after_a_pause_is_the_same_turn() -> None:
     assert m.final(1, "can i see doctor") == []  # the answer to a pause that is over
     assert m.turn_model(1, 1.0) == []
     assert kinds(play(m, False, 200)) == ["AskText", "AskSmartTurn"]
+    assert m.final(1, "yes") == []
+    assert m.turn_model(1, 1.0) == []
     end = the_end(m.final(2, "can i see doctor patel on tuesday"))
     assert (end.started_ms, end.ended_ms, end.spoken_ms) == (0, 1400, 1200)
 
@@ -133,6 +135,7 @@ def test_a_blip_in_a_pause_postpones_nothing() -> None:
 def test_a_caller_who_never_stops_is_ended_and_begins_anew() -> None:
     m = machine(longest_ms=3000)
     assert kinds(play(m, True, 3000)) == ["Started", "AskText"]
+    assert play(m, True, 200) == [], "while its text is awaited, too"
     assert the_end(m.final(1, "so i said")).why is TurnEnd.TOO_LONG
     assert kinds(play(m, True, 100)) == ["Started"]
 

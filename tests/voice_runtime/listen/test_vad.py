@@ -73,6 +73,17 @@ def test_the_same_line_is_judged_the_same(needs_system: Callable[..., None]) -> 
     assert heard(pcm) == heard(pcm)
 
 
+def test_an_onset_is_judged_afresh_whatever_came_before(needs_system: Callable[..., None]) -> None:
+    needs_system("flite")
+    turn = audio.silence(2000) + audio.say("when are you open", "slt") + audio.silence(1000)
+    vad = Vad()
+    first = heard(turn, vad)
+    probability = vad._silero._state.copy()
+    heard(audio.noise(3000) + audio.silence(2000), vad)
+    assert heard(turn, vad) == first
+    assert (vad._silero._state == probability).all()
+
+
 def test_silence_costs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Silero, "hear", lambda self, samples: pytest.fail("asked the model about silence"))
     assert not any(heard(audio.silence(2000)))

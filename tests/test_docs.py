@@ -1,0 +1,71 @@
+"""Documentation that can be run is run: each ``console`` block of docs and README, in a copy of the project."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controls.ledger.log import Ledger
+from controls.ledger.records import RetentionTag
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(#[^)]*)?\)")
+
+
+def commands(page: Path) -> list[str]:
+    """The commands of a page's ``console`` blocks, in order."""
+    blocks = _BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [
+        line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")
+    ]
+
+
+RUNNABLE = [page for page in PAGES if commands(page)]
+
+
+def _tag(kind: str, now_s: int) -> RetentionTag:
+    return RetentionTag(
+        retention_class=kind, purpose="test", legal_basis="test", region="us", expires_at=now_s + 86_400
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project with a ledger that was used once."""
+    for folder in ("agents", "configs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    ledger = Ledger.open(tmp_path / ".sayso" / "ledger", tagger=_tag)
+    ledger.prepare("riverside")
+    ledger.close()
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
+def test_every_console_block_runs(page: Path, project: Path) -> None:
+    for command in commands(page):
+        words = shlex.split(command)
+        assert words[0] == ".venv/bin/sayso", f"{page.name}: {command}"
+        ran = subprocess.run(
+            [sys.executable, "-m", "voice_runtime.cli.app", *words[1:]],
+            cwd=project, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, f"{page.name}: {command}\n{ran.stdout}{ran.stderr}"
+
+
+def test_something_is_run() -> None:
+    assert RUNNABLE
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    for target, _ in _LINK.findall(page.read_text(encoding="utf-8")):
+        if not re.match(r"^[a-z]+:", target):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
