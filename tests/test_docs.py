@@ -1,4 +1,4 @@
-"""Documentation that can be run is run: each ``console`` block of docs and README, in a copy of the project."""
+"""Documentation that can be run is run: every ``console`` block, in a copy of the project."""
 
 from __future__ import annotations
 

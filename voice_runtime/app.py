@@ -25,10 +25,11 @@ from controls.retention import parse_retention
 from controls.rules.engine import Rules
 from controls.suppliers import Suppliers, parse_suppliers
 from voice_runtime.agent import Release
-from voice_runtime.call import Agent, Call, Facts, House, Supplier, open_call
+from voice_runtime.call import Call, open_call
 from voice_runtime.carrier import Hearing, TwilioCarrier
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
+from voice_runtime.house import Agent, Facts, House, Supplier
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.ingress.twilio import (
     AfterDial,

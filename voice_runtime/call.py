@@ -35,21 +35,18 @@ from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
 from controls.ledger import records as r
-from controls.rules.engine import Rules
 from voice_runtime.agent import Release
-from voice_runtime.clock import Clock
 from voice_runtime.events import RATE_HZ, ClauseFrame, SayFrame
+from voice_runtime.house import Agent, Facts, House
 from voice_runtime.inline.attention import Attention
 from voice_runtime.inline.guard import Guard
-from voice_runtime.inline.journal import Journal, Spool
+from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure
 from voice_runtime.inline.person import WayToAPerson
 from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.speak.egress import Egress
-from voice_runtime.speak.voice import Engine, PhraseCache, Voice
+from voice_runtime.speak.voice import Voice
 from voice_runtime.think.chat import ChatModel, tool_schemas
-from voice_runtime.think.endpoints import Endpoints
-from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tools import ToolRunner
 
 EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
@@ -58,58 +55,6 @@ EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure",
 _LAST_RECORDS_S = 5.0
 #: How much audio may lie at a carrier unplayed, ms: what a caller still hears after a pause.
 _LEAD_MS = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Supplier:
-    """Who serves a stage, as ``supplier.bound`` records it."""
-
-    stage: Literal["recogniser", "model", "voice", "carrier", "tool"]
-    name: str
-    model: str
-    region: str = "local"
-    outside: bool = False
-    address: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """A release with what the process prepared for it."""
-
-    release: Release
-    rules: Rules
-    endpoints: Endpoints
-    voices: Sequence[Engine]
-    phrases: PhraseCache
-    suppliers: tuple[Supplier, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What every call of the process shares."""
-
-    recorder: Recorder
-    clock: Clock
-    services: ServiceClient
-    environment: r.Environment
-    spool: Spool | None = None
-    receipt_deadline_s: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Who calls where. ``caller`` and ``called`` are numbers, "" when withheld or typed."""
-
-    tenant: str
-    line: str
-    region: str
-    ingress: Literal["twilio", "webrtc", "sip"]
-    caller: str = ""
-    called: str = ""
-    carrier_call: str = ""
-    checkpoint_size: int = 0
-    checkpoint_root: str | None = None
 
 
 class Carrier(Protocol):

@@ -19,8 +19,9 @@ from loguru import logger
 from controls.decision import PendingReceipt, Receipt, Recorder
 from controls.errors import LedgerError
 from controls.ledger import records as r
-from voice_runtime.call import Agent, Call, Facts, House, open_call
+from voice_runtime.call import Call, open_call
 from voice_runtime.eval_file import EvalFile, Expected, Step
+from voice_runtime.house import Agent, Facts, House
 from voice_runtime.inline.journal import Spool
 from voice_runtime.judging import Entry, Part, judge, judge_outcome, settled
 from voice_runtime.typed import NotPossible, TypedCarrier

@@ -20,9 +20,9 @@ from controls import intents
 from controls.errors import LedgerError, OperatorError
 from controls.ledger.log import Ledger
 from voice_runtime.agent import Release
-from voice_runtime.call import Agent, House, Supplier
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
+from voice_runtime.house import Agent, House, Supplier
 from voice_runtime.lines import load_lines
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.ports import Synthesiser

@@ -13,9 +13,9 @@ from controls.ledger import records as r
 from controls.ledger.reader import Opened, Reader
 from controls.ledger.verify import verify_directory
 from tests.simulators.tone import ToneSynthesiser
-from voice_runtime.call import Facts
 from voice_runtime.eval_file import EvalFile, Expected, Outcome, Step, ToolExpected, load_evals
 from voice_runtime.evals import EvalResult, run_eval
+from voice_runtime.house import Facts
 from voice_runtime.rehearsal import Rehearsal, rehearsing
 from voice_runtime.settings import load_settings
 

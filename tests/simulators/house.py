@@ -21,8 +21,9 @@ from tests.simulators.recorder import MemoryRecorder
 from tests.simulators.tone import ToneSynthesiser
 from tests.simulators.tool_server import ToolServer
 from voice_runtime.agent import DeskRoute, Release, Silence, Tool
-from voice_runtime.call import Agent, Call, Facts, House, open_call
+from voice_runtime.call import Call, open_call
 from voice_runtime.clock import SystemClock
+from voice_runtime.house import Agent, Facts, House
 from voice_runtime.judging import Part, settled
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
