@@ -41,6 +41,7 @@ from voice_runtime.ingress.twilio import (
     Words,
     twilio_router,
 )
+from voice_runtime.ingress.twilio_control import DIAL_TTL_S
 from voice_runtime.ingress.twilio_hooks import Opened, Reason
 from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
@@ -349,9 +350,10 @@ class App:
         """The carrier was answered and never opened the stream: close the record."""
         call = self.calls.get(call_id)
         if call is not None and not call.answered:
-            call.spawn(self._close_unanswered(call))
+            call.spawn(self._close_alone(call))
 
-    async def _close_unanswered(self, call: Call) -> None:
+    async def _close_alone(self, call: Call) -> None:
+        """Close the record of a call that no pipeline runs any more."""
         self.calls.pop(call.id, None)
         await asyncio.shield(call.close())
 
@@ -366,8 +368,17 @@ class App:
             self.telemetry.active.dec()
             for kind in _REFUSED_MESSAGES:
                 self.telemetry.carrier_messages.labels(kind).inc(getattr(incoming.stats, kind))
-            if not call.person.transferring:
+            if call.person.transferring:
+                asyncio.get_running_loop().call_later(DIAL_TTL_S, self._never_reported, incoming.id)
+            else:
                 self.calls.pop(incoming.id, None)
+
+    def _never_reported(self, call_id: str) -> None:
+        """The carrier never said how a transfer went: close the record all the same."""
+        call = self.calls.pop(call_id, None)
+        if call is not None:
+            call.person.dialled("failed")
+            call.spawn(self._close_alone(call))
 
     async def _on_dialled(self, dialled: Dialled) -> AfterDial | None:
         call = self.calls.get(dialled.call)

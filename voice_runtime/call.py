@@ -163,14 +163,28 @@ class Call:
         )
         self._worker = worker
         runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
-        limit = asyncio.get_running_loop().call_later(self.release.longest_call_s, self._too_long)
+        timers = self._timers()
         try:
             await runner.add_workers(worker)
             await runner.run()
         finally:
-            limit.cancel()
+            for timer in timers:
+                timer.cancel()
             self._worker = self._attention = None
             await asyncio.shield(self._leg_over(carrier))
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        """When the call is offered a person for lasting long, and when it ends at the latest."""
+        loop, release = asyncio.get_running_loop(), self.release
+        lasted_s = self.journal.seconds(self.house.clock.monotonic_ns())
+        timers = [loop.call_later(max(0.0, release.longest_call_s - lasted_s), self._too_long)]
+        if release.handoff_after_s > lasted_s:
+            timers.append(
+                loop.call_later(
+                    release.handoff_after_s - lasted_s, self.fetch_a_person, "rule", "the call lasts long"
+                )
+            )
+        return timers
 
     async def _leg_over(self, carrier: Carrier) -> None:
         if self.person.transferring:

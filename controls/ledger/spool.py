@@ -167,9 +167,19 @@ def _scan(data: bytes) -> tuple[list[bytes], int, int]:
         else:
             damaged += 1
             following = data.find(_MAGIC, at + 1)
-            end = following if following >= 0 else len(data.rstrip(b"\0"))
+            end = following if following >= 0 else _behind_torn(data, at)
             at = following
     return bodies, end, damaged
+
+
+def _behind_torn(data: bytes, at: int) -> int:
+    """Where to go on behind a torn frame: past all it claims, so that the next cannot complete it."""
+    end = len(data.rstrip(b"\0"))
+    if at + _FRAME.size <= len(data):
+        claimed = at + _FRAME.size + _FRAME.unpack_from(data, at)[1]
+        if claimed <= len(data):
+            end = max(end, claimed)
+    return end
 
 
 def make_entry(

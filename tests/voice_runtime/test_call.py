@@ -364,6 +364,16 @@ async def test_a_call_that_lasts_too_long_is_ended_aloud() -> None:
         assert line.closed() == ("agent", "too_long")
 
 
+async def test_a_call_that_lasts_long_is_given_a_person() -> None:
+    async with on_the_line(say("Yes."), handoff_after_s=0.3) as line:
+        await line.opened()
+        async with asyncio.timeout(10):
+            while not line.control.transfers:
+                await asyncio.sleep(0.01)
+        [(requested, _)] = line.of("handoff.requested")
+        assert requested.requested_by == "rule"
+
+
 async def test_not_being_understood_twice_fetches_a_person() -> None:
     async with on_the_line(say("Yes.")) as line:
         await line.opened()

@@ -31,10 +31,8 @@ def serve(
     """
     from voice_runtime.app import App
     from voice_runtime.serving import serve as run
-    from voice_runtime.telemetry import configure_logging
 
     settings = load_settings(config)
-    configure_logging()
 
     def ready(started: App, address: str) -> None:
         agents = {name: agent.release.digest for name, agent in started.agents.items()}

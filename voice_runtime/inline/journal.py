@@ -233,6 +233,9 @@ class Journal:
         attempts: int = 1,
     ) -> PendingReceipt:
         """Record one request to the model, whatever became of it."""
+        if outcome == "withdrawn":
+            spoken = self.marks(turn).cleared
+            self.withdrawn(turn, "interrupted" if spoken else "caller_went_on")
         return self.append(
             r.TurnDecided(
                 tenant=self.tenant, call=self.call, turn=turn, supplier=supplier, outcome=outcome,

@@ -292,7 +292,7 @@ class Ear(FrameProcessor):
 
     async def _recognise(self, pause: int, utterance: Utterance | None) -> None:
         heard = await self._audio.recognise(utterance)
-        if pause != self._machine.pause:
+        if not self._machine.awaits(pause):
             return  # the caller went on meanwhile
         self._audio.heard = heard
         understood = heard.confidence >= LEAST_CONFIDENCE

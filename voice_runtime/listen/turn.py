@@ -155,7 +155,7 @@ class TurnMachine:
             understood: False when the words are too unsure to act on; there was speech all the same.
         """
         turn = self._turn
-        if self._state is _State.PAUSED and pause == self.pause and turn.text is None:
+        if self.awaits(pause):
             turn.text = text
             turn.understood = understood
             turn.whole = whole(text, self._language) if understood else Whole.UNSURE
@@ -197,6 +197,10 @@ class TurnMachine:
     def open(self) -> bool:
         """Whether a turn has started and not ended."""
         return self._state is not _State.QUIET
+
+    def awaits(self, pause: int) -> bool:
+        """Whether the final text of this pause is still of use."""
+        return self._state is _State.PAUSED and pause == self.pause and self._turn.text is None
 
     # -- starting, pausing, going on --------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,22 @@ def test_a_foreign_file_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError):
         Spool(tmp_path / "spool")
     assert (tmp_path / "spool").read_bytes() == b"somebody's notes"
+
+
+def test_a_torn_frame_that_ends_in_the_magic_is_not_completed_by_the_next(tmp_path: Path) -> None:
+    """Found by Hypothesis: the next frame's magic stood where the torn body's last bytes were missing."""
+    from controls.ledger.spool import _FRAME, _MAGIC, Spool
+
+    path = tmp_path / "spool"
+    Spool(path, size=4096).close()
+    body = b"x" * 20 + _MAGIC
+    frame = _FRAME.pack(_MAGIC, len(body), zlib.crc32(body)) + body
+    with path.open("r+b") as file:
+        file.seek(16)
+        file.write(frame[: -len(_MAGIC)])  # the write stopped before its last four bytes
+    spool = Spool(path, size=4096)
+    spool.write(b"a whole entry")
+    spool.close()
+    again = Spool(path, size=4096)
+    assert again.bodies() == [b"a whole entry"]
+    again.close()

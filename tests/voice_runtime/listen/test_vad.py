@@ -73,15 +73,23 @@ def test_the_same_line_is_judged_the_same(needs_system: Callable[..., None]) -> 
     assert heard(pcm) == heard(pcm)
 
 
-def test_an_onset_is_judged_afresh_whatever_came_before(needs_system: Callable[..., None]) -> None:
+def test_an_onset_is_judged_afresh_whatever_came_before(
+    needs_system: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     needs_system("flite")
+    states: list[float] = []
+    reset = Silero.reset
+
+    def watched(silero: Silero) -> None:
+        reset(silero)
+        states.append(float(abs(silero._state).max()))
+
+    monkeypatch.setattr(Silero, "reset", watched)
     turn = audio.silence(2000) + audio.say("when are you open", "slt") + audio.silence(1000)
     vad = Vad()
-    first = heard(turn, vad)
-    probability = vad._silero._state.copy()
-    heard(audio.noise(3000) + audio.silence(2000), vad)
-    assert heard(turn, vad) == first
-    assert (vad._silero._state == probability).all()
+    found = [heard(turn, vad).index(True) for _ in range(3)]
+    assert max(found) - min(found) <= 2
+    assert states == [0.0, 0.0, 0.0], "the recurrent state begins at zero at each onset"
 
 
 def test_silence_costs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:

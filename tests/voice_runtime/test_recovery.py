@@ -1,0 +1,144 @@
+"""After a crash: open calls are closed on record, lost tool outcomes asked about, nothing repeated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from controls.decision import Verdict
+from controls.ids import new_id
+from controls.ledger import records as r
+from controls.ledger.log import Ledger
+from controls.ledger.reader import Reader
+from controls.ledger.verify import verify_directory
+from tests.controls.ledger.support import tagger
+from voice_runtime.agent import Tool
+from voice_runtime.offline.appointments import Book, build
+from voice_runtime.recovery import close_what_is_open
+from voice_runtime.think.services import Service, ServiceClient
+
+pytestmark = pytest.mark.anyio
+
+TENANT, KEY = "riverside", b"k" * 32
+DIGEST = "sha256:" + "0" * 64
+BOOK = Tool(
+    name="book_appointment", does="Books.", risk="medium", service="appointments", operation="book",
+    method="POST", url="http://appointments.invalid/tools/book", timeout_s=2.0, parameters={"type": "object"},
+)  # fmt: skip
+SLOT = {"doctor": "Patel", "day": "Tuesday", "time": "ten"}
+
+
+class Crashed:
+    """A call as a crash leaves it: opened, a clause cleared, a tool requested; no outcome, no end."""
+
+    def __init__(self, root: Path, services: ServiceClient) -> None:
+        self.root, self.services = root, services
+        self.call, self.clause, self.use = new_id("c"), new_id("k"), new_id("u")
+
+    def leave(self) -> None:
+        ledger = Ledger.open(self.root, tagger=tagger)
+        ledger.append(
+            r.CallOpened(
+                tenant=TENANT, call=self.call, release=DIGEST, environment=r.Environment.DEMO, approved=False,
+                ingress="twilio", region="us", language="en-US", checkpoint_size=0,
+            ),
+            r.CallDetails(agent="healthcare", line="desk", operator_of_record="Test", opened_at="now"),
+        )  # fmt: skip
+        ledger.append(
+            r.ClauseCleared(
+                tenant=TENANT, call=self.call, turn=1, clause=self.clause, verdict=Verdict.ALLOW, risk=0
+            ),
+            r.ClauseDetails(text="One moment."),
+        )
+        ledger.append(
+            r.ToolRequested(
+                tenant=TENANT, call=self.call, turn=1, use=self.use, risk="medium", read_back="confirmed",
+                idempotent=True,
+            ),
+            r.ToolDetails(name="book_appointment", arguments=SLOT),
+        ).result(10)  # fmt: skip
+        ledger.close()
+
+    async def recover(self) -> int:
+        ledger = Ledger.open(self.root, tagger=tagger)
+        try:
+            return await close_what_is_open(self.root, ledger, self.services, {BOOK.name: BOOK})
+        finally:
+            ledger.close()
+
+    def records(self) -> list[tuple[r.Record, r.Personal | None]]:
+        with Reader.open(self.root) as reader:
+            return [(o.record, o.personal) for o in reader.opened(self.call)]
+
+
+@pytest.fixture
+async def book(tmp_path: Path) -> AsyncIterator[Book]:
+    made = Book(tmp_path / "book.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def crashed(tmp_path: Path, book: Book) -> AsyncIterator[Crashed]:
+    """The booking service is the real one, behind its real HTTP interface."""
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=build(book, KEY)))
+    services = ServiceClient({"appointments": Service("appointments", KEY)}, client=client)
+    yield Crashed(tmp_path / "ledger", services)
+    await services.aclose()
+
+
+async def test_an_open_call_is_closed_as_recovered(crashed: Crashed) -> None:
+    crashed.leave()
+    assert await crashed.recover() == 1
+    found = [record for record, _ in crashed.records()]
+    assert [x.type for x in found[-4:]] == ["agent.played", "tool.unknown", "call.recovered", "call.closed"]
+    assert all(x.recovered for x in found[-4:])
+    assert [x.n for x in found] == list(range(len(found)))
+    played = found[-4]
+    assert isinstance(played, r.AgentPlayed)
+    assert (played.clause, played.samples) == (crashed.clause, 0)
+    assert verify_directory(crashed.root).ok
+
+
+async def test_a_tool_that_was_done_is_found_by_its_key_and_not_done_again(
+    crashed: Crashed, book: Book
+) -> None:
+    crashed.leave()
+    answer = await crashed.services.call(BOOK, SLOT, crashed.use)  # it arrived just before the crash
+    assert answer.body["row"] == 1
+    await crashed.recover()
+    [(unknown, details)] = [(x, p) for x, p in crashed.records() if isinstance(x, r.ToolUnknown)]
+    assert (unknown.reason, unknown.reconciled) == ("crash", "done")
+    assert isinstance(details, r.ToolDetails)
+    assert details.result is not None
+    assert details.result["row"] == 1
+    again = await crashed.services.call(BOOK, {**SLOT, "time": "half past two"}, new_id("u"))
+    assert again.body["row"] == 2, "the recovery booked something"
+
+
+async def test_a_tool_that_never_arrived_is_known_not_to_be_done(crashed: Crashed) -> None:
+    crashed.leave()
+    await crashed.recover()
+    [unknown] = [x for x, _ in crashed.records() if isinstance(x, r.ToolUnknown)]
+    assert unknown.reconciled == "not_done"
+
+
+async def test_a_service_that_cannot_be_asked_leaves_it_unknown(crashed: Crashed, tmp_path: Path) -> None:
+    crashed.leave()
+    await crashed.services.aclose()
+    crashed.services = ServiceClient({"appointments": Service("appointments", KEY, "http://127.0.0.1:9")})
+    await crashed.recover()
+    found = [x for x, _ in crashed.records()]
+    [unknown] = [x for x in found if isinstance(x, r.ToolUnknown)]
+    [recovered] = [x for x in found if isinstance(x, r.CallRecovered)]
+    assert unknown.reconciled == "no"
+    assert recovered.tools_unknown == 1
+
+
+async def test_recovering_twice_finds_nothing_the_second_time(crashed: Crashed) -> None:
+    crashed.leave()
+    assert await crashed.recover() == 1
+    assert await crashed.recover() == 0
