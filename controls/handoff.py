@@ -42,7 +42,13 @@ class HandoffState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One place to try; ``wait_s`` bounds a desk, ``within_working_h`` is a call-back's promise."""
+    """One place to try.
+
+    Attributes:
+        closed_because: why nobody is there, when ``open_now`` is False.
+        wait_s: bounds a desk.
+        within_working_h: a call-back's promise.
+    """
 
     kind: Literal["desk", "callback"]
     desk: str
@@ -50,6 +56,7 @@ class Route:
     open_now: bool = True
     wait_s: float = 40.0
     within_working_h: int = 4
+    closed_because: FailReason = "outside_hours"
 
 
 # --- what comes in --------------------------------------------------------------------------------
@@ -299,7 +306,7 @@ class Handoff:
                 # an emergency's own script has been spoken; nothing more before the transfer
                 spoken = () if self.urgent or self.at >= 0 else (Say("handoff"),)
                 return after, (*outputs, *spoken, Transfer(route))
-            outputs.append(RecordFailed(route.desk, "no_desk" if route.open_now else "outside_hours", 0))
+            outputs.append(RecordFailed(route.desk, "no_desk" if route.open_now else route.closed_because, 0))
         return replace(self, at=len(self.routes))._nobody(tuple(outputs))
 
     def _accepted(self, waited: int) -> Step:

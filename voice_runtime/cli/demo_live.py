@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from controls.decision import Verdict
@@ -132,7 +133,7 @@ def _refused(personal: Any) -> Iterator[Line]:
         if verdict.verdict is not Verdict.ALLOW:
             controls = ", ".join(verdict.annex_a)
             yield "refused", f"{_BELOW}{verdict.verdict.value.upper()} {verdict.rule}   {controls}"
-            yield "verdict", f"{_BELOW}because: {verdict.reason}"
+            yield "verdict", f"{_BELOW}because: {shorten(verdict.reason, 92, placeholder=' …')}"
 
 
 def _disclosed(record: r.DisclosurePlayed) -> Line:

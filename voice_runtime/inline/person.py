@@ -120,6 +120,7 @@ class WayToAPerson:
             h.Route(
                 kind=route.kind, desk=route.desk, number=route.number, open_now=route.open_now,
                 wait_s=route.wait_s, within_working_h=route.within_working_h,
+                closed_because="nobody_there" if self._release.nobody_there else "outside_hours",
             )
             for route in self._release.routes_at(self._clock.unix_s())
         )  # fmt: skip

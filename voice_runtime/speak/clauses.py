@@ -1,7 +1,7 @@
 """Model tokens to clauses: pieces of an answer that are judged and spoken whole.
 
 Pure and incremental. A clause ends at the end of a sentence, at a line break,
-at the answer's first comma once three words stand before it (so that the caller
+at the answer's first comma once five words stand before it (so that the caller
 hears something soon), or at a blank when it grows too long. Nothing is changed
 but white space, since what is judged must be what is spoken.
 
@@ -22,8 +22,8 @@ import re
 LONGEST = 220
 #: Characters without a single blank after which a cut inside the run is accepted.
 _LONGEST_RUN = 1000
-#: The first clause of an answer may end at a comma after this many words.
-_FIRST_WORDS = 3
+#: The first clause of an answer may end at a comma after this many words; fewer sound chopped.
+_FIRST_WORDS = 5
 #: When a long clause is cut, a comma after this many characters is preferred to a later blank.
 _COMMA_FROM = 80
 
