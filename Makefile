@@ -44,11 +44,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: .venv ## a simulated phone call to the clinic's front desk, and the proof of it
 	@$(BIN)/sayso demo
 
-# Journeys run at the pace of real speech and measure it, so they run alone and
-# after the rest; the rest shares the cores.
+# Journeys run at the pace of real speech, so they mostly wait: several beside each
+# other, after the rest.
 test: .venv ## every test, under 10 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/journeys
-	@if [ -d tests/journeys ]; then $(BIN)/python -m pytest -q tests/journeys; fi
+	@if [ -d tests/journeys ]; then $(BIN)/python -m pytest -q -n 3 --dist loadfile tests/journeys; fi
 
 check: .venv ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

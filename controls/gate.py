@@ -272,13 +272,30 @@ class Gate:
         )
         if self._spool is None or requested_by not in _MAY_SPOOL:
             return self._mint(handoff_id, turn, "", self._recorder.append(record, details))
-        urgent = UrgentReceipt(record, details, self._spool)
-        self._urgent[handoff_id] = urgent
+        return self._urgently(handoff_id, turn, record, details, self._spool)
+
+    def hang_up(self, closed: r.CallClosed) -> Cleared:
+        """The right to end the call at the carrier; its ``call.closed`` is the clearance.
+
+        Nobody is kept on the line by a failing ledger: the receipt falls back to the spool.
+
+        Raises:
+            LedgerError: the ledger takes no records, and there is no spool.
+        """
+        if self._spool is None:
+            return self._mint(self._call, 0, "", self._recorder.append(closed))
+        return self._urgently(self._call, 0, closed, None, self._spool)
+
+    def _urgently(
+        self, id: str, turn: int, record: r.Record, details: r.Personal | None, spool: Spool
+    ) -> Cleared:
+        urgent = UrgentReceipt(record, details, spool)
+        self._urgent[id] = urgent
         try:
             urgent.follow(self._recorder.append(record, details))
         except LedgerError:
             urgent.spool()
-        return self._mint(handoff_id, turn, "", urgent.receipt)
+        return self._mint(id, turn, "", urgent.receipt)
 
     def hurry(self, cleared: Cleared) -> bool:
         """The ledger is past its deadline: write an urgent transfer to the spool now.

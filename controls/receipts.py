@@ -17,7 +17,7 @@ Spool = Callable[[r.Record, r.Personal | None], Receipt]
 class UrgentReceipt:
     """A receipt that comes from the ledger or, if that fails or is late, from the spool."""
 
-    def __init__(self, record: r.Record, details: r.Personal, spool: Spool) -> None:
+    def __init__(self, record: r.Record, details: r.Personal | None, spool: Spool) -> None:
         self.receipt: PendingReceipt = Future()
         self.receipt.set_running_or_notify_cancel()
         self._record, self._details, self._write = record, details, spool

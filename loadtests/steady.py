@@ -89,7 +89,7 @@ def run(calls: int, config: str) -> list[Reading]:
         ready = json.loads(line)
         token = _TOKEN.read_text(encoding="ascii").strip()  # made by the server at its first start
         script = Script(steps=(Wait(), Say(text="can i see doctor patel on tuesday"), HangUp()))
-        voice = RecordedFlite()
+        voice = RecordedFlite("rms")
         readings = [read(server.pid, 0)]
         for n in range(1, calls + 1):
             caller = TwilioCaller(ready["address"], token, _FROM, _TO, voice=voice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -69,3 +70,13 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
     for target, _ in _LINK.findall(page.read_text(encoding="utf-8")):
         if not re.match(r"^[a-z]+:", target):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_readmes_figures_are_the_kept_results() -> None:
+    """Made by ``python -m loadtests.readme``, never by hand."""
+    from loadtests.readme import filled
+
+    results = ROOT / "loadtests" / "results"
+    steady = json.loads((results / "steady" / "results.json").read_text(encoding="utf-8"))["summary"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert filled(readme, (results / "demo.txt").read_text(encoding="utf-8"), steady) == readme

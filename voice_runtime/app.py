@@ -193,6 +193,7 @@ class App:
             environment=settings.environment,
             spool=ledger.append_spooled,
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
+            media_patience_s=settings.turn.media_stopped_s,
         )
         suppliers = self._suppliers()
         phrases = PhraseCache()

@@ -124,6 +124,7 @@ class Call:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._receipt_failed = False
         self._closed = False
+        self._may_hang_up = False
 
     @property
     def release(self) -> Release:
@@ -192,6 +193,8 @@ class Call:
                 self.journal.never_played(cleared)
             return
         await self.close()
+        if not self._may_hang_up:  # no record, no effect: closing the stream leads to a person
+            return
         if carrier.control is not None and self._ending.by not in ("caller", "carrier"):
             try:
                 await carrier.control.hang_up()
@@ -246,6 +249,7 @@ class Call:
         attention = Attention(
             journal, self.gate, language=release.language, opening=self.opening, person=self.person,
             read_backs=tools, begin=lambda: self._begin(came_back), finish=self.finish,
+            media_patience_s=house.media_patience_s,
         )  # fmt: skip
         aggregator = LLMUserAggregator(
             self.context,
@@ -377,18 +381,21 @@ class Call:
         for cleared in journal.owed():
             journal.never_played(cleared)
         ended = self._ending
-        journal.append(
-            r.CallClosed(
-                tenant=journal.tenant,
-                call=self.id,
-                ended_by=ended.by,
-                reason=ended.reason,
-                duration_s=max(0, round(journal.seconds(self.house.clock.monotonic_ns()))),
-                records=self._recorder.count,
-            )
+        closed = r.CallClosed(
+            tenant=journal.tenant,
+            call=self.id,
+            ended_by=ended.by,
+            reason=ended.reason,
+            duration_s=max(0, round(journal.seconds(self.house.clock.monotonic_ns()))),
+            records=self._recorder.count,
         )
-        if not await journal.flush(_LAST_RECORDS_S):
+        try:
+            cleared = self.gate.hang_up(closed)
+            await journal.durable(cleared.receipt, _LAST_RECORDS_S)
+        except LedgerError:
             logger.error("call {}: its last records are not durable", self.id)
+            return
+        self._may_hang_up = True
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:

@@ -131,7 +131,7 @@ async def run_eval(
     made = facts or Facts(tenant=agent.release.tenant, line="rehearsal", region="local", ingress="webrtc")
     call = await open_call(agent, own, replace(made, caller="" if case.number_withheld else CALLER))
     if case.steps[0].interrupts:
-        carrier.hold(INTERRUPTS_AFTER_MS)
+        carrier.freeze(INTERRUPTS_AFTER_MS)
     run = asyncio.create_task(call.run(carrier), name="rehearsed call")
     run.add_done_callback(lambda _: carrier.closed())
     played = _Conversation(case, call, carrier, tape, rows)
@@ -166,7 +166,7 @@ class _Conversation:
                 return [*failures, f"{_named(i, step)}: the call was over before it"]
             following = steps[i + 1] if i + 1 < len(steps) else None
             if following is not None and following.interrupts:
-                self._carrier.hold(INTERRUPTS_AFTER_MS)
+                self._carrier.freeze(INTERRUPTS_AFTER_MS)
             rows = await asyncio.to_thread(self._rows)
             window = _Window(_named(i, step), step.expect, len(self._tape), rows)
             if failed := await self._in_time(self._do(step), window.name):
@@ -194,7 +194,7 @@ class _Conversation:
         return failed + [f"{window.name}: {what}" for what in judge(window.expected, part)]
 
     async def _held(self) -> None:
-        if not await self._carrier.holding():
+        if not await self._carrier.frozen():
             raise NotPossible("nothing was being said that could be interrupted")
 
     async def _do(self, step: Step) -> None:

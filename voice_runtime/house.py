@@ -52,6 +52,7 @@ class House:
     environment: r.Environment
     spool: Spool | None = None
     receipt_deadline_s: float = 1.0
+    media_patience_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Everything between the two ends is the real call: attention, model, guard,
 voice, egress and the record. Only time is not: a sample counts as played once
 the screen has taken it, and the call's clock jumps ahead by it, so a
 conversation of a minute takes as long as its thinking and its synthesis do.
-A rehearsal can hold the screen in mid-speech, to interrupt what is being said.
+A rehearsal can freeze the speech half-way, to interrupt what is being said.
 """
 
 from __future__ import annotations
@@ -243,12 +243,12 @@ class TypedCarrier:
         """Wait until nothing is under way and the next thing is the caller's, or the call is over."""
         await self._rest(lambda: False)
 
-    def hold(self, after_ms: int) -> None:
+    def freeze(self, after_ms: int) -> None:
         """Keep the screen from taking more than ``after_ms`` of what is said from now on."""
         self._hold_ms, self._shown_ms = after_ms, 0
 
-    async def holding(self) -> bool:
-        """Wait until the hold holds. False: there was nothing (more) to hold."""
+    async def frozen(self) -> bool:
+        """Wait until it is frozen. False: there was nothing (more) to freeze."""
         await self._rest(lambda: bool(self._held))
         return bool(self._held) and not self.over
 
@@ -279,7 +279,7 @@ class TypedCarrier:
         if isinstance(frame, EndFrame | CancelFrame):
             self.over = True
         elif isinstance(frame, InterruptionFrame):
-            if self._held:  # a hold that has not begun waits for what is said next
+            if self._held:  # a freeze that has not begun waits for what is said next
                 self._held.clear()
                 self._hold_ms = None
         elif isinstance(frame, OutputAudioRawFrame | OutputTransportMessageFrame):

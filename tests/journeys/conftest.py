@@ -91,7 +91,7 @@ class Server:
     def caller(self, **options: Any) -> TwilioCaller:
         twilio = self.settings.carrier.twilio
         assert twilio is not None
-        options.setdefault("voice", RecordedFlite())
+        options.setdefault("voice", RecordedFlite("rms"))
         return TwilioCaller(self.address, twilio.auth_token.reveal(), CALLER, NUMBER, **options)
 
     async def call(self, *steps: Any, **options: Any) -> CallResult:

@@ -24,8 +24,12 @@ def server(make_server: Callable[..., Server]) -> Server:
     return make_server()
 
 
-def newest(server: Server) -> Trace:
-    return server.traces()[0]
+async def ended(server: Server) -> Trace:
+    """The newest call's trace, once the server has closed its record."""
+    async with asyncio.timeout(15):
+        while (trace := server.traces()[0]).call.ended_at is None:
+            await asyncio.sleep(0.1)
+    return trace
 
 
 def complete(server: Server, trace: Trace) -> None:
@@ -43,7 +47,7 @@ def complete(server: Server, trace: Trace) -> None:
 async def test_a_question_is_answered_after_the_disclosure(server: Server) -> None:
     result = await server.call(Wait(), Say(text="when are you open"), HangUp())
     assert not result.error
-    trace = newest(server)
+    trace = await ended(server)
     assert trace.disclosure is not None
     assert trace.disclosure.played_in_full
     said, played = trace.turns[1].said, trace.turns[1].played
@@ -58,7 +62,7 @@ async def test_a_question_is_answered_after_the_disclosure(server: Server) -> No
 
 async def test_key_0_reaches_the_way_to_a_person_during_the_disclosure(server: Server) -> None:
     await server.call(Silence(seconds=1.0), Press(keys="0", quiet_ms=1500), HangUp())
-    trace = newest(server)
+    trace = await ended(server)
     assert trace.handoff is not None
     assert trace.handoff.requested_by == "caller_key"
     assert trace.disclosure is not None
@@ -77,7 +81,7 @@ async def test_a_cough_leaves_no_hole(server: Server) -> None:
         Say(text="where are you"),
         HangUp(),
     )
-    trace = newest(server)
+    trace = await ended(server)
     texts = [t.said.text for t in trace.turns if t.said is not None]
     assert texts == ["when are you open", "where are you"]
     first = trace.turns[1].played
@@ -94,7 +98,7 @@ async def test_an_interruption_keeps_what_was_played(server: Server) -> None:
         Interrupt(text="where are you", after_ms=1200),
         HangUp(),
     )
-    trace = newest(server)
+    trace = await ended(server)
     cut = trace.turns[1].played
     assert cut is not None
     assert cut.interrupted
@@ -108,17 +112,14 @@ async def test_hanging_up_in_the_middle_of_an_answer_leaves_a_complete_record(se
     await server.call(
         Wait(), Say(text="when are you open", wait=False), Silence(seconds=1.5), HangUp(how="abrupt")
     )
-    async with asyncio.timeout(10):
-        while newest(server).call.ended_at is None:
-            await asyncio.sleep(0.1)
-    trace = newest(server)
+    trace = await ended(server)
     assert trace.call.ended_by == "caller"
     complete(server, trace)
 
 
 async def test_silence_is_asked_about_and_then_ended(server: Server) -> None:
     result = await server.call(Wait(), Silence(seconds=45))
-    trace = newest(server)
+    trace = await ended(server)
     phrases = [p for t in trace.turns if t.played for p in t.played.phrases]
     assert "still-there" in phrases
     assert "goodbye" in phrases

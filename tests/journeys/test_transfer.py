@@ -53,7 +53,7 @@ async def call(server: Server, rest: TwilioRestServer, outcome: Any) -> TwilioCa
         rest.auth_token,
         CALLER,
         NUMBER,
-        voice=RecordedFlite(),
+        voice=RecordedFlite("rms"),
         dial_outcome=lambda to: outcome,
     )
 
@@ -123,7 +123,7 @@ async def test_a_carrier_that_refuses_the_transfer_leads_to_a_promised_callback(
     async with twilio_rest() as rest:
         rest.fail_with = (500, 20500)
         server = await house(make_server, rest, monkeypatch)
-        caller = TwilioCaller(server.address, rest.auth_token, CALLER, NUMBER, voice=RecordedFlite())
+        caller = TwilioCaller(server.address, rest.auth_token, CALLER, NUMBER, voice=RecordedFlite("rms"))
         script = Script(
             steps=(
                 Wait(),

@@ -69,9 +69,9 @@ Moment = Callable[[OnTheLine], Awaitable[None]]
 
 
 async def _in_the_disclosure(line: OnTheLine) -> None:
-    line.carrier.hold(200)
+    line.carrier.freeze(200)
     line.start()
-    assert await line.carrier.holding()
+    assert await line.carrier.frozen()
 
 
 async def _while_thinking(line: OnTheLine) -> None:
@@ -84,9 +84,9 @@ async def _while_thinking(line: OnTheLine) -> None:
 async def _in_an_answer(line: OnTheLine) -> None:
     line.model.plans = [say("We open at nine in the morning, every day but Sunday. Come when you like.")]
     await line.opened()
-    line.carrier.hold(400)
+    line.carrier.freeze(400)
     await line.carrier.say("when do you open")
-    assert await line.carrier.holding()
+    assert await line.carrier.frozen()
 
 
 async def _with_a_question_open(line: OnTheLine) -> None:
@@ -112,9 +112,9 @@ async def _while_a_number_is_asked_for(line: OnTheLine) -> None:
 
 async def _while_being_connected(line: OnTheLine) -> None:
     await line.opened()
-    line.carrier.hold(100)
+    line.carrier.freeze(100)
     await line.carrier.say("let me talk to a person")
-    assert await line.carrier.holding()
+    assert await line.carrier.frozen()
 
 
 MOMENTS: list[Moment] = [
@@ -317,9 +317,9 @@ async def test_nobody_at_all_leaves_the_caller_with_the_agent() -> None:
 
 async def test_nobody_during_the_disclosure_goes_back_to_it() -> None:
     async with on_the_line(handoff=()) as line:
-        line.carrier.hold(200)
+        line.carrier.freeze(200)
         line.start()
-        assert await line.carrier.holding()
+        assert await line.carrier.frozen()
         await line.say("let me talk to a person")
         assert line.played() == ["disclosure…", "nobody-reached", "disclosure", "greeting"]
         assert [r.in_full for r, _ in line.of("disclosure.played")] == [False, True]

@@ -1,7 +1,7 @@
 """What a simulated caller does, step by step: from code, or from a YAML file.
 
 format: 1
-voice: slt                # of flite
+voice: rms                # of flite
 steps:
   - wait                  # until the agent has spoken and been quiet for 0.8 s
   - say: can i see doctor patel on tuesday
@@ -151,7 +151,7 @@ class ScriptFile(Closed):
     """A script as written."""
 
     format: Literal[1]
-    voice: str = "slt"
+    voice: str = "rms"
     rate: Annotated[float, Field(ge=0.4, le=2.5)] = 1.0
     steps: tuple[StepEntry, ...] = Field(min_length=1, max_length=500)
 
@@ -160,11 +160,11 @@ class Script(Closed):
     """A caller's voice and steps. A script without a last ``HangUp`` hangs up when it is through."""
 
     steps: tuple[Step, ...]
-    voice: str = "slt"
+    voice: str = "rms"
     rate: float = 1.0
 
     @classmethod
-    def saying(cls, *texts: str, voice: str = "slt") -> Script:
+    def saying(cls, *texts: str, voice: str = "rms") -> Script:
         """Wait for the opening, say each text and wait for its answer, hang up."""
         return cls(steps=(Wait(), *(Say(text=text) for text in texts), HangUp()), voice=voice)
 

@@ -178,7 +178,7 @@ async def _call_and_prove(
             twilio.auth_token.reveal(),
             _CALLER,
             line.number,
-            voice=RecordedFlite(),
+            voice=RecordedFlite("rms"),
             longest_s=_FIRST_CALL_S,
         )
         calling = asyncio.create_task(caller.run(script))

@@ -32,7 +32,7 @@ def dial(
     ] = None,
     script: Annotated[Path | None, typer.Option(help="A caller's script, as YAML.")] = None,
     caller: Annotated[str, typer.Option("--from", help="The caller's number.")] = _CALLER,
-    voice: Annotated[str, typer.Option(help="flite's voice.")] = "slt",
+    voice: Annotated[str, typer.Option(help="flite's voice.")] = "rms",
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:

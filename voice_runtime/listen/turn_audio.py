@@ -15,7 +15,7 @@ _ANEW_BYTES = 10 * RATE_HZ * 2
 
 
 @dataclass(slots=True)
-class Heard:
+class Understood:
     """What recognition made of a turn. ``failure`` is "" or why it failed: ``deadline``, ``crash``."""
 
     text: str = ""
@@ -41,8 +41,8 @@ class TurnAudio:
         self._preroll: deque[bytes] = deque(maxlen=preroll_ms // CHUNK_MS)
         self._turn: bytearray | None = None
         self._utterance: Utterance | None = None
-        self._kept = Heard(confidence=1.0)
-        self.heard = Heard()
+        self._kept = Understood(confidence=1.0)
+        self.heard = Understood()
 
     def add(self, chunk: bytes) -> None:
         """The newest chunk of the line."""
@@ -68,7 +68,7 @@ class TurnAudio:
     def begin(self) -> None:
         """A turn began, some chunks ago."""
         self.close()
-        self._kept = Heard(confidence=1.0)
+        self._kept = Understood(confidence=1.0)
         self._turn = bytearray(b"".join(self._preroll))
         self._preroll.clear()
         self._open()
@@ -87,15 +87,15 @@ class TurnAudio:
         utterance, self._utterance = self._utterance, None
         return utterance
 
-    async def recognise(self, utterance: Utterance | None) -> Heard:
+    async def recognise(self, utterance: Utterance | None) -> Understood:
         """Wait for the final text; failing is an answer too."""
         if utterance is None:
-            return Heard(failure="crash", at_ns=self._now_ns())
+            return Understood(failure="crash", at_ns=self._now_ns())
         try:
             result = await utterance.finish()
         except ProviderError as error:
             reason = "deadline" if isinstance(error.__cause__, TimeoutError) else "crash"
-            return Heard(failure=reason, at_ns=self._now_ns())
+            return Understood(failure=reason, at_ns=self._now_ns())
         return self._joined(result)
 
     def close(self) -> None:
@@ -106,12 +106,12 @@ class TurnAudio:
             tail = self._turn[-(self._preroll.maxlen or 1) * size :]
             self._preroll.extend(bytes(tail[i : i + size]) for i in range(0, len(tail), size))
         self._turn = None
-        self.heard = Heard()
+        self.heard = Understood()
 
-    def _joined(self, result: Recognition) -> Heard:
+    def _joined(self, result: Recognition) -> Understood:
         text = f"{self._kept.text} {result.text}".strip()
         confidence = min(self._kept.confidence, result.confidence) if result.text else self._kept.confidence
-        return Heard(text, confidence if text else 0.0, self._now_ns())
+        return Understood(text, confidence if text else 0.0, self._now_ns())
 
     def _open(self) -> None:
         try:

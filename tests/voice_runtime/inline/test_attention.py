@@ -19,9 +19,9 @@ def tools(base: str) -> tuple[Tool, ...]:
 
 async def in_the_disclosure(line: OnTheLine) -> None:
     """The call is answered, and a part of the disclosure has been played."""
-    line.carrier.hold(300)
+    line.carrier.freeze(300)
     line.start()
-    assert await line.carrier.holding()
+    assert await line.carrier.frozen()
 
 
 # --- during the disclosure ------------------------------------------------------------------------
@@ -110,9 +110,9 @@ async def test_stop_cuts_the_answer_and_nothing_else() -> None:
     answer = "We open at nine in the morning, every day but Sunday."
     async with on_the_line(say(answer), say("Yes.")) as line:
         await line.opened()
-        line.carrier.hold(1000)
+        line.carrier.freeze(1000)
         await line.carrier.say("when do you open")
-        assert await line.carrier.holding()
+        assert await line.carrier.frozen()
         await line.say("stop")
         cut = line.played()[-1]
         assert cut.endswith("…")
@@ -149,9 +149,9 @@ async def test_nobody_agrees_to_what_they_have_not_heard() -> None:
     plans = [call(("book", '{"day": "Monday"}')), say("Once more, then.")]
     async with on_the_line(*plans, tools=tools) as line:
         await line.opened()
-        line.carrier.hold(40)  # not even the first word
+        line.carrier.freeze(40)  # not even the first word
         await line.carrier.say("book monday")
-        assert await line.carrier.holding()
+        assert await line.carrier.frozen()
         await line.say("yes")
         assert line.service.uses == []
         assert line.of("tool.refused")[0][0].reason == "unconfirmed"
@@ -172,9 +172,9 @@ async def test_an_emergency_overtakes_a_handoff_under_way() -> None:
 async def test_an_emergency_interrupts_the_model() -> None:
     async with on_the_line(say("We open at nine in the morning, every day but Sunday.")) as line:
         await line.opened()
-        line.carrier.hold(300)
+        line.carrier.freeze(300)
         await line.carrier.say("when do you open")
-        assert await line.carrier.holding()
+        assert await line.carrier.frozen()
         await line.say("help i have chest pain")
         assert line.played()[-2:] == ["We…", "rule.emergency-us.danger-to-life"]
         [(detected, details)] = line.of("emergency.detected")
@@ -205,9 +205,9 @@ async def test_a_caller_who_comes_back_during_goodbye_stays(after_ms: int, cut: 
     async with on_the_line(say("Yes, here.")) as line:
         await line.opened()
         await line.carrier.stay_silent(9)
-        line.carrier.hold(after_ms)
+        line.carrier.freeze(after_ms)
         await line.carrier.stay_silent(22, wait=False)
-        assert await line.carrier.holding()
+        assert await line.carrier.frozen()
         await line.say("are you still there")
         assert not line.carrier.over
         assert line.played()[3:] == [*cut, "Yes, here."]
