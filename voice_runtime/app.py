@@ -68,8 +68,14 @@ _STANDIN_NOTE = "rule-based stand-in, not a language model"
 class App:
     """One process's house. ``start`` before serving, ``stop`` after."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, embedded_dir: Path | None = None) -> None:
+        """Prepare; nothing runs before ``start``.
+
+        Args:
+            embedded_dir: where embedded services keep their rows; ``data_dir`` when None.
+        """
         self.settings = settings
+        self._embedded_dir = embedded_dir or settings.data_dir
         self.telemetry = Telemetry()
         self.clock = SystemClock()
         self.lines: Lines | None = None
@@ -135,28 +141,41 @@ class App:
         return releases
 
     async def _start_ledger(self, releases: dict[str, Release]) -> None:
-        tagger = self._tagger(list(releases.values()))
+        taggers = self._taggers(list(releases.values()))
+        tagger = next(iter(taggers.values()))
+        self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.settings.data_dir.chmod(0o700)
         root = self.settings.data_dir / "ledger"
         ledger = await asyncio.to_thread(
-            Ledger.open, root, tagger=tagger, spool_bytes=self.settings.ledger.spool_mb * 1024 * 1024
+            Ledger.open,
+            root,
+            tagger=tagger,
+            taggers=taggers,
+            spool_bytes=self.settings.ledger.spool_mb * 1024 * 1024,
         )
         self.ledger = ledger
         self._stack.push_async_callback(asyncio.to_thread, ledger.close)
         for tenant in dict.fromkeys(release.tenant for release in releases.values()):
             await asyncio.to_thread(ledger.prepare, tenant)
 
-    def _tagger(self, releases: list[Release]) -> Callable[[str, int], r.RetentionTag]:
-        schedules = {(x.retention_schedule, tuple(sorted(x.retention_days.items()))) for x in releases}
-        regions = {line.region for line in self._all_lines()}
-        if len(schedules) > 1 or len(regions) > 1:
-            raise OperatorError(
-                "agents with different retention, or lines in different regions, in one process are not "
-                "supported yet: serve them from separate profiles with separate lines files"
-            )
+    def _taggers(self, releases: list[Release]) -> dict[str, Callable[[str, int], r.RetentionTag]]:
+        """How long each tenant's content is kept, and where."""
         text = (self.settings.root / RETENTION_FILE).read_text(encoding="utf-8")
-        first = releases[0]
-        schedule = parse_retention(text, RETENTION_FILE.as_posix())[first.retention_schedule]
-        return schedule.tagger(regions.pop(), first.retention_days)
+        schedules = parse_retention(text, RETENTION_FILE.as_posix())
+        found = {}
+        for tenant in dict.fromkeys(release.tenant for release in releases):
+            mine = [x for x in releases if x.tenant == tenant]
+            kept = {(x.retention_schedule, tuple(sorted(x.retention_days.items()))) for x in mine}
+            regions = {line.region for line in self._all_lines() if line.tenant == tenant}
+            if len(kept) > 1 or len(regions) > 1:
+                raise OperatorError(
+                    f"tenant {tenant}: agents with different retention, or lines in different regions, are "
+                    "not supported yet: give them tenants of their own in configs/lines.yaml"
+                )
+            found[tenant] = schedules[mine[0].retention_schedule].tagger(
+                regions.pop(), mine[0].retention_days
+            )
+        return found
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -207,7 +226,7 @@ class App:
             voices = [Engine(synthesiser, first_piece_s=settings.voice.deadline_s)]
             bound = self._bound(release, endpoints, suppliers, synthesiser.name, recogniser.name)
             self.agents[name] = Agent(release, _rules(release), endpoints, voices, phrases, bound)
-        tools = {tool.name: tool for release in releases.values() for tool in release.tools}
+        tools = {(name, tool.name): tool for name, release in releases.items() for tool in release.tools}
         self.recovered = await close_what_is_open(settings.data_dir / "ledger", ledger, services, tools)
 
     async def _start_children(self, releases: dict[str, Release]) -> None:
@@ -217,7 +236,7 @@ class App:
             url = address.url or ""
             if address.embedded:
                 child = Child(
-                    "voice_runtime.offline.appointments", "--db", str(settings.data_dir / f"{name}.db"),
+                    "voice_runtime.offline.appointments", "--db", str(self._embedded_dir / f"{name}.db"),
                     environment={"SAYSO_APPOINTMENTS_KEY": key},
                 )  # fmt: skip
                 await self._enter(child.start, child.stop)

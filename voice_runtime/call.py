@@ -53,8 +53,6 @@ EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure",
 
 #: Seconds a call gets to put its last records on disk.
 _LAST_RECORDS_S = 5.0
-#: How much audio may lie at a carrier unplayed, ms: what a caller still hears after a pause.
-_LEAD_MS = 120
 
 
 class Carrier(Protocol):
@@ -62,6 +60,8 @@ class Carrier(Protocol):
 
     link: MediaLink
     control: CallControl | None
+    #: How much audio may lie at the carrier unplayed, ms: what a caller still hears after a pause.
+    lead_ms: int
 
     def entry(self, call: Call) -> Sequence[FrameProcessor]:
         """Processors before attention: the transport's input and the ear."""
@@ -244,7 +244,7 @@ class Call:
             receipt_deadline_s=house.receipt_deadline_s,
             on_no_receipt=self._no_receipt,
             on_dropped=lambda what: journal.control_failed("egress", "refused"),
-            lead_ms=getattr(carrier, "lead_ms", _LEAD_MS),  # a typed call has no ear to run ahead of
+            lead_ms=carrier.lead_ms,
         )
         attention = Attention(
             journal, self.gate, language=release.language, opening=self.opening, person=self.person,

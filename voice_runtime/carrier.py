@@ -57,6 +57,8 @@ def make_ear(hearing: Hearing, call: Call, release: Release) -> Ear:
 class TwilioCarrier:
     """Implements ``call.Carrier`` for one media stream."""
 
+    lead_ms = 120
+
     def __init__(self, incoming: IncomingCall, hearing: Hearing, release: Release) -> None:
         self._incoming = incoming
         self._hearing = hearing

@@ -30,9 +30,12 @@ _OUTCOMES = (r.ToolExecuted, r.ToolRefused, r.ToolUnknown)
 
 
 async def close_what_is_open(
-    root: Path, recorder: Recorder, services: ServiceClient, tools: Mapping[str, Tool]
+    root: Path, recorder: Recorder, services: ServiceClient, tools: Mapping[tuple[str, str], Tool]
 ) -> int:
     """Close every unfinished call; returns how many there were.
+
+    Args:
+        tools: (agent, tool) → the tool.
 
     Raises:
         SayError: the record of one cannot be read or written.
@@ -58,7 +61,7 @@ class _Recovery:
         records: Sequence[Opened],
         recorder: Recorder,
         services: ServiceClient,
-        tools: Mapping[str, Tool],
+        tools: Mapping[tuple[str, str], Tool],
     ) -> None:
         self._records = records
         self._recorder = recorder
@@ -67,6 +70,8 @@ class _Recovery:
         first = next(o.record for o in records if isinstance(o.record, r.CallRecord))
         self._common: dict[str, Any] = {"tenant": first.tenant, "call": first.call, "recovered": True}
         self._started_at = first.at
+        opened = next((o.personal for o in records if isinstance(o.personal, r.CallDetails)), None)
+        self._agent = opened.agent if opened is not None else ""
         self._pending: list[PendingReceipt] = []
 
     async def run(self) -> None:
@@ -125,7 +130,7 @@ class _Recovery:
         return unknown
 
     async def _ask(self, name: str, use: str) -> tuple[Any, dict[str, Any]]:
-        tool = self._tools.get(name)
+        tool = self._tools.get((self._agent, name))
         if tool is None:
             return "no", {}
         try:

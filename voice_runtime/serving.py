@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import uvicorn
 from loguru import logger
@@ -64,11 +65,13 @@ async def serve(
     port: int,
     on_ready: Callable[[App, str], None],
     stop: asyncio.Event | None = None,
+    embedded_dir: Path | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or ``stop``; then drain and close everything.
 
     Args:
         on_ready: called with the running app and its own base address.
+        embedded_dir: where embedded services keep their rows; ``data_dir`` when None.
 
     Raises:
         SayError: something cannot be used as configured.
@@ -78,7 +81,7 @@ async def serve(
     try:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
-        app = App(settings)
+        app = App(settings, embedded_dir=embedded_dir)
         if settings.server.public_url is None:
             app.public_url = address
         web = await app.start()

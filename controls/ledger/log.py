@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal
@@ -187,6 +187,7 @@ class Ledger:
         root: Path,
         *,
         tagger: Tagger,
+        taggers: Mapping[str, Tagger] | None = None,
         clock: LedgerClock | None = None,
         storage: Callable[[Path], Storage] = SqliteStorage,
         spool_bytes: int = SPOOL_BYTES,
@@ -194,6 +195,7 @@ class Ledger:
         """As ``open``."""
         self.root = root
         self._tagger = tagger
+        self._taggers = dict(taggers or {})
         self._clock = clock or SystemTime()
         self._storage = storage
         self._spool_bytes = spool_bytes
@@ -213,17 +215,24 @@ class Ledger:
         root: Path,
         *,
         tagger: Tagger,
+        taggers: Mapping[str, Tagger] | None = None,
         clock: LedgerClock | None = None,
         storage: Callable[[Path], Storage] = SqliteStorage,
         spool_bytes: int = SPOOL_BYTES,
     ) -> Ledger:
         """Take the writer lock of ``root`` and find its logs; opens none yet.
 
+        Args:
+            tagger: how long what is written is kept.
+            taggers: the same for single tenants, which then do not use ``tagger``.
+
         Raises:
             WriterLocked: another process writes there.
             LedgerError: the directory cannot be written, or a log there cannot be read.
         """
-        return cls(root, tagger=tagger, clock=clock, storage=storage, spool_bytes=spool_bytes)
+        return cls(
+            root, tagger=tagger, taggers=taggers, clock=clock, storage=storage, spool_bytes=spool_bytes
+        )
 
     def prepare(self, tenant: str) -> Log:
         """Open this tenant's log and wait for it. Blocks: call it before serving, off the loop.
@@ -303,8 +312,9 @@ class Ledger:
             log = self._logs.get(tenant)
             if log is None or log.failed:  # a log that could not be opened is tried again
                 directory = self._directories.setdefault(tenant, self.root / new_id("o"))
+                tagger = self._taggers.get(tenant, self._tagger)
                 options = Options(
-                    tenant=tenant, tagger=self._tagger, keys=self.root / "keys", clock=self._clock,
+                    tenant=tenant, tagger=tagger, keys=self.root / "keys", clock=self._clock,
                     storage=self._storage, spool_bytes=self._spool_bytes,
                 )  # fmt: skip
                 log = self._logs[tenant] = Log(directory, options)

@@ -53,8 +53,8 @@ def lock_writer(path: Path) -> IO[bytes]:
     except OSError:
         file.close()
         raise WriterLocked(
-            f"{path.parent} is being written by another process; stop that server, "
-            "or let it write for you through its local socket"
+            f"{path.parent} is being written by another process: stop that server (or demo) first, "
+            "or give this one a data_dir of its own"
         ) from None
     return file
 

@@ -65,7 +65,9 @@ class Crashed:
     async def recover(self) -> int:
         ledger = Ledger.open(self.root, tagger=tagger)
         try:
-            return await close_what_is_open(self.root, ledger, self.services, {BOOK.name: BOOK})
+            return await close_what_is_open(
+                self.root, ledger, self.services, {("healthcare", BOOK.name): BOOK}
+            )
         finally:
             ledger.close()
 

@@ -6,7 +6,9 @@ import asyncio
 import getpass
 import signal
 import sys
+import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,14 +75,15 @@ async def _demo(settings: Settings, config: Path, agent: str, once: bool, port: 
     line = next((x for x in load_lines(settings.root).of(agent) if x.number), None)
     if line is None:
         raise OperatorError(f"no telephone line leads to {agent}: add one to configs/lines.yaml")
-    _fresh_appointments(settings)
     screen.step(1, "setup", f"Python {sys.version.split()[0]}, everything below runs on this machine")
-    log = settings.data_dir / "server.log"
-    log.unlink(missing_ok=True)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Rows of its own, so that each demo books the same time and no server's rows are touched.
+    rows = tempfile.TemporaryDirectory(prefix="sayso-demo-")
+    log = Path(rows.name) / "server.log"
     server = Child(
-        "voice_runtime.cli.app", "serve", "--json", "--config", str(config), "--port", str(port), log=log
-    )
+        "voice_runtime.cli.app", "serve", "--json", "--config", str(config), "--port", str(port),
+        "--embedded-dir", rows.name, log=log,
+    )  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -89,7 +92,8 @@ async def _demo(settings: Settings, config: Path, agent: str, once: bool, port: 
         started = time.monotonic()
         await _starting(server, stop, log)
         _introduce(screen, server.ready, settings, agent, time.monotonic() - started)
-        held = await _call_and_prove(screen, settings, server.ready["address"], line, stop)
+        place = Place(settings, server.ready["address"], Path(rows.name) / "appointments.db", once)
+        held = await _call_and_prove(screen, place, line, stop)
         if not once and not stop.is_set():
             screen.line("note", " Ctrl-C stops it.")
             await stop.wait()
@@ -98,6 +102,7 @@ async def _demo(settings: Settings, config: Path, agent: str, once: bool, port: 
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(signum)
         await server.stop(patience_s=settings.server.drain_s + 20)
+        rows.cleanup()
 
 
 async def _starting(server: Any, stop: asyncio.Event, log: Path) -> None:
@@ -112,15 +117,7 @@ async def _starting(server: Any, stop: asyncio.Event, log: Path) -> None:
         await starting
     except InternalError:
         said = (await asyncio.to_thread(log.read_text, encoding="utf-8", errors="replace"))[-2000:].strip()
-        raise SayError(f"the server did not start; it said:\n{said}") from None
-
-
-def _fresh_appointments(settings: Settings) -> None:
-    """Begin with an empty appointment book, so that each demo books the same slot."""
-    for name, service in settings.services.items():
-        if service.embedded:
-            for suffix in ("", "-wal", "-shm"):
-                (settings.data_dir / f"{name}.db{suffix}").unlink(missing_ok=True)
+        raise OperatorError(f"the server did not start; it said:\n{said}") from None
 
 
 def _introduce(screen: Screen, ready: dict[str, Any], settings: Settings, agent: str, seconds: float) -> None:
@@ -141,15 +138,14 @@ def _introduce(screen: Screen, ready: dict[str, Any], settings: Settings, agent:
     )
 
 
-async def _call_and_prove(
-    screen: Screen, settings: Settings, address: str, line: Line, stop: asyncio.Event
-) -> bool:
+async def _call_and_prove(screen: Screen, place: Place, line: Line, stop: asyncio.Event) -> bool:
     from voice_runtime.caller.recorded import RecordedFlite
     from voice_runtime.caller.script import HangUp, Interrupt, Say, Script, Wait
     from voice_runtime.caller.twilio import TwilioCaller
     from voice_runtime.cli.demo_live import Commentary
     from voice_runtime.cli.records import record_access
 
+    settings = place.settings
     twilio = settings.carrier.twilio
     if twilio is None:
         raise OperatorError("the demo's profile needs carrier: twilio")
@@ -174,7 +170,7 @@ async def _call_and_prove(
         commentary.skip_to_end()
         following = asyncio.create_task(commentary.follow())
         caller = TwilioCaller(
-            address,
+            place.address,
             twilio.auth_token.reveal(),
             _CALLER,
             line.number,
@@ -199,26 +195,32 @@ async def _call_and_prove(
     if result.error or not commentary.call:
         screen.line("bad", f" the call failed: {result.error or 'no call on record'}")
         return False
-    return await _prove(screen, settings, commentary.call, result, script.sentences, address)
+    return await _prove(screen, place, commentary.call, result, script.sentences)
 
 
-async def _prove(
-    screen: Screen, settings: Settings, call: str, result: CallResult, said: tuple[str, ...], address: str
-) -> bool:
+async def _prove(screen: Screen, place: Place, call: str, result: CallResult, said: tuple[str, ...]) -> bool:
     from voice_runtime.cli import demo_proof
     from voice_runtime.cli.records import read_trace
 
-    trace: Trace = await asyncio.to_thread(read_trace, settings, call)
+    trace: Trace = await asyncio.to_thread(read_trace, place.settings, call)
     times = demo_proof.times(trace, result)
     screen.latencies(times, result)
-    database = settings.data_dir / "appointments.db"
-    checks = await asyncio.to_thread(
-        demo_proof.proof, settings.data_dir / "ledger", database, trace, result, said
-    )
+    ledger = place.settings.data_dir / "ledger"
+    checks = await asyncio.to_thread(demo_proof.proof, ledger, place.rows, trace, said)
     screen.step(4, "proof", f"{trace.ledger.records} records of this call")
     screen.checks(checks)
-    screen.where_to_look(call, address)
+    screen.where_to_look(call, "" if place.once else place.address)
     return all(check.ok for check in checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the demo's call takes place. ``rows`` is the booking service's file."""
+
+    settings: Settings
+    address: str
+    rows: Path
+    once: bool
 
 
 class Screen:
@@ -278,10 +280,11 @@ class Screen:
         self.line("head", "")
         self.line("note", f" read it        .venv/bin/sayso trace {call}")
         self.line("note", " check it       .venv/bin/sayso ledger verify")
-        self.line(
-            "note",
-            f' call it        .venv/bin/sayso dial healthcare --url {address} --say "when are you open"',
-        )
+        if address:
+            dial = f'.venv/bin/sayso dial healthcare --url {address} --say "when are you open"'
+        else:
+            dial = '.venv/bin/sayso serve & .venv/bin/sayso dial healthcare --say "when are you open"'
+        self.line("note", f" call it        {dial}")
         self.line(
             "note", " real engines   configs/profiles/cpu.yaml (any OpenAI-compatible model), docs/go-live.md"
         )

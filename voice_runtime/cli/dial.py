@@ -20,6 +20,7 @@ app = typer.Typer()
 
 #: A number reserved for fiction (ATIS: 555-0100 to 555-0199).
 _CALLER = "+12025550143"
+_PATIENCE_S = 15
 
 
 @app.command(epilog='Example: sayso dial healthcare --say "when are you open" --say "thank you"')
@@ -70,6 +71,20 @@ def dial(
         raise typer.Exit(1)
 
 
+async def _ready(address: str) -> None:
+    """A server that was started beside us gets a moment to come up."""
+    import httpx
+
+    async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
+        for _ in range(_PATIENCE_S * 4):
+            try:
+                await client.get(f"{address.rstrip('/')}/healthz")
+                return
+            except httpx.HTTPError:
+                await asyncio.sleep(0.25)
+    raise OperatorError(f"no server answers at {address}: start one with sayso serve, or name it with --url")
+
+
 async def _call(
     script: Script, public: str, connect_to: str, token: str, caller: str, number: str, *, quiet: bool
 ) -> CallResult:
@@ -80,6 +95,7 @@ async def _call(
             data = " ".join(f"{k}={v}" for k, v in event.data.items())
             typer.echo(f"{event.at_ms / 1000:7.2f} s  {event.kind:<14} {data}")
 
+    await _ready(connect_to)
     placed = TwilioCaller(public, token, caller, number, connect_to=connect_to, on_event=tell)
     result = await placed.run(script)
     if not quiet:

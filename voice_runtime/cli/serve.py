@@ -20,6 +20,9 @@ def serve(
     config: Annotated[Path, typer.Option("--config", help="The profile to serve with.")] = DEFAULT_PROFILE,
     host: Annotated[str | None, typer.Option(help="Address to listen on; the profile's by default.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
+    embedded_dir: Annotated[
+        Path | None, typer.Option(help="Where embedded services keep their rows; data_dir by default.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line on standard output when ready.")
     ] = False,
@@ -57,5 +60,6 @@ def serve(
             host=host or settings.server.host,
             port=settings.server.port if port is None else port,
             on_ready=ready,
+            embedded_dir=embedded_dir,
         )
     )

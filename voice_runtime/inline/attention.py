@@ -3,8 +3,9 @@
 One processor between the ear and pipecat's user aggregator. What the caller
 said is put on record here, then goes to exactly one addressee, in this order:
 
-1. an emergency, a request for a person, key 0, "stop" and an opt-out act at
-   once, also while the disclosure plays;
+1. an emergency, a request for a person, key 0 and an opt-out act at once, also
+   while the disclosure plays; "stop" acts at once on everything but the
+   disclosure, which has to be played;
 2. while the opening is not finished, everything else waits for it;
 3. a pending question (a read-back, a telephone number) takes its answer;
 4. the rest goes to the model as one whole turn: proposed start, transcript and

@@ -51,7 +51,8 @@ class TurnMarks:
         """Milliseconds between the marks that exist."""
 
         def ms(start: int, end: int) -> float | None:
-            return round((end - start) / 1e6, 2) if start and end else None
+            # Recognition runs beside endpointing and may be done first: that is 0, not less.
+            return round(max(0, end - start) / 1e6, 2) if start and end else None
 
         ready = max(self.durable, self.synthesised)
         return r.Latency(

@@ -268,6 +268,7 @@ class _Process:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a signal to the server's group must leave draining calls their voice
             # Nothing of the server's environment: no key or address is any of its business.
             env={
                 "PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": str(_ROOT),
