@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from controls.ledger.__main__ import records_table
 from controls.ledger.log import Ledger
 from controls.ledger.records import RetentionTag
 
@@ -80,3 +81,8 @@ def test_the_readmes_figures_are_the_kept_results() -> None:
     steady = json.loads((results / "steady" / "results.json").read_text(encoding="utf-8"))["summary"]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert filled(readme, (results / "demo.txt").read_text(encoding="utf-8"), steady) == readme
+
+
+def test_the_table_of_records_is_the_models() -> None:
+    """Made by ``python -m controls.ledger records``."""
+    assert records_table() in (ROOT / "docs" / "record-format.md").read_text(encoding="utf-8")

@@ -382,12 +382,14 @@ class App:
         if call is None or hearing is None:
             raise SayError("media for a call that was not opened")
         self.telemetry.active.inc()
+        logger.info("call {} answered on line {}", call.id, incoming.line.name)
         try:
             await call.run(TwilioCarrier(incoming, hearing, call.release), came_back=incoming.resumed)
         finally:
             self.telemetry.active.dec()
             for kind in _REFUSED_MESSAGES:
                 self.telemetry.carrier_messages.labels(kind).inc(getattr(incoming.stats, kind))
+            logger.info("call {} left the line{}", call.id, ": transferred" * call.person.transferring)
             if call.person.transferring:
                 asyncio.get_running_loop().call_later(DIAL_TTL_S, self._never_reported, incoming.id)
             else:

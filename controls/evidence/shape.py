@@ -99,8 +99,10 @@ class Clause(Shape):
 
 
 class ToolTrace(Shape):
-    use: str
-    outcome: Literal["requested", "refused", "executed", "failed", "unknown", "done", "not_done"]
+    """One use of a tool. ``proposed``: the model asked for it, and no use came of it in this turn."""
+
+    use: str | None
+    outcome: Literal["proposed", "requested", "refused", "executed", "failed", "unknown", "done", "not_done"]
     name: str | None = None
     arguments: dict[str, Any] | None = None
     result: dict[str, Any] | None = None

@@ -82,6 +82,7 @@ def _decision(records: Sequence[Opened]) -> s.TurnDecision | None:
     decided = records_of(records, r.TurnDecided)
     clauses = [_clause(leaf, record, p) for leaf, record, p in records if _is_clause(record)]
     tools = _tools(records_of(records, r.ToolRecord))
+    tools += _proposed(decided, tools)
     verdicts = [v for _, record, p in records for v in _verdicts(record, p)]
     if not (decided or clauses or tools):
         return None
@@ -98,6 +99,23 @@ def _decision(records: Sequence[Opened]) -> s.TurnDecision | None:
         verdicts=verdicts,
         clauses=clauses,
     )
+
+
+def _proposed(
+    decided: list[tuple[r.TurnDecided, r.DecidedDetails | None]], uses: list[s.ToolTrace]
+) -> list[s.ToolTrace]:
+    """What the model asked for without a use in the same turn: it waits for the caller's yes."""
+    made = [use.name for use in uses]
+    found = []
+    for _, details in decided:
+        for tool in details.tools if details is not None else ():
+            if tool.name in made:
+                made.remove(tool.name)
+            else:
+                found.append(
+                    s.ToolTrace(use=None, outcome="proposed", name=tool.name, arguments=tool.arguments)
+                )
+    return found
 
 
 def _is_clause(record: r.Record) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from controls.errors import OperatorError, SayError
 from controls.ledger.reader import Reader
+from controls.ledger.records import RECORDS, Record
 from controls.ledger.verify import Report, verify_directory
 
 
@@ -36,6 +37,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m controls.ledger keys .sayso/ledger > auditor.keys",
     )
     keys.add_argument("directory", type=Path, metavar="DIR")
+    commands.add_parser(
+        "records",
+        help="print the table of record types, as docs/record-format holds it",
+        epilog="example: python -m controls.ledger records",
+    )
     return parser
 
 
@@ -49,10 +55,25 @@ def _print(report: Report) -> None:
     _say(f"{report.records} records in {len(report.origins)} log(s): {report.verdict}")
 
 
+def records_table() -> str:
+    """Every record type: its own leaf fields, and what is sealed beside it. Markdown."""
+    lines = ["| type | in the leaf | sealed beside it |", "|---|---|---|"]
+    common = set(Record.model_fields)
+    for name in sorted(RECORDS):
+        model = RECORDS[name]
+        own = ", ".join(f"`{field}`" for field in model.model_fields if field not in common)
+        sealed = ", ".join(f"`{field}`" for field in model.personal.model_fields) if model.personal else ""
+        lines.append(f"| `{name}` | {own} | {sealed} |")
+    return "\n".join(lines)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "records":
+            _say(records_table())
+            return 0
         if options.command == "keys":
             with Reader.open(options.directory) as reader:
                 for view in reader.views():

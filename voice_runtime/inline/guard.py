@@ -99,7 +99,8 @@ class Guard(FrameProcessor):
         # One clause that may not be said makes the rest of the answer meaningless.
         self._answer_over = True
         decision = outcome.decision
-        logger.info("turn {}: {} by {}", turn, decision.verdict, decision.verdicts[0].rule)
+        rule = decision.verdicts[0].rule
+        logger.info("call {} turn {}: {} by {}", self._journal.call, turn, decision.verdict, rule)
         if decision.phrase:
             await self._pass_on(self._gate.phrase(decision.phrase, turn), verdict_ms, tag=tag, final=final)
         if decision.verdict is Verdict.HANDOFF or not decision.phrase:

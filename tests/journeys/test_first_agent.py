@@ -1,0 +1,35 @@
+"""docs/first-agent, done as it says: a new folder, a line, a server, a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from tests.journeys.conftest import ROOT, Server
+from tests.journeys.test_commands import sayso
+
+PAGE = (ROOT / "docs" / "first-agent.md").read_text(encoding="utf-8")
+
+
+def test_a_new_agent_answers_its_first_call(make_server: Callable[..., Server]) -> None:
+    server = make_server(start=False)
+    assert sayso("agents", "new", "front-desk", cwd=server.root).returncode == 0
+    entry = re.search(r"^  - \{name: front-desk.*\}$", PAGE, re.MULTILINE)
+    assert entry is not None
+    lines = server.root / "configs" / "lines.yaml"
+    lines.write_text(lines.read_text(encoding="utf-8").rstrip() + "\n" + entry[0] + "\n", encoding="utf-8")
+    validated = sayso("agents", "validate", cwd=server.root)
+    assert validated.returncode == 0, validated.stdout + validated.stderr
+    server.start()
+    spoken = re.search(r'dial front-desk --say "([^"]+)"', PAGE)
+    assert spoken is not None
+    dialled = sayso(
+        "dial", "front-desk", "--url", server.address, "--config", str(server.profile_file),
+        "--say", spoken[1], cwd=server.root,
+    )  # fmt: skip
+    assert dialled.returncode == 0, dialled.stdout + dialled.stderr
+    [trace] = server.traces()
+    assert trace.call.agent == "front-desk"
+    assert trace.call.tenant == "front-desk"
+    assert "nine to five" in (trace.turns[1].played.played_text or "" if trace.turns[1].played else "")
+    assert server.stop() == 0
