@@ -30,7 +30,7 @@ def numbers_block(output: str, steady: dict[str, object]) -> str:
     if worst is None or disclosure is None or pause is None:
         raise SystemExit("loadtests/results/demo.txt lacks figures: keep a whole run of sayso demo --once")
     tree = _pair(steady["tree_mb"])
-    left = ", ".join(f"{name} {_pair(steady[name])}" for name in ("processes", "threads", "files"))
+    left = ", ".join(f"{name} {_pair(steady[name])}" for name in ("processes", "threads", "files", "tasks"))
     rows = [
         ("ASR to first token, worst turn", f"{worst[1]} ms", "800 ms", "`sayso demo --once`"),
         ("first audio out, worst turn", f"{worst[2]} ms", "1400 ms", "`sayso demo --once`"),

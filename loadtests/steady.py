@@ -13,11 +13,13 @@ import asyncio
 import json
 import os
 import platform
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -35,7 +37,10 @@ _WARM_UP = 2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The server's process tree at one moment. Memory in MB (10^6 bytes) of resident set."""
+    """The server's process tree at one moment. Memory in MB (10^6 bytes) of resident set.
+
+    ``main_mb`` and ``tasks`` are the server's own process; the rest counts the whole tree.
+    """
 
     call: int
     main_mb: float
@@ -43,6 +48,7 @@ class Reading:
     processes: int
     threads: int
     files: int
+    tasks: int
     first_audio_ms: float | None = None
 
 
@@ -59,7 +65,18 @@ def _resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def read(pid: int, call: int, first_audio_ms: float | None = None) -> Reading:
+def _count(pid: int, what: str) -> int:
+    return len(list(Path(f"/proc/{pid}/{what}").iterdir()))
+
+
+def _tasks(address: str) -> int:
+    """Tasks of the server's event loop, from its metrics; one of them answers this very request."""
+    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:  # noqa: S310 - loopback, ours
+        found = re.search(rb"^sayso_tasks (\d+)", answer.read(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def read(pid: int, address: str, call: int, first_audio_ms: float | None = None) -> Reading:
     """Read the tree under ``pid`` (Linux)."""
     tree = [pid, *_children(pid)]
     return Reading(
@@ -67,8 +84,9 @@ def read(pid: int, call: int, first_audio_ms: float | None = None) -> Reading:
         round(_resident_mb(pid), 1),
         round(sum(_resident_mb(p) for p in tree), 1),
         len(tree),
-        len(list(Path(f"/proc/{pid}/task").iterdir())),
-        len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        sum(_count(p, "task") for p in tree),
+        sum(_count(p, "fd") for p in tree),
+        _tasks(address),
         first_audio_ms,
     )
 
@@ -90,14 +108,14 @@ def run(calls: int, config: str) -> list[Reading]:
         token = _TOKEN.read_text(encoding="ascii").strip()  # made by the server at its first start
         script = Script(steps=(Wait(), Say(text="can i see doctor patel on tuesday"), HangUp()))
         voice = RecordedFlite("rms")
-        readings = [read(server.pid, 0)]
+        readings = [read(server.pid, ready["address"], 0)]
         for n in range(1, calls + 1):
             caller = TwilioCaller(ready["address"], token, _FROM, _TO, voice=voice)
             result = asyncio.run(caller.run(script))
             if result.error:
                 raise SystemExit(f"call {n} failed: {result.error}")
             time.sleep(0.5)  # the server settles the call
-            readings.append(read(server.pid, n, result.turns[0].first_audio_out_ms))
+            readings.append(read(server.pid, ready["address"], n, result.turns[0].first_audio_out_ms))
             print(f"call {n:3}: {readings[-1]}", file=sys.stderr)
         return readings
     finally:
@@ -117,6 +135,7 @@ def report(readings: list[Reading]) -> dict[str, object]:
         "processes": [first.processes, last.processes],
         "threads": [first.threads, last.threads],
         "files": [first.files, last.files],
+        "tasks": [first.tasks, last.tasks],
         "first_audio_ms_max": round(max(audio), 0) if audio else None,
         "first_audio_ms_median": round(statistics.median(audio), 0) if audio else None,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",

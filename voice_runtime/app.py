@@ -18,18 +18,16 @@ from fastapi import APIRouter, FastAPI
 from loguru import logger
 
 from controls import intents
-from controls.errors import ConfigurationError, LedgerError, OperatorError, Problem, SayError
+from controls.errors import LedgerError, OperatorError, SayError
 from controls.ledger import records as r
 from controls.ledger.log import Ledger
-from controls.retention import parse_retention
-from controls.rules.engine import Rules
-from controls.suppliers import Suppliers, parse_suppliers
 from voice_runtime.agent import Release
+from voice_runtime.binding import bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.call import Call, open_call
 from voice_runtime.carrier import Hearing, TwilioCarrier
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
-from voice_runtime.house import Agent, Facts, House, Supplier
+from voice_runtime.house import Agent, Facts, House
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.ingress.twilio import (
     AfterDial,
@@ -49,7 +47,7 @@ from voice_runtime.listen.sphinx import SphinxRecogniser
 from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.recovery import close_what_is_open
-from voice_runtime.resolve import RETENTION_FILE, load_release
+from voice_runtime.resolve import load_release
 from voice_runtime.server import build_server
 from voice_runtime.settings import Settings, may_serve
 from voice_runtime.speak.espeak import EspeakSynthesiser, VoiceSettings
@@ -59,10 +57,8 @@ from voice_runtime.telemetry import CountingRecorder, Telemetry
 from voice_runtime.think.endpoints import Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 
-SUPPLIERS_FILE = Path("configs/suppliers.yaml")
 #: Counts of ``MediaStats`` that say a carrier's message was not used.
 _REFUSED_MESSAGES = ("gaps", "late", "malformed", "oversized", "foreign", "unknown", "dropped_out")
-_STANDIN_NOTE = "rule-based stand-in, not a language model"
 
 
 class App:
@@ -141,7 +137,7 @@ class App:
         return releases
 
     async def _start_ledger(self, releases: dict[str, Release]) -> None:
-        taggers = self._taggers(list(releases.values()))
+        taggers = taggers_of(self.settings.root, list(releases.values()), self._all_lines())
         tagger = next(iter(taggers.values()))
         self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.settings.data_dir.chmod(0o700)
@@ -157,25 +153,6 @@ class App:
         self._stack.push_async_callback(asyncio.to_thread, ledger.close)
         for tenant in dict.fromkeys(release.tenant for release in releases.values()):
             await asyncio.to_thread(ledger.prepare, tenant)
-
-    def _taggers(self, releases: list[Release]) -> dict[str, Callable[[str, int], r.RetentionTag]]:
-        """How long each tenant's content is kept, and where."""
-        text = (self.settings.root / RETENTION_FILE).read_text(encoding="utf-8")
-        schedules = parse_retention(text, RETENTION_FILE.as_posix())
-        found = {}
-        for tenant in dict.fromkeys(release.tenant for release in releases):
-            mine = [x for x in releases if x.tenant == tenant]
-            kept = {(x.retention_schedule, tuple(sorted(x.retention_days.items()))) for x in mine}
-            regions = {line.region for line in self._all_lines() if line.tenant == tenant}
-            if len(kept) > 1 or len(regions) > 1:
-                raise OperatorError(
-                    f"tenant {tenant}: agents with different retention, or lines in different regions, are "
-                    "not supported yet: give them tenants of their own in configs/lines.yaml"
-                )
-            found[tenant] = schedules[mine[0].retention_schedule].tagger(
-                regions.pop(), mine[0].retention_days
-            )
-        return found
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -214,7 +191,7 @@ class App:
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             media_patience_s=settings.turn.media_stopped_s,
         )
-        suppliers = self._suppliers()
+        suppliers = read_suppliers(settings.root)
         phrases = PhraseCache()
         for name, release in releases.items():
             services.require(release.tools)
@@ -224,8 +201,8 @@ class App:
             self._stack.push_async_callback(endpoints.aclose)
             await endpoints.warm()
             voices = [Engine(synthesiser, first_piece_s=settings.voice.deadline_s)]
-            bound = self._bound(release, endpoints, suppliers, synthesiser.name, recogniser.name)
-            self.agents[name] = Agent(release, _rules(release), endpoints, voices, phrases, bound)
+            bound = bound_suppliers(release, endpoints, suppliers, synthesiser.name, recogniser.name)
+            self.agents[name] = Agent(release, rules_of(release), endpoints, voices, phrases, bound)
         tools = {(name, tool.name): tool for name, release in releases.items() for tool in release.tools}
         self.recovered = await close_what_is_open(settings.data_dir / "ledger", ledger, services, tools)
 
@@ -257,39 +234,6 @@ class App:
         if self._standin_address:
             standin = Endpoint("standin", f"{self._standin_address}/v1", f"{MODEL}/{agent}")
         return Endpoints.of(self.settings.model, standin)
-
-    def _suppliers(self) -> Suppliers:
-        path = self.settings.root / SUPPLIERS_FILE
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError:
-            problem = Problem(
-                SUPPLIERS_FILE.as_posix(), 0, "", "the register cannot be read", "restore the file"
-            )
-            raise ConfigurationError([problem]) from None
-        return parse_suppliers(text, SUPPLIERS_FILE.as_posix())
-
-    def _bound(
-        self, release: Release, endpoints: Endpoints, suppliers: Suppliers, voice: str, recogniser: str
-    ) -> tuple[Supplier, ...]:
-        """Who serves this agent's calls.
-
-        Raises:
-            SupplierRefused: one is not in the register for that stage and region.
-        """
-        found = [Supplier("recogniser", recogniser, "phrase model of this release")]
-        for endpoint in endpoints.endpoints:
-            note = _STANDIN_NOTE if endpoint.name == "standin" else ""
-            found.append(
-                Supplier(
-                    "model", endpoint.name, endpoint.model, endpoint.region, endpoint.outside,
-                    endpoint.base_url, note,
-                )
-            )  # fmt: skip
-        found.append(Supplier("voice", voice, release.voice))
-        for supplier in found:
-            suppliers.check(supplier.stage, supplier.name, supplier.region)
-        return tuple(found)
 
     async def _enter(self, start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]]) -> None:
         self._stack.push_async_callback(stop)
@@ -449,9 +393,3 @@ class App:
             "calls": self.admission.active,
             "draining": draining,
         }
-
-
-def _rules(release: Release) -> Rules:
-    if release.rules is None:
-        raise OperatorError(f"agent {release.name}: its rules were not compiled")
-    return release.rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Response
@@ -37,6 +38,7 @@ def build_server(readiness: Readiness, telemetry: Telemetry, routers: list[APIRo
 
     @app.get("/metrics")
     async def metrics() -> Response:
+        telemetry.tasks.set(len(asyncio.all_tasks()))
         return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     for router in routers:

@@ -28,6 +28,7 @@ class Telemetry:
         self.refused = Counter(
             "sayso_calls_refused_total", "Calls not taken, by reason", ["reason"], registry=registry
         )
+        self.tasks = Gauge("sayso_tasks", "Tasks of the event loop, as of this reading", registry=registry)
         self.active = Gauge("sayso_calls_active", "Calls on the line now", registry=registry)
         self.turns = Counter(
             "sayso_turns_total", "Turns of callers, by who was addressed", ["to"], registry=registry

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from controls.evidence.shape import Trace
@@ -135,3 +136,16 @@ async def test_no_personal_word_stands_in_the_leaves_or_the_servers_files(server
     content = b"".join(p.read_bytes() for p in files)
     for secret in (b"when are you open", b"+12025550143", b"2025550143", b"eight to five"):
         assert secret not in content
+
+
+async def test_health_readiness_and_metrics_hold_no_identifier(server: Server) -> None:
+    async with httpx.AsyncClient(base_url=server.address, trust_env=False) as client:
+        assert (await client.get("/healthz")).json() == {"status": "alive"}
+        ready = await client.get("/readyz")
+        assert ready.status_code == 200
+        assert ready.json()["ready"]
+        metrics = (await client.get("/metrics")).text
+    assert 'sayso_turns_total{to="model"}' in metrics
+    assert "sayso_first_audio_out_seconds_bucket" in metrics
+    for trace in server.traces():
+        assert trace.call.id not in metrics
