@@ -33,6 +33,7 @@ _TO, _FROM = "+12025550142", "+12025550143"
 _TOKEN = Path(".sayso/secrets/carrier-twilio-auth_token")
 #: Calls before the first figure counts: caches fill, pools start.
 _WARM_UP = 2
+_MOST_GROWTH_PERCENT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,16 @@ def report(readings: list[Reading]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Run, print the table, keep the results."""
+def holds(found: dict[str, object]) -> bool:
+    """Memory within 10 %, and nothing left behind."""
+    left = [found[name] for name in ("processes", "threads", "files", "tasks")]
+    grown = found["growth_percent"]
+    flat = isinstance(grown, float | int) and grown <= _MOST_GROWTH_PERCENT
+    return flat and all(isinstance(pair, list) and pair[1] <= pair[0] for pair in left)
+
+
+def main() -> int:
+    """Run, print the table, keep the results; 1 when memory grew or something was left behind."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.steady", description=__doc__)
     parser.add_argument("--calls", type=int, default=20)
     parser.add_argument("--config", default="configs/profiles/offline.yaml")
@@ -159,7 +168,8 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         content = {"summary": found, "readings": [asdict(x) for x in readings]}
         (options.out / "results.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0 if holds(found) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
