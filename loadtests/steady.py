@@ -2,8 +2,9 @@
 
 ``python -m loadtests.steady --calls 20`` starts the offline profile's server,
 places that many simulated calls one after another and reads the server's process
-tree from /proc between them. It prints a table and writes ``results.json``.
-Figures, not assertions: a noisy machine must not fail a build.
+tree from /proc between them. It prints a table, writes ``results.json`` and exits 1
+when memory grew by more than 10 % or a process, thread, file or task was left
+behind. Not part of ``make test``: it takes five minutes.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from controls.ledger import records as r
 from controls.ledger.verify import verify_directory
 from tests.journeys.conftest import Server
 from tests.simulators.model_server import DIE, STALL, ModelServer, Plan, pieces, raw, refuse, serving
+from tests.simulators.tool_server import ToolServer
 from voice_runtime.caller.script import HangUp, Say, Silence, Wait
 
 pytestmark = pytest.mark.anyio
@@ -84,6 +85,31 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
         assert trace.handoff is not None
         assert trace.handoff.requested_by == "failure"
         assert trace.handoff.callback is not None
+        await server.down()
+
+
+async def test_a_tool_that_was_under_way_at_kill_9_is_asked_about_and_not_repeated(
+    make_server: Callable[..., Server],
+) -> None:
+    async with serving(ToolServer(mood="stalls")) as tools:
+        server = make_server(
+            start=False, services={"appointments": {"url": tools.url, "key": {"generate": True}}}
+        )
+        await server.up()
+        call = asyncio.create_task(
+            server.call(Wait(), Say(text="can i see doctor patel on tuesday"), Silence(seconds=20))
+        )
+        async with asyncio.timeout(30):
+            while not tools.uses:
+                await asyncio.sleep(0.02)
+        await server.down(signal.SIGKILL)
+        await call
+        tools.mood = "well"
+        await server.up()
+        [unknown] = [x for x in server.records() if isinstance(x, r.ToolUnknown)]
+        assert (unknown.reason, unknown.reconciled) == ("crash", "done")
+        assert len(tools.uses) == 1
+        assert verify_directory(server.ledger).ok
         await server.down()
 
 
