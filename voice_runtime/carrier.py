@@ -60,7 +60,6 @@ class TwilioCarrier:
     lead_ms = 120
 
     def __init__(self, incoming: IncomingCall, hearing: Hearing, release: Release) -> None:
-        self._incoming = incoming
         self._hearing = hearing
         self._release = release
         self._transport = incoming.transport()

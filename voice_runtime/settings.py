@@ -203,7 +203,6 @@ class Turn(Closed):
 class LedgerSettings(Closed):
     receipt_deadline_ms: int = Field(default=250, ge=10, le=10_000, description="past it audio is discarded")
     spool_mb: int = Field(default=4, ge=1, le=1024, description="pre-allocated fallback spool, MB")
-    checkpoint_s: Seconds = Field(default=1.0, description="s between signed checkpoints")
 
 
 class Twilio(Closed):

@@ -308,6 +308,18 @@ async def test_a_transfer_that_nobody_takes_brings_the_caller_back() -> None:
         assert line.closed() == ("agent", "callback")
 
 
+async def test_a_read_back_open_at_a_transfer_is_refused_on_record() -> None:
+    """It was dropped with the first pipeline: a question asked, and no word of what came of it."""
+    async with on_the_line(call(("book", '{"day": "Monday"}')), tools=tools) as line:
+        await line.opened()
+        await line.say("book monday", "let me talk to a person")
+        await line.hang_up()
+        assert line.control.transfers == [DESK]
+        [(refused, _)] = line.of("tool.refused")
+        assert refused.reason == "unconfirmed"
+        assert not line.service.uses
+
+
 async def test_nobody_at_all_leaves_the_caller_with_the_agent() -> None:
     async with on_the_line(say("At nine."), handoff=()) as line:
         await line.opened()

@@ -78,7 +78,7 @@ async def _demo(settings: Settings, config: Path, agent: str, once: bool, port: 
     screen.step(1, "setup", f"Python {sys.version.split()[0]}, everything below runs on this machine")
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Rows of its own, so that each demo books the same time and no server's rows are touched.
-    rows = tempfile.TemporaryDirectory(prefix="sayso-demo-")
+    rows = tempfile.TemporaryDirectory(prefix="demo-", dir=settings.data_dir)
     log = Path(rows.name) / "server.log"
     server = Child(
         "voice_runtime.cli.app", "serve", "--json", "--config", str(config), "--port", str(port),

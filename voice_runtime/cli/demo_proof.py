@@ -142,7 +142,7 @@ def _cleared(report: Report, trace: Trace) -> Held:
 
 
 def _tampering_found(root: Path) -> Held:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="copy-", dir=root.parent) as folder:
         copy = Path(folder) / "copy"
         flip = flip_byte_in_copy(root, copy)
         report = verify_directory(copy)

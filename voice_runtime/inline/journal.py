@@ -19,7 +19,7 @@ from loguru import logger
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from controls.decision import Cleared, PendingReceipt, Receipt, Recorder
-from controls.errors import LedgerError, SayError
+from controls.errors import LedgerError
 from controls.ledger import records as r
 from voice_runtime.clock import Clock
 from voice_runtime.events import RATE_HZ, CallerSaidFrame
@@ -89,7 +89,6 @@ class Journal:
         clock: Clock,
         context: LLMContext,
         spool: Spool | None = None,
-        on_ledger_failure: Callable[[], None] | None = None,
     ) -> None:
         self.tenant = tenant
         self.call = call
@@ -100,12 +99,10 @@ class Journal:
         self._clock = clock
         self._context = context
         self._spool = spool
-        self._on_ledger_failure = on_ledger_failure
         self._marks: dict[int, TurnMarks] = {}
         self._said: dict[int, str] = {}
         self._open: dict[str, _Open] = {}
         self._assistant: tuple[int, dict[str, Any]] | None = None
-        self._last: PendingReceipt | None = None
         self._said_receipt: PendingReceipt | None = None
         self._spooled: WeakSet[PendingReceipt] = WeakSet()
         self.misheard = 0
@@ -114,13 +111,12 @@ class Journal:
     # -- writing --------------------------------------------------------------------------------
 
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
-        """Queue a record; a failure is spooled and told, never raised here."""
+        """Queue a record; a failure is spooled, never raised here."""
         try:
             future = self._recorder.append(record, personal)
         except LedgerError as error:  # it takes no more at all: full, or closed
             future = Future()
             future.set_exception(error)
-        self._last = future
         future.add_done_callback(lambda f: self._check(f, record, personal))
         return future
 
@@ -134,8 +130,6 @@ class Journal:
                 self._spooled.add(future)
             except LedgerError:
                 logger.error("record {} is lost to the spool as well", record.type)
-        if self._on_ledger_failure is not None:
-            self._on_ledger_failure()
 
     def spooled(self, future: PendingReceipt) -> bool:
         """Whether the record did not reach the log, and lies in the fallback spool instead."""
@@ -156,16 +150,6 @@ class Journal:
     def seconds(self, at_ns: int) -> float:
         """A monotonic time as s since the call was answered."""
         return (at_ns - self.answered_ns) / 1e9
-
-    async def flush(self, deadline_s: float) -> bool:
-        """Wait until everything queued so far is durable; False when it is not."""
-        if self._last is None:
-            return True
-        try:
-            await self.durable(self._last, deadline_s)
-        except (SayError, OSError):
-            return False
-        return True
 
     # -- the caller -----------------------------------------------------------------------------
 
