@@ -189,9 +189,7 @@ class Call:
 
     async def _leg_over(self, carrier: Carrier) -> None:
         if self.person.transferring:
-            if (
-                self._tools is not None
-            ):  # the next leg has its own; a question still open is refused
+            if self._tools is not None:  # the next leg has its own; a question still open is refused
                 await self._tools.aclose()
             for cleared in self.journal.owed():
                 self.journal.never_played(cleared)
