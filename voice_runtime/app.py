@@ -325,6 +325,7 @@ class App:
         call, hearing = self.calls.get(incoming.id), self.hearing
         if call is None or hearing is None:
             raise SayError("media for a call that was not opened")
+        leg = call.legs + 1
         self.telemetry.active.inc()
         logger.info("call {} answered on line {}", call.id, incoming.line.name)
         try:
@@ -334,15 +335,16 @@ class App:
             for kind in _REFUSED_MESSAGES:
                 self.telemetry.carrier_messages.labels(kind).inc(getattr(incoming.stats, kind))
             logger.info("call {} left the line{}", call.id, ": transferred" * call.person.transferring)
-            if call.person.transferring:
-                asyncio.get_running_loop().call_later(DIAL_TTL_S, self._never_reported, incoming.id)
+            if call.legs != leg:  # the caller is back already, in a pipeline of its own
+                pass
+            elif call.person.transferring:
+                asyncio.get_running_loop().call_later(DIAL_TTL_S, self._never_reported, call, leg)
             else:
                 self.calls.pop(incoming.id, None)
 
-    def _never_reported(self, call_id: str) -> None:
+    def _never_reported(self, call: Call, leg: int) -> None:
         """The carrier never said how a transfer went: close the record all the same."""
-        call = self.calls.pop(call_id, None)
-        if call is not None:
+        if call.legs == leg and self.calls.pop(call.id, None) is not None:
             call.person.dialled("failed")
             call.spawn(self._close_alone(call))
 

@@ -1,13 +1,9 @@
 """One call: its records opened, its pipeline built and run, everything settled at the end.
 
-The way through, as a pipecat pipeline:
-
-``input → ear → attention → user aggregator → model → guard → voice → egress → output``
-
 1. ``open_call`` writes ``call.opened``, what it is bound to and its fixed phrases; a
    call is answered only once that is durable.
-2. ``Call.run`` runs the pipeline until somebody ends the call or a transfer takes it;
-   a transfer that fails brings the caller back into a second pipeline of the same call.
+2. ``Call.run`` runs a leg (``leg.py``: the pipeline) until somebody ends the call or a transfer takes it;
+   a transfer that fails brings the caller back into a second leg of the same call.
 3. Whatever happened, every cleared clause gets its ``agent.played`` and the call its
    ``call.closed``.
 """
@@ -22,13 +18,8 @@ from typing import Any, Literal, Protocol
 
 from loguru import logger
 from pipecat.frames.frames import EndFrame
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator, LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameProcessor
-from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
-from pipecat.workers.runner import WorkerRunner
 
 from controls.decision import PendingReceipt, Recorder
 from controls.errors import LedgerError, SayError
@@ -36,17 +27,14 @@ from controls.gate import Gate
 from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.agent import Release
-from voice_runtime.events import RATE_HZ, ClauseFrame, SayFrame
+from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House
-from voice_runtime.inline.attention import Attention
-from voice_runtime.inline.guard import Guard
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure
 from voice_runtime.inline.person import WayToAPerson
+from voice_runtime.leg import Leg
 from voice_runtime.ports import CallControl, MediaLink
-from voice_runtime.speak.egress import Egress
-from voice_runtime.speak.voice import Voice
-from voice_runtime.think.chat import ChatModel, tool_schemas
+from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
 
 EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
@@ -118,10 +106,11 @@ class Call:
             finish=self.finish, on_nobody=self._nobody,
         )  # fmt: skip
         self._ending = _Ending()
-        self._worker: PipelineWorker | None = None
-        self._attention: Attention | None = None
+        self._leg: Leg | None = None
         self._tools: ToolRunner | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._one_leg = asyncio.Lock()
+        self.legs = 0  # pipelines so far: one, and one for each transfer that came back
         self._receipt_failed = False
         self._closed = False
         self._may_hang_up = False
@@ -150,42 +139,20 @@ class Call:
         Args:
             came_back: ``DialCallStatus`` of the transfer the caller comes back from.
         """
-        if not self.journal.answered_ns:
-            self.journal.answered_ns = self.house.clock.monotonic_ns()
-        self.person.control = carrier.control
-        worker = PipelineWorker(
-            Pipeline(self._processors(carrier, came_back)),
-            params=PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ),
-            idle_timeout_secs=None,  # pipecat's hangs up on people on hold; silence is the ear's
-            cancel_runner_on_idle_timeout=False,
-            enable_rtvi=False,  # it lets a browser send tool results and raw model text
-            enable_turn_tracking=False,
-            check_dangling_tasks=False,
-        )
-        self._worker = worker
-        runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
-        timers = self._timers()
-        try:
-            await runner.add_workers(worker)
-            await runner.run()
-        finally:
-            for timer in timers:
-                timer.cancel()
-            self._worker = self._attention = None
-            await asyncio.shield(self._leg_over(carrier))
-
-    def _timers(self) -> list[asyncio.TimerHandle]:
-        """When the call is offered a person for lasting long, and when it ends at the latest."""
-        loop, release = asyncio.get_running_loop(), self.release
-        lasted_s = self.journal.seconds(self.house.clock.monotonic_ns())
-        timers = [loop.call_later(max(0.0, release.longest_call_s - lasted_s), self._too_long)]
-        if release.handoff_after_s > lasted_s:
-            timers.append(
-                loop.call_later(
-                    release.handoff_after_s - lasted_s, self.fetch_a_person, "rule", "the call lasts long"
-                )
-            )
-        return timers
+        self.legs += 1
+        if self._leg is not None:  # the carrier brings the caller back before it closed the first stream
+            await self._leg.worker.cancel()
+        async with self._one_leg:
+            if not self.journal.answered_ns:
+                self.journal.answered_ns = self.house.clock.monotonic_ns()
+            self.person.control = carrier.control
+            leg = self._leg = Leg(self, carrier, came_back)
+            self._tools = leg.tools
+            try:
+                await leg.run()
+            finally:
+                self._leg = None
+                await asyncio.shield(self._leg_over(carrier))
 
     async def _leg_over(self, carrier: Carrier) -> None:
         if self.person.transferring:
@@ -203,84 +170,24 @@ class Call:
             except SayError as error:
                 logger.error("the carrier did not hang up: {}", type(error).__name__)
 
-    def _processors(self, carrier: Carrier, came_back: str) -> list[FrameProcessor]:
-        release, journal, house = self.release, self.journal, self.house
-        tools = ToolRunner(
-            release.tools,
-            gate=self.gate,
-            journal=journal,
-            services=house.services,
-            language=release.language,
-            receipt_deadline_s=house.receipt_deadline_s,
-            on_handoff=lambda rule: self.fetch_a_person("rule", rule),
-        )
-        model = ChatModel(
-            self.agent.endpoints,
-            journal=journal,
-            tools=tools,
-            on_exhausted=lambda turn: self._model_exhausted(),
-            prompt=release.prompt,
-            wait_before_sending=lambda: journal.caller_words_durable(house.receipt_deadline_s),
-            clock=house.clock,
-        )
-        guard = Guard(
-            self.gate,
-            journal,
-            language=release.language,
-            on_handoff=lambda rule: self.fetch_a_person("rule", rule),
-        )
-        voice = Voice(
-            self.agent.voices,
-            voice=release.voice,
-            phrases=self.agent.phrases,
-            marks=journal,
-            on_failed=self._voice_failed,
-            on_violation=lambda clause: journal.control_failed("egress", "refused"),
-            call=self.id,
-            clock=house.clock,
-        )
-        egress = Egress(
-            journal,
-            carrier.link,
-            house.clock,
-            receipt_deadline_s=house.receipt_deadline_s,
-            on_no_receipt=self._no_receipt,
-            on_dropped=lambda what: journal.control_failed("egress", "refused"),
-            lead_ms=carrier.lead_ms,
-        )
-        attention = Attention(
-            journal, self.gate, language=release.language, opening=self.opening, person=self.person,
-            read_backs=tools, begin=lambda: self._begin(came_back), finish=self.finish,
-            media_patience_s=house.media_patience_s,
-        )  # fmt: skip
-        aggregator = LLMUserAggregator(
-            self.context,
-            params=LLMUserAggregatorParams(
-                # Attention hands over whole turns and interrupts by itself; only we write the context.
-                user_turn_strategies=ExternalUserTurnStrategies(enable_interruptions=False),
-                empty_user_turn=None,
-            ),
-        )
-        self._attention, self._tools = attention, tools
-        return [*carrier.entry(self), attention, aggregator, model, guard, voice, egress, *carrier.exit()]
+    # -- what stages ask of the call --------------------------------------------------------------
 
-    async def _begin(self, came_back: str) -> None:
+    async def begin(self, came_back: str) -> None:
+        """The media flows: open the call, or take the caller back from a transfer."""
         if came_back:
             self.person.dialled(came_back)
         else:
             await self.opening.begin()
 
-    # -- what stages ask of the call --------------------------------------------------------------
-
     async def say(self, frame: SayFrame) -> None:
         """Have the agent say something of the runtime's own."""
-        if self._attention is not None:
-            await self._attention.say(frame)
+        if self._leg is not None:
+            await self._leg.attention.say(frame)
 
     async def interrupt(self) -> None:
         """Cut whatever the agent says or thinks."""
-        if self._attention is not None:
-            await self._attention.interrupt()
+        if self._leg is not None:
+            await self._leg.attention.interrupt()
 
     def fetch_a_person(self, by: str, reason: str) -> None:
         """Start the way to a person, from anywhere; harmless when it is under way."""
@@ -289,23 +196,24 @@ class Call:
     async def _nobody(self) -> None:
         """No person could be reached; the caller stays with the agent."""
         await self.opening.back()
-        if self._attention is not None:
-            await self._attention.catch_up()
+        if self._leg is not None:
+            await self._leg.attention.catch_up()
 
     async def finish(self, ended_by: str, reason: str) -> None:
         """End the call: what is being said is over by now."""
         if self._ending.said:
             return
         self._ending = _Ending(ended_by, reason, said=True)  # type: ignore[arg-type]
-        if self._worker is not None:
-            await self._worker.queue_frame(EndFrame())
+        if self._leg is not None:
+            await self._leg.worker.queue_frame(EndFrame())
 
-    def disconnected(self) -> None:
-        """The carrier's media ended: the caller hung up, or a transfer took the call."""
+    def disconnected(self, carrier: Carrier) -> None:
+        """This carrier's media ended: the caller hung up, or a transfer took the call."""
+        if self._leg is None or self._leg.carrier is not carrier:
+            return  # the caller is back on another stream already
         if not self._ending.said and not self.person.transferring:
             self._ending = _Ending("caller", "hung_up", said=True)
-        if self._worker is not None:
-            self.spawn(self._worker.cancel())
+        self.spawn(self._leg.worker.cancel())
 
     def drain(self) -> None:
         """The server stops: say goodbye and end."""
@@ -332,7 +240,8 @@ class Call:
 
     # -- failing, out loud ------------------------------------------------------------------------
 
-    def _too_long(self) -> None:
+    def too_long(self) -> None:
+        """The longest a call may last is over."""
         self.spawn(self._goodbye("agent", "too_long"))
 
     async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
@@ -341,17 +250,19 @@ class Call:
         frame.interruptible = False
         await self.say(frame)
 
-    def _model_exhausted(self) -> None:
+    def model_exhausted(self) -> None:
+        """Nothing is left to ask for an answer: the caller gets a person."""
         self.journal.control_failed("model", "exhausted")
         self.fetch_a_person("failure", "the model did not answer")
 
-    def _voice_failed(self, clause: ClauseFrame, some_played: bool) -> None:
+    def voice_failed(self, clause: ClauseFrame, some_played: bool) -> None:
+        """No voice could speak a clause (to its end): say something that is synthesised already."""
         self.journal.control_failed("voice", "broken")
         self.person.not_said(clause.tag)
         if not clause.cleared.phrase:
             self.spawn(self.say(SayFrame(phrase="fallback", turn=clause.cleared.turn)))
 
-    def _no_receipt(self, clause: ClauseFrame) -> None:
+    def no_receipt(self, clause: ClauseFrame) -> None:
         """A clause was discarded for want of its record: say so once, and fetch a person."""
         self.journal.control_failed("ledger", "deadline")
         self.person.not_said(clause.tag)

@@ -71,7 +71,7 @@ class TwilioCarrier:
 
         @self._transport.event_handler("on_client_disconnected")  # type: ignore[untyped-decorator]
         async def gone(transport: Any, websocket: Any) -> None:
-            call.disconnected()
+            call.disconnected(self)
 
         return [self._transport.input(), make_ear(self._hearing, call, self._release)]
 

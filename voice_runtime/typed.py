@@ -235,7 +235,7 @@ class TypedCarrier:
 
     def hang_up(self) -> None:
         """End the call from the caller's side, whatever is under way."""
-        self._running().disconnected()
+        self._running().disconnected(self)
 
     # -- what the typist waits for ----------------------------------------------------------------
 

@@ -308,6 +308,25 @@ async def test_a_transfer_that_nobody_takes_brings_the_caller_back() -> None:
         assert line.closed() == ("agent", "callback")
 
 
+async def test_a_caller_brought_back_before_the_first_stream_closed_keeps_the_call() -> None:
+    """The end of the first pipeline closed the record under the second: a call-back nobody confirmed."""
+    async with on_the_line() as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        first = line.running
+        again = line.carrier = TypedCarrier()
+        again.clock = line.call.house.clock  # type: ignore[assignment]  # it is the first carrier's
+        line.start(came_back="no-answer")
+        assert first is not None
+        await first
+        await line.settled()
+        assert line.of("call.closed") == []
+        await line.say("yes")
+        await line.ended()
+        assert line.of("callback.promised")[0][0].number_confirmed
+        assert line.closed() == ("agent", "callback")
+
+
 async def test_a_read_back_open_at_a_transfer_is_refused_on_record() -> None:
     """It was dropped with the first pipeline: a question asked, and no word of what came of it."""
     async with on_the_line(call(("book", '{"day": "Monday"}')), tools=tools) as line:

@@ -1,0 +1,139 @@
+"""One leg of a call: the pipeline between its carrier and its caller, from first frame to last.
+
+A call has one leg, and one more for each transfer that came back. What
+outlives a leg (journal, gate, context, the way to a person) is the call's.
+
+``input → ear → attention → user aggregator → model → guard → voice → egress → output``
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator, LLMUserAggregatorParams
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
+from pipecat.workers.runner import WorkerRunner
+
+from voice_runtime.events import RATE_HZ
+from voice_runtime.inline.attention import Attention
+from voice_runtime.inline.guard import Guard
+from voice_runtime.speak.egress import Egress
+from voice_runtime.speak.voice import Voice
+from voice_runtime.think.chat import ChatModel
+from voice_runtime.think.tools import ToolRunner
+
+if TYPE_CHECKING:
+    from voice_runtime.call import Call, Carrier
+
+
+class Leg:
+    """Built for one carrier; ``run`` once."""
+
+    def __init__(self, call: Call, carrier: Carrier, came_back: str = "") -> None:
+        """Build the pipeline; nothing runs yet.
+
+        Args:
+            came_back: ``DialCallStatus`` of the transfer the caller comes back from.
+        """
+        self.call, self.carrier = call, carrier
+        self.tools = self._tool_runner()
+        self.attention = Attention(
+            call.journal, call.gate, language=call.release.language, opening=call.opening,
+            person=call.person, read_backs=self.tools, begin=lambda: call.begin(came_back),
+            finish=call.finish, media_patience_s=call.house.media_patience_s,
+        )  # fmt: skip
+        self.worker = PipelineWorker(
+            Pipeline(self._processors()),
+            params=PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ),
+            idle_timeout_secs=None,  # pipecat's hangs up on people on hold; silence is the ear's
+            cancel_runner_on_idle_timeout=False,
+            enable_rtvi=False,  # it lets a browser send tool results and raw model text
+            enable_turn_tracking=False,
+            check_dangling_tasks=False,
+        )
+
+    async def run(self) -> None:
+        """Run until somebody ends the pipeline."""
+        runner = WorkerRunner(handle_sigint=False, check_dangling_tasks=False)
+        timers = self._timers()
+        try:
+            await runner.add_workers(self.worker)
+            await runner.run()
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        """When the call is offered a person for lasting long, and when it ends at the latest."""
+        loop, call, release = asyncio.get_running_loop(), self.call, self.call.release
+        lasted_s = call.journal.seconds(call.house.clock.monotonic_ns())
+        timers = [loop.call_later(max(0.0, release.longest_call_s - lasted_s), call.too_long)]
+        if release.handoff_after_s > lasted_s:
+            timers.append(
+                loop.call_later(
+                    release.handoff_after_s - lasted_s, call.fetch_a_person, "rule", "the call lasts long"
+                )
+            )
+        return timers
+
+    def _processors(self) -> list[FrameProcessor]:
+        call, carrier = self.call, self.carrier
+        release, journal, house = call.release, call.journal, call.house
+        model = ChatModel(
+            call.agent.endpoints,
+            journal=journal,
+            tools=self.tools,
+            on_exhausted=lambda turn: call.model_exhausted(),
+            prompt=release.prompt,
+            wait_before_sending=lambda: journal.caller_words_durable(house.receipt_deadline_s),
+            clock=house.clock,
+        )
+        guard = Guard(call.gate, journal, language=release.language, on_handoff=self._fetch_by_rule)
+        voice = Voice(
+            call.agent.voices,
+            voice=release.voice,
+            phrases=call.agent.phrases,
+            marks=journal,
+            on_failed=call.voice_failed,
+            on_violation=lambda clause: journal.control_failed("egress", "refused"),
+            call=call.id,
+            clock=house.clock,
+        )
+        egress = Egress(
+            journal,
+            carrier.link,
+            house.clock,
+            receipt_deadline_s=house.receipt_deadline_s,
+            on_no_receipt=call.no_receipt,
+            on_dropped=lambda what: journal.control_failed("egress", "refused"),
+            lead_ms=carrier.lead_ms,
+        )
+        aggregator = LLMUserAggregator(
+            call.context,
+            params=LLMUserAggregatorParams(
+                # Attention hands over whole turns and interrupts by itself; only we write the context.
+                user_turn_strategies=ExternalUserTurnStrategies(enable_interruptions=False),
+                empty_user_turn=None,
+            ),
+        )
+        stages = [self.attention, aggregator, model, guard, voice, egress]
+        return [*carrier.entry(call), *stages, *carrier.exit()]
+
+    def _tool_runner(self) -> ToolRunner:
+        call = self.call
+        return ToolRunner(
+            call.release.tools,
+            gate=call.gate,
+            journal=call.journal,
+            services=call.house.services,
+            language=call.release.language,
+            receipt_deadline_s=call.house.receipt_deadline_s,
+            on_handoff=self._fetch_by_rule,
+        )
+
+    def _fetch_by_rule(self, rule: str) -> None:
+        self.call.fetch_a_person("rule", rule)
