@@ -41,7 +41,7 @@ def answer_start(playout: Playout, t0: int, until: int | None = None) -> int | N
 def fill_in(playout: Playout, turn: TurnResult, until: int | None) -> None:
     """Compute a turn's figures; ``until`` is the playout sample at which the next turn begins."""
     begins = place(turn.first_sample)
-    if not turn.keys and speaking_at(playout, begins):
+    if not (turn.keys or turn.typed) and speaking_at(playout, begins):
         silent = playout.silent_from(begins, for_samples=PAUSE)
         if silent is not None and (until is None or silent < until):
             turn.barge_in_pause_ms = played_at_ms(silent) - sent_at_ms(turn.first_sample)

@@ -20,9 +20,12 @@ Kind = Literal[
     "said_started",  # the caller begins to speak; data: text, interrupts
     "said",  # the last audible sample of it is out; data: text
     "key",  # data: key
+    "typed",  # the caller sends typed words; data: text
+    "caption",  # a browser is shown words; data: who, id, text, state
+    "state",  # a browser is shown who has the floor; data: agent
     "sound",  # data: kind
     "no_answer",  # the agent did not answer in time
-    "ended",  # data: by
+    "ended",  # data: by, and a browser's reason
     "afterwards",  # what the carrier did once the stream was over; data: verbs
 ]
 
@@ -48,7 +51,8 @@ class TurnResult:
     Attributes:
         n: 1-based.
         first_sample, last_sample: audible part of what was said, in media sent; of a
-            key press, the sample at which the last key was sent.
+            key press, the sample at which the last key was sent; of typed words, that at which
+            they were sent.
         t0_ns: monotonic time of ``last_sample``.
         first_audio_out_ms: from ``last_sample`` to the first audible sample of the
             answer at the caller's playout; negative never (speech over it does not
@@ -62,6 +66,7 @@ class TurnResult:
     n: int
     text: str = ""
     keys: str = ""
+    typed: bool = False
     interrupts: bool = False
     first_sample: int = 0
     last_sample: int = 0
@@ -70,6 +75,17 @@ class TurnResult:
     barge_in_pause_ms: float | None = None
     answer_ends_ms: float | None = None
     timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionShown:
+    """Words that a browser was shown. ``state`` "cut" replaces what was shown under the same ``id``."""
+
+    at_ms: float
+    who: str
+    id: str
+    text: str
+    state: str
 
 
 @dataclass(slots=True)
@@ -87,7 +103,10 @@ class CallResult:
         afterwards: verbs the carrier went on with after the stream.
         gaps: nothing to play between two pieces of audio.
         late_ms: how late the worst 20 ms tick was, and the 99th percentile of all.
-        bad_messages: from the server that Twilio would not have taken.
+        bad_messages: from the server that Twilio, or a browser's page, would not have taken.
+        captions: words that a browser was shown, in order.
+        reason: why the server ended a browser's call, as it told the page.
+        lost_packets: of the agent's audio that came too late to be played, or never (browsers only).
     """
 
     call_sid: str
@@ -109,6 +128,9 @@ class CallResult:
     late_p99_ms: float = 0.0
     bad_messages: int = 0
     events_lost: int = 0
+    captions: list[CaptionShown] = field(default_factory=list)
+    reason: str = ""
+    lost_packets: int = 0
 
 
 def sent_at_ms(sample: int) -> float:

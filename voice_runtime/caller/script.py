@@ -8,6 +8,7 @@ steps:
   - say: {text: at ten, wait: false}
   - interrupt: {text: let me talk to a person, after_ms: 600}
   - press: "0"
+  - type: can i see doctor patel   # typed words, for a caller in a browser
   - silence_s: 2.5
   - sound: cough
   - hang_up               # or hang_up: abrupt
@@ -74,6 +75,15 @@ class Press(Closed):
     timeout_s: Seconds = PATIENCE_S
 
 
+class TypeWords(Closed):
+    """Type a message, as a caller in a browser may; then, with ``wait``, wait for the answer. A turn."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    wait: bool = True
+    quiet_ms: Milliseconds = QUIET_MS
+    timeout_s: Seconds = PATIENCE_S
+
+
 class Silence(Closed):
     """Say nothing for so long, s of the call's own clock."""
 
@@ -94,12 +104,13 @@ class HangUp(Closed):
     how: Literal["stop", "abrupt"] = "stop"
 
 
-Step = Wait | Say | Interrupt | Press | Silence | MakeSound | HangUp
+Step = Wait | Say | Interrupt | Press | TypeWords | Silence | MakeSound | HangUp
 
 _SHORT: dict[str, str] = {
     "say": "text",
     "interrupt": "text",
     "press": "keys",
+    "type": "text",
     "sound": "kind",
     "hang_up": "how",
 }
@@ -112,6 +123,7 @@ class StepEntry(Closed):
     say: Say | None = None
     interrupt: Interrupt | None = None
     press: Press | None = None
+    type: TypeWords | None = None
     silence_s: Seconds | None = None
     sound: MakeSound | None = None
     hang_up: HangUp | None = None
@@ -142,7 +154,8 @@ class StepEntry(Closed):
         """The step itself."""
         if self.silence_s is not None:
             return Silence(seconds=self.silence_s)
-        found = self.wait or self.say or self.interrupt or self.press or self.sound or self.hang_up
+        found: Step | None = self.wait or self.say or self.interrupt or self.press
+        found = found or self.type or self.sound or self.hang_up
         assert found is not None
         return found
 
@@ -167,6 +180,21 @@ class Script(Closed):
     def saying(cls, *texts: str, voice: str = "rms") -> Script:
         """Wait for the opening, say each text and wait for its answer, hang up."""
         return cls(steps=(Wait(), *(Say(text=text) for text in texts), HangUp()), voice=voice)
+
+    @classmethod
+    def typing(cls, *texts: str) -> Script:
+        """Wait for the opening, type each text and wait for its answer, hang up."""
+        return cls(steps=(Wait(), *(TypeWords(text=text) for text in texts), HangUp()))
+
+    @property
+    def audible(self) -> bool:
+        """Whether the caller makes any sound, so needs a microphone."""
+        return any(isinstance(step, Say | Interrupt | MakeSound) for step in self.steps)
+
+    @property
+    def typed(self) -> bool:
+        """Whether the caller types."""
+        return any(isinstance(step, TypeWords) for step in self.steps)
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from voice_runtime.caller import measure
+from voice_runtime.caller.live import Live
 from voice_runtime.caller.results import Kind, TurnResult, sent_at_ms
 from voice_runtime.caller.script import (
     HangUp,
@@ -16,10 +17,10 @@ from voice_runtime.caller.script import (
     Script,
     Silence,
     Step,
+    TypeWords,
     Wait,
 )
 from voice_runtime.caller.speech import Spoken, sound
-from voice_runtime.caller.stream import MediaStream
 from voice_runtime.events import RATE_HZ
 
 #: Longer than any sentence takes, s.
@@ -43,7 +44,7 @@ class Steps:
     """
 
     def __init__(
-        self, stream: MediaStream, speech: Mapping[str, Spoken], turns: list[TurnResult], emit: Emit
+        self, stream: Live, speech: Mapping[str, Spoken], turns: list[TurnResult], emit: Emit
     ) -> None:
         self._stream = stream
         self._speech = speech
@@ -77,6 +78,10 @@ class Steps:
                     await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
             case Press():
                 turn = await self._press(step)
+                if step.wait:
+                    await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
+            case TypeWords():
+                turn = self._type(step.text)
                 if step.wait:
                     await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
             case Silence():
@@ -114,6 +119,14 @@ class Steps:
             turn.first_sample = turn.first_sample or turn.last_sample
             self._emit("key", sent_at_ms(turn.last_sample), key=key, turn=turn.n)
         turn.t0_ns = self._stream.answered_ns + int(sent_at_ms(turn.last_sample) * 1e6)
+        return turn
+
+    def _type(self, text: str) -> TurnResult:
+        turn = TurnResult(len(self._turns) + 1, text=text, typed=True)
+        turn.first_sample = turn.last_sample = self._stream.type(text)
+        turn.t0_ns = self._stream.answered_ns + int(sent_at_ms(turn.last_sample) * 1e6)
+        self._turns.append(turn)
+        self._emit("typed", sent_at_ms(turn.last_sample), turn=turn.n, text=text)
         return turn
 
     async def _sound(self, step: MakeSound) -> None:

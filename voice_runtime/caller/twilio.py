@@ -7,33 +7,28 @@ the stream is over. Nothing is measured from the server's own times.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Literal
 from urllib.parse import urljoin
 
 import httpx
-from loguru import logger
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from controls.errors import OperatorError, ProviderError, SayError
-from voice_runtime.caller import measure
-from voice_runtime.caller.results import CallerEvent, CallResult, Kind, played_at_ms
+from voice_runtime.caller.acting import News, OnEvent, follow
+from voice_runtime.caller.results import CallResult
 from voice_runtime.caller.script import Script
 from voice_runtime.caller.speech import Flite, Spoken
-from voice_runtime.caller.steps import Steps
-from voice_runtime.caller.stream import MediaStream, StreamEnded
+from voice_runtime.caller.stream import MediaStream
 from voice_runtime.caller.twilio_wire import SUPPLIER, Outgoing, Verb, new_sid, parse_twiml, signature
 
-OnEvent = Callable[[CallerEvent], Awaitable[None]]
 DialOutcome = Literal["completed", "busy", "no-answer", "failed", "canceled"]
 
-_MOST_EVENTS = 1000
 #: A fallback that points at itself is followed no further than this.
 _MOST_DOCUMENTS = 5
 
@@ -82,7 +77,6 @@ class TwilioCaller:
         self._dial_outcome = dial_outcome
         self._longest_s = longest_s
         self._connect_timeout_s = connect_timeout_s
-        self._events: asyncio.Queue[CallerEvent | None] = asyncio.Queue(_MOST_EVENTS)
         self._update: str | None = None
         self.call_sid = new_sid("CA")
         self.stream: MediaStream | None = None
@@ -100,99 +94,60 @@ class TwilioCaller:
                 this document (the last of ``result.afterwards``).
 
         Raises:
-            OperatorError: a sentence cannot be spoken (flite is missing).
+            OperatorError: a sentence cannot be spoken (flite is missing), or is to be typed.
         """
+        if script.typed:
+            raise OperatorError("a telephone takes no typed words: use --via webrtc")
         voice = self._voice or Flite(script.voice, rate=script.rate)
         speech = {text: await voice.say(text) for text in script.sentences}
         self._update = None
         if back_with is None:
             self.call_sid = new_sid("CA")
         self.result = result = CallResult(self.call_sid)
-        self._events = asyncio.Queue(_MOST_EVENTS)
-        telling = asyncio.create_task(self._tell(), name="caller-events")
+        news = News(result, self._on_event)
         try:
-            await self._call(script, speech, back_with)
+            await self._call(script, speech, back_with, news)
         except (SayError, OSError, httpx.HTTPError, WebSocketException, TimeoutError) as error:
             result.ended_by = "failed"
             result.error = str(error) or type(error).__name__
         except BaseException:
-            telling.cancel()
+            news.drop()
             raise
         finally:
             self.stream = None
-        self._emit("ended", self._now_ms(), by=result.ended_by)
+        news.now("ended", by=result.ended_by)
         if result.afterwards:
-            self._emit("afterwards", self._now_ms(), verbs=[verb.name for verb in result.afterwards])
-        await self._events.put(None)
-        await telling
+            news.now("afterwards", verbs=[verb.name for verb in result.afterwards])
+        await news.told()
         return result
 
-    async def _call(self, script: Script, speech: Mapping[str, Spoken], back_with: list[Verb] | None) -> None:
+    async def _call(
+        self, script: Script, speech: Mapping[str, Spoken], back_with: list[Verb] | None, news: News
+    ) -> None:
         began = time.monotonic_ns()
-        self._emit("ringing", 0.0)
+        news.emit("ringing", 0.0)
         verbs = await self.place() if back_with is None else back_with
         connect_at = next((i for i, verb in enumerate(verbs) if verb.name == "Connect"), None)
         if connect_at is None:
             self.result.ended_by = "refused"
-            self._emit("refused", 0.0, says=[v.text for v in verbs if v.name == "Say"])
+            news.emit("refused", 0.0, says=[v.text for v in verbs if v.name == "Say"])
             await self._go_on(verbs)
             return
         verb = verbs[connect_at]
         async with self.open(verb) as ws:
             out = Outgoing(new_sid("MZ"), self.call_sid, self._account_sid)
-            self.stream = stream = MediaStream(ws, out, self)
+            self.stream = stream = MediaStream(ws, out, news)
             await stream.start(parameters(verb))
             self.result.answered_ns = stream.answered_ns
             self.result.webhook_ms = (stream.answered_ns - began) / 1e6
-            self._emit("answered", 0.0)
-            await self._live(stream, script, speech)
-        self._collect(stream)
+            news.emit("answered", 0.0)
+            await follow(stream, script, speech, self.result, news, longest_s=self._longest_s)
+        stream.collect(self.result)
         if self._update is not None:
             self.result.ended_by = "carrier"
             await self._go_on(parse_twiml(self._update) if self._update else [])
         elif self.result.ended_by == "server":
             await self._after(verb, verbs[connect_at + 1 :])
-
-    async def _live(self, stream: MediaStream, script: Script, speech: Mapping[str, Spoken]) -> None:
-        """Run the stream and the script beside each other until one of them ends."""
-        steps = Steps(stream, speech, self.result.turns, self._emit)
-        running = asyncio.create_task(stream.run(), name="caller-stream")
-        acting = asyncio.create_task(steps.run(script), name="caller-script")
-        self.result.ended_by = "server"
-        try:
-            async with asyncio.timeout(self._longest_s):
-                await asyncio.wait({running, acting}, return_when=asyncio.FIRST_COMPLETED)
-                if acting.done():
-                    await acting
-                    self.result.ended_by = "caller"
-                    await asyncio.wait({running}, timeout=2)
-        except StreamEnded:
-            pass
-        except TimeoutError:
-            self.result.ended_by = "caller"
-            self.result.error = "the call took too long"
-            await stream.stop()
-        finally:
-            for task in (acting, running):
-                task.cancel()
-            done = await asyncio.gather(running, acting, return_exceptions=True)
-        for error in done:
-            if isinstance(error, Exception) and not isinstance(error, StreamEnded):
-                raise error
-
-    def _collect(self, stream: MediaStream) -> None:
-        result, playout = self.result, stream.playout
-        result.close_code = stream.close_code
-        result.bad_messages = stream.bad_messages
-        result.gaps, result.marks, result.clears = playout.gaps, playout.marks, playout.clears
-        result.sent_samples, result.played_samples = stream.sent, playout.played
-        result.late_worst_ms, result.late_p99_ms = stream.late_worst_ms, stream.late_p99_ms
-        begins: list[int | None] = [*(measure.place(turn.first_sample) for turn in result.turns), None]
-        heard = measure.opening(playout, begins[0])
-        if heard is not None:
-            result.opening_first_ms, result.opening_last_ms = heard
-        for turn, until in zip(result.turns, begins[1:], strict=True):
-            measure.fill_in(playout, turn, until)
 
     # -- the carrier ------------------------------------------------------------------------------
 
@@ -313,36 +268,6 @@ class TwilioCaller:
             if url.startswith(public + "/"):
                 return real + url.removeprefix(public)
         return url
-
-    # -- events -----------------------------------------------------------------------------------
-
-    def agent_started(self, sample: int) -> None:
-        """``stream.Listener``."""
-        self._emit("agent_started", played_at_ms(sample))
-
-    def agent_stopped(self, sample: int) -> None:
-        """``stream.Listener``."""
-        self._emit("agent_stopped", played_at_ms(sample))
-
-    def _now_ms(self) -> float:
-        answered = self.result.answered_ns
-        return (time.monotonic_ns() - answered) / 1e6 if answered else 0.0
-
-    def _emit(self, kind: Kind, at_ms: float, **data: object) -> None:
-        try:
-            self._events.put_nowait(CallerEvent(kind, at_ms, data))
-        except asyncio.QueueFull:
-            self.result.events_lost += 1
-
-    async def _tell(self) -> None:
-        while (event := await self._events.get()) is not None:
-            if self._on_event is None:
-                continue
-            try:
-                await self._on_event(event)
-            except Exception as error:  # noqa: BLE001 - a display's bug must not end the call
-                self.result.events_lost += 1
-                logger.warning("a caller's event was not taken: {}", type(error).__name__)
 
 
 @functools.cache

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -15,6 +16,7 @@ from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json
 if TYPE_CHECKING:
     from voice_runtime.caller.results import CallerEvent, CallResult
     from voice_runtime.caller.script import Script
+    from voice_runtime.settings import Settings
 
 app = typer.Typer()
 
@@ -23,15 +25,22 @@ _CALLER = "+12025550143"
 _PATIENCE_S = 15
 
 
-@app.command(epilog='Example: sayso dial healthcare --say "when are you open" --say "thank you"')
+@app.command(
+    epilog='Example: sayso dial healthcare --say "when are you open" --say "thank you", or in a browser: '
+    'sayso dial healthcare --via webrtc --type "when are you open"'
+)
 def dial(
     agent: Annotated[str, typer.Argument(metavar="AGENT", help="The agent whose line is called.")],
-    via: Annotated[str, typer.Option(help="The carrier's protocol; only twilio yet.")] = "twilio",
+    via: Annotated[str, typer.Option(help="twilio (a telephone) or webrtc (a browser).")] = "twilio",
     url: Annotated[str, typer.Option(help="The server's base address; the profile's by default.")] = "",
     say: Annotated[
         list[str] | None, typer.Option(help="A sentence to speak (flite); may be repeated.")
     ] = None,
+    type: Annotated[
+        list[str] | None, typer.Option("--type", help="Words to type (webrtc only); may be repeated.")
+    ] = None,
     script: Annotated[Path | None, typer.Option(help="A caller's script, as YAML.")] = None,
+    language: Annotated[str, typer.Option(help="Of the call (webrtc only); the line's by default.")] = "",
     caller: Annotated[str, typer.Option("--from", help="The caller's number.")] = _CALLER,
     voice: Annotated[str, typer.Option(help="flite's voice.")] = "rms",
     config: Config = DEFAULT_CONFIG,
@@ -43,25 +52,24 @@ def dial(
     hangs up. Exit code 1 when the call failed or an answer never came.
     """
     from voice_runtime.caller.script import Script, load_script
-    from voice_runtime.lines import load_lines
     from voice_runtime.settings import load_settings
 
-    if via != "twilio":
-        raise OperatorError(f"--via {via} is not supported yet: use --via twilio")
-    if bool(say) == bool(script):
-        raise OperatorError("say what to say: --say TEXT (may be repeated), or --script FILE, not both")
+    if via not in ("twilio", "webrtc"):
+        raise OperatorError(f"--via {via} is not supported: use --via twilio or --via webrtc")
+    if bool(say) + bool(type) + bool(script) != 1:
+        raise OperatorError("say what to say: --say TEXT or --type TEXT (may be repeated), or --script FILE")
     settings = load_settings(config)
-    twilio = settings.carrier.twilio
-    line = next((x for x in load_lines(settings.root).of(agent) if x.number), None)
-    if twilio is None or line is None:
-        raise OperatorError(
-            f"no telephone line leads to {agent}: see configs/lines.yaml and the profile's carrier"
-        )
-    chosen = load_script(script) if script else Script.saying(*(say or ()), voice=voice)
+    if script:
+        chosen = load_script(script)
+    else:
+        chosen = Script.typing(*type) if type else Script.saying(*(say or ()), voice=voice)
     public = settings.server.public_url or url or f"http://{settings.server.host}:{settings.server.port}"
-    result = asyncio.run(
-        _call(chosen, public, url or public, twilio.auth_token.reveal(), caller, line.number, quiet=as_json)
-    )
+    tell = _Teller(quiet=as_json)
+    if via == "webrtc":
+        place = _browser(settings, agent, url or public, language, tell)
+    else:
+        place = _telephone(settings, agent, public, url or public, caller, tell)
+    result = asyncio.run(_call(place, chosen, url or public, quiet=as_json))
     if as_json:
         emit_json(asdict(result))
     failed = bool(result.error) or result.ended_by in ("failed", "refused")
@@ -69,6 +77,59 @@ def dial(
         typer.echo(f"the call failed: {result.error or result.ended_by}", err=True)
     if failed or any(turn.timed_out for turn in result.turns):
         raise typer.Exit(1)
+
+
+class _Caller(Protocol):
+    async def run(self, script: Script) -> CallResult: ...
+
+
+class _Teller:
+    """Prints a call as it happens, unless it is to be quiet."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    async def __call__(self, event: CallerEvent) -> None:
+        if not self._quiet:
+            data = " ".join(f"{k}={v}" for k, v in event.data.items())
+            typer.echo(f"{event.at_ms / 1000:7.2f} s  {event.kind:<14} {data}")
+
+
+def _telephone(
+    settings: Settings, agent: str, public: str, connect_to: str, caller: str, tell: _Teller
+) -> Callable[[], _Caller]:
+    from voice_runtime.lines import load_lines
+
+    twilio = settings.carrier.twilio
+    line = next((x for x in load_lines(settings.root).of(agent) if x.number), None)
+    if twilio is None or line is None:
+        raise OperatorError(
+            f"no telephone line leads to {agent}: see configs/lines.yaml and the profile's carrier"
+        )
+    token, number = twilio.auth_token.reveal(), line.number
+
+    def place() -> _Caller:
+        from voice_runtime.caller.twilio import TwilioCaller
+
+        return TwilioCaller(public, token, caller, number, connect_to=connect_to, on_event=tell)
+
+    return place
+
+
+def _browser(settings: Settings, agent: str, url: str, language: str, tell: _Teller) -> Callable[[], _Caller]:
+    from voice_runtime.lines import load_lines
+
+    if settings.webrtc is None or load_lines(settings.root).web(agent) is None:
+        raise OperatorError(
+            f"no web entry leads to {agent}: see configs/lines.yaml (web: true) and the profile's webrtc"
+        )
+
+    def place() -> _Caller:
+        from voice_runtime.caller.webrtc import WebRtcCaller
+
+        return WebRtcCaller(url, agent, language=language, on_event=tell)
+
+    return place
 
 
 async def _ready(address: str) -> None:
@@ -85,19 +146,9 @@ async def _ready(address: str) -> None:
     raise OperatorError(f"no server answers at {address}: start one with sayso serve, or name it with --url")
 
 
-async def _call(
-    script: Script, public: str, connect_to: str, token: str, caller: str, number: str, *, quiet: bool
-) -> CallResult:
-    from voice_runtime.caller.twilio import TwilioCaller
-
-    async def tell(event: CallerEvent) -> None:
-        if not quiet:
-            data = " ".join(f"{k}={v}" for k, v in event.data.items())
-            typer.echo(f"{event.at_ms / 1000:7.2f} s  {event.kind:<14} {data}")
-
+async def _call(place: Callable[[], _Caller], script: Script, connect_to: str, *, quiet: bool) -> CallResult:
     await _ready(connect_to)
-    placed = TwilioCaller(public, token, caller, number, connect_to=connect_to, on_event=tell)
-    result = await placed.run(script)
+    result = await place().run(script)
     if not quiet:
         for turn in result.turns:
             heard = (

@@ -103,6 +103,9 @@ class TwilioLink:
         """The message that places mark ``name`` behind the audio sent so far."""
         return {"event": "mark", "streamSid": self._stream_sid, "mark": {"name": name}}
 
+    def caption(self, who: str, text: str, *, id: str, state: str) -> None:
+        """A telephone shows nothing."""
+
     def on_mark(self, callback: MarkCallback) -> None:
         """Call ``callback(name, monotonic_ns)`` for each mark that comes back."""
         self._callbacks.append(callback)

@@ -1,0 +1,122 @@
+"""The simulated browser's playout and messages, without a socket."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controls.errors import ProviderError
+from voice_runtime.caller import audible
+from voice_runtime.caller.webrtc_wire import (
+    BUFFER_TICKS,
+    PACKET,
+    Decoder,
+    Encoder,
+    PacketPlayout,
+    checked,
+    parse_message,
+)
+
+WRAP = 1 << 32
+
+
+def ticks(playout: PacketPlayout, count: int) -> list[bytes | None]:
+    return [playout.tick() for _ in range(count)]
+
+
+@given(first=st.integers(0, WRAP - 1), order=st.permutations(range(8)), early=st.integers(0, 5))
+def test_packets_play_at_the_time_their_timestamp_says(first: int, order: list[int], early: int) -> None:
+    """Whatever order they come in, a buffer's length after the first one came, across the wrap."""
+    playout = PacketPlayout()
+    assert ticks(playout, early) == [None] * early
+    playout.put(first, b"0")
+    for i in order:
+        if i:
+            playout.put((first + i * PACKET) % WRAP, str(i).encode())
+    assert ticks(playout, BUFFER_TICKS) == [None] * BUFFER_TICKS
+    assert ticks(playout, 8) == [str(i).encode() for i in range(8)]
+    assert playout.playing == (first + 7 * PACKET) % WRAP
+    assert playout.lost == 0
+
+
+def test_a_lost_packet_costs_its_own_20_ms_and_no_more() -> None:
+    playout = PacketPlayout()
+    for i in (0, 1, 3):
+        playout.put(i * PACKET, str(i).encode())
+    ticks(playout, BUFFER_TICKS)
+    assert ticks(playout, 4) == [b"0", b"1", None, b"3"]
+    assert playout.lost == 1
+
+
+def test_what_comes_after_its_time_is_not_played() -> None:
+    playout = PacketPlayout()
+    playout.put(0, b"0")
+    ticks(playout, BUFFER_TICKS + 2)
+    playout.put(PACKET, b"late")
+    playout.put(2 * PACKET, b"2")
+    assert ticks(playout, 1) == [b"2"]
+    assert playout.lost == 1
+
+
+def test_a_path_that_has_become_longer_for_good_is_followed() -> None:
+    playout = PacketPlayout()
+    playout.put(0, b"0")
+    ticks(playout, 20)
+    played = []
+    for i in range(1, 40):
+        playout.put(i * PACKET, str(i).encode())
+        played += ticks(playout, 1)
+    assert played.index(next(filter(None, played))) >= 25
+    assert played[-1] is not None
+
+
+def test_a_burst_after_a_stall_costs_what_it_missed_and_no_delay_for_good() -> None:
+    playout = PacketPlayout()
+    playout.put(0, b"0")
+    ticks(playout, 12)
+    for i in range(1, 14):
+        playout.put(i * PACKET, str(i).encode())
+    assert ticks(playout, 4) == [b"10", b"11", b"12", b"13"]
+
+
+def test_opus_there_and_back_keeps_what_is_audible() -> None:
+    encoder, decoder = Encoder(), Decoder()
+    tone = audible.to_ulaw((8000 * np.sin(2 * np.pi * 440 * np.arange(1600) / 8000)).astype("<i2").tobytes())
+    back = b"".join(decoder.decode(encoder.encode(tone[at : at + 160])) for at in range(0, len(tone), 160))
+    assert len(back) == len(tone)
+    assert audible.windows(audible.to_pcm(back))[4:].all()
+    assert decoder.decode(b"") == b""
+    assert decoder.decode(b"\xff" * 9) in (b"", decoder.decode(b"\xff" * 9))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"{}", "", "[]", "{}", '{"type":1}', '{"type":"tool"}', '{"type":"caption","who":"agent"}',
+        '{"type":"closed","reason":5}', '{"type":"pong","x":"' + "a" * 70_000 + '"}', "[" * 5000,
+    ],
+)  # fmt: skip
+def test_messages_that_a_page_would_not_take(data: str | bytes) -> None:
+    assert parse_message(data) is None
+
+
+def test_messages_that_a_page_takes() -> None:
+    for message in (
+        {"type": "opened", "call": "c_1", "language": "en-US"},
+        {"type": "caption", "who": "agent", "id": "k", "text": "Hello.", "state": "begin"},
+        {"type": "state", "agent": "speaking"},
+        {"type": "pong"},
+        {"type": "closed", "reason": "ended"},
+    ):
+        assert parse_message(json.dumps(message)) == message
+
+
+def test_an_answer_with_something_missing_is_an_error() -> None:
+    assert checked({"sdp": "v=0", "call": "c", "more": 1}, "sdp", "call") == {"sdp": "v=0", "call": "c"}
+    for bad in (None, [], {}, {"sdp": 1, "call": "c"}):
+        with pytest.raises(ProviderError):
+            checked(bad, "sdp", "call")

@@ -1,0 +1,250 @@
+"""One running browser call at the caller: a peer connection, its data channel, and the page's manners.
+
+Each tick (``caller.live``) plays the packet whose time it is. The page's manners: it
+pings every second, says "ready" when the first packet plays, and reports every 200 ms
+what plays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtp import RtpPacket
+
+from controls.errors import InternalError, ProviderError
+from voice_runtime.caller.live import Listener, Live, StreamEnded
+from voice_runtime.caller.webrtc_wire import (
+    LABEL,
+    PACKET,
+    RTP_HZ,
+    SUPPLIER,
+    Decoder,
+    Encoder,
+    PacketPlayout,
+    parse_message,
+)
+from voice_runtime.events import CHUNK_MS
+
+_PING_TICKS = 1000 // CHUNK_MS
+_REPORT_TICKS = 200 // CHUNK_MS
+#: More packets of ours than this that aiortc has not taken are a connection that is gone.
+_MOST_UNSENT = 50
+#: How long the server may take to say that the call is closed, once we hung up, s.
+_GOODBYE_S = 1.0
+_BUFFER = "_RTCRtpReceiver__jitter_buffer"
+
+OnMessage = Callable[[dict[str, Any]], None]
+
+
+class _Microphone(MediaStreamTrack):
+    """Sends the packets it is given, at the pace they are given."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packets: asyncio.Queue[bytes] = asyncio.Queue(_MOST_UNSENT)
+        self._pts = 0
+
+    async def recv(self) -> av.Packet[Any]:
+        if self.readyState != "live":
+            raise MediaStreamError
+        packet = av.Packet(await self.packets.get())
+        packet.pts, packet.time_base = self._pts, Fraction(1, RTP_HZ)
+        self._pts += PACKET
+        return packet
+
+
+class _Taken:
+    """In the place of aiortc's jitter buffer, which delays by 80 ms: hands every packet on at once."""
+
+    def __init__(self, packets: PacketPlayout) -> None:
+        self._packets = packets
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        """Never completes a frame for aiortc's own decoder."""
+        self._packets.put(packet.timestamp, packet.payload)
+        return False, None
+
+
+class WebRtcStream(Live):
+    """A call from its offer to its end.
+
+    Args:
+        listener: told of the agent's speech.
+        on_message: told of the server's messages, but for pongs.
+        ice_servers: as the server names them.
+        microphone: whether we send audio.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        on_message: OnMessage,
+        ice_servers: Sequence[RTCIceServer] = (),
+        *,
+        microphone: bool = True,
+    ) -> None:
+        super().__init__(listener)
+        #: Why the connection broke, "" when it did not.
+        self.broken = ""
+        self._on_message = on_message
+        self._packets = PacketPlayout()
+        self._encoder, self._decoder = Encoder(), Decoder()
+        self._microphone = _Microphone() if microphone else None
+        self._ready = False
+        self._ticks = 0
+        self._open = asyncio.Event()
+        self._over = asyncio.Event()
+        self._pc = pc = RTCPeerConnection(
+            RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        if self._microphone is not None:
+            pc.addTrack(self._microphone)
+        else:
+            pc.addTransceiver("audio", direction="recvonly")
+        receiver = pc.getTransceivers()[0].receiver
+        if not hasattr(receiver, _BUFFER):
+            raise InternalError(f"aiortc's receiver has no {_BUFFER}")
+        setattr(receiver, _BUFFER, _Taken(self._packets))
+        self._channel = self._listen(pc.createDataChannel(LABEL))
+
+        @pc.on("connectionstatechange")
+        def _() -> None:
+            if pc.connectionState == "failed":
+                self.broken = "the connection was lost"
+            if pc.connectionState in ("failed", "closed"):
+                self._over.set()
+
+    @property
+    def lost_packets(self) -> int:
+        """Packets of the agent's that were never played."""
+        return self._packets.lost
+
+    # -- opening ----------------------------------------------------------------------------------
+
+    async def offer(self) -> str:
+        """Our offer's SDP, with every candidate."""
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        return self._pc.localDescription.sdp
+
+    async def answered(self, sdp: str, timeout_s: float) -> None:
+        """Take the answer and wait until the data channel is open; sample 0 is then.
+
+        Raises:
+            ProviderError: not an answer, or the connection did not come about in time.
+        """
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        except Exception as error:  # noqa: BLE001 - aiortc raises whatever its parsing comes upon
+            raise ProviderError(
+                f"not an answer: {type(error).__name__}", supplier=SUPPLIER, transient=False
+            ) from None
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._open, self._over)]
+        try:
+            await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if not self._open.is_set():
+            raise ProviderError("the connection did not come about", supplier=SUPPLIER)
+        self.answered_ns = time.monotonic_ns()
+
+    def _listen(self, channel: RTCDataChannel) -> RTCDataChannel:
+        @channel.on("open")
+        def _() -> None:
+            self._open.set()
+
+        @channel.on("close")
+        def _() -> None:
+            self._over.set()
+
+        @channel.on("message")
+        def _(data: str | bytes) -> None:
+            message = parse_message(data)
+            if message is None:
+                self.bad_messages += 1
+            elif message["type"] != "pong":
+                self._on_message(dict(message))
+                if message["type"] == "closed":
+                    self._over.set()
+
+        return channel
+
+    # -- ending -----------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Say goodbye; the server closes."""
+        self._tell({"type": "bye"})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._over.wait()
+        self._over.set()
+
+    def abort(self) -> None:
+        """From now on not a packet leaves, and nobody is told."""
+
+        async def nowhere(data: bytes) -> None:
+            pass
+
+        self._pc.getTransceivers()[0].receiver.transport.transport._send = nowhere
+        self._over.set()
+
+    async def close(self) -> None:
+        """Close the connection; harmless twice."""
+        await self._pc.close()
+
+    # -- live -------------------------------------------------------------------------------------
+
+    async def _receive(self) -> None:
+        await self._over.wait()
+
+    async def _play(self) -> None:
+        payload = self._packets.tick()
+        if payload is not None:
+            self.playout.audio(self._decoder.decode(payload))
+            if not self._ready:
+                self._ready = True
+                microphone = self._microphone is not None
+                self._tell({"type": "ready", "echo_cancellation": "off", "microphone": microphone})
+        self.playout.tick()
+        if self._ticks % _PING_TICKS == 0:
+            self._tell({"type": "ping"})
+        if self._ticks % _REPORT_TICKS == 0 and self._packets.playing is not None:
+            self._tell({"type": "playing", "rtp": self._packets.playing})
+        self._ticks += 1
+
+    async def _send_key(self, key: str) -> None:
+        self._tell({"type": "key", "key": key})
+
+    async def _send_words(self, text: str) -> None:
+        self._tell({"type": "say", "text": text})
+
+    async def _send_audio(self, ulaw: bytes) -> None:
+        if self._microphone is None:
+            return
+        try:
+            self._microphone.packets.put_nowait(self._encoder.encode(ulaw))
+        except asyncio.QueueFull:
+            self.broken = self.broken or "no audio could be sent"
+            raise StreamEnded from None
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._channel.readyState == "open":
+            self._channel.send(json.dumps(message))

@@ -1,0 +1,160 @@
+"""A browser's side of the wire, as the simulated caller speaks it: Opus, the playout of packets, messages.
+
+Written from the documented protocol and not from ``ingress``, so that an error
+there is not repeated here. The playout is a plain one: packets play at the time
+their RTP timestamp says, a fixed 40 ms after the first came; what comes later than
+its time is lost. Nothing is stretched, concealed or hidden from the figures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+
+from controls.errors import ProviderError
+from voice_runtime.caller import audible
+from voice_runtime.events import CHUNK_SAMPLES, RATE_HZ
+
+SUPPLIER = "voice server"
+LABEL = "sayso"
+#: RTP clock of Opus (RFC 7587, 4.1), and one packet of 20 ms in it.
+RTP_HZ = 48_000
+PACKET = RTP_HZ * 20 // 1000
+#: How much later than its arrival the first packet is played, ticks of 20 ms.
+BUFFER_TICKS = 2
+#: Nothing but late packets for so long mean that the path has become longer, ticks (0.5 s); a
+#: burst after a stall does not.
+_LONGEST_LATE = 25
+_WRAP = 1 << 32
+_MOST_MESSAGE = 64 * 1024
+_FROM_SERVER = {
+    "opened": ("call", "language"),
+    "caption": ("who", "id", "text", "state"),
+    "state": ("agent",),
+    "pong": (),
+    "closed": ("reason",),
+}
+
+
+class Encoder:
+    """20 ms of µ-law to one Opus packet."""
+
+    def __init__(self) -> None:
+        self._codec = _codec("w", RATE_HZ)
+        self._codec.bit_rate = 32_000
+        self._codec.time_base = Fraction(1, RATE_HZ)
+        self._codec.options = {"application": "voip"}
+        self._at = 0
+
+    def encode(self, ulaw: bytes) -> bytes:
+        """Encode ``CHUNK_SAMPLES`` samples."""
+        frame = av.AudioFrame(format="s16", layout="mono", samples=CHUNK_SAMPLES)
+        frame.sample_rate, frame.pts = RATE_HZ, self._at
+        frame.time_base = Fraction(1, RATE_HZ)
+        frame.planes[0].update(audible.to_pcm(ulaw))
+        self._at += CHUNK_SAMPLES
+        return b"".join(bytes(packet) for packet in self._codec.encode(frame))
+
+
+class Decoder:
+    """One Opus packet of 20 ms to µ-law at 8 kHz."""
+
+    def __init__(self) -> None:
+        self._codec = _codec("r", RTP_HZ)
+
+    def decode(self, payload: bytes) -> bytes:
+        """Decode; "" when it cannot be. 48 kHz come down to 8 as means of six samples."""
+        try:
+            frames = self._codec.decode(av.Packet(payload))
+        except av.FFmpegError:
+            return b""
+        samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames] or [np.zeros(0)])
+        if not len(samples) or len(samples) % 6:
+            return b""
+        return audible.to_ulaw(samples.reshape(-1, 6).mean(axis=1).astype("<i2").tobytes())
+
+
+def _codec(mode: str, rate_hz: int) -> AudioCodecContext:
+    codec = av.CodecContext.create("libopus", mode)  # type: ignore[call-overload]  # a plain str for its literals
+    assert isinstance(codec, AudioCodecContext)
+    codec.sample_rate, codec.layout, codec.format = rate_hz, "mono", "s16"
+    return codec
+
+
+class PacketPlayout:
+    """Which packet plays in which tick. Pure: told of packets and ticks, knows no clock."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        #: RTP timestamp of the newest packet that began to play; None before the first.
+        self.playing: int | None = None
+        self._waiting: dict[int, tuple[int, bytes]] = {}
+        self._tick = 0
+        self._base: tuple[int, int] | None = None  # an RTP timestamp, and the tick in which it plays
+        self._late_since: int | None = None
+        self._played = False
+
+    def put(self, rtp: int, payload: bytes) -> None:
+        """A packet came."""
+        if self._base is None:
+            self._base = (rtp, self._tick + BUFFER_TICKS)
+        slot = self._slot(rtp)
+        if slot < self._tick:
+            if self._late_since is None:
+                self._late_since = self._tick
+            if self._tick - self._late_since < _LONGEST_LATE:
+                return
+            self._base = (rtp, self._tick + BUFFER_TICKS)
+            slot = self._tick + BUFFER_TICKS
+        self._late_since = None
+        self._waiting[slot] = (rtp, payload)
+
+    def tick(self) -> bytes | None:
+        """The packet that plays in the next 20 ms; None when there is none (lost, late or not begun)."""
+        found = self._waiting.pop(self._tick, None)
+        self._tick += 1
+        if found is None:
+            self.lost += self._played
+            return None
+        self._played = True
+        self.playing, payload = found
+        return payload
+
+    def _slot(self, rtp: int) -> int:
+        assert self._base is not None
+        since = (rtp - self._base[0]) % _WRAP
+        since -= _WRAP if since >= _WRAP // 2 else 0
+        return self._base[1] + since // PACKET
+
+
+def parse_message(data: str | bytes) -> Mapping[str, Any] | None:
+    """What the server says, or None when a page would not take it."""
+    if not isinstance(data, str) or len(data) > _MOST_MESSAGE:
+        return None
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return None
+    fields = _FROM_SERVER.get(message["type"])
+    if fields is None or not all(isinstance(message.get(name), str) for name in fields):
+        return None
+    return message
+
+
+def checked(answer: Any, *fields: str) -> dict[str, str]:
+    """The text fields of a JSON answer.
+
+    Raises:
+        ProviderError: it has not all of them.
+    """
+    if not isinstance(answer, dict) or not all(isinstance(answer.get(name), str) for name in fields):
+        raise ProviderError("the answer is not as documented", supplier=SUPPLIER, transient=False)
+    return {name: answer[name] for name in fields}
