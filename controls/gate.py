@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from controls.errors import InternalError, LedgerError
 from controls.ids import new_id
 from controls.ledger import records as r
 from controls.receipts import Spool, UrgentReceipt, all_of
-from controls.rules.engine import FALLBACK, LOOK_BACK, Rules
+from controls.rules.engine import FALLBACK, LOOK_BACK, Rules, gravest_form
 from controls.rules.matchers import EMPTY, Words, join, tail, words
 
 #: Fixed phrases in one ``release.bound``; more go into further records.
@@ -94,7 +94,8 @@ class Gate:
         self._spool = spool
         self._bound: dict[str, str] = {}
         self._binding: PendingReceipt | None = None
-        self._before: tuple[int, Words] = (0, EMPTY)
+        #: The turn, and what was cleared last in it in each form.
+        self._before: tuple[int, tuple[Words, ...]] = (0, ())
         self._urgent: dict[str, UrgentReceipt] = {}
 
     @property
@@ -147,12 +148,19 @@ class Gate:
             raise UnboundPhrase(f"phrase {phrase!r} is not bound to this call")
         return self._mint(new_id("k"), turn, self._bound[phrase], self._binding, phrase)
 
-    def clause(self, text: str, turn: int, caller_said: str = "") -> Outcome:
+    def clause(self, text: str, turn: int, caller_said: str = "", forms: Sequence[str] = ()) -> Outcome:
         """Judge one clause. Never raises.
 
         What was cleared just before in the same turn is looked at with it, so that
         no phrase slips through between two clauses. When it may not be spoken,
         ``decision.phrase`` names a bound phrase to speak instead, or is "".
+
+        Args:
+            text: the words exactly as they would be spoken.
+            forms: the same clause in other forms, such as written or before its names were
+                respelled, in the same order for every clause. Each is judged as ``text`` is and
+                the gravest verdict decides, so that no rule is passed by by a spelling. Only
+                ``text`` can be cleared.
         """
         proposal = Proposal(
             Effect.SPEAK,
@@ -163,10 +171,10 @@ class Gate:
             language=self._language,
             caller_said=caller_said,
         )
-        before = self._before[1] if self._before[0] == turn else EMPTY
-        decision = self._speakable(self._rules.evaluate(proposal, before))
+        decisions = self._each_form(proposal, forms)
+        decision = self._speakable(gravest_form(decisions))
         if decision.verdict.gravity > Verdict.REWRITE.gravity:
-            return self._refuse_clause(decision, text)
+            return self._refuse_clause(decision, text, written=forms[-1] if forms else "")
         changed = decision.verdict is Verdict.REWRITE
         outcome = self._record_and_mint(
             decision,
@@ -180,8 +188,33 @@ class Gate:
             ),
         )  # fmt: skip
         if outcome.cleared is not None:
-            self._before = (turn, tail(join(before, words(decision.text)), LOOK_BACK))
+            self._remember(turn, [d.text for d in decisions])
         return outcome
+
+    def _each_form(self, proposal: Proposal, forms: Sequence[str]) -> list[Decision]:
+        """A decision on each form, the spoken one first; equal forms after equal words are judged once."""
+        before = self._before_in(proposal.turn)
+        judged: dict[tuple[str, tuple[str, ...]], Decision] = {}
+        decisions = []
+        for i, form in enumerate((proposal.text, *forms)):
+            earlier = _at(before, i)
+            key = (form, earlier.tokens)
+            if key not in judged:
+                judged[key] = self._rules.evaluate(replace(proposal, text=form), earlier)
+            decisions.append(judged[key])
+        return decisions
+
+    def _remember(self, turn: int, forms: Sequence[str]) -> None:
+        """Keep the end of what was cleared, in each of its forms; equal ones are kept once."""
+        before = self._before_in(turn)
+        kept: list[Words] = []
+        for i, form in enumerate(forms):
+            same = next((j for j in range(i) if forms[j] == form and _at(before, j) == _at(before, i)), None)
+            kept.append(kept[same] if same is not None else _newest(_at(before, i), form))
+        self._before = (turn, tuple(kept))
+
+    def _before_in(self, turn: int) -> tuple[Words, ...]:
+        return self._before[1] if self._before[0] == turn else ()
 
     def caller(self, text: str, turn: int) -> Outcome:
         """Judge what the caller said, before the model is asked. Never raises.
@@ -337,7 +370,7 @@ class Gate:
             return Outcome(self._speakable(_not_recorded(proposal)), None, None)
         return Outcome(decision, self._mint(proposal.id, proposal.turn, decision.text, receipt), receipt)
 
-    def _refuse_clause(self, decision: Decision, text: str) -> Outcome:
+    def _refuse_clause(self, decision: Decision, text: str, written: str = "") -> Outcome:
         proposal = decision.proposal
         assert decision.verdict not in (Verdict.ALLOW, Verdict.REWRITE)  # callers checked
         receipt = self._try(
@@ -349,7 +382,9 @@ class Gate:
                         "annex_a": decision.annex_a, "instead": decision.phrase or None,
                     }
                 ),
-                r.ClauseDetails(text=text, verdicts=_found(decision)),
+                r.ClauseDetails(
+                    text=text, candidate=written if written != text else "", verdicts=_found(decision)
+                ),
             )
         )  # fmt: skip
         return Outcome(decision, None, receipt)
@@ -383,6 +418,15 @@ def _found(decision: Decision) -> tuple[r.Found, ...]:
         r.Found(rule=v.rule, verdict=v.verdict, annex_a=v.annex_a, risk=v.risk, reason=v.reason)
         for v in decision.verdicts
     )
+
+
+def _newest(before: Words, form: str) -> Words:
+    return tail(join(before, words(form)), LOOK_BACK)
+
+
+def _at(before: Sequence[Words], form: int) -> Words:
+    """What was cleared before in one form; the spoken one for a form that was not given then."""
+    return before[form] if form < len(before) else before[0] if before else EMPTY
 
 
 def _not_recorded(proposal: Proposal) -> Decision:

@@ -36,6 +36,9 @@ LOOK_BACK = 24
 #: Phrase spoken when a refusal has no words of its own; every release has it.
 FALLBACK = "fallback"
 
+#: The finding of no rule at all.
+_NONE = "default/allow"
+
 Span = tuple[int, int]
 
 
@@ -349,6 +352,29 @@ class Rules:
         return ""
 
 
+def gravest_form(decisions: Sequence[Decision]) -> Decision:
+    """One decision on a clause that was judged in several forms, every finding kept.
+
+    Args:
+        decisions: on the form that would be spoken first; its proposal and its words count.
+
+    Returns:
+        The gravest. Words that only another form would have changed cannot be changed in
+        the spoken one: they are blocked.
+    """
+    spoken = decisions[0]
+    if all(d.verdicts == spoken.verdicts for d in decisions):
+        return spoken
+    found: dict[tuple[str, Verdict], RuleVerdict] = {}
+    for finding in (f for d in decisions for f in d.verdicts if f.rule != _NONE):
+        known = found.setdefault((finding.rule, finding.verdict), finding)  # the spoken form's words count
+        found[finding.rule, finding.verdict] = replace(known, risk=max(known.risk, finding.risk))
+    changes = {rule for rule, verdict in found if verdict is Verdict.REWRITE}
+    if changes - {f.rule for f in spoken.verdicts if f.verdict is Verdict.REWRITE}:
+        found[_NONE, Verdict.BLOCK] = _refusal("default/rewrite", "the words as spoken cannot be changed")
+    return _decide(spoken.proposal, list(found.values()))
+
+
 def _indexed(rules: Sequence[_Rule], moment: str) -> PhraseIndex:
     return PhraseIndex((i, p) for i, r in enumerate(rules) if r.spec.when == moment for p in r.phrases)
 
@@ -387,7 +413,7 @@ def _refusal(rule: str, reason: str, spec: RuleSpec | None = None) -> RuleVerdic
 
 def _decide(proposal: Proposal, findings: Sequence[RuleVerdict]) -> Decision:
     if not findings:
-        allowed = RuleVerdict("default/allow", Verdict.ALLOW, ("A.9.2",), 0, "no rule objects")
+        allowed = RuleVerdict(_NONE, Verdict.ALLOW, ("A.9.2",), 0, "no rule objects")
         return Decision(proposal, Verdict.ALLOW, (allowed,), 0, proposal.text)
     ordered = tuple(sorted(findings, key=lambda f: (-f.verdict.gravity, -f.risk, f.rule)))
     worst = ordered[0]

@@ -2,8 +2,10 @@
 
 Text is compared without case, punctuation, accents, invisible characters or
 contractions, and numbers are compared digit by digit, so that "It's 9-1-1",
-"its nine eleven" and "IT IS NINE ONE ONE" are the same words. Recognised speech
-(no case, no punctuation) and a model's prose therefore match the same phrases.
+"its nine eleven" and "IT IS NINE ONE ONE" are the same words; so are "$50" and
+"fifty dollars", "100%" and "one hundred percent". Recognised speech (no case, no
+punctuation), a model's prose and what a voice is given therefore match the same
+phrases. Numbers in phrases are best written in figures.
 
 A phrase is plain words, and may hold
 
@@ -20,26 +22,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from controls.rules.number_words import SPECIAL, to_digits
+
 #: How many words ``...`` may stand for.
 GAP = 6
 
-_TOKEN = re.compile(r"[^\W_]+(?:['’`´][^\W_]+)*")
+_TOKEN = re.compile(
+    r"(?P<sign>[$€£])\s?(?P<amount>\d+(?:,\d+)*(?:\.\d+)?)|(?<=\d)\s?(?P<after>[$€£¢%])(?!\d)"
+    r"|[^\W_]+(?:['’`´][^\W_]+)*"
+)
 _PARTS = re.compile(r"\d|[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…;]")
-_UNITS = {
-    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4",
-    "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
-}  # fmt: skip
-_TEENS = {
-    "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13", "fourteen": "14",
-    "fifteen": "15", "sixteen": "16", "seventeen": "17", "eighteen": "18", "nineteen": "19",
-}  # fmt: skip
-_TENS = {
-    "twenty": "2", "thirty": "3", "forty": "4", "fifty": "5",
-    "sixty": "6", "seventy": "7", "eighty": "8", "ninety": "9",
-}  # fmt: skip
-_REPEAT = {"double": 2, "triple": 3}
-_SPECIAL = frozenset(_UNITS) | frozenset(_TEENS) | frozenset(_TENS) | frozenset(_REPEAT) | {"oh", "o"}
+#: Signs that are read as a word: money before its amount or after it, the others where they stand.
+_SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "¢": "cents", "%": "percent"}
 _WHOLE = {
     "can't": ("can", "not"), "cannot": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not"),
     "ain't": ("is", "not"), "let's": ("let", "us"), "gonna": ("going", "to"), "wanna": ("want", "to"),
@@ -102,12 +97,12 @@ def words(text: str) -> Words:
         if raw and start - last_end > 1 and _SENTENCE_END.search(text, last_end, start):
             breaks.append(len(raw))
         last_end = end
-        for part in _canonical(match.group()):
-            special = special or part in _SPECIAL
+        for part in _read(match):
+            special = special or part in SPECIAL
             raw.append(part)
             spans.append((start, end))
     if special:
-        raw, spans, breaks = _numbers(raw, spans, breaks)
+        raw, spans, breaks = to_digits(raw, spans, breaks)
     return Words(text, tuple(raw), tuple(spans), frozenset(breaks))
 
 
@@ -138,9 +133,16 @@ def tail(text: Words, count: int) -> Words:
     )
 
 
+def _read(token: re.Match[str]) -> tuple[str, ...]:
+    """One token to its normalised words: "$5.50" to 5 5 0 dollars, as "five fifty dollars" would be."""
+    if token["sign"]:
+        return (*(c for c in token["amount"] if c.isdigit()), _SIGNS[token["sign"]])
+    return (_SIGNS[token["after"]],) if token["after"] else _canonical(token.group())
+
+
 @lru_cache(maxsize=8192)
 def _canonical(token: str) -> tuple[str, ...]:
-    """One written word to its normalised words, numbers in words left for ``_numbers``."""
+    """One written word to its normalised words, numbers in words left for ``number_words``."""
     if not token.isascii():
         token = unicodedata.normalize("NFKD", token)
         token = "".join(c for c in token if not unicodedata.combining(c))
@@ -161,46 +163,6 @@ def _canonical(token: str) -> tuple[str, ...]:
 def _split(token: str) -> tuple[str, ...]:
     """Split letters from digits, as "10am" into "1", "0", "am"."""
     return (token,) if token.isalpha() else tuple(_PARTS.findall(token)) or (token,)
-
-
-def _numbers(
-    raw: list[str], spans: list[tuple[int, int]], breaks: list[int]
-) -> tuple[list[str], list[tuple[int, int]], list[int]]:
-    """Numbers in words to digits: "twenty one" → 2 1, "double four" → 4 4, "nine oh two" → 9 0 2."""
-    tokens: list[str] = []
-    places: list[tuple[int, int]] = []
-    moved: dict[int, int] = {}
-    i = 0
-    while i < len(raw):
-        moved[i] = len(tokens)
-        word, span, used = raw[i], spans[i], 1
-        following = raw[i + 1] if i + 1 < len(raw) else ""
-        if word in _UNITS:
-            digits = _UNITS[word]
-        elif word in _TEENS:
-            digits = _TEENS[word]
-        elif word in _TENS:
-            unit = _UNITS.get(following, "0")
-            used = 2 if unit != "0" else 1
-            digits = _TENS[word] + unit
-        elif word in _REPEAT and (following in _UNITS or following.isdigit()):
-            digits, used = _UNITS.get(following, following) * _REPEAT[word], 2
-        elif word in ("oh", "o") and (_is_number(following) or (tokens and tokens[-1].isdigit())):
-            digits = "0"
-        else:
-            digits = ""
-        if used == 2:
-            moved[i + 1] = len(tokens)
-            span = (span[0], spans[i + 1][1])
-        for token in digits or (word,):
-            tokens.append(token)
-            places.append(span)
-        i += used
-    return tokens, places, [moved[b] for b in breaks]
-
-
-def _is_number(word: str) -> bool:
-    return word.isdigit() or word in _UNITS or word in _TEENS or word in _TENS
 
 
 # --- numbers --------------------------------------------------------------------------------------

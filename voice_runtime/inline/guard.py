@@ -1,15 +1,17 @@
 """The guard: the model's words become clauses, and only cleared clauses go on.
 
 It stands between the model and the voice. Nothing the model wrote passes it as
-it came: tokens are gathered into clauses, each clause is put before the gate,
-and what goes on is a ``ClauseFrame`` with its token. Whatever the runtime
-itself wants said (``SayFrame``) takes the same way.
+it came: tokens are gathered into clauses, each clause is put into the form in
+which it is spoken and before the gate, and what goes on is a ``ClauseFrame`` with
+its token. The gate is shown every form of a clause (spoken, before names were
+respelled, as written), so that no rule is passed by with a figure or a spelling.
+Whatever the runtime itself wants said (``SayFrame``) takes the same way.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -29,6 +31,7 @@ from controls.gate import Gate
 from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.speak.clauses import ClauseSplitter
+from voice_runtime.speak.spoken import Reader, Spoken
 
 
 class Guard(FrameProcessor):
@@ -41,17 +44,23 @@ class Guard(FrameProcessor):
         *,
         language: str,
         on_handoff: Callable[[str], None],
+        lexicon: Mapping[str, str] | None = None,
+        written: Mapping[str, str] | None = None,
     ) -> None:
         """Make the guard of one call.
 
         Args:
             on_handoff: called with a rule's name when its verdict is ``handoff``.
+            lexicon: word → how it is written for the voice, in the call's language.
+            written: fixed phrase → how captions show it, where it is bound in its spoken form.
         """
         super().__init__(name="guard")
         self._gate = gate
         self._journal = journal
         self._language = language
         self._on_handoff = on_handoff
+        self._reader = Reader(language, lexicon)
+        self._written = dict(written or {})
         self._splitter = ClauseSplitter(language)
         self._turn = 0
         self._answer_over = False
@@ -91,10 +100,17 @@ class Guard(FrameProcessor):
 
     async def _judge(self, text: str, turn: int, tag: str = "", final: bool = False) -> None:
         started = time.perf_counter_ns()
-        outcome = self._gate.clause(text, turn, caller_said=self._journal.caller_text())
+        read = self._read(text)
+        if not tag and not any(c.isalnum() for c in read.text):
+            return  # nothing but markup
+        outcome = self._gate.clause(
+            read.text, turn, caller_said=self._journal.caller_text(), forms=(read.unlexed, text)
+        )
         verdict_ms = (time.perf_counter_ns() - started) / 1e6
         if outcome.cleared is not None:
-            await self._pass_on(outcome.cleared, verdict_ms, tag=tag, final=final)
+            # A caption of what a rule has rewritten can only show the words spoken.
+            written = read.shown if outcome.cleared.text == read.text else ""
+            await self._pass_on(outcome.cleared, verdict_ms, tag=tag, final=final, written=written)
             return
         # One clause that may not be said makes the rest of the answer meaningless.
         self._answer_over = True
@@ -106,6 +122,14 @@ class Guard(FrameProcessor):
         if decision.verdict is Verdict.HANDOFF or not decision.phrase:
             self._on_handoff(decision.verdicts[0].rule)
 
+    def _read(self, text: str) -> Spoken:
+        """The clause in its forms; as written should reading it fail, for that is judged as well."""
+        try:
+            return self._reader.read(text)
+        except Exception as error:  # noqa: BLE001 - a figure that cannot be read must not silence the agent
+            logger.error("call {}: a clause could not be read: {}", self._journal.call, type(error).__name__)
+            return Spoken(text, text, text)
+
     async def _say(self, frame: SayFrame) -> None:
         if frame.phrase:
             cleared = self._gate.phrase(frame.phrase, frame.turn)
@@ -115,9 +139,19 @@ class Guard(FrameProcessor):
             await self._judge(frame.text, frame.turn, tag=frame.tag, final=frame.final)
 
     async def _pass_on(
-        self, cleared: Cleared, verdict_ms: float, *, tag: str, final: bool, hard: bool = False
+        self,
+        cleared: Cleared,
+        verdict_ms: float,
+        *,
+        tag: str,
+        final: bool,
+        hard: bool = False,
+        written: str = "",
     ) -> None:
         first = self._journal.cleared(cleared, verdict_ms)
-        clause = ClauseFrame(cleared, verdict_ms=verdict_ms, tag=tag, first=first, final=final)
+        clause = ClauseFrame(
+            cleared, verdict_ms=verdict_ms, tag=tag, first=first, final=final,
+            written=written or self._written.get(cleared.phrase, ""),
+        )  # fmt: skip
         clause.interruptible = not hard
         await self.push_frame(clause)

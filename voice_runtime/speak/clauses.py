@@ -3,7 +3,8 @@
 Pure and incremental. A clause ends at the end of a sentence, at a line break,
 at the answer's first comma once five words stand before it (so that the caller
 hears something soon), or at a blank when it grows too long. Nothing is changed
-but white space, since what is judged must be what is spoken.
+but white space: a clause is what the model wrote, and ``spoken`` reads it whole, so
+no clause ends inside a date, a time or an amount.
 
 When a full stop ends a sentence is decided by what stands before it
 (abbreviations, initials, figures and addresses do not) and after it. A token
@@ -35,16 +36,22 @@ _STOPPED = re.compile(rf"[.?!…]+[{re.escape(_CLOSERS)}]*$")
 _ORDINARY = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _CLOCK = re.compile(r"\d{1,2}:\d{2}")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
+#: An amount, or the year of a date ("de 2026"), begins here.
+_FIGURE_AFTER = re.compile(r"[(+$€£#-]?\d|(?:de|del|of) \d")
 _LIST_NUMBER = re.compile(r"\(?\d{1,2}")
 
 _ABBREVIATIONS = {
     "": "dr mr mrs ms prof st jr sr vs etc approx tel vol ca www",
-    "en": "rev hon gen capt lt sgt ave blvd rd dept min max hr hrs appt mon tue tues wed thu thur thurs"
-    " fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec inc ltd corp co est mt ft",
-    "es": "sra srta dra d dña ud uds vd vds av avda pza izq dcha aprox pág págs",
+    "en": "rev hon gen capt lt sgt ave blvd rd ln hwy pkwy bldg apt ste dept min max hr hrs appt mon tue"
+    " tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec inc ltd corp co"
+    " est mt ft",
+    "es": "sra srta dra dres sres d dña ud uds vd vds av avda pza izq dcha aprox pág págs núm nro apto depto"
+    " dpto profa teléf ee uu ee.uu ej máx mín sto sta lun mié jue vie sáb ene abr ago dic",
     "de": "hr fr nr bzw ca usw str z.b d.h ggf",
     "fr": "m mm mme mlle me av bd env",
 }
+#: "November 24," waits for its year.
+_DAY_OF_MONTH = re.compile(r"\b[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,$")
 #: Abbreviations only where a figure follows; elsewhere ordinary words that may end a sentence.
 _BEFORE_FIGURE = frozenset(["no", "nos", "nr", "fig", "ext", "núm", "art", "pp", "sec"])
 
@@ -132,8 +139,9 @@ class ClauseSplitter:
         if not blanks:
             return _LONGEST_RUN if len(text) > _LONGEST_RUN else None
         outside = [i for i in blanks if not (text[i - 1].isdigit() and text[i + 1 : i + 2].isdigit())]
-        commas = [i for i in outside if i >= _COMMA_FROM and text[i - 1] in _SOFT]
-        return (commas or outside or blanks)[-1]
+        clear = [i for i in outside if not (text[i - 1].isdigit() or _FIGURE_AFTER.match(text, i + 1))]
+        commas = [i for i in clear if i >= _COMMA_FROM and text[i - 1] in _SOFT]
+        return (commas or clear or outside or blanks)[-1]
 
     # --- is this an end? --------------------------------------------------------------------------
 
@@ -184,7 +192,9 @@ class ClauseSplitter:
 
     def _first_comma(self) -> bool:
         text = self._text.rstrip()
-        return self._first and text[-1:] in tuple(_SOFT) and len(_words(text)) >= _FIRST_WORDS
+        if not self._first or text[-1:] not in tuple(_SOFT) or len(_words(text)) < _FIRST_WORDS:
+            return False
+        return not _DAY_OF_MONTH.search(text)
 
 
 def _words(text: str) -> list[str]:

@@ -28,6 +28,7 @@ from controls.errors import LedgerError, OperatorError
 from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
+from voice_runtime.think.read_back import read_as, rendered, sentence
 from voice_runtime.think.services import Answer, Came, ServiceClient
 
 ReadBack = Literal["none", "confirmed"]
@@ -94,13 +95,19 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class PendingReadBack:
-    """A use that waits for the caller's yes. ``words`` are what is asked."""
+    """A use that waits for the caller's yes.
+
+    Attributes:
+        words: what is asked, as written; the guard puts it into its spoken form.
+        needed: the beginning of ``words`` that holds every value to be confirmed.
+    """
 
     use: str
     tool: Tool
     arguments: dict[str, Any]
     turn: int
     words: str
+    needed: str = ""
 
 
 Ask = Callable[[str], Awaitable[None]]
@@ -221,11 +228,11 @@ class ToolRunner:
     def _read_back(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
         if self.pending is not None:  # the model asks for another: the older was never confirmed
             self._drop("unconfirmed")
-        spoken = {name: str(arguments.get(name, "")) for name in tool.read_back} | {
-            name: str(value) for name, value in arguments.items()
+        values = {
+            name: rendered(arguments.get(name), read_as(tool.parameters, name)) for name in tool.read_back
         }
-        words = tool.read_back_say[self._language].format_map(spoken)
-        self.pending = PendingReadBack(use, tool, arguments, turn, words)
+        words, needed = sentence(tool.read_back_say[self._language], values)
+        self.pending = PendingReadBack(use, tool, arguments, turn, words, needed)
         return ToolResult(use, tool.name, arguments, ok=False, content={"ok": False}, pending=True)
 
     def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:

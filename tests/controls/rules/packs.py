@@ -12,6 +12,8 @@ from controls.rules.model import Pack, load_packs
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "configs" / "rules"
 SHIPPED = ("truthful-ai", "health-boundaries", "personal-data", "payment", "abuse", "emergency-us")
+#: Packs of other trades than the clinic's.
+OTHERS = ("cards", "prices", "fair-housing", "mortgage")
 
 
 @lru_cache(maxsize=1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from pipecat.frames.frames import (
     InterruptionFrame,
     OutputAudioRawFrame,
+    OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
     TTSAudioRawFrame,
 )
@@ -27,11 +29,13 @@ from voice_runtime.events import (
     CHUNK_SAMPLES,
     AgentSpeakingFrame,
     AnswerEndFrame,
+    CallerCaptionFrame,
     ClauseAudioFrame,
     ClauseFrame,
     PauseSpeechFrame,
     ResumeSpeechFrame,
     SpokenFrame,
+    Word,
 )
 from voice_runtime.ports import PlayedClause
 from voice_runtime.speak.egress import Egress
@@ -72,7 +76,12 @@ class Sink:
 
 
 class Rig:
-    def __init__(self, link: FakeLink, deadline_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        link: FakeLink,
+        deadline_s: float = 5.0,
+        on_sent: Callable[[bytes, int], None] | None = None,
+    ) -> None:
         self.sink = Sink()
         self.link = link
         self.without_receipt: list[str] = []
@@ -84,6 +93,7 @@ class Rig:
             receipt_deadline_s=deadline_s,
             on_no_receipt=lambda clause: self.without_receipt.append(clause.cleared.id),
             on_dropped=self.dropped.append,
+            on_sent=on_sent,
         )
 
     def clause(
@@ -222,3 +232,73 @@ async def test_every_open_clause_is_settled_when_the_call_ends() -> None:
         await tail.until(lambda _: audio(tail) >= 1)
     assert not made.sink.open
     assert made.sink.settled[second.clause.cleared.id].samples == 0
+
+
+# --- captions, and what echo comparison is given ---------------------------------------------------
+
+
+def captions(end: End) -> list[dict[str, object]]:
+    return [f.message for f in end.of(OutputTransportMessageFrame) if "caption" in f.message]  # type: ignore[attr-defined]
+
+
+async def test_a_caption_waits_for_the_receipt_of_its_clause() -> None:
+    async with rig(link=FakeLink(captions=True)) as (made, head, tail):
+        frame = made.clause(2, durable=False)
+        frame.clause.written = "1 2 3 4"
+        await head.send(frame)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert captions(tail) == []
+        frame.clause.cleared.receipt.set_result(Receipt("o", 1, "clause.cleared", 1))
+        await tail.until(lambda _: audio(tail) == 2)
+        [caption] = captions(tail)
+        assert (caption["who"], caption["caption"], caption["state"]) == ("agent", "1 2 3 4", "begin")
+        kinds = [type(f) for f in tail.frames]
+        assert kinds.index(OutputTransportMessageFrame) < kinds.index(OutputAudioRawFrame)
+
+
+async def test_a_clause_without_a_receipt_is_never_shown() -> None:
+    async with rig(deadline_s=0.02, link=FakeLink(captions=True)) as (made, head, tail):
+        await head.send(made.clause(3, "never to be seen", durable=False))
+        await head.send(made.clause(2, "shown"))
+        await tail.until(lambda _: audio(tail) == 2)
+        assert [c["caption"] for c in captions(tail)] == ["shown"]
+
+
+async def test_a_cut_clause_is_shown_with_what_was_played() -> None:
+    async with rig(link=FakeLink(captions=True)) as (made, head, tail):
+        frame = made.clause(200, "one two")
+        frame.words = [Word(0, 3, 0), Word(4, 7, 20_000)]
+        await head.send(frame)
+        await tail.until(lambda _: audio(tail) >= 2)
+        await head.send(InterruptionFrame())
+        await tail.until(lambda _: len(captions(tail)) == 2)
+        begun, cut = captions(tail)
+        assert begun["id"] == cut["id"] == frame.clause.cleared.id
+        assert cut["state"] == "cut"
+        assert cut["caption"] == made.sink.settled[frame.clause.cleared.id].text
+
+
+async def test_the_callers_own_words_are_shown_at_once() -> None:
+    async with rig(link=FakeLink(captions=True)) as (_, head, tail):
+        await head.send(CallerCaptionFrame("at ten", 3))
+        await tail.until(lambda _: bool(captions(tail)))
+        assert [(c["who"], c["caption"], c["id"]) for c in captions(tail)] == [("caller", "at ten", "said-3")]
+
+
+async def test_a_link_without_captions_gets_none() -> None:
+    async with rig() as (made, head, tail):
+        await head.send(CallerCaptionFrame("at ten"))
+        await head.send(made.clause(2))
+        await tail.until(lambda _: audio(tail) == 2)
+        assert captions(tail) == []
+
+
+async def test_each_chunk_sent_is_told_with_the_time_it_sounds() -> None:
+    sent: list[tuple[bytes, int]] = []
+    made = Rig(FakeLink(), on_sent=lambda pcm, at_ns: sent.append((pcm, at_ns)))
+    async with running(made.egress) as (head, tail):
+        await head.send(made.clause(4))
+        await tail.until(lambda _: audio(tail) == 4)
+    assert [len(pcm) for pcm, _ in sent] == [320] * 4
+    assert [b - a for (_, a), (_, b) in pairwise(sent)] == [20_000_000] * 3
