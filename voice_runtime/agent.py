@@ -7,14 +7,55 @@ while a call runs.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from voice_runtime.hours import Hours
 
 if TYPE_CHECKING:
     from controls.retention import Schedule
     from controls.rules.engine import Rules
+
+
+#: What a model calls the languages operators ask for; any other is named by its tag alone.
+LANGUAGE_NAMES: Mapping[str, str] = {
+    "de": "German", "en": "English", "es": "Spanish", "fr": "French", "it": "Italian", "ja": "Japanese",
+    "ko": "Korean", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "tl": "Tagalog", "vi": "Vietnamese",
+    "zh": "Chinese",
+}  # fmt: skip
+_ANSWER_IN = re.compile(r"^Answer in (?:[A-Z][a-z]+ )?\(([A-Za-z-]{2,20})\)", re.MULTILINE)
+
+
+def answer_in(language: str) -> str:
+    """The prompt's last section: which language to answer in. The same words for every call."""
+    name = LANGUAGE_NAMES.get(language.partition("-")[0], "")
+    return (
+        f"# Language\n\nAnswer in {f'{name} ' if name else ''}({language}), also when the caller mixes "
+        "languages. Words for tools are written in that language too. Whoever asks for another language is "
+        "offered a person.\n"
+    )
+
+
+def answered_in(prompt: str) -> str:
+    """The language a prompt asks for, as ``answer_in`` writes it; "" when it asks for none."""
+    found = _ANSWER_IN.findall(prompt)
+    return str(found[-1]) if found else ""
+
+
+class Known(NamedTuple):
+    """What callers of one release may say in one language.
+
+    Attributes:
+        phrases: whole sentences, lower case, without punctuation or figures.
+        words: names and terms, likewise.
+        pronunciations: word → its sounds in ARPAbet, for an English recogniser.
+    """
+
+    phrases: tuple[str, ...]
+    words: tuple[str, ...]
+    pronunciations: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +72,7 @@ class Tool:
     its real address comes with the service when it has started.
 
     ``read_back`` names the arguments the caller must confirm before the effect;
-    ``read_back_say`` is the template per language, such as
+    ``read_back_say`` is the template per language, for all of the release's, such as
     ``"{doctor}, {day} at {time}. Shall I book it?"``.
     """
 
@@ -57,6 +98,7 @@ class DeskRoute:
 
     Attributes:
         title: what callers hear the desk called, such as ``reception``.
+        titles: language → the same there, for languages other than the release's first.
         always: tried outside the desk's hours too.
         open_now: somebody is there; as of ``Release.routes_at``, False until asked.
         hours: see ``voice_runtime.hours``.
@@ -71,6 +113,11 @@ class DeskRoute:
     hours: str = ""
     title: str = ""
     always: bool = False
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def title_in(self, language: str) -> str:
+        """What callers hear it called in a language; ``title`` where nothing else is given."""
+        return self.titles.get(language, self.title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +125,26 @@ class Release:
     """A resolved agent version. ``digest`` is ``sha256:…`` over everything below but itself.
 
     Attributes:
+        language: the first of ``languages``, which a call has unless its line or page says otherwise.
+        languages: all it serves; phrases, templates and read-backs hold words in each of them.
         phrases: id → language → words of every fixed phrase: ``disclosure``,
             ``greeting``, ``fallback``, ``emergency``, ``still-there``, ``goodbye``,
             ``handoff``, ``no-one-free``, ``ask-number``, ``callback-promised``,
             ``capacity``, ``opted-out``, ``moment``, ``rule.<pack>.<name>`` …
-        known_phrases: sentences the offline recogniser is to expect; outside the digest.
+        known_phrases: sentences the offline recogniser is to expect in the first language; outside
+            the digest. ``known_in`` has those of every language.
+        say_as: language → word → how it is written for the voice, such as ``oh-KAY-for``.
         templates: id → language → words with ``{values}``, judged by the guard each
             time: ``confirm-number`` ({number}), ``callback-by`` ({desk}, {by}).
         rules: compiled by ``controls.rules.engine`` from packs and own rules.
         pronunciations: known word → its sounds, for words no dictionary has.
+        prompt: what every language's system prompt begins with; ``prompt_in`` has the whole of it.
         facts: what the agent may say about the house; it is part of ``prompt`` too.
         handoff_after_s: a call that lasts longer is offered a person; 0 never.
         model: what the supplier calls the first endpoint's model, ``standin`` for none.
         retention, retention_shorter: ``retention.tagger(region, retention_shorter)`` tags
             what is written; ``retention_days`` are the days per class it comes to.
+        context_tokens: a longer conversation is summarised to fit.
         nobody_there: the profile says that no desk answers (demo).
         resolved: what ``digest`` is taken over, as canonical JSON (RFC 8785).
     """
@@ -130,8 +183,41 @@ class Release:
     retention: Schedule | None = None
     retention_shorter: dict[str, int] = field(default_factory=dict)
     model: str = ""
+    context_tokens: int = 6000
     nobody_there: bool = False
     resolved: bytes = field(default=b"", repr=False)
+    languages: tuple[str, ...] = ()
+    say_as: dict[str, dict[str, str]] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.languages:
+            object.__setattr__(self, "languages", (self.language,))
+
+    def prompt_in(self, language: str) -> str:
+        """The system prompt of a call in ``language``: the same bytes for every such call.
+
+        Raises:
+            ValueError: the release does not serve it.
+        """
+        self._serves(language)
+        return f"{self.prompt.rstrip()}\n\n{answer_in(language)}"
+
+    def known_in(self, language: str) -> Known:
+        """What callers may say in ``language``, as a recogniser's hints.
+
+        Raises:
+            ValueError: the release does not serve it.
+        """
+        self._serves(language)
+        if language in self.known:
+            return self.known[language]
+        first = language == self.language
+        return Known(self.known_phrases if first else (), self.known_words, self.pronunciations)
+
+    def _serves(self, language: str) -> None:
+        if language not in self.languages:
+            raise ValueError(f"agent {self.name} serves {', '.join(self.languages)}, not {language}")
 
     def routes_at(self, unix_s: float) -> tuple[DeskRoute, ...]:
         """The places a handoff tries, with ``open_now`` as of that Unix time, s."""

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from controls import disclosures
 from controls.errors import Problem
 from voice_runtime import dictionary
+from voice_runtime.agent import Release
 from voice_runtime.agent_folder import Parts
+from voice_runtime.offline_file import FILE, offline_name
 from voice_runtime.phrases import FIXED, combinations, offline_phrases, plain
+from voice_runtime.settings import Settings
 from voice_runtime.yaml_file import Path_
 
 #: Words of no agent's file, but of every agent: never to deny being an AI.
 REQUIRED_PACKS = ("truthful-ai",)
 #: A disclosure longer than this loses its listener (s).
 LONGEST_DISCLOSURE_S = 7.0
+
+#: Recogniser engines that know certain languages only; any other engine is believed.
+ENGINE_LANGUAGES: Mapping[str, frozenset[str]] = {"pocketsphinx": frozenset({"en-US"})}
 
 #: How long a text takes to speak: (words, language, voice) → s.
 SpokenSeconds = Callable[[str, str, str], float]
@@ -49,26 +55,37 @@ def check_parts(parts: Parts) -> None:
 
 
 def _languages(parts: Parts) -> None:
-    agent, first = parts.agent, parts.language
+    agent, served = parts.agent, parts.languages
     said: list[tuple[Path_, dict[str, str]]] = [(("disclosure", "say"), agent.disclosure.say)]
     said += [(("phrases", name), words) for name, words in agent.phrases.items()]
     said += [(("tools", name, "read_back_say"), t.read_back_say) for name, t in agent.tools.items()]
     said += [(("rules", "ours", i, "say"), rule.say) for i, rule in enumerate(agent.rules.ours)]
     for at, words in said:
-        if words and first not in words:
-            parts.wrong(at, f"has no words in {first}", f"add {first}: …")
+        for language in served if words else ():
+            if language not in words:
+                parts.wrong(at, f"has no words in {language}", f"add {language}: …")
         for language in words:
-            if language != first:
-                remedy = "remove it; further languages come with languages.also, which is not supported yet"
+            if language not in served:
+                remedy = f"remove it, or add it to languages: {{first: {served[0]}, also: [{language}]}}"
                 parts.wrong((*at, language), "is in a language this agent does not serve", remedy)
+    for language in agent.conversation.say_as:
+        if language not in served:
+            at = ("conversation", "say_as", language)
+            parts.wrong(at, "is in a language this agent does not serve", f"served: {', '.join(served)}")
+    for i, known in enumerate(agent.conversation.known_words):
+        if known.language is not None and known.language not in served:
+            at = ("conversation", "known_words", i, "language")
+            parts.wrong(at, "is in a language this agent does not serve", f"served: {', '.join(served)}")
     for name in agent.phrases:
         if name not in FIXED:
             parts.wrong(("phrases", name), "is not a known phrase", f"known: {', '.join(FIXED)}")
-    unreviewed = [p.pack for p in parts.packs if first not in p.languages]
-    if unreviewed:
-        names = ", ".join(unreviewed)
-        remedy = "serve a language they were reviewed for, or have them reviewed"
-        parts.wrong(("languages", "first"), f"nobody reviewed these packs for it: {names}", remedy)
+    for i, language in enumerate(served):
+        unreviewed = [p.pack for p in parts.packs if language not in p.languages]
+        if unreviewed:
+            names = ", ".join(unreviewed)
+            at = ("languages", "also", i - 1) if i else ("languages", "first")
+            remedy = "serve a language they were reviewed for, or have them reviewed"
+            parts.wrong(at, f"nobody reviewed these packs for it: {names}", remedy)
 
 
 def _tools(parts: Parts) -> None:
@@ -117,6 +134,9 @@ def _handoff(parts: Parts) -> None:
             parts.wrong(
                 at, f"desk '{name}' has no number", "give it one in configs/desks.yaml, or use callback"
             )
+        elif lacking := [la for la in parts.languages[1:] if la not in desks[name].titles]:
+            remedy = f"add titles: {{{lacking[0]}: …}} to it in configs/desks.yaml"
+            parts.wrong(at, f"desk '{name}' has no title in {', '.join(lacking)}", remedy)
         elif not any(desks[name].hours.values()):
             parts.wrong(at, f"desk '{name}' never opens", "give it hours in configs/desks.yaml")
 
@@ -127,16 +147,16 @@ def _rules(parts: Parts) -> None:
             parts.wrong(("rules", "packs"), f"pack '{name}' is missing", f"add {name}; every agent has it")
     if parts.packs and not any(p.kind == "emergency" for p in parts.packs):
         parts.wrong(("rules", "packs"), "no pack knows emergencies", "add one, such as emergency-us")
-    if parts.rules is not None and parts.phrases is not None:
-        first = parts.language
-        words = {"disclosure": parts.agent.disclosure.say} | {
-            name: {first: parts.agent.phrases.get(name, {}).get(first, text)}
-            for name, text in parts.phrases.phrases.items()
-        }
+    if parts.rules is not None:
+        ours = parts.agent.phrases
+        words: dict[str, dict[str, str]] = {"disclosure": dict(parts.agent.disclosure.say)}
+        for language, found in parts.phrases.items():
+            for name, text in found.phrases.items():
+                words.setdefault(name, {})[language] = ours.get(name, {}).get(language, text)
         for problem in parts.rules.objections(words):
-            name = problem.file.removeprefix("phrase ")
+            name, language = problem.file.removeprefix("phrase "), problem.field
             at: Path_ = ("disclosure", "say") if name == "disclosure" else ("phrases", name)
-            parts.wrong((*at, first), problem.message, problem.remedy)
+            parts.wrong((*at, language), problem.message, problem.remedy)
 
 
 def _disclosure(parts: Parts) -> None:
@@ -171,6 +191,8 @@ def warn(parts: Parts, spoken_s: SpokenSeconds | None = None) -> None:
     """
     _disclosure_length(parts, spoken_s)
     _pronunciations(parts)
+    _recognised(parts)
+    _offline_languages(parts)
 
 
 def estimate_s(text: str, rate_wpm: float) -> float:
@@ -196,12 +218,53 @@ def _disclosure_length(parts: Parts, spoken_s: SpokenSeconds | None) -> None:
             )
 
 
+def unserved_languages(release: Release, settings: Settings) -> tuple[str, ...]:
+    """Languages of a release that the profile cannot recognise: a line in one of them is refused.
+
+    The first recogniser of the profile's chain counts; the others only stand in for it.
+    """
+    return _unserved(release.languages, settings)
+
+
+def _unserved(languages: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    serves = ENGINE_LANGUAGES.get(settings.recogniser.engines[0].engine)
+    return tuple(name for name in languages if serves is not None and name not in serves)
+
+
+def _recognised(parts: Parts) -> None:
+    for language in _unserved(parts.languages, parts.settings):
+        i = parts.languages.index(language)
+        parts.wrong(
+            ("languages", "also", i - 1) if i else ("languages", "first"),
+            f"{language} is not served by this profile's recogniser; lines in {language} refuse calls",
+            "use a profile whose first recogniser engine knows it, such as faster-whisper",
+            severity="warning",
+        )
+
+
+def _offline_languages(parts: Parts) -> None:
+    """An agent that can be tried without a model in one language is expected to be so in all."""
+    if not (parts.folder / FILE).is_file():
+        return
+    for language in parts.languages[1:]:
+        name = offline_name(language, parts.language)
+        if not (parts.folder / name).is_file():
+            message = f"there is no script of the stand-in in {language}"
+            remedy = "write one, or the stand-in answers with its last resort in the first language"
+            file = f"agents/{parts.name}/{name}"
+            parts.problems.append(Problem(file, 0, "", message, remedy, "warning"))
+
+
 def _pronunciations(parts: Parts) -> None:
-    if not parts.language.startswith("en"):
+    """English words that the phrase recogniser's dictionary lacks."""
+    english = [name for name in parts.languages if name.startswith("en")]
+    if not english:
         return
     sounds = {w for k in parts.agent.conversation.known_words if k.sounds for w in plain(k.word).split()}
     known_words = parts.agent.conversation.known_words
     for i, known in enumerate(known_words):
+        if known.language is not None and known.language not in english:
+            continue
         missing = (
             [] if known.sounds else [w for w in dictionary.lacking(plain(known.word)) if w not in sounds]
         )
@@ -212,18 +275,23 @@ def _pronunciations(parts: Parts) -> None:
                 f'write {{word: {known.word}, sounds: "…"}} with its sounds in ARPAbet',
                 severity="warning",
             )
-    if parts.offline is None:
-        return
-    file = f"agents/{parts.name}/offline.yaml"
-    text = " ".join(dict.fromkeys(w for phrase in offline_phrases(parts.offline) for w in phrase.split()))
+    for language in english:
+        if language in parts.offline:
+            _offline_words(parts, language, sounds)
+
+
+def _offline_words(parts: Parts, language: str, sounds: set[str]) -> None:
+    script = parts.offline[language]
+    file = f"agents/{parts.name}/{offline_name(language, parts.language)}"
+    text = " ".join(dict.fromkeys(w for phrase in offline_phrases(script) for w in phrase.split()))
     for word in dictionary.lacking(text):
         if word not in sounds:
             remedy = "add it with its sounds to conversation.known_words, or use another word"
             message = f"the offline recogniser does not know the word '{word}'"
             parts.problems.append(Problem(file, 0, "patterns", message, remedy, "warning"))
-    for i, pattern in enumerate(parts.offline.patterns):
+    for i, pattern in enumerate(script.patterns):
         for said in pattern.when.said if pattern.when else ():
-            if combinations(said, parts.offline.slots) > 600:
+            if combinations(said, script.spoken) > 600:
                 message = "has more than 600 forms; the offline recogniser learns the first"
                 field = f"patterns[{i}].when.said"
                 parts.problems.append(Problem(file, 0, field, message, "use fewer slots", "warning"))

@@ -27,15 +27,38 @@ from voice_runtime.yaml_file import Closed, NotYet
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 Said = dict[Language, Sentence]
+#: A word or name as it stands in a text, and how it is spelled for the voice: letters, apostrophes,
+#: hyphens and spaces only, so that nothing but a pronunciation can be put in its place.
+SpokenWord = Annotated[str, StringConstraints(pattern=r"^\p{L}[\p{L}\p{N}' -]{0,39}$")]
+Respelling = Annotated[str, StringConstraints(pattern=r"^\p{L}[\p{L}' -]{0,79}$")]
+#: Respelled words of one language.
+MOST_SAY_AS = 500
 Phones = Annotated[str, StringConstraints(pattern=r"^[A-Z]{1,2}( [A-Z]{1,2})*$", max_length=120)]
 
 
 class Languages(Closed):
     first: Language = Field(description="the language the agent opens in, such as en-US")
-    also: NotYet = None
+    also: tuple[Language, ...] = Field(
+        default=(), max_length=7, description="further languages it serves, such as [es-US]"
+    )
     any_other: Literal["handoff"] = Field(
         default="handoff", description="what callers of other languages get: a person"
     )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Languages:
+        if len({self.first, *self.also}) != 1 + len(self.also):
+            raise PydanticCustomError(
+                "languages",
+                "names a language twice",
+                {"remedy": "name each once; first is not repeated in also"},
+            )
+        return self
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them, the first one first."""
+        return (self.first, *self.also)
 
 
 class Disclosure(Closed):
@@ -51,10 +74,11 @@ class Disclosure(Closed):
 class KnownWord(Closed):
     """A word callers use that dictionaries may lack; plain, or with its sounds."""
 
-    word: Annotated[str, StringConstraints(pattern=r"^[^\W\d_][\w' -]{0,39}$")] = Field(
+    word: Annotated[str, StringConstraints(pattern=r"^\p{L}[\p{L}\p{N}' -]{0,39}$")] = Field(
         description="the word as it is written"
     )
     sounds: Phones | None = Field(default=None, description='its sounds in ARPAbet, such as "OW K AH F ER"')
+    language: Language | None = Field(default=None, description="left out: callers of every language use it")
 
     @model_validator(mode="before")
     @classmethod
@@ -90,8 +114,21 @@ class Conversation(Closed):
     known_words: tuple[KnownWord, ...] = Field(
         default=(), max_length=500, description="names and terms callers use"
     )
+    say_as: dict[Language, dict[SpokenWord, Respelling]] = Field(
+        default={},
+        description="language → word → how the voice is to read it, such as {en-US: {Okafor: oh-KAY-for}}",
+    )
     silence: SilenceLimits = Field(default=SilenceLimits(), description="what silence leads to")
     longest_call_min: float = Field(default=15, ge=1, le=120, description="minutes after which a call ends")
+
+    @field_validator("say_as")
+    @classmethod
+    def _few(cls, value: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        if any(len(words) > MOST_SAY_AS for words in value.values()):
+            raise PydanticCustomError(
+                "say_as", "has too many words", {"remedy": f"keep it to {MOST_SAY_AS} a language"}
+            )
+        return value
 
 
 class AtMost(Closed):

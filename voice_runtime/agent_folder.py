@@ -20,8 +20,8 @@ from controls.rules.engine import Rules
 from controls.rules.model import Pack, load_packs, our_rules
 from voice_runtime.agent_file import AgentFile
 from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
-from voice_runtime.lines import Lines, known_agents
-from voice_runtime.offline_file import OfflineFile, load_offline
+from voice_runtime.lines import AGENT_NAME, Lines, known_agents
+from voice_runtime.offline_file import OfflineFile, load_offline, offline_name
 from voice_runtime.phrases import PhrasesFile, load_phrases
 from voice_runtime.services import ServicesFile, load_services
 from voice_runtime.settings import Settings
@@ -48,11 +48,13 @@ class Parts:
     agent: AgentFile
     prompt: str = ""
     facts: str = ""
-    offline: OfflineFile | None = None
+    #: language → script; without those whose file is missing or wrong
+    offline: dict[str, OfflineFile] = field(default_factory=dict)
     services: ServicesFile | None = None
     desks: DesksFile | None = None
     people: PeopleFile | None = None
-    phrases: PhrasesFile | None = None
+    #: language → its fixed phrases; without those that could not be read
+    phrases: dict[str, PhrasesFile] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
     rules: Rules | None = None
     wordings: tuple[DisclosureRule, ...] = ()
@@ -66,6 +68,11 @@ class Parts:
     @property
     def language(self) -> str:
         return self.agent.languages.first
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """All that the agent serves, the first one first."""
+        return self.agent.languages.every
 
     def wrong(self, at: Path_, message: str, remedy: str, *, severity: str = "error") -> None:
         """Note a problem of agent.yaml."""
@@ -96,7 +103,7 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None) -
             ``Parts.problems``.
     """
     path = root / "agents" / name / "agent.yaml"
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name) or not path.is_file():
+    if not re.fullmatch(AGENT_NAME, name) or not path.is_file():
         known = ", ".join(known_agents(root)) or "none yet"
         raise ConfigurationError(
             [Problem(f"agents/{name}/agent.yaml", 0, "", "there is no such agent", f"agents here: {known}")]
@@ -113,15 +120,28 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None) -
     parts.services = _first(parts.attempt(lambda: load_services(root)))
     parts.desks = _first(parts.attempt(lambda: load_desks(root)))
     parts.people = _first(parts.attempt(lambda: load_people(root)))
-    parts.phrases = parts.attempt(lambda: load_phrases(root, parts.language))
-    offline = parts.attempt(lambda: load_offline(parts.folder, root, frozenset(agent.tools)))
-    if offline is not None:
-        parts.offline, found = offline
-        parts.problems += found
+    for language in parts.languages:
+        _read_words(parts, language)
     _read_rules(parts)
     _read_wordings(parts)
     _read_schedule(parts)
     return parts
+
+
+def _read_words(parts: Parts, language: str) -> None:
+    """One language's fixed phrases and, where there is one, its script of the stand-in."""
+    phrases = parts.attempt(lambda: load_phrases(parts.root, language))
+    if phrases is not None:
+        parts.phrases[language] = phrases
+    file = offline_name(language, parts.language)
+    offline = parts.attempt(
+        lambda: load_offline(parts.folder, parts.root, frozenset(parts.agent.tools), file)
+    )
+    if offline is not None:
+        script, found = offline
+        parts.problems += found
+        if script is not None:
+            parts.offline[language] = script
 
 
 def _first(found: tuple[T, Any] | None) -> T | None:
@@ -160,7 +180,7 @@ def _read_rules(parts: Parts) -> None:
     parts.packs = packs or ()
     raw = (parts.document.data.get("rules") or {}).get("ours") or []
     try:
-        ours = our_rules(raw, file=parts.document.file, languages=[parts.language])
+        ours = our_rules(raw, file=parts.document.file, languages=parts.languages)
         if packs is None:
             return
         parts.rules = Rules.compile(packs, ours)

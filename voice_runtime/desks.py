@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError
-from controls.ledger.records import Slug
+from controls.ledger.records import Language, Slug
 from voice_runtime.hours import DAYS, Day
 from voice_runtime.lines import E164
 from voice_runtime.yaml_file import Closed, Document, M, check, load_document
@@ -59,6 +59,9 @@ class Desk(Closed):
 
     title: str = Field(
         min_length=1, max_length=80, description="what callers hear it called, such as reception"
+    )
+    titles: dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=80)]] = Field(
+        default={}, description="language → its title there, such as {es-US: recepción}"
     )
     number: E164 | None = Field(default=None, description="where it is reached; left out: call-backs only")
     time_zone: Zone = Field(description="such as America/Chicago")

@@ -14,11 +14,14 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError, Problem
-from controls.ledger.records import Slug
+from controls.ledger.records import Language, Slug
 from voice_runtime.yaml_file import Closed, Document, check, load_document
 
 FILE = Path("configs/lines.yaml")
 
+#: A folder below ``agents``: lower-case words with dashes or underscores.
+AGENT_NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+){0,8}"
+AgentName = Annotated[str, StringConstraints(pattern=rf"^{AGENT_NAME}$", max_length=40)]
 E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
@@ -32,6 +35,7 @@ class Line:
         number: E.164 with its plus, "" for a web entry.
         region: where the call's content is processed and kept.
         jurisdiction: whose law on calls applies, such as ``us-il`` or ``eu-de``.
+        language: calls on it are in this language, "" for the agent's first.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Line:
     region: str
     jurisdiction: str
     number: str = ""
+    language: str = ""
 
 
 class LineEntry(Closed):
@@ -49,10 +54,13 @@ class LineEntry(Closed):
     name: Slug = Field(description="a name for people and records, lower case, such as front-desk")
     number: E164 | None = Field(default=None, description='the number in quotes, such as "+12025550123"')
     web: bool = Field(default=False, description="true: the browser entry /call/<agent>")
-    agent: Slug = Field(description="a folder below agents/")
+    agent: AgentName = Field(description="a folder below agents/")
     tenant: Slug = Field(description="whose line it is, lower case")
     region: Slug = Field(description="where content is processed and kept, such as us or eu")
     jurisdiction: Slug = Field(description="whose law on calls applies, such as us-il or eu-de")
+    language: Language | None = Field(
+        default=None, description="calls on it are in this language; left out: the agent's first"
+    )
 
     @model_validator(mode="after")
     def _one_entry(self) -> LineEntry:
@@ -112,6 +120,7 @@ def load_lines(root: Path) -> Lines:
         raise ConfigurationError(problems)
     known = known_agents(root)
     problems = _duplicates(found, document) + _agents(found, document, known)
+    problems += _languages(found, document, root)
     if problems:
         raise ConfigurationError(problems)
     return Lines(tuple(_line(entry) for entry in found.lines))
@@ -131,6 +140,7 @@ def _line(entry: LineEntry) -> Line:
         region=entry.region,
         jurisdiction=entry.jurisdiction,
         number=entry.number or "",
+        language=entry.language or "",
     )
 
 
@@ -171,3 +181,25 @@ def _agents(found: LinesFile, document: Document, known: tuple[str, ...]) -> lis
                 )
             )
     return problems
+
+
+def _languages(found: LinesFile, document: Document, root: Path) -> list[Problem]:
+    """A line's language is one of its agent's; what is wrong with the agent is told by who resolves it."""
+    problems = []
+    for i, entry in enumerate(found.lines):
+        served = _served(root, entry.agent) if entry.language else ()
+        if served and entry.language not in served:
+            message = f"agent '{entry.agent}' does not serve {entry.language}"
+            remedy = f"it serves {', '.join(served)}; add it to languages.also of its agent.yaml"
+            problems.append(document.problem(("lines", i, "language"), message, remedy))
+    return problems
+
+
+def _served(root: Path, agent: str) -> tuple[str, ...]:
+    """The languages an agent.yaml names, unchecked; () when they cannot be read."""
+    try:
+        data = load_document(root / "agents" / agent / "agent.yaml", root).data
+        languages = data["languages"]
+        return (str(languages["first"]), *map(str, languages.get("also") or ()))
+    except (ConfigurationError, AttributeError, KeyError, TypeError):
+        return ()

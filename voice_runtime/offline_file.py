@@ -1,8 +1,9 @@
 """An agent's ``offline.yaml`` as a closed model: what the rule-based stand-in answers.
 
-It exists so that an agent can be tried without a language model. It is outside
-the release's digest, and it is where the offline recogniser learns what callers
-may say.
+An agent of several languages has one file for each: ``offline.yaml`` for its
+first, ``offline.es-US.yaml`` for a further one. They exist so that an agent can
+be tried without a language model. They are outside the release's digest, and
+they are where the offline recogniser learns what callers may say.
 """
 
 from __future__ import annotations
@@ -87,17 +88,29 @@ class Pattern(Closed):
         return self
 
 
+_SLOT_SCHEMA = {"anyOf": [{"type": "array", "items": _TEXT}, {"const": "digits"}]}
+Slot = Annotated[tuple[Sentence, ...] | Literal["digits"], WithJsonSchema(_SLOT_SCHEMA)]
+
+
 class OfflineFile(Closed):
     """``agents/<name>/offline.yaml``."""
 
     format: Literal[1] = Field(default=1, description="1")
-    slots: dict[SlotName, tuple[Sentence, ...]] = Field(
-        default={}, description="slot → the words it may take"
+    slots: dict[SlotName, Slot] = Field(
+        default={}, description="slot → the words it may take, or digits: a telephone number"
+    )
+    or_: str = Field(
+        default="or", alias="or", min_length=1, max_length=20, description="between alternatives, such as o"
     )
     patterns: tuple[Pattern, ...] = Field(min_length=1, max_length=500, description="in order")
     phrases: tuple[Sentence, ...] = Field(
         default=(), max_length=500, description="further sentences for the recogniser"
     )
+
+    @property
+    def spoken(self) -> dict[str, tuple[str, ...]]:
+        """Slot → words; none for a number, whose digits a recogniser expects anyway."""
+        return {str(k): () if v == "digits" else tuple(v) for k, v in self.slots.items()}
 
     @field_validator("patterns")
     @classmethod
@@ -109,13 +122,21 @@ class OfflineFile(Closed):
         return value
 
 
-def load_offline(folder: Path, root: Path, tools: frozenset[str]) -> tuple[OfflineFile | None, list[Problem]]:
-    """Read an agent's ``offline.yaml``; None when it has problems, or does not exist.
+def offline_name(language: str, first: str) -> str:
+    """The script's file name in a language; ``first`` is the agent's first one."""
+    return FILE if language == first else f"offline.{language}.yaml"
+
+
+def load_offline(
+    folder: Path, root: Path, tools: frozenset[str], file: str = FILE
+) -> tuple[OfflineFile | None, list[Problem]]:
+    """Read an agent's script of one language; None when it has problems, or does not exist.
 
     Args:
         tools: names the agent declares; a pattern may call no other.
+        file: as ``offline_name`` gives it.
     """
-    path = folder / FILE
+    path = folder / file
     if not path.is_file():
         return None, []
     document = load_document(path, root, what="script of the stand-in")

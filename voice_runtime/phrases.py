@@ -36,11 +36,16 @@ FIXED = (
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "confirm-number": frozenset({"number"}),
     "callback-by": frozenset({"desk", "by"}),
+    "privacy": frozenset({"operator", "days"}),
+    "privacy-outside": frozenset({"suppliers"}),
 }
 #: More sentences than this make a recogniser slow and guess.
 MOST_PHRASES = 6000
 _MOST_OF_ONE = 600
-_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "oh")
+_DIGITS: Mapping[str, tuple[str, ...]] = {
+    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "oh"),
+    "es": ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve"),
+}
 
 
 class PhrasesFile(Closed):
@@ -102,23 +107,28 @@ def load_phrases(root: Path, language: str) -> PhrasesFile:
 # --- what the recogniser is to expect -------------------------------------------------------------
 
 
-def plain(text: str) -> str:
+def plain(text: str, language: str = "en-US") -> str:
     """As a recogniser writes it: lower case, words and apostrophes only, digits in words."""
     folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
-    folded = re.sub(r"\d", lambda m: f" {_DIGITS[int(m.group())]} ", folded)
+    digits = _DIGITS.get(language.partition("-")[0])
+    folded = re.sub(r"\d", lambda m: f" {digits[int(m.group())]} " if digits else " ", folded)
     kept = "".join(c if c.isalpha() or c == "'" else " " for c in folded)
     return " ".join(w for w in (word.strip("'") for word in kept.split()) if w)
 
 
-def expand(sentence: str, slots: Mapping[str, Sequence[str]]) -> list[str]:
-    """Every form of ``sentence`` with its ``{slots}`` filled, at most 600, in a fixed order."""
+def expand(sentence: str, slots: Mapping[str, Sequence[str]], language: str = "en-US") -> list[str]:
+    """Every form of ``sentence`` with its ``{slots}`` filled, at most 600, in a fixed order.
+
+    A slot without values (a number) is left out.
+    """
     parts = [(literal, name) for literal, name, _, _ in Formatter().parse(sentence)]
     names = list(dict.fromkeys(name for _, name in parts if name is not None))
-    combinations = islice(product(*(slots[name] for name in names)), _MOST_OF_ONE)
+    combinations = islice(product(*(slots[name] or ("",) for name in names)), _MOST_OF_ONE)
     forms = []
     for values in combinations:
         chosen = dict(zip(names, values, strict=True))
-        forms.append(plain("".join(lit + (f" {chosen[name]} " if name else "") for lit, name in parts)))
+        filled = "".join(lit + (f" {chosen[name]} " if name else "") for lit, name in parts)
+        forms.append(plain(filled, language))
     return forms
 
 
@@ -126,22 +136,23 @@ def combinations(sentence: str, slots: Mapping[str, Sequence[str]]) -> int:
     """How many forms ``sentence`` has."""
     count = 1
     for name in placeholders(sentence):
-        count *= len(slots.get(name, ()))
+        count *= len(slots.get(name, ())) or 1
     return count
 
 
-def offline_phrases(offline: OfflineFile) -> list[str]:
+def offline_phrases(offline: OfflineFile, language: str = "en-US") -> list[str]:
     """What an agent's own patterns expect callers to say, without repeats."""
     said = [s for p in offline.patterns if p.when is not None for s in p.when.said]
-    found = [form for s in (*said, *offline.phrases) for form in expand(s, offline.slots)]
+    found = [form for s in (*said, *offline.phrases) for form in expand(s, offline.spoken, language)]
     # A slot's value is often the whole answer ("at ten" → "ten").
-    found += [plain(value) for values in offline.slots.values() for value in values]
+    found += [plain(value, language) for values in offline.spoken.values() for value in values]
     return list(dict.fromkeys(f for f in found if f))
 
 
-def digit_phrases() -> list[str]:
+def digit_phrases(language: str = "en-US") -> list[str]:
     """Spoken digits one by one and in pairs, so that a telephone number can be said."""
-    return [*_DIGITS, *(f"{a} {b}" for a in _DIGITS for b in _DIGITS)]
+    digits = _DIGITS.get(language.partition("-")[0], ())
+    return [*digits, *(f"{a} {b}" for a in digits for b in digits)]
 
 
 def intent_phrases(rules: Path, language: str) -> list[str]:
@@ -162,8 +173,19 @@ def intent_phrases(rules: Path, language: str) -> list[str]:
         if path.stem == "intents":
             found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"))
         elif data.get("kind") == "emergency" and language in (data.get("languages") or ()):
-            found += _sentences(data.get("rules"), ("catches",))
-    return list(dict.fromkeys(plain(s) for s in found if plain(s)))
+            found += _sentences(_in_language(data, language), ("catches",))
+    return list(dict.fromkeys(p for s in found if (p := plain(s, language))))
+
+
+def _in_language(pack: dict[str, Any], language: str) -> list[Any]:
+    """An emergency pack's rules with words of one language: a name ending in ``-es`` holds Spanish ones."""
+    languages = [str(tag) for tag in pack.get("languages") or ()]
+    endings = tuple(f"-{tag.partition('-')[0]}" for tag in languages[1:])
+    mine = f"-{language.partition('-')[0]}"
+    rules = [rule for rule in pack.get("rules") or () if isinstance(rule, dict)]
+    if language == languages[0]:
+        return [rule for rule in rules if not str(rule.get("name")).endswith(endings or ("\0",))]
+    return [rule for rule in rules if str(rule.get("name")).endswith(mine)]
 
 
 def _sentences(data: Any, fields: tuple[str, ...]) -> Iterator[str]:
@@ -184,6 +206,6 @@ def _sentences(data: Any, fields: tuple[str, ...]) -> Iterator[str]:
 
 def known_phrases(offline: OfflineFile | None, rules: Path, language: str) -> tuple[str, ...]:
     """All of it, the agent's own first, without repeats, at most ``MOST_PHRASES``."""
-    found = offline_phrases(offline) if offline is not None else []
-    found += intent_phrases(rules, language) + digit_phrases()
+    found = offline_phrases(offline, language) if offline is not None else []
+    found += intent_phrases(rules, language) + digit_phrases(language)
     return tuple(dict.fromkeys(found))[:MOST_PHRASES]

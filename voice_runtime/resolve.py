@@ -4,9 +4,10 @@
    (``agent_checks``); all problems are reported at once.
 2. What a call needs is put together into a ``Release``.
 3. Its digest is SHA-256 over the canonical JSON (RFC 8785) of all of it: agent
-   file, prompt, facts, phrases, rules, disclosures, tools with schemas, routes,
-   thresholds, retention, engines, models and voices. ``offline.yaml`` and the
-   evals are outside, so what is only for trying out never changes a version.
+   file, prompt, facts, phrases and templates in every language, rules,
+   disclosures, tools with schemas, routes, thresholds, retention, engines,
+   models and voices. ``offline.yaml`` and the evals are outside, so what is
+   only for trying out never changes a version.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 import rfc8785
 
 from controls.errors import ConfigurationError, Problem
-from voice_runtime.agent import DeskRoute, Release, Silence, Tool
+from voice_runtime.agent import DeskRoute, Known, Release, Silence, Tool, answer_in
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, warn
 from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
@@ -102,13 +103,13 @@ def _tidy(parts: Parts) -> list[Problem]:
 def _release(parts: Parts) -> Release:
     agent, settings = parts.agent, parts.settings
     # There were no errors, so all of it was read.
-    assert parts.phrases is not None
     assert parts.rules is not None
     assert parts.schedule is not None
     schedule = parts.schedule
     talk = agent.conversation
     resolved = rfc8785.dumps(_content(parts))
-    known = [plain(k.word) for k in talk.known_words]
+    known = _known(parts)
+    first = known[parts.language]
     shorter = {str(k): v for k, v in agent.retention.shorter.items()}
     return Release(
         name=parts.name,
@@ -117,6 +118,7 @@ def _release(parts: Parts) -> Release:
         tenant=_tenant(parts),
         operator_of_record=agent.operator_of_record,
         language=parts.language,
+        languages=parts.languages,
         voice=talk.voice,
         patience=talk.patience,
         prompt=_prompt(parts),
@@ -125,18 +127,20 @@ def _release(parts: Parts) -> Release:
         handoff=_routes(parts),
         silence=Silence(talk.silence.ask_after_s, talk.silence.end_after_s),
         longest_call_s=talk.longest_call_min * 60,
-        known_phrases=known_phrases(parts.offline, parts.root / RULES_FOLDER, parts.language),
-        known_words=tuple(dict.fromkeys(known)),
+        known_phrases=first.phrases,
+        known_words=first.words,
+        known=known,
+        say_as={str(k): dict(v) for k, v in talk.say_as.items()},
         misheard_in_a_row=agent.handoff.also_when.misheard_in_a_row,
         retention_days={name: shorter.get(name, c.days) for name, c in schedule.classes.items()},
         engines=_engines(settings),
-        templates={name: {parts.language: words} for name, words in sorted(parts.phrases.templates.items())},
+        templates=_templates(parts),
         rules=parts.rules,
         purpose=agent.purpose,
         refuses=agent.refuses,
         owner=agent.owner,
         facts=parts.facts,
-        pronunciations={plain(k.word): k.sounds for k in talk.known_words if k.sounds},
+        pronunciations=dict(first.pronunciations),
         handoff_after_s=(agent.handoff.also_when.call_lasts_min or 0) * 60,
         pass_on=agent.handoff.pass_on,
         objectives=agent.objectives.model_dump(),
@@ -145,6 +149,7 @@ def _release(parts: Parts) -> Release:
         retention=schedule,
         retention_shorter=shorter,
         model=settings.model.endpoints[0].model if settings.model.endpoints else "standin",
+        context_tokens=settings.model.context_tokens,
         nobody_there=settings.desks == "nobody_there",
         resolved=resolved,
     )
@@ -153,7 +158,6 @@ def _release(parts: Parts) -> Release:
 def _content(parts: Parts) -> dict[str, Any]:
     """What the digest is taken over. Whatever a call can depend on belongs in here."""
     settings, talk = parts.settings, parts.agent.conversation
-    assert parts.phrases is not None
     assert parts.rules is not None
     assert parts.schedule is not None
     turn = settings.turn
@@ -163,9 +167,10 @@ def _content(parts: Parts) -> dict[str, Any]:
         "tenant": _tenant(parts),
         "agent": parts.agent.model_dump(mode="json", by_alias=True),
         "prompt": _prompt(parts),
+        "answer_in": {language: answer_in(language) for language in parts.languages},
         "facts": parts.facts,
         "phrases": _phrases(parts),
-        "templates": dict(parts.phrases.templates),
+        "templates": _templates(parts),
         "rules": parts.rules.digest,
         "disclosures": [rule.model_dump(mode="json") for rule in parts.wordings],
         "tools": [asdict(tool) for tool in _tools(parts)],
@@ -174,13 +179,17 @@ def _content(parts: Parts) -> dict[str, Any]:
         "thresholds": {
             "turn": turn.model_dump(mode="json", exclude={"patience"}),
             "patience": turn.patience[talk.patience].model_dump(mode="json"),
-            "model": settings.model.model_dump(mode="json", include={"first_token_s", "total_s", "retries"}),
+            "model": settings.model.model_dump(
+                mode="json", include={"first_token_s", "total_s", "retries", "context_tokens"}
+            ),
             "recogniser_deadline_s": settings.recogniser.deadline_s,
             "voice_deadline_s": settings.voice.deadline_s,
             "receipt_deadline_ms": settings.ledger.receipt_deadline_ms,
         },
         "engines": _engines(settings),
         "models": _models(settings),
+        "recognisers": [_entry(e) for e in settings.recogniser.engines],
+        "voices": [_entry(e) for e in settings.voice.engines],
         "voice": settings.voice.voices[talk.voice].model_dump(mode="json"),
     }
 
@@ -192,14 +201,34 @@ def _tenant(parts: Parts) -> str:
 
 def _engines(settings: Settings) -> dict[str, str]:
     model = "standin" if settings.model.standin else "openai"
-    return {"recogniser": settings.recogniser.engine, "model": model, "voice": settings.voice.engine}
+    return {
+        "recogniser": ", ".join(e.name for e in settings.recogniser.engines),
+        "model": model,
+        "voice": ", ".join(e.name for e in settings.voice.engines),
+    }
 
 
 def _models(settings: Settings) -> list[dict[str, Any]]:
     """The models as their suppliers call them; a key is no part of a version."""
     if settings.model.standin:
         return [{"name": "standin", "note": "not a language model"}]
-    return [e.model_dump(mode="json", exclude={"api_key"}) for e in settings.model.endpoints]
+    return [_entry(e) for e in settings.model.endpoints]
+
+
+def _entry(engine: Any) -> dict[str, Any]:
+    """An engine of the profile; its keys, and how much machine it may use, are no part of a version."""
+    without = {
+        "api_key",
+        "keys",
+        "processes",
+        "threads",
+        "workers",
+        "batch",
+        "batch_wait_ms",
+        "download",
+        "folder",
+    }
+    return dict(engine.model_dump(mode="json", exclude=without))
 
 
 def _prompt(parts: Parts) -> str:
@@ -214,16 +243,35 @@ def _prompt(parts: Parts) -> str:
 
 
 def _phrases(parts: Parts) -> dict[str, dict[str, str]]:
-    assert parts.phrases is not None
+    """Every fixed phrase in every language: the defaults, the agent's own words, the rules'."""
     assert parts.rules is not None
-    language = parts.language
-    words = {name: {language: text} for name, text in parts.phrases.phrases.items()}
-    words |= {str(name): {language: said[language]} for name, said in parts.agent.phrases.items()}
-    words |= {
-        name: {language: said[language]} for name, said in parts.rules.phrases.items() if language in said
-    }
-    words["disclosure"] = {language: parts.agent.disclosure.say[language]}
+    words: dict[str, dict[str, str]] = {}
+    for language in parts.languages:
+        found: dict[str, str] = dict(parts.phrases[language].phrases)
+        found |= {str(name): said[language] for name, said in parts.agent.phrases.items()}
+        found |= {name: said[language] for name, said in parts.rules.phrases.items() if language in said}
+        found["disclosure"] = parts.agent.disclosure.say[language]
+        for name, text in found.items():
+            words.setdefault(name, {})[language] = text
     return dict(sorted(words.items()))
+
+
+def _templates(parts: Parts) -> dict[str, dict[str, str]]:
+    names = sorted(parts.phrases[parts.language].templates)
+    return {str(n): {la: parts.phrases[la].templates[n] for la in parts.languages} for n in names}
+
+
+def _known(parts: Parts) -> dict[str, Known]:
+    """What callers may say, per language: outside the digest but for the words the agent names."""
+    found = {}
+    for language in parts.languages:
+        words = [k for k in parts.agent.conversation.known_words if k.language in (None, language)]
+        found[language] = Known(
+            known_phrases(parts.offline.get(language), parts.root / RULES_FOLDER, language),
+            tuple(dict.fromkeys(plain(k.word, language) for k in words)),
+            {plain(k.word, language): k.sounds for k in words if k.sounds},
+        )
+    return found
 
 
 def _tools(parts: Parts) -> tuple[Tool, ...]:
@@ -270,6 +318,7 @@ def _routes(parts: Parts) -> tuple[DeskRoute, ...]:
                 hours=hours_text(desk),
                 title=desk.title,
                 always=bool(to.desk) and to.during == "always",
+                titles={str(language): words for language, words in desk.titles.items()},
             )
         )
     return tuple(routes)

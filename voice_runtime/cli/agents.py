@@ -12,16 +12,23 @@ import typer
 
 from controls.errors import ConfigurationError, OperatorError, Problem, SayError
 from controls.retention import parse_retention
+from voice_runtime import reference
 from voice_runtime.agent import Release
-from voice_runtime.desks import load_desks, load_people
-from voice_runtime.eval_file import load_evals
+from voice_runtime.agent_checks import unserved_languages
+from voice_runtime.desks import Desk, load_desks, load_people
+from voice_runtime.eval_file import evals_of
 from voice_runtime.lines import Lines, known_agents, load_lines
-from voice_runtime.new_agent import write_agent
+from voice_runtime.new_agent import Made, add_lines, line_to_add, write_blank, write_copy
+from voice_runtime.offline.book_file import FOLDER as BOOKS
+from voice_runtime.offline.book_file import load_book
 from voice_runtime.offline.script import load_script
-from voice_runtime.resolve import resolve
+from voice_runtime.resolve import RETENTION_FILE, resolve
 from voice_runtime.schemas import SCHEMAS, schema, stale, write
 from voice_runtime.settings import DEFAULT_PROFILE, Settings, load_settings
 from voice_runtime.yaml_file import read_text
+
+#: Kind of file → its model, named as its published schema is.
+KINDS = {Path(path).name.partition(".")[0]: model for path, model in SCHEMAS.items()}
 
 app = typer.Typer(no_args_is_help=True, help="Agent folders: list them, check them, start a new one.")
 
@@ -93,77 +100,152 @@ def validate(
     raise typer.Exit(2 if errors else 0)
 
 
-@app.command(epilog="Example: sayso agents new front-desk")
+@app.command(epilog="Example: sayso agents new front-desk --from healthcare")
 def new(
     name: Annotated[str, typer.Argument(help="Its folder's name, such as front-desk.")],
+    source: Annotated[
+        str,
+        typer.Option("--from", metavar="AGENT", help="Copy this agent; else the least there can be."),
+    ] = "",
+    language: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG", help="A language it serves, such as es-US; may be repeated."),
+    ] = None,
+    with_lines: Annotated[
+        bool, typer.Option("--lines/--no-lines", help="Give it a web entry and a fictional number.")
+    ] = True,
     config: Config = DEFAULT_PROFILE,
     as_json: AsJson = False,
 ) -> None:
-    """Start a new agent folder that validates as it is."""
+    """Start a new agent folder that validates and holds its conversations as it is."""
     try:
         settings = load_settings(config, environ=_AnyVariable())
         root = settings.root
-        people, desks = load_people(root)[0], load_desks(root)[0]
-        text = read_text(root / "configs/retention.yaml", root)
-        schedules = parse_retention(text, "configs/retention.yaml")
-        files = write_agent(
-            root,
-            name,
-            owner=_one(people.roles, "role in configs/people.yaml"),
-            desk=_one(desks.desks, "desk in configs/desks.yaml"),
-            schedule=_one(schedules, "schedule in configs/retention.yaml"),
-            voice=next(iter(settings.voice.voices)),
-            meets="eu-ai-act",
-        )
+        made = _make(settings, name, source, language or [])
+        release, problems = resolve(root, name, settings)
+        unserved = unserved_languages(release, settings) if release is not None else ()
+        if with_lines and release is not None and release.language not in unserved:
+            made = add_lines(root, made, name, like=source)
+        lines = load_lines(root)
     except SayError as error:
         _fail(error)
+    problems, release = check_agent(settings, name, lines)
     if as_json:
-        _print_json({"agent": name, "files": files})
-        return
-    for file in files:
+        rows = [{s: getattr(p, s) for s in Problem.__slots__} for p in problems]
+        digest = release.digest if release is not None else None
+        _print_json(
+            {"agent": name, "files": made.files, "lines": made.lines, "digest": digest, "problems": rows}
+        )
+    else:
+        _tell(name, made, problems, release, settings, line_to_add(name, lines))
+    raise typer.Exit(0 if release is not None else 2)
+
+
+def _make(settings: Settings, name: str, source: str, languages: list[str]) -> Made:
+    if source:
+        return write_copy(settings.root, name, source, languages)
+    root = settings.root
+    people, desks = load_people(root)[0], load_desks(root)[0]
+    text = read_text(root / RETENTION_FILE, root)
+    return write_blank(
+        root,
+        name,
+        languages,
+        owner=_one(people.roles, "role in configs/people.yaml"),
+        desk=_one(_in_every(desks.desks, languages[1:]), "desk in configs/desks.yaml with titles in them"),
+        schedule=_one(parse_retention(text, RETENTION_FILE.as_posix()), "schedule in configs/retention.yaml"),
+        voice=next(iter(settings.voice.voices)),
+    )
+
+
+def _in_every(desks: Mapping[str, Desk], languages: list[str]) -> dict[str, Desk]:
+    """Desks that have a title in each of these languages."""
+    return {name: desk for name, desk in desks.items() if all(la in desk.titles for la in languages)}
+
+
+def _tell(
+    name: str, made: Made, problems: list[Problem], release: Release | None, settings: Settings, entry: str
+) -> None:
+    for file in made.files:
         typer.echo(f"wrote   {file}")
-    typer.echo(f"next    write purpose, facts and prompt; then: sayso agents validate {name}")
+    for line in made.lines:
+        typer.echo(f"line    {line}{f'  {made.number}' if line == made.lines[0] else f'  /call/{name}'}")
+    for problem in problems:
+        typer.echo(f"{problem.severity:<8}{problem}", err=problem.severity == "error")
+    if release is not None:
+        typer.echo(f"ok      {name} {release.digest}")
+    port = settings.server.port
+    steps = [
+        (f"sayso evals run {name}", "have its conversations"),
+        ("sayso serve", f"then talk to it: http://127.0.0.1:{port}/call/{name}"),
+        (
+            f"sayso agents validate {name}",
+            f"after each change in agents/{name}: purpose, facts, tools …",
+        ),
+    ]
+    if not made.lines:
+        steps.insert(1, ("configs/lines.yaml", f"add a line, so that calls reach it: {entry.strip()}"))
+    for i, (what, why) in enumerate(steps):
+        typer.echo(f"{'next' if not i else '':<8}{what:<34} {why}")
 
 
 @app.command("schema", epilog="Example: sayso agents schema profile")
 def schema_(
     write_files: Annotated[bool, typer.Option("--write", help="Publish all schemas again.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 when a published one is stale.")] = False,
-    kind: Annotated[
-        str, typer.Argument(help="agent, offline, eval, profile, lines, services, desks, people, phrases")
-    ] = "agent",
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help=f"{reference.PAGE.as_posix()} instead of the schemas.")
+    ] = False,
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")] = "agent",
     config: Config = DEFAULT_PROFILE,
 ) -> None:
-    """Print the JSON Schema of a kind of file, or publish all of them."""
-    kinds = {Path(path).name.partition(".")[0]: model for path, model in SCHEMAS.items()}
+    """Print the JSON Schema of a kind of file, or publish all of them; or the reference made of them."""
+    if markdown and not (write_files or check):
+        sys.stdout.write(reference.page())
+        return
     if write_files or check:
         try:
             root = load_settings(config, environ=_AnyVariable()).root
         except SayError as error:
             _fail(error)
-        names = write(root) if write_files else stale(root)
+        if markdown:
+            names = reference.write(root) if write_files else reference.stale(root)
+        else:
+            names = write(root) if write_files else stale(root)
         for path in names:
             typer.echo(f"{'wrote' if write_files else 'stale':<8}{path}")
         raise typer.Exit(1 if check and not write_files and names else 0)
-    if kind not in kinds:
-        _fail(OperatorError(f"there is no kind of file '{kind}': write one of {', '.join(kinds)}"))
-    _print_json(schema(kinds[kind]))
+    if kind not in KINDS:
+        _fail(OperatorError(f"there is no kind of file '{kind}': write one of {', '.join(KINDS)}"))
+    _print_json(schema(KINDS[kind]))
 
 
 def check_agent(settings: Settings, name: str, lines: Lines | None) -> tuple[list[Problem], Release | None]:
     """Everything that can be said of one agent: its release, its script, its conversations."""
     release, problems = resolve(settings.root, name, settings, lines)
-    folder = settings.root / "agents" / name
-    if (folder / "offline.yaml").is_file() and not any(p.file.endswith("/offline.yaml") for p in problems):
+    for file in sorted((settings.root / "agents" / name).glob("offline*.yaml")):
+        if any(p.severity == "error" and p.file.endswith(f"/{file.name}") for p in problems):
+            continue
         try:
-            load_script(folder / "offline.yaml", settings.root)
+            load_script(file, settings.root)
         except ConfigurationError as error:
             problems += error.problems
-    if release is not None and release.rules is not None:
-        rules = [f"{p.pack}/{r.name}" for p in release.rules.packs for r in p.rules]
-        tools = [t.name for t in release.tools]
-        problems += load_evals(settings.root, name, tools=tools, phrases=release.phrases, rules=rules)[1]
+    if release is not None:
+        problems += evals_of(settings.root, release)[1]
+        problems += _book_problems(settings, release)
     return problems, release
+
+
+def _book_problems(settings: Settings, release: Release) -> list[Problem]:
+    """What is wrong with the books of the embedded services the agent's tools use."""
+    problems: list[Problem] = []
+    for service in sorted({tool.service for tool in release.tools}):
+        if settings.services[service].embedded:
+            try:
+                load_book(settings.root / BOOKS / f"{service}.yaml", settings.root)
+            except ConfigurationError as error:
+                problems += error.problems
+    return problems
 
 
 # --- inside ---------------------------------------------------------------------------------------

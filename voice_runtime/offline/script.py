@@ -2,7 +2,7 @@
 
 A file is::
 
-    slots: {doctor: [Patel, Okafor], day: [Monday, Tuesday]}
+    slots: {doctor: [Patel, Okafor], day: [Monday, Tuesday], number: digits}
     patterns:
       - when: {said: "can i see doctor {doctor} on {day}"}      # or a list of alternatives
         call: {tool: find_slots, arguments: {doctor: "{doctor}", day: "{day}"}}
@@ -13,12 +13,17 @@ A file is::
       - otherwise: true
         say: "I did not understand that."
 
-The first pattern that applies answers. ``said`` is compared word by word, without
+A slot of ``digits`` takes a telephone number, said digit by digit or typed. The first
+pattern that applies answers. ``said`` is compared word by word, without
 case and punctuation, and may stand anywhere in what the caller said. Slots are
 remembered through the conversation, the newest value counting; in a ``tool_result``
-pattern the result's fields come first, lists joined with ", or ". A pattern that needs
+pattern the result's fields come first, lists joined with ", or " (``or: o`` in Spanish). A pattern that needs
 a slot nobody has filled does not apply. Everything is computed from the messages of
 the request: the same messages give the same answer.
+
+An agent of several languages has a file for each (``offline.yaml``,
+``offline.es-US.yaml``); which one answers is read from the system prompt, where
+a language model would read it too.
 """
 
 from __future__ import annotations
@@ -33,9 +38,21 @@ from string import Formatter
 from typing import Any
 
 from controls.errors import ConfigurationError, Problem
+from voice_runtime.agent import answered_in
 from voice_runtime.yaml_file import Document, load_document, parse_document
 
 _SLOT = re.compile(r"[a-z][a-z0-9_]*\Z")
+#: What a slot of numbers is declared as, and the words of its digits in the languages served so far.
+DIGITS = "digits"
+_DIGIT_WORDS = {
+    word: str(i % 10)
+    for names in (
+        "zero one two three four five six seven eight nine",
+        "cero uno dos tres cuatro cinco seis siete ocho nueve",
+    )
+    for i, word in enumerate(names.split())
+} | {"oh": "0"}
+_NUMBER = r"[0-9]{7,15}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +83,54 @@ class _Pattern:
 
 
 def words(text: str) -> str:
-    """Lower-case words with single spaces: no case, no punctuation, ``can't`` as ``cant``."""
-    plain = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("’", "")
+    """Lower-case words with single spaces: no case, accents or punctuation, ``can't`` as ``cant``."""
+    folded = unicodedata.normalize("NFKD", text).casefold().replace("'", "").replace("’", "")
+    plain = "".join(c for c in folded if not unicodedata.combining(c))
     return " ".join("".join(c if c.isalnum() else " " for c in plain).split())
 
 
-class Script:
-    """One agent's patterns. Stateless: the conversation is in the request."""
+def said_words(text: str) -> str:
+    """As ``words``, telephone numbers (7 to 15 digits, E.164) in one piece however they were said."""
+    out: list[str] = []
+    run: list[str] = []
+    for word in [*words(text).split(), ""]:
+        if word and (word in _DIGIT_WORDS or (word.isascii() and word.isdigit())):
+            run.append(word)
+            continue
+        number = "".join(_DIGIT_WORDS.get(digit, digit) for digit in run)
+        out += [number] if 7 <= len(number) <= 15 else run
+        run = []
+        out += [word] if word else []
+    return " ".join(out)
 
-    def __init__(self, patterns: Sequence[_Pattern], slots: Mapping[str, Mapping[str, str]]) -> None:
+
+class Scripts:
+    """One agent's scripts: one for each language it serves."""
+
+    def __init__(self, first: Script, further: Mapping[str, Script] | None = None) -> None:
+        """Take the first language's script, and the others by language tag."""
+        self._first = first
+        self._further = dict(further or {})
+
+    def answer(self, messages: Sequence[Mapping[str, Any]], tools: set[str] | None = None) -> Say | Call:
+        """As ``Script.answer``, from the script of the language that the system prompt asks for."""
+        prompts = [_text(m) for m in messages if m.get("role") in ("system", "developer")]
+        language = next((found for prompt in prompts if (found := answered_in(prompt))), "")
+        return self._further.get(language, self._first).answer(messages, tools)
+
+
+class Script:
+    """One language's patterns. Stateless: the conversation is in the request."""
+
+    def __init__(
+        self, patterns: Sequence[_Pattern], slots: Mapping[str, Mapping[str, str]], either: str = "or"
+    ) -> None:
+        """Take compiled patterns, and slot → plain value → the value as written (empty for digits).
+
+        Args:
+            either: the word between alternatives, such as ``or``.
+        """
+        self._either = either
         self._patterns = tuple(patterns)
         self._slots = slots
 
@@ -99,7 +155,7 @@ class Script:
             if pattern.tool and tools is not None and pattern.tool not in tools:
                 continue
             try:
-                return _fill(pattern, values)
+                return _fill(pattern, values, f", {self._either} ")
             except KeyError:  # it needs a slot nobody has filled
                 continue
         raise AssertionError("a script ends with otherwise, which needs nothing")
@@ -109,11 +165,11 @@ class Script:
         for message in messages:
             if message.get("role") != "user":
                 continue
-            said = words(_text(message))
+            said = said_words(_text(message))
             found = (p.search(said) for pattern in self._patterns for p in pattern.said)
             match = next((m for m in found if m), None)
             if match:
-                memory |= {slot: self._slots[slot][value] for slot, value in match.groupdict().items()}
+                memory |= {slot: self._slots[slot].get(v, v) for slot, v in match.groupdict().items()}
         return memory
 
 
@@ -136,7 +192,7 @@ def _newest_result(messages: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str
 
 def _newest_said(messages: Sequence[Mapping[str, Any]]) -> str:
     newest = messages[-1] if messages else {}
-    return words(_text(newest)) if newest.get("role") == "user" else ""
+    return said_words(_text(newest)) if newest.get("role") == "user" else ""
 
 
 def _text(message: Mapping[str, Any]) -> str:
@@ -156,29 +212,29 @@ def _same(found: Any, wanted: Any) -> bool:
     return type(found) is type(wanted) and bool(found == wanted)
 
 
-def _fill(pattern: _Pattern, values: Mapping[str, Any]) -> Say | Call:
+def _fill(pattern: _Pattern, values: Mapping[str, Any], between: str) -> Say | Call:
     if pattern.tool:
         return Call(
             pattern.tool,
-            {k: _insert(v, values) if isinstance(v, str) else v for k, v in pattern.arguments},
+            {k: _insert(v, values, between) if isinstance(v, str) else v for k, v in pattern.arguments},
         )
-    text = _insert(pattern.say, values)
+    text = _insert(pattern.say, values, between)
     return Say(text[:1].upper() + text[1:])
 
 
-def _insert(template: str, values: Mapping[str, Any]) -> str:
+def _insert(template: str, values: Mapping[str, Any], between: str) -> str:
     """Put values into ``{slot}``; raises ``KeyError`` for one that is not there."""
     return "".join(
-        literal + ("" if name is None else _spoken(values[name]))
+        literal + ("" if name is None else _spoken(values[name], between))
         for literal, name, _, _ in Formatter().parse(template)
     )
 
 
-def _spoken(value: Any) -> str:
+def _spoken(value: Any, between: str) -> str:
     if isinstance(value, list):
         if not value:
             raise KeyError("nothing to say")
-        return ", or ".join(str(item) for item in value)
+        return between.join(str(item) for item in value)
     if value is None or isinstance(value, dict):
         raise KeyError("nothing to say")
     return str(value)
@@ -194,6 +250,20 @@ def load_script(path: Path, root: Path | None = None) -> Script:
         ConfigurationError: with file, line, field and remedy of every problem.
     """
     return _Reading(load_document(path, root, what="script of the stand-in")).script()
+
+
+def load_scripts(path: Path, root: Path | None = None) -> Scripts:
+    """Read an agent's ``offline.yaml`` and the scripts of its further languages beside it.
+
+    Raises:
+        ConfigurationError: as ``load_script``.
+    """
+    stem = path.name.removesuffix(".yaml")
+    further = {
+        other.name.removeprefix(f"{stem}.").removesuffix(".yaml"): load_script(other, root)
+        for other in sorted(path.parent.glob(f"{stem}.*.yaml"))
+    }
+    return Scripts(load_script(path, root), further)
 
 
 def parse_script(text: str, file: str = "offline.yaml") -> Script:
@@ -213,7 +283,7 @@ class _Reading:
         self._slots: dict[str, dict[str, str]] = {}
 
     def script(self) -> Script:
-        data = self._mapping(self._document.data, (), {"slots", "patterns", "format"})
+        data = self._mapping(self._document.data, (), {"slots", "patterns", "format", "phrases", "or"})
         for name, values in self._mapping(data.get("slots") or {}, ("slots",), None).items():
             self._slot(name, values)
         patterns: list[_Pattern] = []
@@ -224,9 +294,10 @@ class _Reading:
         for i, entry in enumerate(entries):
             if (pattern := self._pattern(entry, ("patterns", i), last=i == len(entries) - 1)) is not None:
                 patterns.append(pattern)
+        either = self._words(data.get("or", "or"), ("or",), set())
         if self._problems:
             raise ConfigurationError(self._problems)
-        return Script(patterns, self._slots)
+        return Script(patterns, self._slots, either)
 
     def _wrong(self, at: _Where, message: str, remedy: str) -> None:
         self._problems.append(self._document.problem(at, message, remedy))
@@ -244,8 +315,11 @@ class _Reading:
         at = ("slots", name)
         if not _SLOT.match(name):
             self._wrong(at, "is no slot name", "write a lower-case word")
+        if values == DIGITS:
+            self._slots[name] = {}
+            return
         if not isinstance(values, list) or not values:
-            self._wrong(at, "has no values", "write a list of words, such as [Monday, Tuesday]")
+            self._wrong(at, "has no values", "write a list of words, such as [Monday, Tuesday], or digits")
             return
         taken: dict[str, str] = {}
         for i, value in enumerate(values):
@@ -318,7 +392,8 @@ class _Reading:
                 parts.append(re.escape(words(literal)))
             if name is not None:
                 values = sorted(self._slots[name], key=len, reverse=True)
-                parts.append(f"(?P<{name}>{'|'.join(re.escape(v) for v in values)})")
+                options = "|".join(re.escape(v) for v in values) or _NUMBER
+                parts.append(f"(?P<{name}>{options})")
         return re.compile(rf"(?:^|(?<= )){' '.join(parts)}(?= |$)")
 
     def _words(self, value: Any, at: _Where, known: set[str] | None) -> str:

@@ -2,7 +2,8 @@
 
 ``python -m voice_runtime.offline.standin --agent-file agents/healthcare/offline.yaml --port 0``
 prints one JSON line with its address when it accepts connections, and ends with
-its parent process. With several agents each has its model name,
+its parent process. Scripts of the agent's further languages lie beside that
+file. With several agents each has its model name,
 ``sayso-standin-not-a-language-model/<agent>``; with one the bare name does too.
 Token counts in ``usage`` are words.
 """
@@ -23,7 +24,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from controls.errors import OperatorError, SayError
 from voice_runtime.offline.process import serve
-from voice_runtime.offline.script import Call, Say, Script, load_script
+from voice_runtime.offline.script import Call, Say, Script, Scripts, load_scripts
 
 MODEL = "sayso-standin-not-a-language-model"
 _MOST_BYTES = 1024 * 1024
@@ -38,7 +39,7 @@ class _BadRequest(Exception):
         self.code = code
 
 
-def build(scripts: Mapping[str, Script], *, token_delay_s: float = 0.0) -> FastAPI:
+def build(scripts: Mapping[str, Script | Scripts], *, token_delay_s: float = 0.0) -> FastAPI:
     """The server for these agents.
 
     Args:
@@ -105,7 +106,7 @@ async def _read(request: Request) -> dict[str, Any]:
 class _Completion:
     """One answer, in either of the protocol's two forms."""
 
-    def __init__(self, asked: dict[str, Any], script: Script) -> None:
+    def __init__(self, asked: dict[str, Any], script: Script | Scripts) -> None:
         self._model = str(asked["model"])
         self._options = asked.get("stream_options") or {}
         messages: list[dict[str, Any]] = asked["messages"]
@@ -187,8 +188,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--token-delay-ms", type=float, default=0.0)
     options = parser.parse_args(arguments)
     try:
-        scripts = {path.absolute().parent.name: load_script(path, Path.cwd()) for path in options.agent_file}
-        if len(scripts) != len(options.agent_file):
+        files: list[Path] = options.agent_file
+        scripts = {path.absolute().parent.name: load_scripts(path, Path.cwd()) for path in files}
+        if len(scripts) != len(files):
             raise OperatorError("two agents have the same name: agent files lie in folders named after them")
         app = build(scripts, token_delay_s=options.token_delay_ms / 1000)
         announce = {"ready": "standin", "model": MODEL, "agents": sorted(scripts)}
