@@ -36,8 +36,8 @@ _APPROVALS = (
 _HANDOFFS = ("handoff.requested", "handoff.accepted", "handoff.failed", "handoff.completed")
 _LIFE_OF_A_CALL = (
     "call.opened", "call.refused", "call.closed", "call.recovered", "caller.said", "turn.decided",
-    "turn.withdrawn", "agent.played", "origin.opened", "origin.closed", "key.created", "key.retired",
-    "access.viewed",
+    "context.summarised", "turn.withdrawn", "agent.played", "origin.opened", "origin.closed",
+    "key.created", "key.retired", "access.viewed",
 )  # fmt: skip
 
 CONTROLS: tuple[AnnexControl, ...] = (
@@ -51,7 +51,12 @@ CONTROLS: tuple[AnnexControl, ...] = (
     AnnexControl("A.4.2", "Resource documentation", "A", ("release.bound", "supplier.bound")),
     AnnexControl("A.4.3", "Data resources", "P", ("artifact.tagged", "recording.started")),
     AnnexControl("A.4.4", "Tooling resources", "A", ("release.bound", "tool.requested")),
-    AnnexControl("A.4.5", "System and computing resources", "A", ("call.opened", "supplier.bound")),
+    AnnexControl(
+        "A.4.5",
+        "System and computing resources",
+        "A",
+        ("call.opened", "supplier.bound", "media.opened", "media.half_duplex"),
+    ),
     AnnexControl("A.4.6", "Human resources", "N"),
     AnnexControl("A.5.2", "AI system impact assessment process", "P", ("release.proposed",)),
     AnnexControl("A.5.3", "Documentation of AI system impact assessments", "P", ("release.approved",)),

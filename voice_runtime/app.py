@@ -8,54 +8,43 @@ is the reverse, and drains.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 from fastapi import APIRouter, FastAPI
 from loguru import logger
 
 from controls import intents
-from controls.errors import LedgerError, OperatorError, SayError
-from controls.ledger import records as r
+from controls.errors import OperatorError
 from controls.ledger.log import Ledger
 from voice_runtime.agent import Release
 from voice_runtime.binding import bound_suppliers, read_suppliers, rules_of, taggers_of
-from voice_runtime.call import Call, open_call
-from voice_runtime.carrier import Hearing, TwilioCarrier
+from voice_runtime.breaker import Breaker, readings
+from voice_runtime.call import Call
+from voice_runtime.carrier import Hearing
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
-from voice_runtime.house import Agent, Facts, House
+from voice_runtime.doors import Doors
+from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
+from voice_runtime.house import Agent, House
 from voice_runtime.ingress.admission import Admission
-from voice_runtime.ingress.twilio import (
-    AfterDial,
-    Dialled,
-    IncomingCall,
-    Refusal,
-    TwilioHooks,
-    TwilioRest,
-    Words,
-    twilio_router,
-)
-from voice_runtime.ingress.twilio_control import DIAL_TTL_S
-from voice_runtime.ingress.twilio_hooks import Opened, Reason
 from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
-from voice_runtime.listen.sphinx import SphinxRecogniser
 from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.recovery import close_what_is_open
 from voice_runtime.resolve import load_release
 from voice_runtime.server import build_server
 from voice_runtime.settings import Settings, may_serve
-from voice_runtime.speak.espeak import EspeakSynthesiser, VoiceSettings
+from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.store.coordination import InProcessCoordinator
-from voice_runtime.telemetry import CountingRecorder, Telemetry
-from voice_runtime.think.endpoints import Endpoint, Endpoints
+from voice_runtime.telemetry import CountingRecorder, LoopWatch, Telemetry
+from voice_runtime.think.endpoints import ChatSource, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
+from voice_runtime.tracing import Tracing
 
 #: Counts of ``MediaStats`` that say a carrier's message was not used.
 _REFUSED_MESSAGES = ("gaps", "late", "malformed", "oversized", "foreign", "unknown", "dropped_out")
@@ -76,7 +65,7 @@ class App:
         self.clock = SystemClock()
         self.lines: Lines | None = None
         self.agents: dict[str, Agent] = {}
-        self.calls: dict[str, Call] = {}
+        self.doors: Doors | None = None
         self.coordinator = InProcessCoordinator(settings.admission.calls, clock=self.clock)
         self.admission = Admission(self.coordinator)
         self.ledger: Ledger | None = None
@@ -89,6 +78,9 @@ class App:
         self._stack = AsyncExitStack()
         self._services: dict[str, Service] = {}
         self._standin_address = ""
+        self._voices: list[Engine] = []
+        self._chats: Mapping[str, ChatSource] = {}
+        self._model_breakers: dict[str, Breaker] = {}  # one for each supplier, whichever agents it serves
 
     # -- starting and stopping ------------------------------------------------------------------
 
@@ -99,26 +91,33 @@ class App:
             SayError: something cannot be used as configured; what was started is stopped again.
         """
         try:
+            watch = LoopWatch(self.telemetry)
+            await self._enter(watch.start, watch.close)
             releases = self._configuration()
             await self._start_ledger(releases)
             await self._start_engines(releases)
-            router = await self._doors()
+            routers = await self._open_doors()
         except BaseException:
             await self._stack.aclose()
             raise
-        return build_server(self, self.telemetry, [router] if router else [])
+        return build_server(self, self.telemetry, routers)
 
     async def stop(self) -> None:
         """Take no more calls, let running ones end, then close everything."""
         self.admission.drain()
         if not await self.admission.wait_empty(self.settings.server.drain_s):
-            for call in list(self.calls.values()):
+            for call in self.calls:
                 call.drain()
             if not await self.admission.wait_empty(10.0):
                 logger.error("{} calls did not end when told to", self.admission.active)
-        for call in list(self.calls.values()):
+        for call in self.calls:
             await call.close()
         await self._stack.aclose()
+
+    @property
+    def calls(self) -> list[Call]:
+        """Calls whose record is open."""
+        return list(self.doors.calls.values()) if self.doors else []
 
     def _configuration(self) -> dict[str, Release]:
         root = self.settings.root
@@ -160,21 +159,28 @@ class App:
 
     # -- engines ----------------------------------------------------------------------------------
 
+    def _tracing(self) -> Tracing | None:
+        """Where spans go, when the profile names a collector."""
+        otlp = self.settings.telemetry.otlp
+        if otlp is None:
+            return None
+        tracing = Tracing(
+            otlp.endpoint,
+            {name: secret.reveal() for name, secret in otlp.headers.items()},
+            content=otlp.content,
+            environment=self.settings.environment.value,
+            now_unix_ns=lambda: round(self.clock.unix_s() * 1e9),
+            now_monotonic_ns=self.clock.monotonic_ns,
+        )
+        self._stack.push_async_callback(asyncio.to_thread, tracing.close)
+        return tracing
+
     async def _start_engines(self, releases: dict[str, Release]) -> None:
         settings = self.settings
         await self._start_children(releases)
-        synthesiser = EspeakSynthesiser(
-            {
-                name: VoiceSettings(variant=v.variant, rate_wpm=v.rate_wpm, pitch=v.pitch)
-                for name, v in settings.voice.voices.items()
-            },
-            settings.voice.deadline_s,
-        )
-        await self._enter(synthesiser.start, synthesiser.close)
-        recogniser = SphinxRecogniser(
-            processes=settings.recogniser.processes, deadline_s=settings.recogniser.deadline_s
-        )
-        await self._enter(recogniser.start, recogniser.close)
+        self._chats = await start_chats(settings, self._enter)
+        voices = self._voices = await start_voices(settings, self._enter)
+        recogniser = await start_recogniser(settings, self._enter)
         smart_turn = SmartTurn()
         self._stack.callback(smart_turn.close)
         self.hearing = Hearing(recogniser, smart_turn, settings.turn, self.clock)
@@ -188,6 +194,8 @@ class App:
             services=services,
             environment=settings.environment,
             spool=ledger.append_spooled,
+            tracing=self._tracing(),
+            on_underrun=self.telemetry.underruns.inc,
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             media_patience_s=settings.turn.media_stopped_s,
         )
@@ -195,16 +203,23 @@ class App:
         phrases = PhraseCache()
         for name, release in releases.items():
             services.require(release.tools)
-            await phrases.fill(release.phrases, synthesiser, voice=release.voice)
-            await recogniser.load(release.digest, release.known_phrases, release.pronunciations)
+            spoken = spoken_phrases(release.phrases, release.say_as)
+            await fill_phrases(phrases, voices, spoken, release.voice)
+            served = await load_hints(recogniser, release, self._languages_of(release))
             endpoints = self._endpoints(name)
             self._stack.push_async_callback(endpoints.aclose)
             await endpoints.warm()
-            voices = [Engine(synthesiser, first_piece_s=settings.voice.deadline_s)]
-            bound = bound_suppliers(release, endpoints, suppliers, synthesiser.name, recogniser.name)
-            self.agents[name] = Agent(release, rules_of(release), endpoints, voices, phrases, bound)
+            self.agents[name] = Agent(
+                release, rules_of(release), endpoints, voices, phrases,
+                bound_suppliers(release, settings, endpoints, suppliers), served, spoken,
+            )  # fmt: skip
         tools = {(name, tool.name): tool for name, release in releases.items() for tool in release.tools}
         self.recovered = await close_what_is_open(settings.data_dir / "ledger", ledger, services, tools)
+
+    def _languages_of(self, release: Release) -> frozenset[str]:
+        """The languages of an agent's lines, which must be served; a page may offer the others."""
+        lines = self.lines.of(release.name) if self.lines else ()
+        return frozenset(line.language or release.language for line in lines)
 
     async def _start_children(self, releases: dict[str, Release]) -> None:
         settings = self.settings
@@ -214,6 +229,7 @@ class App:
             if address.embedded:
                 child = Child(
                     "voice_runtime.offline.appointments", "--db", str(self._embedded_dir / f"{name}.db"),
+                    "--book", str(settings.root / "configs" / "books" / f"{name}.yaml"),
                     environment={"SAYSO_APPOINTMENTS_KEY": key},
                 )  # fmt: skip
                 await self._enter(child.start, child.stop)
@@ -233,7 +249,7 @@ class App:
         standin = None
         if self._standin_address:
             standin = Endpoint("standin", f"{self._standin_address}/v1", f"{MODEL}/{agent}")
-        return Endpoints.of(self.settings.model, standin)
+        return Endpoints.of(self.settings.model, standin, self._chats, self._model_breakers)
 
     async def _enter(self, start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]]) -> None:
         self._stack.push_async_callback(stop)
@@ -241,133 +257,27 @@ class App:
 
     # -- doors ------------------------------------------------------------------------------------
 
-    async def _doors(self) -> APIRouter | None:
+    async def _open_doors(self) -> list[APIRouter]:
+        assert self.house is not None
+        assert self.hearing is not None
+        assert self.lines is not None
         ledger = self._open_ledger()
         local = LocalSocket(ledger, socket_path(self.settings.data_dir))
         await self._enter(local.start, local.close)
         self._stack.push_async_callback(self.admission.close)
-        twilio = self.settings.carrier.twilio
-        if twilio is None or self.lines is None:
-            return None
-        rest = None
-        if not twilio.account_sid.generate:
-            client = httpx.AsyncClient(trust_env=False)
-            self._stack.push_async_callback(client.aclose)
-            rest = TwilioRest(
-                client, twilio.account_sid.reveal(), twilio.auth_token.reveal(), rest_url=twilio.rest_url
-            )
-        return twilio_router(
-            public_url=lambda: self.public_url,
-            auth_token=twilio.auth_token.reveal(),
+        self.doors = Doors(
+            self.settings,
             lines=self.lines,
-            words=self._words,
+            agents=self.agents,
+            house=self.house,
+            hearing=self.hearing,
+            ledger=ledger,
             admission=self.admission,
             coordinator=self.coordinator,
-            hooks=TwilioHooks(
-                on_call=self._on_call,
-                open_call=self._open,
-                on_refused=self._on_refused,
-                on_dialled=self._on_dialled,
-            ),
-            rest=rest,
+            telemetry=self.telemetry,
+            public_url=lambda: self.public_url,
         )
-
-    def _words(self, line: Line | None) -> Words:
-        """What the carrier's own voice says on a line."""
-        twilio = self.settings.carrier.twilio
-        person = twilio.fallback_number if twilio else ""
-        agent = self.agents.get(line.agent) if line else None
-        if agent is None:
-            agent = next(iter(self.agents.values()))
-        phrases, language = agent.release.phrases, agent.release.language
-
-        def phrase(name: str) -> str:
-            return phrases.get(name, {}).get(language, "")
-
-        return Words(
-            capacity=phrase("capacity"), failed=phrase("fallback"), no_person=phrase("nobody"),
-            person=person, language=language,
-        )  # fmt: skip
-
-    # -- calls ------------------------------------------------------------------------------------
-
-    async def _open(self, opened: Opened) -> Reason | None:
-        """Before a call is answered: its first records are durable, or it is not taken."""
-        house, agent = self.house, self.agents.get(opened.line.agent)
-        if house is None or agent is None:
-            return "unknown_line"
-        size, root = self._newest_checkpoint(opened.line.tenant)
-        facts = Facts(
-            tenant=opened.line.tenant, line=opened.line.name, region=opened.line.region, ingress="twilio",
-            caller=opened.caller, called=opened.called, carrier_call=opened.call_sid,
-            checkpoint_size=size, checkpoint_root=root,
-        )  # fmt: skip
-        try:
-            self.calls[opened.call] = await open_call(agent, house, facts, opened.call)
-        except LedgerError:
-            logger.error("a call was not taken: its first records are not durable")
-            return "ledger"
-        asyncio.get_running_loop().call_later(opened.within_s, self._never_came, opened.call)
-        return None
-
-    def _never_came(self, call_id: str) -> None:
-        """The carrier was answered and never opened the stream: close the record."""
-        call = self.calls.get(call_id)
-        if call is not None and not call.answered:
-            call.spawn(self._close_alone(call))
-
-    async def _close_alone(self, call: Call) -> None:
-        """Close the record of a call that no pipeline runs any more."""
-        self.calls.pop(call.id, None)
-        await asyncio.shield(call.close())
-
-    async def _on_call(self, incoming: IncomingCall) -> None:
-        call, hearing = self.calls.get(incoming.id), self.hearing
-        if call is None or hearing is None:
-            raise SayError("media for a call that was not opened")
-        leg = call.legs + 1
-        self.telemetry.active.inc()
-        logger.info("call {} answered on line {}", call.id, incoming.line.name)
-        try:
-            await call.run(TwilioCarrier(incoming, hearing, call.release), came_back=incoming.resumed)
-        finally:
-            self.telemetry.active.dec()
-            for kind in _REFUSED_MESSAGES:
-                self.telemetry.carrier_messages.labels(kind).inc(getattr(incoming.stats, kind))
-            logger.info("call {} left the line{}", call.id, ": transferred" * call.person.transferring)
-            if call.legs != leg:  # the caller is back already, in a pipeline of its own
-                pass
-            elif call.person.transferring:
-                asyncio.get_running_loop().call_later(DIAL_TTL_S, self._never_reported, call, leg)
-            else:
-                self.calls.pop(incoming.id, None)
-
-    def _never_reported(self, call: Call, leg: int) -> None:
-        """The carrier never said how a transfer went: close the record all the same."""
-        if call.legs == leg and self.calls.pop(call.id, None) is not None:
-            call.person.dialled("failed")
-            call.spawn(self._close_alone(call))
-
-    async def _on_dialled(self, dialled: Dialled) -> AfterDial | None:
-        call = self.calls.get(dialled.call)
-        if call is None:
-            return None
-        if dialled.status == "completed":
-            self.calls.pop(dialled.call, None)
-            await call.transferred()
-            return AfterDial()
-        return AfterDial(reconnect=True)
-
-    async def _on_refused(self, refusal: Refusal) -> None:
-        """Record a call that was not taken; into the spool when the ledger is the reason."""
-        lines = self._all_lines()
-        tenant = refusal.line.tenant if refusal.line else (lines[0].tenant if lines else "local")
-        record = r.CallRefused(tenant=tenant, reason=refusal.reason)
-        ledger = self._open_ledger()
-        if refusal.reason == "ledger":
-            await asyncio.to_thread(ledger.append_spooled, record)
-        elif self.house is not None:
-            self.house.recorder.append(record)
+        return await self.doors.routers(self._stack)
 
     # -- state ------------------------------------------------------------------------------------
 
@@ -376,21 +286,30 @@ class App:
             raise OperatorError("the ledger is not open")
         return self.ledger
 
-    def _newest_checkpoint(self, tenant: str) -> tuple[int, str | None]:
-        checkpoint = self._open_ledger().checkpoint(tenant)
-        return checkpoint.size, ("sha256:" + checkpoint.root.hex()) if checkpoint.size else None
+    def breakers(self) -> Mapping[str, Iterable[Breaker]]:
+        """What is known of each stage's suppliers, for ``/metrics``."""
+        return {
+            "recogniser": self.hearing.recogniser.breakers if self.hearing else (),
+            "model": self._model_breakers.values(),
+            "voice": [engine.breaker for engine in self._voices],
+        }
 
     def readiness(self) -> dict[str, Any]:
         """Each part's state, for ``/readyz``."""
         ledger = self.ledger is not None and self.ledger.healthy
         models = {name: agent.endpoints.health() for name, agent in self.agents.items()}
-        answering = all(model["ok"] for model in models.values())
+        recognisers = self.hearing.recogniser.health() if self.hearing else {"ok": False}
+        voices = readings(engine.breaker for engine in self._voices)
+        stages = [*models.values(), recognisers, voices]
+        answering = bool(self.agents) and all(stage["ok"] for stage in stages)
         draining = self.admission.draining
         return {
             "ready": ledger and bool(self.agents) and answering and not draining,
             "ledger": ledger,
             "spooled": self.ledger.spooled if self.ledger else 0,
+            "recognisers": recognisers,
             "models": models,
+            "voices": voices,
             "agents": {name: agent.release.digest for name, agent in self.agents.items()},
             "calls": self.admission.active,
             "draining": draining,

@@ -14,6 +14,7 @@ from voice_runtime.agent import Release
 from voice_runtime.house import Supplier
 from voice_runtime.lines import Line
 from voice_runtime.resolve import RETENTION_FILE
+from voice_runtime.settings import Settings
 from voice_runtime.think.endpoints import Endpoints
 
 SUPPLIERS_FILE = Path("configs/suppliers.yaml")
@@ -60,14 +61,17 @@ def read_suppliers(root: Path) -> Suppliers:
 
 
 def bound_suppliers(
-    release: Release, endpoints: Endpoints, suppliers: Suppliers, voice: str, recogniser: str
+    release: Release, settings: Settings, endpoints: Endpoints, suppliers: Suppliers
 ) -> tuple[Supplier, ...]:
-    """Who serves this agent's calls.
+    """Who serves this agent's calls: every engine of every chain, primary first.
 
     Raises:
         SupplierRefused: one is not in the register for that stage and region.
     """
-    found = [Supplier("recogniser", recogniser, "phrase model of this release")]
+    found = [
+        Supplier("recogniser", x.name, x.model, x.region, x.outside, x.address)
+        for x in settings.recogniser.engines
+    ]
     for endpoint in endpoints.endpoints:
         note = STANDIN_NOTE if endpoint.name == "standin" else ""
         found.append(
@@ -76,7 +80,10 @@ def bound_suppliers(
                 endpoint.base_url, note,
             )
         )  # fmt: skip
-    found.append(Supplier("voice", voice, release.voice))
+    found += [
+        Supplier("voice", x.name, x.model, x.region, x.outside, x.address, f"as {release.voice}")
+        for x in settings.voice.engines
+    ]
     for supplier in found:
         suppliers.check(supplier.stage, supplier.name, supplier.region)
     return tuple(found)

@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from loguru import logger
-from pipecat.frames.frames import EndFrame
+from pipecat.frames.frames import EndFrame, Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 
@@ -28,14 +28,16 @@ from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
-from voice_runtime.house import Agent, Facts, House
+from voice_runtime.house import Agent, Facts, House, Media
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure
 from voice_runtime.inline.person import WayToAPerson
 from voice_runtime.leg import Leg
 from voice_runtime.ports import CallControl, MediaLink
+from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
+from voice_runtime.tracing import CallSpans, CallTimes
 
 EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
 
@@ -50,6 +52,15 @@ class Carrier(Protocol):
     control: CallControl | None
     #: How much audio may lie at the carrier unplayed, ms: what a caller still hears after a pause.
     lead_ms: int
+    #: The frame that says the caller can be spoken to.
+    begins_with: type[Frame]
+    #: Takes each chunk on its way to the caller and the monotonic time it sounds, ns; echo is found by it.
+    on_sent: Callable[[bytes, int], None] | None
+
+    @property
+    def media(self) -> Media:
+        """What carries the voice, once ``begins_with`` has come."""
+        ...
 
     def entry(self, call: Call) -> Sequence[FrameProcessor]:
         """Processors before attention: the transport's input and the ear."""
@@ -68,15 +79,17 @@ class _Ending:
 
 
 class _Counted:
-    """The ledger's end for one call, counting what the journal and the gate write."""
+    """The ledger's end for one call: counts what the journal and the gate write, and lets spans follow."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, follow: Callable[[r.Record, r.Personal | None], None]) -> None:
         self._recorder = recorder
+        self._follow = follow
         self.count = 0
 
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
         receipt = self._recorder.append(record, personal)
         self.count += 1
+        self._follow(record, personal)
         return receipt
 
 
@@ -86,22 +99,25 @@ class Call:
     def __init__(self, id: str, facts: Facts, agent: Agent, house: House) -> None:
         release = agent.release
         self.id, self.facts, self.agent, self.house = id, facts, agent, house
+        self.language = facts.language or release.language
+        self.reader = Reader(self.language, release.say_as.get(self.language))
         self.context = LLMContext(tools=list(tool_schemas(release.tools)))
-        self._recorder = _Counted(house.recorder)
+        self._recorder = _Counted(house.recorder, self._trace)
+        self._spans: CallSpans | None = None
         self.journal = Journal(
             self._recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
             spool=house.spool,
         )  # fmt: skip
         self.gate = Gate(
             recorder=self._recorder, tenant=facts.tenant, call=id, rules=agent.rules,
-            language=release.language, spool=house.spool,
+            language=self.language, spool=house.spool,
         )  # fmt: skip
         self.opening = Disclosure(
             self.journal, self.say, self.interrupt, self.fetch_a_person,
-            language=release.language, greeting="greeting" in release.phrases,
+            language=self.language, greeting="greeting" in release.phrases,
         )  # fmt: skip
         self.person = WayToAPerson(
-            self.journal, self.gate, release, clock=house.clock, caller=facts.caller,
+            self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
             finish=self.finish, on_nobody=self._nobody,
         )  # fmt: skip
@@ -114,6 +130,22 @@ class Call:
         self._receipt_failed = False
         self._closed = False
         self._may_hang_up = False
+
+    def _trace(self, record: r.Record, personal: r.Personal | None) -> None:
+        """Spans follow the record; what goes wrong with them is not the call's business."""
+        tracing = self.house.tracing
+        if tracing is None:
+            return
+        try:
+            if isinstance(record, r.CallOpened):
+                times = CallTimes(
+                    lambda: self.journal.answered_ns, lambda turn: self.journal.marks(turn).asked
+                )
+                self._spans = tracing.call(record, self.release.name, times)
+            elif self._spans is not None:
+                self._spans.record(record, personal)
+        except Exception as error:  # noqa: BLE001 - a bug in telemetry must not end a call
+            logger.error("call {}: a span was lost: {}", self.id, type(error).__name__)
 
     @property
     def release(self) -> Release:
@@ -174,6 +206,9 @@ class Call:
 
     async def begin(self, came_back: str) -> None:
         """The media flows: open the call, or take the caller back from a transfer."""
+        if self._leg is not None:
+            media = asdict(self._leg.carrier.media)
+            self.journal.append(r.MediaOpened(tenant=self.facts.tenant, call=self.id, **media))
         if came_back:
             self.person.dialled(came_back)
         else:
@@ -230,6 +265,10 @@ class Call:
             return
         phrase = "not-understood" if reason == "misheard" else "fallback"
         self.spawn(self.say(SayFrame(phrase=phrase, turn=self.journal.turn)))
+
+    def half_duplex(self, active: bool) -> None:
+        """The line's echo persists (or has subsided): voice does not interrupt while the agent speaks."""
+        self.journal.append(r.MediaHalfDuplex(tenant=self.facts.tenant, call=self.id, active=active))
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run ``work`` beside the pipeline; what it raises is logged, never lost."""
@@ -332,7 +371,7 @@ async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") ->
         journal.append(
             r.CallOpened(
                 tenant=facts.tenant, call=made.id, release=release.digest, environment=house.environment,
-                approved=False, ingress=facts.ingress, region=facts.region, language=release.language,
+                approved=False, ingress=facts.ingress, region=facts.region, language=made.language,
                 checkpoint_size=facts.checkpoint_size, checkpoint_root=facts.checkpoint_root,
             ),
             r.CallDetails(
@@ -349,7 +388,12 @@ async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") ->
                 ),
                 r.SupplierDetails(model=supplier.model, address=supplier.address, note=supplier.note),
             )  # fmt: skip
-        bound = made.gate.bind(release.digest, release.phrases)
+        spoken = {
+            phrase: {made.language: words[made.language]}
+            for phrase, words in (agent.spoken or release.phrases).items()
+            if made.language in words
+        }
+        bound = made.gate.bind(release.digest, spoken)
         await journal.durable(bound, max(house.receipt_deadline_s, 1.0))
     except SayError as error:
         raise LedgerError("the call's first records are not durable") from error

@@ -16,7 +16,8 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError, Problem
-from controls.ledger.records import RECORDS, Slug
+from controls.ledger.records import RECORDS, Language, Slug
+from voice_runtime.agent import Release
 from voice_runtime.agent_file import Sentence
 from voice_runtime.services import Name
 from voice_runtime.yaml_file import Closed, Document, Path_, check, load_document
@@ -115,6 +116,9 @@ class EvalFile(Closed):
     format: Literal[1] = Field(description="1")
     title: str = Field(min_length=1, max_length=120, description="what it shows, in a sentence")
     about: tuple[Slug, ...] = Field(min_length=1, description="what it guards, such as [emergency]")
+    language: Language | None = Field(
+        default=None, description="the call's language; left out: the agent's first"
+    )
     number_withheld: bool = Field(default=False, description="true: the caller's number is not known")
     opening: Expected = Field(
         default=Expected(phrase="disclosure"), description="what must hold before the caller does anything"
@@ -123,18 +127,35 @@ class EvalFile(Closed):
     outcome: Outcome = Field(description="what must hold of the whole call")
 
 
+def evals_of(root: Path, release: Release) -> tuple[dict[str, EvalFile], list[Problem]]:
+    """The scripted conversations of a release's agent, as ``load_evals``."""
+    packs = release.rules.packs if release.rules is not None else ()
+    return load_evals(
+        root, release.name, tools=[t.name for t in release.tools], phrases=release.phrases,
+        rules=[f"{p.pack}/{rule.name}" for p in packs for rule in p.rules], languages=release.languages,
+    )  # fmt: skip
+
+
 def load_evals(
-    root: Path, agent: str, *, tools: Iterable[str], phrases: Iterable[str], rules: Iterable[str]
+    root: Path,
+    agent: str,
+    *,
+    tools: Iterable[str],
+    phrases: Iterable[str],
+    rules: Iterable[str],
+    languages: Iterable[str] = (),
 ) -> tuple[dict[str, EvalFile], list[Problem]]:
     """Read an agent's scripted conversations, by name, sorted; and what is wrong with them.
 
     Args:
         tools, phrases, rules: names the agent has (rules as ``pack/name``); an eval
             that expects others could never hold.
+        languages: those it serves; none: not checked.
     """
     found: dict[str, EvalFile] = {}
     problems: list[Problem] = []
     known = {"tool": frozenset(tools), "phrase": frozenset(phrases), "rule": frozenset(rules)}
+    served = tuple(languages)
     for path in sorted((root / "agents" / agent / FOLDER).glob("*.yaml")):
         try:
             document = load_document(path, root, what="scripted conversation")
@@ -144,6 +165,9 @@ def load_evals(
         case, wrong = check(EvalFile, document)
         if case is not None:
             wrong = _unknown_names(case, document, known)
+            if served and case.language not in (None, *served):
+                message = f"this agent does not serve {case.language}"
+                wrong.append(document.problem(("language",), message, f"it serves {', '.join(served)}"))
             found[path.stem] = case
         problems += wrong
     return found, problems

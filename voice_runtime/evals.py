@@ -129,7 +129,8 @@ async def run_eval(
     spool = tape.spool(house.spool) if house.spool is not None else None
     own = replace(house, recorder=tape, clock=carrier.clock, spool=spool)
     made = facts or Facts(tenant=agent.release.tenant, line="rehearsal", region="local", ingress="webrtc")
-    call = await open_call(agent, own, replace(made, caller="" if case.number_withheld else CALLER))
+    made = replace(made, caller="" if case.number_withheld else CALLER, language=case.language or "")
+    call = await open_call(agent, own, made)
     if case.steps[0].interrupts:
         carrier.freeze(INTERRUPTS_AFTER_MS)
     run = asyncio.create_task(call.run(carrier), name="rehearsed call")
@@ -178,7 +179,7 @@ class _Conversation:
         """What did not hold of the whole call; after it is over."""
         await self._tape.durable()
         rows = await asyncio.to_thread(self._rows)
-        whole = Part(self._tape.between(0), rows - self._rows_before)
+        whole = Part(self._tape.between(0), rows - self._rows_before, self._call.reader)
         found = settled(whole) + judge_outcome(self._case.outcome, whole)
         return [f"outcome: {what}" for what in found]
 
@@ -190,7 +191,7 @@ class _Conversation:
             failed = await self._in_time(self._carrier.settled(), window.name)
         await self._tape.durable()
         rows = await asyncio.to_thread(self._rows)
-        part = Part(self._tape.between(window.record), rows - window.rows)
+        part = Part(self._tape.between(window.record), rows - window.rows, self._call.reader)
         return failed + [f"{window.name}: {what}" for what in judge(window.expected, part)]
 
     async def _held(self) -> None:

@@ -82,6 +82,32 @@ class KeyPressedFrame(SystemFrame):
 
 
 @dataclass
+class TypedWordsFrame(SystemFrame):
+    """Words the caller typed. From the transport, to the ear, which makes a turn of them."""
+
+    text: str
+
+
+@dataclass
+class AudioReadyFrame(SystemFrame):
+    """The caller's device plays our audio (browsers only): the disclosure may begin.
+
+    Attributes:
+        microphone: whether audio will come from the caller; False for who only types.
+    """
+
+    microphone: bool = True
+
+
+@dataclass
+class CallerCaptionFrame(SystemFrame):
+    """The caller's words as recognised, to be shown to the caller. From attention, to egress."""
+
+    text: str
+    turn: int = 0
+
+
+@dataclass
 class PauseSpeechFrame(SystemFrame):
     """Speech while the agent speaks: fall silent at once, keep what is unplayed."""
 
@@ -139,6 +165,7 @@ class ClauseFrame(DataFrame):
         verdict_ms: what judging cost.
         tag: of the SayFrame it came from, or "".
         first: the first clause of an answer (carries the turn's latency marks).
+        written: how captions show it, such as "10:30 AM"; "" shows the spoken words.
     """
 
     cleared: Cleared
@@ -146,6 +173,7 @@ class ClauseFrame(DataFrame):
     tag: str = ""
     first: bool = False
     final: bool = False
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

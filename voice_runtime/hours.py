@@ -78,11 +78,23 @@ class Hours:
         return () if day.isoformat() in self.closed else self.spans.get(day.weekday(), ())
 
 
-def english(due: dt.datetime) -> str:
-    """A moment as it is spoken, to the next full hour: ``Monday, 3 PM``."""
+_DAYS = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
+}
+
+
+def spoken(due: dt.datetime, language: str) -> str:
+    """A moment as it is spoken, to the next full hour: ``Monday, 3 PM``; "" in a language not known here."""
     full = due if not (due.minute or due.second or due.microsecond) else due + dt.timedelta(hours=1)
-    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    return f"{names[full.weekday()]}, {(full.hour - 1) % 12 + 1} {'AM' if full.hour < 12 else 'PM'}"
+    days = _DAYS.get(language.partition("-")[0])
+    if days is None:
+        return ""
+    hour = (full.hour - 1) % 12 + 1
+    if days is _DAYS["en"]:
+        return f"{days[full.weekday()]}, {hour} {'AM' if full.hour < 12 else 'PM'}"
+    part = "de la mañana" if full.hour < 12 else "de la tarde" if full.hour < 20 else "de la noche"
+    return f"{days[full.weekday()]} a la{'' if hour == 1 else 's'} {hour} {part}"
 
 
 def _minutes(text: str) -> int:

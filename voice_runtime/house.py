@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from controls.decision import Recorder
@@ -15,6 +15,7 @@ from voice_runtime.inline.journal import Spool
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Endpoints
 from voice_runtime.think.services import ServiceClient
+from voice_runtime.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,12 @@ class Supplier:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A release with what the process prepared for it."""
+    """A release with what the process prepared for it.
+
+    Attributes:
+        languages: those its recogniser serves.
+        spoken: fixed phrases as they are spoken, id → language → words; {} as they are written.
+    """
 
     release: Release
     rules: Rules
@@ -40,6 +46,18 @@ class Agent:
     voices: Sequence[Engine]
     phrases: PhraseCache
     suppliers: tuple[Supplier, ...] = ()
+    languages: tuple[str, ...] = ()
+    spoken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What carries a call's voice, as ``media.opened`` records it."""
+
+    transport: Literal["twilio", "webrtc", "sip", "typed"]
+    codec: Literal["pcmu", "pcma", "opus", "none"]
+    echo_cancellation: Literal["on", "off", "unknown"] = "unknown"
+    microphone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +69,19 @@ class House:
     services: ServiceClient
     environment: r.Environment
     spool: Spool | None = None
+    tracing: Tracing | None = None
+    on_underrun: Callable[[], None] | None = None
     receipt_deadline_s: float = 1.0
     media_patience_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Who calls where. ``caller`` and ``called`` are numbers, "" when withheld or typed."""
+    """Who calls where. ``caller`` and ``called`` are numbers, "" when withheld or typed.
+
+    Attributes:
+        language: one of the release's; "" is its first.
+    """
 
     tenant: str
     line: str
@@ -68,3 +92,4 @@ class Facts:
     carrier_call: str = ""
     checkpoint_size: int = 0
     checkpoint_root: str | None = None
+    language: str = ""

@@ -15,6 +15,7 @@ from controls.decision import Verdict
 from controls.ledger import records as r
 from voice_runtime.eval_file import Expected, Handoff, Outcome, ToolExpected
 from voice_runtime.phrases import plain
+from voice_runtime.speak.spoken import Reader
 
 Entry = tuple[r.Record, r.Personal | None]
 _R = TypeVar("_R", bound=r.Record)
@@ -28,10 +29,20 @@ _WITH_VERDICTS = (r.ClauseCleared, r.ClauseRefused, r.ToolRequested, r.ToolRefus
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of one call's records, in order, with their personal content; and rows booked meanwhile."""
+    """A stretch of one call's records, in order, with their personal content; and rows booked meanwhile.
+
+    ``reader``: the call's, so that expectations may be written as people write ("at 10:30").
+    """
 
     entries: Sequence[Entry]
     rows: int = 0
+    reader: Reader | None = None
+
+    def played(self, text: str) -> bool:
+        """Whether these words sounded, as they are written or as they are spoken."""
+        said = f" {plain(self.words)} "
+        forms = {plain(text), plain(self.reader.read(text).text) if self.reader else ""} - {""}
+        return any(f" {form} " in said for form in forms)
 
     def of(self, record: type[_R], personal: type[_P]) -> Iterator[tuple[_R, _P]]:
         """The records of a type whose personal content was sealed with them."""
@@ -124,16 +135,13 @@ def _differs(what: str, expected: object, found: object) -> list[str]:
 
 
 def _words(says: Sequence[str], never_says: Sequence[str], part: Part) -> list[str]:
-    played = f" {plain(part.words)} "
     found = [
         f'says: expected "{text}", but what was played is "{part.words}"'
         for text in says
-        if f" {plain(text)} " not in played
+        if not part.played(text)
     ]
     found += [
-        f'never_says: "{text}" was played, in "{part.words}"'
-        for text in never_says
-        if f" {plain(text)} " in played
+        f'never_says: "{text}" was played, in "{part.words}"' for text in never_says if part.played(text)
     ]
     return found
 
@@ -214,8 +222,7 @@ def _asked(expected: ToolExpected, part: Part) -> list[str]:
     ]
     if done:
         return [f"tool: expected {expected.name} to wait for a yes, found {', '.join(done)}"]
-    played = f" {plain(part.words)} "
-    unheard = [n for n, value in wanted[-1].arguments.items() if f" {plain(str(value))} " not in played]
+    unheard = [n for n, value in wanted[-1].arguments.items() if not part.played(str(value))]
     return [f"tool: {expected.name} was not read back: {', '.join(unheard)}"] if unheard else []
 
 

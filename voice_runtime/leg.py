@@ -24,6 +24,7 @@ from voice_runtime.inline.guard import Guard
 from voice_runtime.speak.egress import Egress
 from voice_runtime.speak.voice import Voice
 from voice_runtime.think.chat import ChatModel
+from voice_runtime.think.summary import Summariser
 from voice_runtime.think.tools import ToolRunner
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ class Leg:
         self.call, self.carrier = call, carrier
         self.tools = self._tool_runner()
         self.attention = Attention(
-            call.journal, call.gate, language=call.release.language, opening=call.opening,
-            person=call.person, read_backs=self.tools, begin=lambda: call.begin(came_back),
-            finish=call.finish, media_patience_s=call.house.media_patience_s,
+            call.journal, call.gate, language=call.language, opening=call.opening,
+            person=call.person, read_backs=self.tools, reader=call.reader,
+            begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
+            media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
         self.worker = PipelineWorker(
             Pipeline(self._processors()),
@@ -83,16 +85,37 @@ class Leg:
     def _processors(self) -> list[FrameProcessor]:
         call, carrier = self.call, self.carrier
         release, journal, house = call.release, call.journal, call.house
+
+        async def said_is_durable() -> None:
+            await journal.caller_words_durable(house.receipt_deadline_s)
+
+        summariser = Summariser(
+            call.agent.endpoints,
+            call.context,
+            journal,
+            budget=release.context_tokens,
+            by_model=release.model != "standin",
+            before_sending=said_is_durable,
+        )
         model = ChatModel(
             call.agent.endpoints,
             journal=journal,
             tools=self.tools,
             on_exhausted=lambda turn: call.model_exhausted(),
-            prompt=release.prompt,
-            wait_before_sending=lambda: journal.caller_words_durable(house.receipt_deadline_s),
+            prompt=release.prompt_in(call.language),
+            wait_before_sending=said_is_durable,
+            summariser=summariser,
+            on_failover=lambda reason: journal.control_failed("model", reason),
             clock=house.clock,
         )
-        guard = Guard(call.gate, journal, language=release.language, on_handoff=self._fetch_by_rule)
+        guard = Guard(
+            call.gate,
+            journal,
+            language=call.language,
+            lexicon=release.say_as.get(call.language, {}),
+            written={phrase: said.get(call.language, "") for phrase, said in release.phrases.items()},
+            on_handoff=self._fetch_by_rule,
+        )
         voice = Voice(
             call.agent.voices,
             voice=release.voice,
@@ -100,6 +123,7 @@ class Leg:
             marks=journal,
             on_failed=call.voice_failed,
             on_violation=lambda clause: journal.control_failed("egress", "refused"),
+            on_failover=lambda reason: journal.control_failed("voice", reason),
             call=call.id,
             clock=house.clock,
         )
@@ -110,6 +134,8 @@ class Leg:
             receipt_deadline_s=house.receipt_deadline_s,
             on_no_receipt=call.no_receipt,
             on_dropped=lambda what: journal.control_failed("egress", "refused"),
+            on_sent=carrier.on_sent,
+            on_underrun=house.on_underrun,
             lead_ms=carrier.lead_ms,
         )
         aggregator = LLMUserAggregator(
@@ -130,7 +156,7 @@ class Leg:
             gate=call.gate,
             journal=call.journal,
             services=call.house.services,
-            language=call.release.language,
+            language=call.language,
             receipt_deadline_s=call.house.receipt_deadline_s,
             on_handoff=self._fetch_by_rule,
         )

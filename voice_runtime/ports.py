@@ -5,21 +5,50 @@ Fakes in ``tests/simulators`` implement these and can be changed mid-test.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from controls.decision import Cleared, PendingReceipt, Receipt
 from controls.ledger.records import Evidence
 from voice_runtime.events import Word
 
+#: Why an engine of a chain was passed over: it was late, or it failed.
+FailedAs = Literal["deadline", "broken"]
+
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """A recognised utterance. ``text`` is "" when nothing was recognised; confidence 0 to 1."""
+    """A recognised utterance. ``text`` is "" when nothing was recognised; confidence 0 to 1.
+
+    Attributes:
+        engine: which one of a chain said so; "" is the one that was asked.
+        language: as detected, where the engine detects it; "" otherwise.
+        failed: engines of a chain that were asked first and failed, each with why.
+    """
 
     text: str
     confidence: float
+    engine: str = ""
+    language: str = ""
+    failed: tuple[tuple[str, FailedAs], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a recogniser may expect of one release's callers, in one language.
+
+    Attributes:
+        language: BCP 47, such as ``en-US``.
+        phrases: whole sentences, for an engine that needs a phrase model.
+        words: names and terms of the house.
+        pronunciations: word → its sounds in ARPAbet.
+    """
+
+    language: str
+    phrases: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    pronunciations: Mapping[str, str] = field(default_factory=dict)
 
 
 class Utterance(Protocol):
@@ -56,12 +85,16 @@ class Recogniser(Protocol):
 
     name: str
 
-    def open(self, phrases: str) -> Utterance:
-        """Begin an utterance.
+    async def load(self, key: str, hints: Hints) -> None:
+        """Prepare for a release's callers, before the first of them; again for the same key is harmless.
 
-        Args:
-            phrases: key of the phrase model to use (a release's digest).
+        Raises:
+            SayError: the engine cannot serve this language or these hints.
         """
+        ...
+
+    def open(self, key: str) -> Utterance:
+        """Begin an utterance with the hints that ``load`` was given for ``key``."""
         ...
 
 
@@ -99,6 +132,17 @@ class MediaLink(Protocol):
 
     def mark_message(self, name: str) -> dict[str, object] | None:
         """The carrier's message for a mark, or None when it has no marks."""
+        ...
+
+    def caption(
+        self, who: Literal["agent", "caller"], text: str, *, id: str, state: Literal["begin", "cut"]
+    ) -> dict[str, object] | None:
+        """The link's message for a caption, or None when it shows none.
+
+        Args:
+            text: the words of a clause that begins to sound, or (``cut``) those that were played of it.
+            id: the clause's, so that a cut replaces what was shown.
+        """
         ...
 
     def on_mark(self, callback: Callable[[str, int], None]) -> None:

@@ -24,16 +24,17 @@ from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.house import Agent, House, Supplier
 from voice_runtime.lines import load_lines
+from voice_runtime.offline.book_file import FOLDER as BOOKS
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.ports import Synthesiser
 from voice_runtime.resolve import load_release
 from voice_runtime.settings import Settings
 from voice_runtime.speak.espeak import EspeakSynthesiser, VoiceSettings
+from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 
-_BOOK = "appointments"
 _STANDIN_NOTE = "rule-based stand-in, not a language model"
 
 
@@ -44,32 +45,32 @@ class Rehearsal:
     Attributes:
         region: where the agent's lines keep its records.
         ledger: what ``house`` writes to; its files lie in ``ledger.root``.
-        book: the appointment service's database, or None when the agent uses none.
+        books: the databases of the appointment services its tools use.
     """
 
     agent: Agent
     house: House
     region: str
     ledger: Ledger
-    book: Path | None
+    books: tuple[Path, ...]
 
     def rows(self) -> int:
-        """Booked appointments that were not cancelled. Blocks for one read.
+        """Booked appointments that were not cancelled. Blocks for a read.
 
         Raises:
-            OperatorError: the book cannot be read.
+            OperatorError: a book cannot be read.
         """
-        if self.book is None:
-            return 0
-        with closing(self._connect(self.book)) as db:
-            return int(
-                db.execute("SELECT count(*) FROM appointments WHERE cancelled_at IS NULL").fetchone()[0]
-            )
+        count = 0
+        for book in self.books:
+            with closing(self._connect(book)) as db:
+                found = db.execute("SELECT count(*) FROM appointments WHERE cancelled_at IS NULL")
+                count += int(found.fetchone()[0])
+        return count
 
     def empty_book(self) -> None:
         """Forget every appointment, so that the next conversation finds the week as it was. Blocks."""
-        if self.book is not None:
-            with closing(self._connect(self.book)) as db, db:
+        for book in self.books:
+            with closing(self._connect(book)) as db, db:
                 db.execute("DELETE FROM appointments")
 
     @staticmethod
@@ -95,21 +96,22 @@ async def rehearsing(
         SayError: something cannot be used as configured.
     """
     async with AsyncExitStack() as stack:
-        lines = load_lines(settings.root)
-        release = load_release(settings.root, name, settings, lines)
+        lines = await asyncio.to_thread(load_lines, settings.root)
+        release = await asyncio.to_thread(load_release, settings.root, name, settings, lines)
         if release.rules is None:
             raise OperatorError(f"agent {name}: its rules were not compiled")
-        intents.use(intents.load_intents(settings.root / "configs" / "rules"))
+        intents.use(await asyncio.to_thread(intents.load_intents, settings.root / "configs" / "rules"))
         region = next((line.region for line in lines.of(name)), "local")
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
 
         ledger = await _ledger(stack, settings, release, region, directory)
-        services, book = await _services(stack, settings, release, directory)
+        services, books = await _services(stack, settings, release, directory)
         endpoints = await _model(stack, settings, name)
         if synthesiser is None:
             synthesiser = await _voice(stack, settings)
         phrases = PhraseCache()
-        await phrases.fill(release.phrases, synthesiser, voice=release.voice)
+        spoken = spoken_phrases(release.phrases, release.say_as)
+        await phrases.fill(spoken, synthesiser, voice=release.voice)
         note = _STANDIN_NOTE if settings.model.standin else ""
         bound = [
             Supplier("model", e.name, e.model, e.region, e.outside, e.base_url, note)
@@ -121,8 +123,10 @@ async def rehearsing(
             recorder=ledger, clock=SystemClock(), services=services, environment=settings.environment,
             spool=ledger.append_spooled, receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
         )  # fmt: skip
-        agent = Agent(release, release.rules, endpoints, [engine], phrases, tuple(bound))
-        yield Rehearsal(agent, house, region, ledger, book)
+        agent = Agent(
+            release, release.rules, endpoints, [engine], phrases, tuple(bound), release.languages, spoken
+        )
+        yield Rehearsal(agent, house, region, ledger, books)
 
 
 async def _ledger(
@@ -141,10 +145,10 @@ async def _ledger(
 
 async def _services(
     stack: AsyncExitStack, settings: Settings, release: Release, directory: Path
-) -> tuple[ServiceClient, Path | None]:
+) -> tuple[ServiceClient, tuple[Path, ...]]:
     """The services the agent's tools need, each started afresh: a rehearsal never touches a real one."""
     found: dict[str, Service] = {}
-    book: Path | None = None
+    books: list[Path] = []
     for name in sorted({tool.service for tool in release.tools}):
         address = settings.services.get(name)
         if address is None or not address.embedded:
@@ -157,17 +161,18 @@ async def _services(
             "voice_runtime.offline.appointments",
             "--db",
             str(path),
+            "--book",
+            str(settings.root / BOOKS / f"{name}.yaml"),
             environment={"SAYSO_APPOINTMENTS_KEY": key},
         )
         stack.push_async_callback(child.stop)
         await child.start()
         found[name] = Service(name, key.encode(), str(child.ready["address"]))
-        if name == _BOOK:
-            book = path
+        books.append(path)
     client = ServiceClient(found)
     stack.push_async_callback(client.aclose)
     client.require(release.tools)
-    return client, book
+    return client, tuple(books)
 
 
 async def _model(stack: AsyncExitStack, settings: Settings, name: str) -> Endpoints:

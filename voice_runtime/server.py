@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 
+from voice_runtime.breaker import Breaker
 from voice_runtime.telemetry import Telemetry
 
 
@@ -16,6 +18,10 @@ class Readiness(Protocol):
 
     def readiness(self) -> dict[str, Any]:
         """Each part's state; ``ready`` is True only when all of them are."""
+        ...
+
+    def breakers(self) -> Mapping[str, Iterable[Breaker]]:
+        """What is known of each stage's suppliers."""
         ...
 
 
@@ -39,6 +45,8 @@ def build_server(readiness: Readiness, telemetry: Telemetry, routers: list[APIRo
     @app.get("/metrics")
     async def metrics() -> Response:
         telemetry.tasks.set(len(asyncio.all_tasks()))
+        for stage, breakers in readiness.breakers().items():
+            telemetry.engines(stage, breakers)
         return Response(telemetry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     for router in routers:

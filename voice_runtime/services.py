@@ -20,6 +20,8 @@ from voice_runtime.yaml_file import Closed, Document, check, load_document
 FILE = Path("configs/services.yaml")
 
 ArgumentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+#: How an argument is read back (``x-read-back``); see ``voice_runtime.think.read_back``.
+READ_AS = ("words", "digits", "spell")
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
@@ -45,6 +47,14 @@ class Operation(Closed):
             raise PydanticCustomError("schema", "is not a JSON Schema of an object", remedy)
         if value.get("additionalProperties") is not False:
             raise PydanticCustomError("schema", "lets unknown arguments pass", remedy)
+        for name, schema in value["properties"].items():
+            how = schema.get("x-read-back", "words") if isinstance(schema, dict) else "words"
+            if how not in READ_AS:
+                raise PydanticCustomError(
+                    "schema",
+                    "reads `{argument}` back in a way that does not exist",
+                    {"argument": str(name), "remedy": f"write x-read-back: {', '.join(READ_AS)}"},
+                )
         try:
             jsonschema_rs.validator_for(value)
         except (ValueError, jsonschema_rs.ValidationError) as error:

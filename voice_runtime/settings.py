@@ -8,7 +8,6 @@ looked up when the profile is loaded, and is never printed.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +18,16 @@ from pydantic_core import PydanticCustomError
 from controls.errors import ConfigurationError, OperatorError, Problem
 from controls.ledger.records import Environment, Slug
 from voice_runtime.agent import Release
+from voice_runtime.engine_settings import (
+    ClassPath,
+    ModelSettings,
+    PipecatModel,
+    PipecatRecogniserEngine,
+    PipecatVoiceEngine,
+    RecogniserSettings,
+    VoiceSettings,
+)
+from voice_runtime.secret import Secret
 from voice_runtime.yaml_file import Closed, Document, check, load_document
 
 #: Used by every command without ``--config``.
@@ -27,65 +36,6 @@ DEFAULT_PROFILE = Path("configs/profiles/offline.yaml")
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=500)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
-
-
-class Secret(Closed):
-    """Where a secret lies: an environment variable, or a file made at first use.
-
-    Its value is never part of a dump, a log line or a message.
-    """
-
-    env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = Field(
-        default=None, description="name of the environment variable that holds it, such as OPENAI_API_KEY"
-    )
-    generate: bool = Field(default=False, description="true: make a random one in data_dir (demo only)")
-    optional: bool = Field(default=False, description="true: an unset variable means no secret")
-    _value: str | None = PrivateAttr(default=None)
-    _file: Path | None = PrivateAttr(default=None)
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Secret:
-        if (self.env is None) == (not self.generate):
-            raise PydanticCustomError(
-                "secret", "needs one source", {"remedy": "write {env: NAME}, or {generate: true} in a demo"}
-            )
-        return self
-
-    def reveal(self) -> str:
-        """The secret itself; "" when it is optional and unset.
-
-        Raises:
-            OperatorError: the generated secret's file cannot be made or read.
-        """
-        if self._value is None and self._file is not None:
-            self._value = _generated(self._file)
-        return self._value or ""
-
-    def __repr__(self) -> str:
-        return f"Secret(env={self.env!r}, generate={self.generate})"
-
-    __str__ = __repr__
-
-
-def _generated(path: Path) -> str:
-    """Read the secret in ``path``; make it (mode 0600) when there is none."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            found = path.read_text(encoding="ascii").strip()
-            if len(found) < 32:
-                raise OperatorError(f"the generated secret {path.name} is damaged: remove the file") from None
-            return found
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            value = secrets.token_hex(16)
-            file.write(value + "\n")
-        return value
-    except (OSError, UnicodeError) as error:
-        raise OperatorError(
-            f"the generated secret {path.name} cannot be kept: {type(error).__name__}"
-        ) from error
 
 
 class Server(Closed):
@@ -99,63 +49,6 @@ class Server(Closed):
 
 class Admission(Closed):
     calls: int = Field(default=8, ge=1, le=10_000, description="most simultaneous calls of this process")
-
-
-class RecogniserSettings(Closed):
-    engine: Literal["pocketsphinx"] = "pocketsphinx"
-    processes: int = Field(default=2, ge=1, le=64, description="decoder processes, about 96 MB each")
-    deadline_s: Seconds = Field(default=3.0, description="s from the end of speech to the final text")
-
-
-class Endpoint(Closed):
-    """One OpenAI-compatible model server; they are tried in order."""
-
-    name: Slug = Field(description="supplier's name on record, lower case")
-    base_url: Url = Field(description="address up to and including /v1")
-    model: str = Field(min_length=1, max_length=200, description="model name as the supplier calls it")
-    api_key: Secret | None = Field(default=None, description="{env: NAME} of the variable with the key")
-    region: Slug = Field(default="local", description="where the supplier computes, such as us or eu")
-    outside: bool = Field(default=True, description="whether callers' words leave this host")
-    receipt_first: bool = Field(
-        default=True, description="wait for the durable record before sending (false only by its entry)"
-    )
-
-
-class ModelSettings(Closed):
-    standin: bool = Field(default=False, description="true: the rule-based stand-in, NOT a language model")
-    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=8, description="model servers, in order")
-    first_token_s: Seconds = Field(default=2.0, description="deadline for the first token, s")
-    total_s: Seconds = Field(default=20.0, description="deadline for a whole answer, s")
-    retries: int = Field(default=1, ge=0, le=5, description="further attempts at each endpoint")
-
-    @model_validator(mode="after")
-    def _some_model(self) -> ModelSettings:
-        if self.standin == bool(self.endpoints):
-            raise PydanticCustomError(
-                "model", "needs one kind of model", {"remedy": "write standin: true, or endpoints, not both"}
-            )
-        names = [e.name for e in self.endpoints]
-        if len(set(names)) != len(names):
-            raise PydanticCustomError(
-                "model", "names an endpoint twice", {"remedy": "give each its own name"}
-            )
-        return self
-
-
-class VoiceStyle(Closed):
-    variant: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,32}$")] = Field(
-        default="", description="the engine's variant of the language's voice, such as f3"
-    )
-    rate_wpm: int = Field(default=175, ge=80, le=400, description="words per minute")
-    pitch: int = Field(default=50, ge=0, le=99, description="0 to 99")
-
-
-class VoiceSettings(Closed):
-    engine: Literal["espeak-ng"] = "espeak-ng"
-    deadline_s: Seconds = Field(default=2.0, description="s to the first sample of a clause")
-    voices: dict[Slug, VoiceStyle] = Field(
-        description="voice name → style; agents choose by name", min_length=1
-    )
 
 
 class PatienceSettings(Closed):
@@ -217,6 +110,46 @@ class Carrier(Closed):
     twilio: Twilio | None = Field(default=None, description="the Twilio account")
 
 
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$", max_length=300)]
+IceUrl = Annotated[str, StringConstraints(pattern=r"^(stun|turns?):[^\s]+$", max_length=300)]
+
+
+class IceServer(Closed):
+    """A STUN or TURN server, for this server and for callers' browsers (RFC 7064, RFC 7065)."""
+
+    urls: tuple[IceUrl, ...] = Field(min_length=1, max_length=8, description="such as stun:… or turn:…")
+    username: str = Field(default="", max_length=300, description="of a TURN account")
+    credential: Secret | None = Field(default=None, description="{env: NAME} of its password")
+
+
+class WebRtc(Closed):
+    """Callers in a browser."""
+
+    origins: tuple[Origin, ...] = Field(
+        default=(), max_length=50, description="sites whose pages may call; this server's own always may"
+    )
+    ice_servers: tuple[IceServer, ...] = Field(default=(), max_length=8, description="STUN and TURN servers")
+    page: bool = Field(default=True, description="serve the caller's page at /call/{agent}")
+
+
+class Otlp(Closed):
+    """Where spans go, over OTLP/HTTP."""
+
+    endpoint: Url = Field(description="base address of a collector, such as http://127.0.0.1:4318")
+    headers: dict[str, Secret] = Field(default={}, description="header → {env: NAME}")
+    content: bool = Field(default=False, description="true: spans carry callers' and the agent's words")
+
+
+class TelemetrySettings(Closed):
+    otlp: Otlp | None = Field(default=None, description="send spans to an OpenTelemetry collector")
+
+
+class Providers(Closed):
+    allow: tuple[ClassPath, ...] = Field(
+        default=(), max_length=50, description="classes that `use:` may name; nothing else is imported"
+    )
+
+
 class ServiceAddress(Closed):
     """Where a service of ``configs/services.yaml`` answers."""
 
@@ -247,6 +180,9 @@ class Settings(Closed):
     turn: Turn = Turn()
     ledger: LedgerSettings = LedgerSettings()
     carrier: Carrier = Carrier()
+    webrtc: WebRtc | None = Field(default=None, description="take calls from browsers")
+    providers: Providers = Providers()
+    telemetry: TelemetrySettings = TelemetrySettings()
     desks: Literal["by_hours", "nobody_there"] = Field(
         default="by_hours", description="nobody_there: no desk ever answers (demo only)"
     )
@@ -282,15 +218,41 @@ class Settings(Closed):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _allowed(self) -> Settings:
+        for engine in self.engines():
+            if isinstance(engine, PipecatRecogniserEngine | PipecatModel | PipecatVoiceEngine) and (
+                engine.use not in self.providers.allow
+            ):
+                raise PydanticCustomError(
+                    "providers",
+                    "uses {use}, which is not on its list of providers",
+                    {"use": engine.use, "remedy": f"add {engine.use} under providers.allow"},
+                )
+        return self
+
+    def engines(self) -> list[Any]:
+        """Every entry of every chain."""
+        return [*self.recogniser.engines, *self.model.endpoints, *self.voice.engines]
+
     def secrets(self) -> list[tuple[tuple[str | int, ...], Secret]]:
         """Every secret this profile names, with the path of its field."""
         found: list[tuple[tuple[str | int, ...], Secret]] = []
-        for i, endpoint in enumerate(self.model.endpoints):
-            if endpoint.api_key is not None:
-                found.append((("model", "endpoints", i, "api_key"), endpoint.api_key))
+        for place, engines in (
+            (("recogniser", "engines"), self.recogniser.engines),
+            (("model", "endpoints"), self.model.endpoints),
+            (("voice", "engines"), self.voice.engines),
+        ):
+            for i, engine in enumerate(engines):
+                found += [((*place, i, *path), secret) for path, secret in engine.secrets()]
         if self.carrier.twilio is not None:
             found.append((("carrier", "twilio", "account_sid"), self.carrier.twilio.account_sid))
             found.append((("carrier", "twilio", "auth_token"), self.carrier.twilio.auth_token))
+        for i, server in enumerate(self.webrtc.ice_servers if self.webrtc else ()):
+            if server.credential is not None:
+                found.append((("webrtc", "ice_servers", i, "credential"), server.credential))
+        for name, header in (self.telemetry.otlp.headers if self.telemetry.otlp else {}).items():
+            found.append((("telemetry", "otlp", "headers", name), header))
         for name, service in self.services.items():
             if service.key is not None:
                 found.append((("services", name, "key"), service.key))

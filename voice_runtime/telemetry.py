@@ -6,14 +6,19 @@ holds an identifier of a call or caller, so the number of series is bounded.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
+from collections.abc import Iterable
+from typing import Any
 
 from loguru import logger
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
 
 from controls.decision import PendingReceipt, Recorder
 from controls.ledger import records as r
+from voice_runtime.breaker import Breaker, State
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0)
 
@@ -58,6 +63,31 @@ class Telemetry:
             registry=registry,
         )
 
+        self.loop_lag = Histogram(
+            "sayso_loop_lag_seconds", "How late the event loop woke a timer of 50 ms",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0), registry=registry,
+        )  # fmt: skip
+        self.underruns = Counter(
+            "sayso_underruns_total", "Silences in mid-clause because samples came late", registry=registry
+        )
+        self.pending = Gauge(
+            "sayso_receipts_pending", "Records appended and not durable yet", registry=registry
+        )
+        self.engine_up = Gauge(
+            "sayso_engine_up", "1 when a supplier answers, 0 when its breaker is open",
+            ["stage", "engine"], registry=registry,
+        )  # fmt: skip
+        self.engine_failures = Gauge(
+            "sayso_engine_failures", "Failures of a supplier since the start",
+            ["stage", "engine"], registry=registry,
+        )  # fmt: skip
+
+    def engines(self, stage: str, breakers: Iterable[Breaker]) -> None:
+        """Take the readings of a stage's suppliers, as of this exposition."""
+        for breaker in breakers:
+            self.engine_up.labels(stage, breaker.name).set(breaker.state is not State.OPEN)
+            self.engine_failures.labels(stage, breaker.name).set(breaker.failures)
+
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -74,9 +104,14 @@ class CountingRecorder:
         """As ``controls.decision.Recorder``."""
         started = time.perf_counter()
         future = self._recorder.append(record, personal)
-        future.add_done_callback(lambda _: self._telemetry.durable.observe(time.perf_counter() - started))
+        self._telemetry.pending.inc()
+        future.add_done_callback(lambda _: self._done(started))
         self._count(record, personal)
         return future
+
+    def _done(self, started: float) -> None:
+        self._telemetry.pending.dec()
+        self._telemetry.durable.observe(time.perf_counter() - started)
 
     def _count(self, record: r.Record, personal: r.Personal | None) -> None:
         t = self._telemetry
@@ -100,6 +135,41 @@ class CountingRecorder:
                 pass
 
 
+class LoopWatch:
+    """Measures how late the event loop is, twenty times a second; about 0.1 % of a core."""
+
+    _EVERY_S = 0.05
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._lag = telemetry.loop_lag
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin; from the loop to be watched."""
+        self._task = asyncio.create_task(self._watch(), name="loop watch")
+
+    async def close(self) -> None:
+        """Stop. Harmless when repeated."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + self._EVERY_S
+            await asyncio.sleep(self._EVERY_S)
+            self._lag.observe(max(0.0, loop.time() - due))
+
+
+def _may_be_logged(record: Any) -> bool:
+    """Pipecat only from errors on, and nothing of it that runs for a provider (``supplier`` is set)."""
+    if not str(record["name"]).startswith("pipecat"):
+        return True
+    return record["level"].no >= logger.level("ERROR").no and not record["extra"].get("supplier")
+
+
 def configure_logging(level: str = "INFO") -> None:
     """Log to standard error, one line each; pipecat only from warnings on (its debug lines quote callers)."""
     logger.remove()
@@ -107,7 +177,23 @@ def configure_logging(level: str = "INFO") -> None:
         sys.stderr,
         level=level,
         format="{time:HH:mm:ss.SSS} {level: <7} {name}: {message}",
-        filter={"": level, "pipecat": "ERROR"},
+        filter=_may_be_logged,
         backtrace=False,
         diagnose=False,  # diagnose prints the values of variables: callers' words
     )
+
+
+def metrics_table() -> str:
+    """Every metric as a Markdown table (``python -m voice_runtime.telemetry``)."""
+    rows = ["| metric | kind | labels | what it tells |", "|---|---|---|---|"]
+    metrics = [m for m in vars(Telemetry()).values() if isinstance(m, MetricWrapperBase)]
+    for metric in sorted(metrics, key=lambda m: str(m._name)):
+        [family] = metric.describe()
+        name = family.name + "_total" * (family.type == "counter")
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+        rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(metrics_table())  # noqa: T201 - it is asked for on the command line

@@ -41,6 +41,7 @@ from voice_runtime.events import (
     ThinkingFrame,
     TurnEnd,
 )
+from voice_runtime.house import Media
 from voice_runtime.ports import CallControl, MediaLink
 
 ENGINE = "typed"
@@ -85,6 +86,9 @@ class _Link:
 
     def mark_message(self, name: str) -> dict[str, object] | None:
         return {"mark": name}
+
+    def caption(self, who: str, text: str, *, id: str, state: str) -> None:
+        """A rehearsal reads the record, not a screen."""
 
     def on_mark(self, callback: Callable[[str, int], None]) -> None:
         self._callback = callback
@@ -146,6 +150,9 @@ class TypedCarrier:
     #: How far egress may be ahead of the screen, ms. The screen takes all of it at once and says so,
     #: so this only bounds how long egress goes on before others have their turn.
     lead_ms = 400
+    begins_with: type[Frame] = OutputTransportReadyFrame
+    on_sent: Callable[[bytes, int], None] | None = None
+    media = Media("typed", "none", microphone=False)
 
     def __init__(self) -> None:
         self.clock = TypedClock()

@@ -12,7 +12,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -237,7 +237,8 @@ def check(model: type[M], document: Document) -> tuple[M | None, list[Problem]]:
     try:
         return model.model_validate(document.data), []
     except ValidationError as error:
-        return None, [_problem(model, document, e) for e in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        return None, [_problem(model, document, e) for e in found if not _follows(e, found)]
 
 
 def load_model(model: type[M], path: Path, root: Path | None = None, *, what: str = "file") -> M:
@@ -255,34 +256,61 @@ def load_model(model: type[M], path: Path, root: Path | None = None, *, what: st
 # --- what pydantic found, in an operator's words ---------------------------------------------------
 
 
+def _follows(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether it only says that a list is short of the entries that other errors are about."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(
+        other is not error and other["loc"][: len(loc)] == loc for other in errors
+    )
+
+
+def _without_tags(data: Any, path: Path_, kind: str) -> Path_:
+    """``path`` as it stands in the file: pydantic also names the kind of entry it judged by."""
+    here: Any = data
+    out = []
+    for at, part in enumerate(path):
+        if isinstance(here, dict) and part not in here:
+            if at < len(path) - 1 or kind != "missing":
+                continue
+        elif isinstance(here, dict | list):
+            here = typing.cast(Any, here)[part]
+        out.append(part)
+    return tuple(out)
+
+
 def _problem(model: type[BaseModel], document: Document, error: ErrorDetails) -> Problem:
     path = tuple(p for p in error["loc"] if not (isinstance(p, str) and p.startswith(("function-", "["))))
     kind = error["type"]
     context = error.get("ctx", {})
+    written = _without_tags(document.data, path, kind)
+    if kind == "union_tag_invalid":
+        of = str(context["discriminator"]).strip("'")
+        remedy = f"write {context['expected_tags']}"
+        return document.problem((*written, of), "is not one of the known values", remedy)
     if kind == "extra_forbidden":
-        return _unknown(model, document, path)
+        return _unknown(model, document, path, written)
     if kind == "missing":
         wanted = _describe(model, path)
-        return document.problem(path, "is missing", f"add it: {wanted}" if wanted else "add it")
+        return document.problem(written, "is missing", f"add it: {wanted}" if wanted else "add it")
     if kind == "not_yet":
         return document.problem(
-            path, "is not supported yet", "remove it; a later version brings this control"
+            written, "is not supported yet", "remove it; a later version brings this control"
         )
     if kind == "literal_error":
         said = str(error.get("input"))
-        options = str(context.get("expected", "")).replace("True", "true")
+        options = str(context.get("expected", "")).replace("True", "true").replace("False", "false")
         near = difflib.get_close_matches(said, re.findall(r"'([^']+)'", options), n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
-        return document.problem(path, "is not one of the known values", f"{hint}write {options}")
+        return document.problem(written, "is not one of the known values", f"{hint}write {options}")
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     message = message[0].lower() + message[1:] if message else "is not valid"
     remedy = (
         str(context.get("remedy", "")) or _describe(model, path) or "see the schema named in the first line"
     )
-    return document.problem(path, message, remedy)
+    return document.problem(written, message, remedy)
 
 
-def _unknown(model: type[BaseModel], document: Document, path: Path_) -> Problem:
+def _unknown(model: type[BaseModel], document: Document, path: Path_, written: Path_) -> Problem:
     owner = _model_at(model, path[:-1])
     known = _names(owner) if owner else []
     key = str(path[-1])
@@ -291,7 +319,7 @@ def _unknown(model: type[BaseModel], document: Document, path: Path_) -> Problem
         remedy = f"did you mean '{near[0]}'?"
     else:
         remedy = f"remove it; known here: {', '.join(known)}" if known else "remove it"
-    return document.problem(path, "is not a known key", remedy)
+    return document.problem(written, "is not a known key", remedy)
 
 
 def _names(model: type[BaseModel]) -> list[str]:
@@ -320,6 +348,9 @@ def _model_at(model: type[BaseModel], path: Path_) -> type[BaseModel] | None:
     """The model that stands at ``path`` below ``model``, through lists, maps and optionals."""
     here: Any = model
     for part in path:
+        if (kind := _of_kind(here, part)) is not None:
+            here = kind
+            continue
         here = _unwrap(here)
         if isinstance(here, type) and issubclass(here, BaseModel):
             by_name = {f.alias or n: f for n, f in here.model_fields.items()}
@@ -333,6 +364,22 @@ def _model_at(model: type[BaseModel], path: Path_) -> type[BaseModel] | None:
         here = arguments[-1] if typing.get_origin(here) is dict else arguments[0]
     here = _unwrap(here)
     return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _of_kind(annotation: Any, tag: str | int) -> type[BaseModel] | None:
+    """The model of a tagged union that ``tag`` chooses, where ``annotation`` is one."""
+    while typing.get_origin(annotation) is Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if typing.get_origin(annotation) not in (Union, types.UnionType):
+        return None
+    for option in typing.get_args(annotation):
+        model = _unwrap(option)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        engine = model.model_fields.get("engine")
+        if engine is not None and tag in typing.get_args(engine.annotation):
+            return model
+    return None
 
 
 def _unwrap(annotation: Any) -> Any:

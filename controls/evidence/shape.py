@@ -47,6 +47,30 @@ class Supplier(Shape):
     outside: bool
 
 
+class Media(Shape):
+    """What carried the call. ``half_duplex``: the line's echo took the caller's way to interrupt by voice."""
+
+    transport: str
+    codec: str
+    echo_cancellation: str
+    microphone: bool
+    half_duplex: bool
+
+
+class Summary(Shape):
+    """From here on the model was given ``summary`` in place of turns ``from_turn`` to ``to_turn``."""
+
+    after_turn: int
+    from_turn: int
+    to_turn: int
+    outcome: str
+    supplier: str
+    model: str | None
+    summary: str | None
+    tokens_before: int
+    tokens_after: int
+
+
 class Disclosure(Shape):
     text: str | None
     language: str
@@ -227,9 +251,11 @@ class Ledger(Shape):
 class Trace(Shape):
     call: Call
     suppliers: list[Supplier]
+    media: Media | None
     disclosure: Disclosure | None
     consent: list[Consent]
     turns: list[Turn]
+    summaries: list[Summary]
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
     failures: list[Failure]

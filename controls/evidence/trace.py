@@ -49,9 +49,11 @@ def trace(
     return s.Trace(
         call=_call(mine),
         suppliers=[_supplier(record, personal) for record, personal in records_of(mine, r.SupplierBound)],
+        media=_media(mine),
         disclosure=_disclosure(mine),
         consent=_consents(mine),
         turns=turns(mine),
+        summaries=[_summary(record, personal) for record, personal in records_of(mine, r.ContextSummarised)],
         handoff=handoffs[-1] if handoffs else None,
         earlier_handoffs=handoffs[:-1],
         failures=[
@@ -104,6 +106,34 @@ def _call(mine: Sequence[Opened]) -> s.Call:
         ended_by=end.ended_by if end else ("unknown" if recovered else None),
         end_reason=end.reason if end else ("crashed" if recovered else None),
         recovered=recovered is not None,
+    )
+
+
+def _media(mine: Sequence[Opened]) -> s.Media | None:
+    opened = [record for record, _ in records_of(mine, r.MediaOpened)]
+    if not opened:
+        return None
+    last = opened[-1]
+    return s.Media(
+        transport=last.transport,
+        codec=last.codec,
+        echo_cancellation=last.echo_cancellation,
+        microphone=last.microphone,
+        half_duplex=any(record.active for record, _ in records_of(mine, r.MediaHalfDuplex)),
+    )
+
+
+def _summary(record: r.ContextSummarised, personal: r.SummaryDetails | None) -> s.Summary:
+    return s.Summary(
+        after_turn=record.turn,
+        from_turn=record.from_turn,
+        to_turn=record.to_turn,
+        outcome=record.outcome,
+        supplier=record.supplier,
+        model=personal_field(personal, "model"),
+        summary=personal_field(personal, "summary"),
+        tokens_before=record.tokens_before,
+        tokens_after=record.tokens_after,
     )
 
 

@@ -31,6 +31,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Mac = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
 #: A name from a configuration file that reveals nothing about a caller.
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([-.][a-z0-9]+){0,8}$", max_length=64)]
+#: An agent's folder: like a slug, underscores too.
+AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+){0,8}$", max_length=64)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
 Control = Annotated[str, StringConstraints(pattern=r"^A\.(10|[2-9])(\.[0-9]{1,2}){1,2}$")]
 Seconds = Annotated[int, Field(ge=0)]
@@ -242,6 +244,23 @@ class SupplierBound(CallRecord):
     outside: bool = Field(description="content leaves this host")
 
 
+class MediaOpened(CallRecord):
+    """What carries the caller's and the agent's voice, as far as the other side told us."""
+
+    type = "media.opened"
+    transport: Literal["twilio", "webrtc", "sip", "typed"]
+    codec: Literal["pcmu", "pcma", "opus", "none"]
+    echo_cancellation: Literal["on", "off", "unknown"] = Field(description="as the caller's device says")
+    microphone: bool = Field(description="audio is expected from the caller")
+
+
+class MediaHalfDuplex(CallRecord):
+    """The caller's line returns the agent's voice: while the agent speaks, speech does not interrupt."""
+
+    type = "media.half_duplex"
+    active: bool
+
+
 class DisclosurePlayed(CallRecord):
     type = "disclosure.played"
     language: Language
@@ -313,6 +332,26 @@ class TurnDecided(CallRecord):
     tokens_in: Count = 0
     tokens_out: Count = 0
     attempts: Count = 1
+
+
+class SummaryDetails(Personal):
+    kind = "summary"
+    model: str
+    summary: str = Field(description="what the model is given in place of the turns it replaces")
+
+
+class ContextSummarised(CallRecord):
+    """The conversation no longer fitted: what the model is shown of its beginning was replaced."""
+
+    type = "context.summarised"
+    personal = SummaryDetails
+    turn: Count = Field(description="the newest turn when it was decided")
+    from_turn: Count
+    to_turn: Count
+    supplier: Slug
+    outcome: Literal["summarised", "trimmed"] = Field(description="trimmed: no summary could be had")
+    tokens_before: Count
+    tokens_after: Count
 
 
 class TurnWithdrawn(CallRecord):
@@ -666,13 +705,13 @@ class ErasureDone(Record):
 
 class AgentStopped(Record):
     type = "agent.stopped"
-    agent: Slug
+    agent: AgentName
     by: PersonId | None = None
 
 
 class AgentResumed(Record):
     type = "agent.resumed"
-    agent: Slug
+    agent: AgentName
     by: PersonId | None = None
 
 

@@ -100,11 +100,42 @@ def test_an_emergency_goes_before_everything() -> None:
 
 
 def test_emergencies_are_found_in_calls_of_any_language() -> None:
-    assert intent("i have chest pain", "es-US") is Intent.EMERGENCY
-    assert intent("operator", "es-US") is None
-    found = intents.emergency("i have chest pain", "es-US")
+    assert intent("i have chest pain", "de-DE") is Intent.EMERGENCY
+    assert intent("operator", "de-DE") is None
+    found = intents.emergency("i have chest pain", "de-DE")
     assert found is not None
-    assert found.script == "emergency"
+    assert found.script == "emergency", "the fixed phrase every release has, where the rule has no words"
+    for language in ("en-US", "es-US"):
+        found = intents.emergency("no puedo respirar", language)
+        assert found is not None
+        assert found.script == "rule.emergency-us.danger-to-life-es"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Quiero hablar con una persona", Intent.PERSON),
+        ("operadora por favor", Intent.PERSON),
+        ("¿Es usted un robot?", Intent.ROBOT_QUESTION),
+        ("SÍ", Intent.YES),
+        ("si", Intent.YES),
+        ("no, gracias", Intent.NO),
+        ("espere tantito", Intent.STOP),
+        ("ya no me llamen", Intent.OPT_OUT),
+        ("ajá", Intent.BACKCHANNEL),
+        ("quiero un corte el viernes", None),
+        ("me quiero morir", Intent.EMERGENCY),
+        ("llamen al nueve once", Intent.EMERGENCY),
+    ],
+)
+def test_spanish_callers_are_understood_with_and_without_accents(said: str, meant: Intent | None) -> None:
+    assert intent(said, "es-US") is meant
+
+
+def test_a_spanish_condition_is_no_yes() -> None:
+    assert yes_or_no("si tiene lugar el jueves", "es-US") is None
+    assert yes_or_no("está bien", "es-US") is True
+    assert yes_or_no("mejor no", "es-US") is False
 
 
 def test_an_answer_to_a_question_may_be_an_okay() -> None:

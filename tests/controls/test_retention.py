@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from tests.controls.rules.packs import ROOT
 TEXT = (ROOT / "configs" / "retention.yaml").read_text(encoding="utf-8")
 
 
+@cache
 def clinic() -> Schedule:
     return parse_retention(TEXT, "configs/retention.yaml")["us-clinic"]
 

@@ -1,4 +1,4 @@
-"""Every scripted conversation of the clinic, on the real parts, judged from the record and proven."""
+"""Every scripted conversation of every agent, on the real parts, judged from the record and proven."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controls.ledger import records as r
 from controls.ledger.reader import Opened, Reader
 from controls.ledger.verify import verify_directory
 from tests.simulators.tone import ToneSynthesiser
-from voice_runtime.eval_file import EvalFile, Expected, Outcome, Step, ToolExpected, load_evals
+from voice_runtime.eval_file import EvalFile, Expected, Outcome, Step, ToolExpected, evals_of
 from voice_runtime.evals import EvalResult, run_eval
 from voice_runtime.house import Facts
 from voice_runtime.rehearsal import Rehearsal, rehearsing
@@ -25,8 +25,13 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
-AGENT = "healthcare"
-NAMES = sorted(path.stem for path in (ROOT / "agents" / AGENT / "evals").glob("*.yaml"))
+AGENTS = ("healthcare", "real_estate", "salon")
+EVERY = [
+    pytest.param(agent, path.stem, id=f"{agent}-{path.stem}")
+    for agent in AGENTS
+    for path in sorted((ROOT / "agents" / agent / "evals").glob("*.yaml"))
+]
+CLINIC = pytest.mark.parametrize("rehearsal", ["healthcare"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +40,19 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rehearsal]:
+async def rehearsal(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Rehearsal]:
     settings = load_settings(ROOT / "configs" / "profiles" / "offline.yaml")
     voice = None if find_spec("espeakng_loader") else ToneSynthesiser()
-    async with rehearsing(settings, AGENT, tmp_path_factory.mktemp("rehearsal"), synthesiser=voice) as parts:
+    directory = tmp_path_factory.mktemp("rehearsal")
+    async with rehearsing(settings, request.param, directory, synthesiser=voice) as parts:
         yield parts
 
 
 @pytest.fixture(scope="module")
 def cases(rehearsal: Rehearsal) -> dict[str, EvalFile]:
-    release = rehearsal.agent.release
-    found, problems = load_evals(
-        ROOT, AGENT,
-        tools=[tool.name for tool in release.tools],
-        phrases=release.phrases,
-        rules=[f"{p.pack}/{rule.name}" for p in rehearsal.agent.rules.packs for rule in p.rules],
-    )  # fmt: skip
+    found, problems = evals_of(ROOT, rehearsal.agent.release)
     assert problems == []
     return found
 
@@ -66,7 +68,7 @@ def on_record(parts: Rehearsal, call: str) -> list[Opened]:
         return reader.opened(call)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("rehearsal", "name"), EVERY, indirect=["rehearsal"])
 async def test_a_scripted_conversation_holds_and_is_proven(
     name: str, rehearsal: Rehearsal, cases: dict[str, EvalFile]
 ) -> None:
@@ -95,6 +97,7 @@ def _case(*steps: Step, outcome: Outcome | None = None, opening: Expected | None
     )  # fmt: skip
 
 
+@CLINIC
 async def test_every_expectation_that_does_not_hold_is_named(rehearsal: Rehearsal) -> None:
     wrong = Expected(
         says=("a thing nobody says",), never_says=("eight to five",), phrase="goodbye", verdict="block",
@@ -120,6 +123,7 @@ async def test_every_expectation_that_does_not_hold_is_named(rehearsal: Rehearsa
     ]  # fmt: skip
 
 
+@CLINIC
 async def test_a_booking_without_a_yes_is_found_missing(rehearsal: Rehearsal) -> None:
     case = _case(
         Step(caller="can i see doctor patel on tuesday"),
@@ -136,12 +140,14 @@ async def test_a_booking_without_a_yes_is_found_missing(rehearsal: Rehearsal) ->
     ]
 
 
+@CLINIC
 async def test_steps_after_the_end_of_a_call_fail(rehearsal: Rehearsal) -> None:
     late = Step(caller="what are your opening hours")
     result = await have("late", _case(Step(caller="take me off your list"), late), rehearsal)
     assert result.failures == ('step 2 (caller: "what are your opening hours"): the call was over before it',)
 
 
+@CLINIC
 async def test_a_caller_who_speaks_into_the_disclosure_is_answered_after_it(rehearsal: Rehearsal) -> None:
     hours = Step(
         caller="what are your opening hours", interrupts=True,

@@ -1,4 +1,4 @@
-"""docs/first-agent, done as it says: a new folder, a line, a server, a call."""
+"""docs/first-agent, done as it says: a new folder, its conversations, a server, a call."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ PAGE = (ROOT / "docs" / "first-agent.md").read_text(encoding="utf-8")
 
 def test_a_new_agent_answers_its_first_call(make_server: Callable[..., Server]) -> None:
     server = make_server(start=False)
-    assert sayso("agents", "new", "front-desk", cwd=server.root).returncode == 0
-    entry = re.search(r"^  - \{name: front-desk.*\}$", PAGE, re.MULTILINE)
-    assert entry is not None
-    lines = server.root / "configs" / "lines.yaml"
-    lines.write_text(lines.read_text(encoding="utf-8").rstrip() + "\n" + entry[0] + "\n", encoding="utf-8")
-    validated = sayso("agents", "validate", cwd=server.root)
+    made = sayso("agents", "new", "front-desk", cwd=server.root)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "sayso evals run front-desk" in made.stdout
+    validated = sayso("agents", "validate", "front-desk", cwd=server.root)
     assert validated.returncode == 0, validated.stdout + validated.stderr
+    assert "warning" not in validated.stdout
     server.start()
     spoken = re.search(r'dial front-desk --say "([^"]+)"', PAGE)
     assert spoken is not None

@@ -7,7 +7,7 @@ journal) is the real thing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,12 +22,13 @@ from tests.simulators.tone import ToneSynthesiser
 from tests.simulators.tool_server import ToolServer
 from voice_runtime.agent import DeskRoute, Release, Silence, Tool
 from voice_runtime.call import Call, open_call
-from voice_runtime.clock import SystemClock
+from voice_runtime.clock import Clock, SystemClock
 from voice_runtime.house import Agent, Facts, House
 from voice_runtime.judging import Part, settled
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
+from voice_runtime.tracing import Tracing
 from voice_runtime.typed import TypedCarrier
 
 KEY = b"a key for tests, 16+"
@@ -215,6 +216,12 @@ async def on_the_line(
     tools: Callable[[str], tuple[Tool, ...]] = lambda base: (),
     caller: str = CALLER,
     deadline_s: float = 0.5,
+    language: str = "",
+    tracing: Callable[[Clock], Tracing] | None = None,
+    endpoints_of: Callable[[Endpoint], Sequence[Endpoint]] = lambda server: (server,),
+    deadlines: Deadlines = QUICK,
+    voices_of: Callable[[Engine], Sequence[Engine]] = lambda tone: (tone,),
+    carrier_of: Callable[[], TypedCarrier] = TypedCarrier,
     **changes: Any,
 ) -> AsyncIterator[OnTheLine]:
     """Open a call (``start`` answers it); at the end it is hung up if it still runs.
@@ -223,12 +230,18 @@ async def on_the_line(
         plans: the model's answers, one for each request.
         tools: the agent's, given the simulated service's address.
         deadline_s: of a receipt.
+        language: of the call; the release's first when "".
+        endpoints_of: the model's chain, given the simulated server.
+        deadlines: of that chain.
+        voices_of: the voice's chain, given the humming one.
+        carrier_of: makes the two ends of the pipeline.
         changes: fields of the release.
     """
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(serving(ModelServer(plans=list(plans))))
         service = await stack.enter_async_context(serving(ToolServer()))
-        endpoints = Endpoints((Endpoint("server", f"{model.url}/v1", "model"),), QUICK)
+        server = Endpoint("server", f"{model.url}/v1", "model")
+        endpoints = Endpoints(tuple(endpoints_of(server)), deadlines)
         stack.push_async_callback(endpoints.aclose)
         services = ServiceClient({"appointments": Service("appointments", KEY)})
         stack.push_async_callback(services.aclose)
@@ -236,13 +249,21 @@ async def on_the_line(
         voice, phrases = ToneSynthesiser(), PhraseCache()
         await phrases.fill(made.phrases, voice, voice=made.voice)
         assert made.rules is not None
-        agent = Agent(made, made.rules, endpoints, [Engine(voice)], phrases)
-        recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), TypedCarrier(), FakeControl()
+        agent = Agent(made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases)
+        recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), carrier_of(), FakeControl()
         carrier.control = control
         house = House(
-            recorder, carrier.clock, services, r.Environment.DEMO, spool=spool, receipt_deadline_s=deadline_s
+            recorder,
+            carrier.clock,
+            services,
+            r.Environment.DEMO,
+            spool=spool,
+            receipt_deadline_s=deadline_s,
+            tracing=tracing(carrier.clock) if tracing else None,
         )
-        call = await open_call(agent, house, Facts("clinic", "test", "local", "webrtc", caller=caller))
+        call = await open_call(
+            agent, house, Facts("clinic", "test", "local", "webrtc", caller=caller, language=language)
+        )
         line = OnTheLine(call, agent, carrier, recorder, spool, model, service, voice, control)
         try:
             yield line

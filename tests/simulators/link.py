@@ -10,8 +10,11 @@ from controls.ledger.records import Evidence
 class FakeLink:
     """Implements ``ports.MediaLink``. ``evidence`` and ``marks`` may be changed before use."""
 
-    def __init__(self, evidence: Evidence = Evidence.CARRIER_MARK, *, marks: bool = True) -> None:
+    def __init__(
+        self, evidence: Evidence = Evidence.CARRIER_MARK, *, marks: bool = True, captions: bool = False
+    ) -> None:
         self.evidence = evidence
+        self._captions = captions
         self.placed: list[str] = []
         self._marks = marks
         self._callback: Callable[[str, int], None] = lambda name, at: None
@@ -19,6 +22,9 @@ class FakeLink:
     def mark_message(self, name: str) -> dict[str, object] | None:
         self.placed.append(name)
         return {"event": "mark", "mark": {"name": name}} if self._marks else None
+
+    def caption(self, who: str, text: str, *, id: str, state: str) -> dict[str, object] | None:
+        return {"caption": text, "who": who, "id": id, "state": state} if self._captions else None
 
     def on_mark(self, callback: Callable[[str, int], None]) -> None:
         self._callback = callback

@@ -167,7 +167,9 @@ def test_rules_that_cannot_be_read_leave_phrases_out_and_nothing_else(tmp_path: 
     )
     (tmp_path / "odd.yaml").write_text("- 1\n")
     assert intent_phrases(tmp_path, "en-US") == ["help me now"]
-    assert known_phrases(None, tmp_path, "de-DE")[0] == "zero"
+    assert known_phrases(None, tmp_path, "en-US")[:2] == ("help me now", "zero")
+    assert known_phrases(None, tmp_path, "es-US")[0] == "cero"
+    assert known_phrases(None, tmp_path, "de-DE") == ()
 
 
 # --- mistakes in offline.yaml and evals -----------------------------------------------------------

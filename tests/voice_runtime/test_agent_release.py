@@ -24,6 +24,7 @@ from voice_runtime.settings import may_serve
 OFFLINE = "configs/profiles/offline.yaml"
 CLOUD_SECRETS = {
     "OPENAI_API_KEY": "k", "TWILIO_ACCOUNT_SID": "a", "TWILIO_AUTH_TOKEN": "t", "APPOINTMENTS_KEY": "x",
+    "VIEWINGS_KEY": "y", "SALON_KEY": "z",
 }  # fmt: skip
 
 
@@ -196,11 +197,12 @@ def _leaves(data: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[st
 
 def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Release) -> None:
     """A field added to Release must be thought about here: is it in the digest?"""
-    derived = {"digest", "resolved", "known_phrases", "nobody_there"}
+    derived = {"digest", "resolved", "known_phrases", "known", "nobody_there"}
     in_agent = {
         "title", "operator_of_record", "purpose", "refuses", "owner", "objectives", "pass_on", "patience",
         "voice", "silence", "longest_call_s", "known_words", "pronunciations", "misheard_in_a_row",
-        "handoff_after_s", "language", "disclosure_meets", "retention_shorter", "retention_schedule",
+        "handoff_after_s", "language", "languages", "say_as", "disclosure_meets", "retention_shorter",
+        "retention_schedule",
     }  # fmt: skip
     by_name = {
         "name",
@@ -215,7 +217,7 @@ def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Rele
         "engines",
         "retention",
     }
-    of_those = {"retention_days", "model"}  # retention with shorter; models
+    of_those = {"retention_days", "model", "context_tokens"}  # retention with shorter; models; thresholds
     assert {f.name for f in fields(release)} == derived | in_agent | by_name | of_those
     assert by_name <= set(json.loads(release.resolved))
 
@@ -234,6 +236,8 @@ def test_any_word_of_facts_counts(
     root = tmp_path_factory.mktemp("facts")
     (root / "agents").mkdir()
     shutil.copytree(shipped.root / "agents/healthcare", root / "agents/healthcare")
+    for other in ("real_estate", "salon"):
+        (root / "agents" / other).symlink_to(shipped.root / "agents" / other)
     (root / "configs").symlink_to(shipped.root / "configs")
     digests = []
     for facts in (text, other, text):

@@ -17,11 +17,17 @@ from voice_runtime.yaml_file import check, load_document, parse_document
 FILES = sorted(
     [
         *ROOT.glob("agents/*/agent.yaml"),
-        *ROOT.glob("agents/*/offline.yaml"),
+        *ROOT.glob("agents/*/offline*.yaml"),
         *ROOT.glob("agents/*/evals/*.yaml"),
         *ROOT.glob("configs/profiles/*.yaml"),
         *ROOT.glob("configs/phrases/*.yaml"),
-        *(ROOT / f"configs/{name}.yaml" for name in ("lines", "services", "desks", "people")),
+        *ROOT.glob("configs/books/*.yaml"),
+        *ROOT.glob("configs/rules/*.yaml"),
+        *ROOT.glob("configs/disclosures/*.yaml"),
+        *(
+            ROOT / f"configs/{name}.yaml"
+            for name in ("lines", "services", "desks", "people", "retention", "suppliers")
+        ),
     ]
 )
 

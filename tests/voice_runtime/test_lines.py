@@ -50,7 +50,7 @@ def test_a_web_entry_is_found_by_its_agent(project: Project) -> None:
     assert lines.web("nobody") is None
     assert lines.named("riverside-web") is web
     assert [line.kind for line in lines.of("healthcare")] == ["phone", "web"]
-    assert lines.agents() == ("healthcare",)
+    assert lines.agents() == ("healthcare", "real_estate", "salon")
 
 
 MISTAKES = [
@@ -109,7 +109,8 @@ def test_a_desk_with_a_mistake_is_refused(
 
 
 def test_roles_are_read(project: Project) -> None:
-    assert set(load_people(project.root)[0].roles) == {"practice-manager", "compliance"}
+    roles = {"practice-manager", "compliance", "broker-in-charge", "salon-owner"}
+    assert set(load_people(project.root)[0].roles) == roles
 
 
 CHICAGO = "America/Chicago; mon 08:00-12:00,13:00-17:00; fri 08:00-16:00; closed 2026-11-27"

@@ -16,7 +16,9 @@ from controls.ledger.reader import Reader
 from controls.ledger.verify import verify_directory
 from tests.controls.ledger.support import tagger
 from voice_runtime.agent import Tool
-from voice_runtime.offline.appointments import Book, build
+from voice_runtime.offline.appointments import build
+from voice_runtime.offline.book import Book
+from voice_runtime.offline.book_file import load_book
 from voice_runtime.recovery import close_what_is_open
 from voice_runtime.think.services import Service, ServiceClient
 
@@ -78,7 +80,7 @@ class Crashed:
 
 @pytest.fixture
 async def book(tmp_path: Path) -> AsyncIterator[Book]:
-    made = Book(tmp_path / "book.db")
+    made = Book(tmp_path / "book.db", load_book(Path("configs/books/appointments.yaml")))
     yield made
     made.close()
 

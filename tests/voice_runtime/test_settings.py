@@ -16,7 +16,7 @@ from voice_runtime.settings import load_settings, public_view
 PROFILE = "configs/profiles/offline.yaml"
 SECRETS = {
     "OPENAI_API_KEY": "sk-very-secret", "TWILIO_ACCOUNT_SID": "AC-secret", "TWILIO_AUTH_TOKEN": "token-secret",
-    "APPOINTMENTS_KEY": "hmac-secret",
+    "APPOINTMENTS_KEY": "hmac-secret", "VIEWINGS_KEY": "hmac-secret", "SALON_KEY": "hmac-secret",
 }  # fmt: skip
 
 
@@ -68,6 +68,8 @@ def test_every_unset_secret_is_named_at_once_with_its_line(project: Project) -> 
         ("carrier.twilio.account_sid", "set TWILIO_ACCOUNT_SID before starting"),
         ("carrier.twilio.auth_token", "set TWILIO_AUTH_TOKEN before starting"),
         ("services.appointments.key", "set APPOINTMENTS_KEY before starting"),
+        ("services.viewings.key", "set VIEWINGS_KEY before starting"),
+        ("services.salon.key", "set SALON_KEY before starting"),
     }
     assert all(p.line > 10 for p in caught.value.problems)
 
@@ -124,7 +126,12 @@ MISTAKES = [
     ("  standin: true ", "  standin: false ", "model", "standin: true, or endpoints"),
     ("first_token_s: 2", "first_token_s: fast", "model.first_token_s", "deadline for the first token"),
     ("pitch: 45", "pich: 45", "voice.voices.warm.pich", "did you mean 'pitch'?"),
-    ("engine: espeak-ng", "engine: my.module.Voice", "voice.engine", "espeak-ng"),
+    ("{engine: espeak-ng}", "{engine: my.module.Voice}", "voice.engines[0].engine", "write 'espeak-ng', 'openai'"),
+    ("{engine: espeak-ng}", "{engine: espeak-ng, nam: x}", "voice.engines[0].nam", "did you mean 'name'?"),
+    ("{engine: pocketsphinx, processes: 2}", "{engine: faster-whisper}", "recogniser.engines[0].folder", "CTranslate2"),
+    ("{engine: pocketsphinx, processes: 2}", "{engine: pocketsphinx, outside: true}", "recogniser.engines[0].outside",
+     "write false"),
+    ("{engine: espeak-ng}", "{engine: pipecat, name: x, use: os.system}", "", "add os.system under providers.allow"),
     ("auth_token: {generate: true}", "auth_token: {env: twilio-token}", "carrier.twilio.auth_token.env", "OPENAI_API_KEY"),
     ("auth_token: {generate: true}", "auth_token: {}", "carrier.twilio.auth_token", "{env: NAME}"),
     ("auth_token: {generate: true}", "auth_token: hunter2", "carrier.twilio.auth_token", "TWILIO_AUTH_TOKEN"),

@@ -42,6 +42,7 @@ COMMANDS = {
     "serve": Entry("serve", "Take calls.", _CALLS, log="INFO"),
     "dial": Entry("dial", "Place a call with a simulated caller.", _CALLS),
     "agents": Entry("agents", "List, check and describe agent folders.", _AGENTS),
+    "evals": Entry("evals", "Have an agent's scripted conversations, judged from the record.", _AGENTS),
     "calls": Entry("records", "List calls, newest first.", _RECORD, "calls_app"),
     "trace": Entry("records", "One call: what was said, decided and played, and why.", _RECORD, "trace_app"),
     "ledger": Entry("records", "Check the log, or show its newest checkpoint.", _RECORD, "ledger_app"),

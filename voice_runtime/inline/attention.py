@@ -34,6 +34,7 @@ from controls.intents import Intent, emergency, intent, yes_or_no
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
 from voice_runtime.events import (
+    CallerCaptionFrame,
     CallerSaidFrame,
     CallerSilentFrame,
     CallerStartedFrame,
@@ -43,6 +44,7 @@ from voice_runtime.events import (
     SpokenFrame,
 )
 from voice_runtime.inline.journal import Addressed, Journal
+from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.chat import READ_BACK_TAG
 
 
@@ -84,6 +86,9 @@ class PendingReadBack(Protocol):
     @property
     def tool(self) -> Tool: ...
 
+    @property
+    def needed(self) -> str: ...
+
 
 class ReadBacks(Protocol):
     """Questions asked before a tool's effect (``think.tools``)."""
@@ -108,14 +113,18 @@ class Attention(FrameProcessor):
         opening: Opening,
         person: Person,
         read_backs: ReadBacks,
+        reader: Reader,
         begin: Callable[[], Awaitable[None]],
+        begins_with: type[Frame] = OutputTransportReadyFrame,
         finish: Callable[[str, str], Awaitable[None]],
         media_patience_s: float = 10.0,
     ) -> None:
         """Make the attention of one call.
 
         Args:
+            reader: says how a question sounds, so that what was played can be held against it.
             begin: called once the carrier can be spoken to.
+            begins_with: the frame that says so.
             finish: ends the call, given ``call.closed``'s ``ended_by`` and ``reason``.
             media_patience_s: media missing for longer than this ends the call.
         """
@@ -126,7 +135,9 @@ class Attention(FrameProcessor):
         self._opening = opening
         self._person = person
         self._read_backs = read_backs
+        self._reader = reader
         self._begin = begin
+        self._begins_with = begins_with
         self._finish = finish
         self._media_patience_s = media_patience_s
         self._waiting: list[str] = []
@@ -154,13 +165,11 @@ class Attention(FrameProcessor):
             case InterruptionFrame():
                 self._cut = True
                 await self.push_frame(frame, direction)
-            case OutputTransportReadyFrame():
-                await self.push_frame(frame, direction)
-                if not self._begun:
-                    self._begun = True
-                    await self._begin()
             case _:
                 await self.push_frame(frame, direction)
+                if not self._begun and isinstance(frame, self._begins_with):
+                    self._begun = True
+                    await self._begin()
 
     async def say(self, frame: SayFrame) -> None:
         """Have the voice say something of the runtime's own."""
@@ -173,6 +182,7 @@ class Attention(FrameProcessor):
     # -- speech ---------------------------------------------------------------------------------
 
     async def _said(self, frame: CallerSaidFrame) -> None:
+        await self.push_frame(CallerCaptionFrame(frame.text, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
         if meant is Intent.EMERGENCY:
             await self._emergency(frame)
@@ -222,12 +232,7 @@ class Attention(FrameProcessor):
     def _read_back_played(self) -> bool:
         """Whether every value the caller is to confirm was played to them."""
         pending = self._read_backs.pending
-        if pending is None:
-            return False
-        played = self._question_played.casefold()
-        return all(
-            str(pending.arguments.get(name, "")).casefold() in played for name in pending.tool.read_back
-        )
+        return pending is not None and self._reader.sounded(pending.needed, self._question_played)
 
     async def _opt_out(self, frame: CallerSaidFrame) -> None:
         self._journal.caller_said(frame, "opt_out")

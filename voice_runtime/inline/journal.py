@@ -107,6 +107,8 @@ class Journal:
         self._spooled: WeakSet[PendingReceipt] = WeakSet()
         self.misheard = 0
         self.transcript: list[tuple[str, str]] = []
+        self._to_model: list[int] = []
+        self._summarised_to = 0
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -164,6 +166,8 @@ class Journal:
         self._said.pop(self.turn - 2, None)
         self._marks.pop(self.turn - 4, None)
         self.transcript.append(("caller", frame.text))
+        if addressed == "model":
+            self._to_model.append(self.turn)
         self._said_receipt = self.append(
             r.CallerSaid(
                 tenant=self.tenant, call=self.call, turn=self.turn, engine=frame.engine, addressed=addressed
@@ -326,6 +330,23 @@ class Journal:
         message: dict[str, Any] = {"role": "assistant", "content": text}
         self._context.add_message(message)  # type: ignore[arg-type]
         self._assistant = (turn, message)
+
+    def summarised(
+        self, *, kept: int, supplier: str, model: str, summary: str, tokens_before: int, tokens_after: int,
+        outcome: Literal["summarised", "trimmed"],
+    ) -> None:  # fmt: skip
+        """Record that the beginning of the context was replaced, all but its ``kept`` newest turns."""
+        newest = self._to_model[-kept:] if kept else []
+        to_turn = max(self._summarised_to, newest[0] - 1 if newest else self.turn)
+        self.append(
+            r.ContextSummarised(
+                tenant=self.tenant, call=self.call, turn=self.turn, from_turn=self._summarised_to + 1,
+                to_turn=to_turn, supplier=supplier, outcome=outcome, tokens_before=tokens_before,
+                tokens_after=tokens_after,
+            ),
+            r.SummaryDetails(model=model, summary=summary),
+        )  # fmt: skip
+        self._summarised_to = to_turn
 
     # -- controls that break --------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from controls.rules.matchers import numbers, words
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
 from voice_runtime.events import SayFrame, SpokenFrame
-from voice_runtime.hours import Hours, english
+from voice_runtime.hours import Hours, spoken
 from voice_runtime.inline.journal import Journal
 from voice_runtime.ports import CallControl
 
@@ -51,6 +51,7 @@ class WayToAPerson:
         gate: Gate,
         release: Release,
         *,
+        language: str,
         clock: Clock,
         caller: str,
         receipt_deadline_s: float,
@@ -68,6 +69,7 @@ class WayToAPerson:
         """
         self.control: CallControl | None = None
         self._journal, self._gate, self._release = journal, gate, release
+        self._language = language
         self._clock, self._caller = clock, caller
         self._deadline_s = receipt_deadline_s
         self._say, self._interrupt, self._finish, self._on_nobody = say, interrupt, finish, on_nobody
@@ -232,7 +234,7 @@ class WayToAPerson:
                     await self._say_when()
             case h.ReadBack(number):
                 await self._all_spoken()
-                template = self._release.templates["confirm-number"][self._release.language]
+                template = self._release.templates["confirm-number"][self._language]
                 await self._speak(SayFrame(text=template.format(number=h.spoken_number(number))), hard=False)
             case h.Transfer(route):
                 await self._all_spoken()
@@ -248,11 +250,12 @@ class WayToAPerson:
 
     async def _say_when(self) -> None:
         """Tell the caller by when they will be called, where we can say a time in their language."""
-        template = self._release.templates.get("callback-by", {}).get(self._release.language, "")
-        if self._promised is None or not template or not self._release.language.startswith("en"):
+        template = self._release.templates.get("callback-by", {}).get(self._language, "")
+        if self._promised is None or not template:
             return
         desk, due = self._promised
-        await self._speak(SayFrame(text=template.format(desk=desk, by=english(due))), hard=False)
+        if by := spoken(due, self._language):
+            await self._speak(SayFrame(text=template.format(desk=desk, by=by)), hard=False)
 
     async def _speak(self, frame: SayFrame, *, hard: bool = True) -> None:
         self._count += 1
@@ -313,7 +316,10 @@ class WayToAPerson:
         except LedgerError:
             if not journal.spooled(receipt):
                 return h.Refused()
-        title = next((k.title for k in self._release.handoff if k.desk == route.desk and k.title), route.desk)
+        title = next(
+            (k.title_in(self._language) for k in self._release.handoff if k.desk == route.desk and k.title),
+            route.desk,
+        )
         self._promised = (title, due)
         return h.Durable()
 

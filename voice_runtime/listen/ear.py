@@ -61,7 +61,7 @@ from voice_runtime.listen.turn_values import (
     TurnPolicy,
 )
 from voice_runtime.listen.vad import Vad
-from voice_runtime.ports import Recogniser, Utterance
+from voice_runtime.ports import FailedAs, Recogniser, Utterance
 from voice_runtime.settings import Turn
 
 #: Recognised words below this confidence are not acted on: the caller is asked again.
@@ -108,6 +108,7 @@ class Ear(FrameProcessor):
         ask_after_s: float,
         end_after_s: float,
         on_failed: Callable[[str], None],
+        on_failover: Callable[[FailedAs], None] | None = None,
         on_audio: Callable[[bytes], None] | None = None,
         vad: Callable[[], SpeechDetector] = Vad,
         media_gap_s: float = 2.0,
@@ -121,6 +122,8 @@ class Ear(FrameProcessor):
             end_after_s: and for this long: step 2. Both in media time.
             on_failed: the caller spoke and must hear something: recognition failed (``deadline``,
                 ``crash``), or made nothing of it that one can act on (``misheard``).
+            on_failover: called with the reason (``deadline``, ``broken``) for each engine of a chain that
+                failed before another one answered.
             on_audio: takes the caller's samples, chunk by chunk (recording).
             vad: makes the speech detector.
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
@@ -130,6 +133,7 @@ class Ear(FrameProcessor):
         self._clock = clock
         self._engine = recogniser.name
         self._on_failed = on_failed
+        self._on_failover = on_failover
         self._on_audio = on_audio
         self._vad = vad()
         self._machine = TurnMachine(policy_of(turn, patience), language, urgent)
@@ -292,6 +296,9 @@ class Ear(FrameProcessor):
 
     async def _recognise(self, pause: int, utterance: Utterance | None) -> None:
         heard = await self._audio.recognise(utterance)
+        if self._on_failover is not None:  # also when the caller went on: it failed all the same
+            for _, why in heard.failed:
+                self._on_failover(why)
         if not self._machine.awaits(pause):
             return  # the caller went on meanwhile
         self._audio.heard = heard
@@ -319,7 +326,7 @@ class Ear(FrameProcessor):
                     t0_ns=self._speech_ns,
                     ended_ns=self._clock.monotonic_ns(),
                     recognised_ns=heard.at_ns,
-                    engine=self._engine,
+                    engine=heard.engine or self._engine,
                     why=end.why,
                     during_agent=end.during_agent,
                     urgent=end.urgent,

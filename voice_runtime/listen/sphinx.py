@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from loguru import logger
@@ -18,7 +18,7 @@ from loguru import logger
 from controls.errors import InternalError, OperatorError, ProviderError
 from voice_runtime.listen import wire
 from voice_runtime.listen.decoder_process import DecoderProcess
-from voice_runtime.ports import Recognition
+from voice_runtime.ports import Hints, Recognition
 
 NAME = "pocketsphinx"
 #: Samples an utterance keeps while no process is free: 40 s at 8 kHz. Above it, it fails.
@@ -214,21 +214,29 @@ class SphinxRecogniser:
 
     # -- phrase models ----------------------------------------------------------------------------
 
-    async def load(self, key: str, phrases: Sequence[str], pronunciations: Mapping[str, str]) -> None:
+    async def load(self, key: str, hints: Hints) -> None:
         """Build a phrase model in every process, now and whenever one is replaced.
 
         Args:
-            key: what ``open`` will name it by (a release's digest).
-            phrases: sentences to expect, lower case, no punctuation, digits in words.
-            pronunciations: word → its sounds in ARPAbet, for words no dictionary has.
+            key: what ``open`` will name it by.
+            hints: ``phrases`` to expect are lower case, without punctuation, digits in words.
 
         Raises:
+            OperatorError: another language than English: the dictionary and the sounds are English.
             UnknownWords: words without a pronunciation.
             UnknownSounds: a pronunciation with unknown phones.
             OperatorError: the phrases make no model.
             ProviderError: a process did not answer.
         """
-        wanted = {"key": key, "phrases": list(phrases), "pronunciations": dict(pronunciations)}
+        if hints.language.partition("-")[0] != "en":
+            raise OperatorError(
+                f"pocketsphinx recognises English only, not {hints.language}: "
+                "name another recogniser in the profile, or take the language's lines away"
+            )
+        sounds = dict(hints.pronunciations)
+        wanted = {"key": key, "phrases": list(hints.phrases), "pronunciations": sounds}
+        if self._loaded.get(key) == wanted:
+            return
         if not self._processes:
             raise InternalError("the recogniser is not running")
         async with self._loading:
@@ -249,16 +257,16 @@ class SphinxRecogniser:
 
     # -- utterances -------------------------------------------------------------------------------
 
-    def open(self, phrases: str) -> SphinxUtterance:
+    def open(self, key: str) -> SphinxUtterance:
         """Begin an utterance.
 
         Raises:
             InternalError: no phrase model was loaded under that key.
         """
-        if phrases not in self._loaded:
+        if key not in self._loaded:
             raise InternalError("no phrase model is loaded under this key")
         self._number = self._number % 0xFFFFFFFF + 1
-        utterance = SphinxUtterance(self, phrases, self._number, self._deadline_s)
+        utterance = SphinxUtterance(self, key, self._number, self._deadline_s)
         self._waiting.append(utterance)
         self._place()
         return utterance

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from controls.errors import ProviderError
 from voice_runtime.events import CHUNK_MS, RATE_HZ
-from voice_runtime.ports import Recogniser, Recognition, Utterance
+from voice_runtime.ports import FailedAs, Recogniser, Recognition, Utterance
 
 #: A turn longer than this keeps the text of its first part when the caller goes on after a pause.
 _ANEW_BYTES = 10 * RATE_HZ * 2
@@ -16,12 +16,20 @@ _ANEW_BYTES = 10 * RATE_HZ * 2
 
 @dataclass(slots=True)
 class Understood:
-    """What recognition made of a turn. ``failure`` is "" or why it failed: ``deadline``, ``crash``."""
+    """What recognition made of a turn.
+
+    Attributes:
+        failure: "" or why it failed: ``deadline``, ``crash``.
+        engine: which recogniser of a chain said so; "" is the one asked.
+        failed: those of a chain that were asked before it and failed, each with why.
+    """
 
     text: str = ""
     confidence: float = 0.0
     at_ns: int = 0
     failure: str = ""
+    engine: str = ""
+    failed: tuple[tuple[str, FailedAs], ...] = ()
 
 
 class TurnAudio:
@@ -111,7 +119,9 @@ class TurnAudio:
     def _joined(self, result: Recognition) -> Understood:
         text = f"{self._kept.text} {result.text}".strip()
         confidence = min(self._kept.confidence, result.confidence) if result.text else self._kept.confidence
-        return Understood(text, confidence if text else 0.0, self._now_ns())
+        return Understood(
+            text, confidence if text else 0.0, self._now_ns(), engine=result.engine, failed=result.failed
+        )
 
     def _open(self) -> None:
         try:

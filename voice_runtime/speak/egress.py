@@ -10,7 +10,9 @@ Directly before ``transport.output()``. In order, for each clause:
 4. it is settled (``agent.played``) when its last mark comes back, when an
    interruption cuts it, or when the link has no marks and its time has passed.
 
-Every other caller-bound frame is dropped.
+Every other caller-bound frame is dropped. On a link that shows captions, a
+clause's words go out with its first samples (so never before its receipt), and
+what was played of it when it is cut; the caller's own words need no clearance.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -49,6 +52,7 @@ from voice_runtime.events import (
     RATE_HZ,
     AgentSpeakingFrame,
     AnswerEndFrame,
+    CallerCaptionFrame,
     ClauseAudioFrame,
     ClauseFrame,
     PauseSpeechFrame,
@@ -107,8 +111,19 @@ class Egress(FrameProcessor):
         receipt_deadline_s: float,
         on_no_receipt: Callable[[ClauseFrame], None],
         on_dropped: Callable[[str], None] | None = None,
+        on_sent: Callable[[bytes, int], None] | None = None,
+        on_underrun: Callable[[], None] | None = None,
         lead_ms: int = 120,
     ) -> None:
+        """Make the egress of one call.
+
+        Args:
+            on_no_receipt: called with a clause that was discarded for want of its record.
+            on_dropped: called with the kind of a frame that had no clearance.
+            on_sent: called with each chunk handed to the carrier and the monotonic time at which
+                it should sound, ns (echo comparison).
+            on_underrun: called when the caller got silence in mid-clause because samples came late.
+        """
         super().__init__(name="egress")
         self._sink = sink
         self._link = link
@@ -116,14 +131,17 @@ class Egress(FrameProcessor):
         self._receipt_deadline_s = receipt_deadline_s
         self._on_no_receipt = on_no_receipt
         self._on_dropped = on_dropped
+        self._on_sent = on_sent
+        self._on_underrun = on_underrun
         self._lead_ns = lead_ms * 1_000_000
         self._queue: deque[_Playing] = deque()
         self._sent: deque[_Playing] = deque()
         self._ledger = PlayedLedger(link.evidence)
         self._spoken: deque[SpokenFrame] = deque()
+        self._captions: deque[OutputTransportMessageFrame] = deque()
         self._wake = asyncio.Event()
         self._player: asyncio.Task[None] | None = None
-        self._paused = False
+        self._paused = self._resumed = False
         self._speaking = False
         self._yields = True
         self._answer_open = False
@@ -147,6 +165,7 @@ class Egress(FrameProcessor):
             await self._pause()
         elif isinstance(frame, ResumeSpeechFrame):
             self._paused = False
+            self._resumed = True  # the silence until here was wanted
             self._wake.set()
         elif isinstance(frame, InterruptionFrame):
             self._cut()
@@ -156,6 +175,9 @@ class Egress(FrameProcessor):
             self._cut()
             await self._stop()
             await self.push_frame(frame, direction)
+        elif isinstance(frame, CallerCaptionFrame):
+            self._caption("caller", frame.text, f"said-{frame.turn}", "begin")
+            await self._show()
         elif isinstance(frame, CALLER_BOUND):
             self._drop(type(frame).__name__)
         else:
@@ -274,6 +296,14 @@ class Egress(FrameProcessor):
         if not playing.sent:
             playing.first_sample_ns = now
             playing.started_s = self._sink.seconds(max(now, self._playhead_ns))
+            words = playing.frame.written or playing.cleared.text
+            self._caption("agent", words, playing.cleared.id, "begin")
+            await self._show()
+            if self._paused or playing not in self._queue:
+                return
+        elif now > self._playhead_ns + _CHUNK_NS and not self._resumed and self._on_underrun is not None:
+            self._on_underrun()
+        self._resumed = False
         chunk = bytes(playing.pcm[playing.sent : playing.sent + CHUNK_BYTES])
         playing.sent += CHUNK_BYTES
         self._playhead_ns = max(now, self._playhead_ns) + _CHUNK_NS
@@ -281,6 +311,8 @@ class Egress(FrameProcessor):
         self._since_mark += 1
         audio = OutputAudioRawFrame(audio=chunk, sample_rate=RATE_HZ, num_channels=1)
         await self.push_frame(audio)
+        if self._on_sent is not None:
+            self._on_sent(chunk, self._playhead_ns - _CHUNK_NS)
         if self._since_mark >= _MARK_EVERY:
             await self._mark()
 
@@ -352,6 +384,8 @@ class Egress(FrameProcessor):
             ),
         )
         self._ledger.forget(cleared.id)
+        if playing.sent and not result.full:
+            self._caption("agent", result.text, cleared.id, "cut")
         self._spoken.append(
             SpokenFrame(
                 tag=playing.frame.tag,
@@ -374,8 +408,22 @@ class Egress(FrameProcessor):
         """Tell upstream what has been played, and that the floor is free after a cut."""
         while self._spoken:
             await self.push_frame(self._spoken.popleft(), FrameDirection.UPSTREAM)
+        await self._show()
         if self._speaking and not self._queue and not self._playhead_ns and not self._answer_open:
             await self._floor(False)
+
+    # -- captions -------------------------------------------------------------------------------
+
+    def _caption(
+        self, who: Literal["agent", "caller"], text: str, id: str, state: Literal["begin", "cut"]
+    ) -> None:
+        message = self._link.caption(who, text, id=id, state=state)
+        if message is not None:
+            self._captions.append(OutputTransportMessageFrame(message=message))
+
+    async def _show(self) -> None:
+        while self._captions:
+            await self.push_frame(self._captions.popleft())
 
     async def _floor(self, speaking: bool) -> None:
         self._speaking = speaking

@@ -25,7 +25,8 @@ from pipecat.frames.frames import ControlFrame, Frame, InterruptionFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import Cleared
-from controls.errors import ProviderError, SayError
+from controls.errors import LedgerError, ProviderError, SayError
+from voice_runtime.breaker import Breaker, in_order
 from voice_runtime.clock import Clock, SystemClock
 from voice_runtime.events import ClauseAudioFrame, ClauseFrame
 from voice_runtime.ports import Speech, Synthesiser
@@ -48,12 +49,14 @@ class Engine:
         outside: its text leaves this host, so a clause waits for its Receipt first.
         first_piece_s: deadline to the first samples, s.
         next_piece_s: deadline between pieces after that, s.
+        breaker: what is known of it; shared by all calls.
     """
 
     synthesiser: Synthesiser
     outside: bool = False
     first_piece_s: float = 1.0
     next_piece_s: float = 2.0
+    breaker: Breaker = field(default_factory=lambda: Breaker("voice"))
 
 
 class PhraseCache:
@@ -114,6 +117,7 @@ class Voice(FrameProcessor):
         marks: SynthesisMarks,
         on_failed: Callable[[ClauseFrame, bool], None],
         on_violation: Callable[[ClauseFrame], None],
+        on_failover: Callable[[str], None] | None = None,
         call: str = "",
         receipt_s: float = 2.0,
         clock: Clock | None = None,
@@ -127,6 +131,8 @@ class Voice(FrameProcessor):
                 of its samples had been pushed already; just before the clause is closed.
             on_violation: called with a frame whose token the gate did not mint, or minted
                 for another call. The frame is dropped.
+            on_failover: called with the reason (``deadline``, ``broken``) when an engine failed and
+                the next one is asked.
             call: this call's id; "" accepts any call's tokens (tests).
             receipt_s: how long an outside engine's text waits for its Receipt, s.
         """
@@ -137,6 +143,7 @@ class Voice(FrameProcessor):
         self._marks = marks
         self._on_failed = on_failed
         self._on_violation = on_violation
+        self._on_failover = on_failover
         self._call = call
         self._receipt_s = receipt_s
         self._clock = clock or SystemClock()
@@ -209,33 +216,45 @@ class Voice(FrameProcessor):
                 await self._push(clause, speech, first=True)
                 return
         began = False
-        for engine in self._engines:
+        engines = in_order(self._engines, lambda engine: engine.breaker)
+        for at, engine in enumerate(engines, start=1):
             try:
                 async for speech in self._pieces(engine, cleared):
                     await self._push(clause, speech, first=not began)
                     began = True
+                engine.breaker.answered()
                 return
             except Exception as error:  # noqa: BLE001 - whatever an engine raises, the caller must hear something
-                # The kind only: an engine's own message may quote what it was given.
-                level = "WARNING" if isinstance(error, (SayError, TimeoutError)) else "ERROR"
-                kind = type(error).__name__
-                logger.log(level, "voice: {} failed {}: {}", engine.synthesiser.name, cleared.id, kind)
+                self._engine_failed(engine, cleared, error)
                 if began:
                     break  # another engine would say the beginning twice
+                if at < len(engines) and self._on_failover is not None:
+                    self._on_failover("deadline" if isinstance(error, TimeoutError) else "broken")
         self._broken = True
         self._on_failed(clause, began)
+
+    def _engine_failed(self, engine: Engine, cleared: Cleared, error: Exception) -> None:
+        # The kind only: an engine's own message may quote what it was given.
+        kind = type(error).__name__
+        if not isinstance(error, LedgerError):  # the record's failure, not the engine's
+            engine.breaker.failed(kind)
+        level = "WARNING" if isinstance(error, (SayError, TimeoutError)) else "ERROR"
+        logger.log(level, "voice: {} failed {}: {}", engine.synthesiser.name, cleared.id, kind)
 
     async def _pieces(self, engine: Engine, cleared: Cleared) -> AsyncIterator[Speech]:
         """Yield what one engine says, each piece within its deadline.
 
         Raises:
-            TimeoutError: a deadline passed (also the Receipt's).
+            TimeoutError: a deadline passed.
             ProviderError: the engine failed, or said nothing at all.
-            LedgerError: the clearance is not durable and the engine is outside.
+            LedgerError: the clearance is not durable in time and the engine is outside.
         """
         if engine.outside:
-            async with asyncio.timeout(self._receipt_s):
-                await asyncio.shield(asyncio.wrap_future(cleared.receipt))
+            try:
+                async with asyncio.timeout(self._receipt_s):
+                    await asyncio.shield(asyncio.wrap_future(cleared.receipt))
+            except TimeoutError:
+                raise LedgerError("no receipt in time for an outside voice") from None
         deadline_s = engine.first_piece_s
         speech = engine.synthesiser.speak(cleared.text, language=cleared.language, voice=self._voice)
         async with _closing(speech) as pieces:

@@ -33,7 +33,8 @@ from voice_runtime.agent import Tool
 from voice_runtime.clock import Clock, SystemClock
 from voice_runtime.events import AnswerBrokenFrame, SayFrame, ThinkingFrame
 from voice_runtime.think.answer import Reply
-from voice_runtime.think.endpoints import Endpoints
+from voice_runtime.think.endpoints import Endpoints, OnFailover
+from voice_runtime.think.summary import Summariser
 from voice_runtime.think.tools import ToolResult, ToolRunner
 
 Outcome = Literal["answered", "tools", "withdrawn", "failed"]
@@ -96,6 +97,8 @@ class ChatModel(OpenAILLMService):
         on_exhausted: Callable[[int], None],
         prompt: str = "",
         wait_before_sending: Callable[[], Awaitable[None]] | None = None,
+        summariser: Summariser | None = None,
+        on_failover: OnFailover | None = None,
         clock: Clock | None = None,
         max_tokens: int | None = 400,
     ) -> None:
@@ -108,6 +111,8 @@ class ChatModel(OpenAILLMService):
                 been sent to the voice by then; a person is the caller's next step.
             wait_before_sending: waits for the receipt of the caller's words before they
                 go to an outside supplier; raises ``LedgerError`` when there is none.
+            summariser: keeps the context within its budget, between answers.
+            on_failover: called with the reason when an endpoint failed and the next one is asked.
         """
         self._endpoints = endpoints  # create_client needs it
         settings = OpenAILLMService.Settings(model=endpoints.endpoints[0].model)
@@ -119,6 +124,8 @@ class ChatModel(OpenAILLMService):
         self._on_exhausted = on_exhausted
         self._prompt = prompt
         self._wait_before_sending = wait_before_sending
+        self._summariser = summariser
+        self._on_failover = on_failover
         self._clock = clock or SystemClock()
         self._afterwards: list[SayFrame] = []
         self._exhausted = False
@@ -142,6 +149,8 @@ class ChatModel(OpenAILLMService):
             else:
                 await self.push_frame(say)
         self._afterwards = []
+        if self._summariser is not None and self._summariser.due:
+            self.create_task(self._summariser.run(), name="model::summary")
         if self._exhausted:
             self._on_exhausted(self._journal.current_turn())
 
@@ -191,6 +200,7 @@ class ChatModel(OpenAILLMService):
                 on_first=lambda: self._journal.first_token(turn, self._clock.monotonic_ns()),
                 on_text=self._push_text,
                 before_sending=self._wait_before_sending,
+                on_failover=self._on_failover,
             )
             outcome = "tools" if reply.tools else "answered"
         except Exception:
@@ -249,7 +259,12 @@ def tool_schemas(tools: Sequence[Tool]) -> list[FunctionSchema | DirectFunction]
         FunctionSchema(
             name=tool.name,
             description=tool.does,
-            properties=dict(_mapping(tool.parameters.get("properties"))),
+            properties={
+                name: {
+                    k: v for k, v in _mapping(of).items() if not k.startswith("x-")
+                }  # ours, not the model's
+                for name, of in _mapping(tool.parameters.get("properties")).items()
+            },
             required=[str(name) for name in _sequence(tool.parameters.get("required"))],
         )
         for tool in tools

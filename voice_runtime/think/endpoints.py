@@ -8,24 +8,34 @@ It knows nothing of calls, frames or records.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, Protocol, cast
 
 import httpx2
 from loguru import logger
 from openai import AsyncOpenAI, OpenAIError
 
 from controls.errors import LedgerError, OperatorError, ProviderError
-from voice_runtime.settings import ModelSettings
+from voice_runtime.breaker import Breaker, in_order, readings
+from voice_runtime.engine_settings import Endpoint as EndpointEntry
+from voice_runtime.engine_settings import ModelSettings
 from voice_runtime.think.answer import Gathering, Reply, translate
 
 #: After the model said why it stopped, only token counts can follow: how long they are waited for, s.
 _USAGE_WAIT_S = 0.25
-#: Failures in a row that move an endpoint to the end of the order, and for how long, s.
-_TRIP_AFTER = 3
-_TRIP_FOR_S = 10.0
+#: A deadline's timer fires some time after it, s.
+_TIMER_S = 0.1
+
+
+class ChatSource(Protocol):
+    """A model of another protocol that answers in OpenAI's chunks (``pipecat_llm.PipecatChat``)."""
+
+    name: str
+    model: str
+
+    def chunks(self, params: Mapping[str, Any]) -> AsyncIterator[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,7 @@ class Endpoint:
         name: the supplier's name on record (a slug).
         base_url: up to and including ``/v1``.
         api_key: never printed; "" when the server wants none.
+        source: asked instead of a server at ``base_url``.
         outside: what is sent leaves this host.
         receipt_first: an outside server is sent nothing before the caller's words are on record.
     """
@@ -47,6 +58,7 @@ class Endpoint:
     region: str = "local"
     outside: bool = False
     receipt_first: bool = True
+    source: ChatSource | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +80,24 @@ class Deadlines:
     retries: int = 1
 
 
-@dataclass(slots=True)
-class _Health:
-    """``failures`` counts in a row; ``tripped_until`` is loop-independent monotonic time, s."""
-
-    failures: int = 0
-    answers: int = 0
-    last_failure: str = ""
-    tripped_until: float = 0.0
-
-
 OnText = Callable[[str], Awaitable[None]]
 Before = Callable[[], Awaitable[None]]
+OnFailover = Callable[[Literal["deadline", "broken"]], None]
 
 
 class Endpoints:
     """Every endpoint of the process, in order of preference."""
 
-    def __init__(self, endpoints: tuple[Endpoint, ...], deadlines: Deadlines = Deadlines()) -> None:
+    def __init__(
+        self,
+        endpoints: tuple[Endpoint, ...],
+        deadlines: Deadlines = Deadlines(),
+        breakers: MutableMapping[str, Breaker] | None = None,
+    ) -> None:
         """Make one client for each endpoint; opens no connection.
+
+        Args:
+            breakers: what is known of each by name, shared with other agents' endpoints; new ones are added.
 
         Raises:
             OperatorError: there is none, or two have the same name.
@@ -97,11 +108,18 @@ class Endpoints:
             raise OperatorError("two model endpoints have the same name: give each its own")
         self.endpoints = endpoints
         self.deadlines = deadlines
-        self._clients = {e.name: _client(e, deadlines) for e in endpoints}
-        self._health = {e.name: _Health() for e in endpoints}
+        self._clients = {e.name: _client(e, deadlines) for e in endpoints if e.source is None}
+        shared = {} if breakers is None else breakers
+        self._breakers = {e.name: shared.setdefault(e.name, Breaker(e.name)) for e in endpoints}
 
     @classmethod
-    def of(cls, settings: ModelSettings, standin: Endpoint | None = None) -> Endpoints:
+    def of(
+        cls,
+        settings: ModelSettings,
+        standin: Endpoint | None = None,
+        sources: Mapping[str, ChatSource] | None = None,
+        breakers: MutableMapping[str, Breaker] | None = None,
+    ) -> Endpoints:
         """From a profile; ``standin`` is where the stand-in answers, when the profile wants it.
 
         Raises:
@@ -112,9 +130,10 @@ class Endpoints:
         else:
             endpoints = tuple(
                 Endpoint(
-                    name=e.name, base_url=e.base_url, model=e.model,
-                    api_key=e.api_key.reveal() if e.api_key else "",
+                    name=e.name, base_url=e.address, model=e.model,
+                    api_key=e.api_key.reveal() if isinstance(e, EndpointEntry) and e.api_key else "",
                     region=e.region, outside=e.outside, receipt_first=e.receipt_first,
+                    source=None if isinstance(e, EndpointEntry) else (sources or {})[e.name],
                 )
                 for e in settings.endpoints
             )  # fmt: skip
@@ -125,15 +144,15 @@ class Endpoints:
             total_s=settings.total_s,
             retries=settings.retries,
         )
-        return cls(endpoints, deadlines)
+        return cls(endpoints, deadlines, breakers)
 
-    def client(self, name: str) -> AsyncOpenAI:
-        """The shared client of an endpoint."""
-        return self._clients[name]
+    def client(self, name: str) -> AsyncOpenAI | None:
+        """The shared client of an endpoint; None where a service by import path answers."""
+        return self._clients.get(name)
 
     async def ask(
         self, params: Mapping[str, Any], reply: Reply, *, on_first: Callable[[], None], on_text: OnText,
-        before_sending: Before | None = None,
+        before_sending: Before | None = None, on_failover: OnFailover | None = None,
     ) -> None:  # fmt: skip
         """Ask the endpoints in order until one answers, filling ``reply`` as it arrives.
 
@@ -146,6 +165,7 @@ class Endpoints:
             on_text: called with each piece of text, in order.
             before_sending: awaited before anything goes to an outside endpoint that
                 wants the receipt first; when it raises, that endpoint is passed over.
+            on_failover: called with the reason when an endpoint failed and the next one is asked.
 
         Raises:
             ProviderError: nothing answered, or (``reply.words`` is not empty) an answer broke off.
@@ -154,13 +174,19 @@ class Endpoints:
         give_up = loop.time() + self.deadlines.give_up_s
         total = loop.time() + self.deadlines.total_s
         last = ProviderError("no endpoint answered", supplier=self.endpoints[0].name)
-        for endpoint in self._order():
+        failed: ProviderError | None = None
+        order = in_order(self.endpoints, lambda e: self._breakers[e.name])
+        for behind, endpoint in zip(reversed(range(len(order))), order, strict=True):
             if not await _may_send(endpoint, before_sending):
                 last = ProviderError("not sent: no receipt", supplier=endpoint.name)
                 continue
-            for _ in range(1 + self.deadlines.retries):
+            for attempt in range(1 + self.deadlines.retries):
                 if loop.time() >= give_up:
                     raise last
+                if attempt and not self._time_for_another(give_up - loop.time(), behind):
+                    break
+                if not attempt and failed is not None and on_failover is not None:
+                    on_failover("deadline" if isinstance(failed.__cause__, TimeoutError) else "broken")
                 first_by = min(loop.time() + self.deadlines.first_token_s, give_up)
                 reply.attempts += 1
                 reply.supplier, reply.model = endpoint.name, endpoint.model
@@ -169,15 +195,20 @@ class Endpoints:
                     await self._attempt(endpoint, params, reply, first_by, total, on_first, on_text)
                 except ProviderError as error:
                     self._failed(endpoint, error)
-                    last = error
+                    last = failed = error
                     if reply.words:
                         raise
                     if not error.transient:
                         break
                 else:
-                    self._answered(endpoint)
+                    self._breakers[endpoint.name].answered()
                     return
         raise last
+
+    def _time_for_another(self, left_s: float, behind: int) -> bool:
+        """Whether a late endpoint may be asked again: those behind it keep their time for a first word."""
+        first_s = self.deadlines.first_token_s
+        return not behind or left_s >= first_s * (1 + behind) - _TIMER_S
 
     async def _attempt(
         self, endpoint: Endpoint, params: Mapping[str, Any], reply: Reply, first_by: float, total: float,
@@ -193,11 +224,11 @@ class Endpoints:
                 try:
                     async with asyncio.timeout_at(min(deadline, total)):
                         chunk = await anext(chunks, None)
-                except TimeoutError:
+                except TimeoutError as error:
                     if reply.finish:  # only the token counts are missing
                         break
                     what = "its answer stalled" if first else "its first token is late"
-                    raise ProviderError(what, supplier=endpoint.name) from None
+                    raise ProviderError(what, supplier=endpoint.name) from error
                 if chunk is None:
                     break
                 text = gathering.take(chunk)
@@ -218,6 +249,11 @@ class Endpoints:
         self, endpoint: Endpoint, params: Mapping[str, Any], first_by: float
     ) -> Any:  # an async generator; typed by its callers
         """The server's chunks, foreign errors translated; closes the stream whatever happens."""
+        if endpoint.source is not None:
+            async with aclosing(cast(AsyncGenerator[Any, None], endpoint.source.chunks(params))) as answered:
+                async for chunk in answered:
+                    yield chunk
+            return
         client = self._clients[endpoint.name]
         try:
             stream = await client.chat.completions.create(**{**params, "model": endpoint.model})
@@ -233,41 +269,23 @@ class Endpoints:
 
     # -- health ---------------------------------------------------------------------------------
 
-    def _order(self) -> list[Endpoint]:
-        """As configured, but those that keep failing come last: they are never given up for good."""
-        now = time.monotonic()
-        return sorted(self.endpoints, key=lambda e: self._health[e.name].tripped_until > now)
-
-    def _answered(self, endpoint: Endpoint) -> None:
-        health = self._health[endpoint.name]
-        health.answers += 1
-        health.failures, health.tripped_until = 0, 0.0
-
     def _failed(self, endpoint: Endpoint, error: ProviderError) -> None:
-        health = self._health[endpoint.name]
-        health.failures += 1
-        health.last_failure = str(error)
-        if health.failures >= _TRIP_AFTER:
-            health.tripped_until = time.monotonic() + _TRIP_FOR_S
-        logger.warning("model endpoint {}: {} ({} in a row)", endpoint.name, error, health.failures)
+        breaker = self._breakers[endpoint.name]
+        breaker.failed(str(error))
+        logger.warning("model endpoint {}: {} ({} in a row)", endpoint.name, error, breaker.failures_in_a_row)
+
+    @property
+    def breakers(self) -> list[Breaker]:
+        """One for each endpoint."""
+        return list(self._breakers.values())
 
     def health(self) -> dict[str, Any]:
-        """For ``/readyz``: ``ok`` unless every endpoint has failed three times or more in a row."""
-        now = time.monotonic()
-        rows = {
-            name: {
-                "ok": h.tripped_until <= now,
-                "answers": h.answers,
-                "failures_in_a_row": h.failures,
-                "last_failure": h.last_failure,
-            }
-            for name, h in self._health.items()
-        }
-        return {"ok": any(row["ok"] for row in rows.values()), "endpoints": rows}
+        """For ``/readyz``: ``ok`` unless every endpoint keeps failing."""
+        return readings(self.breakers)
 
     async def warm(self) -> None:
         """Open a connection to each endpoint before the first call; failing only shows in the log."""
-        await asyncio.gather(*(self._warm(e) for e in self.endpoints))
+        await asyncio.gather(*(self._warm(e) for e in self.endpoints if e.source is None))
 
     async def _warm(self, endpoint: Endpoint) -> None:
         try:

@@ -11,7 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.voice_runtime.project import AGENT, Project, copy
+from voice_runtime import reference
 from voice_runtime.cli.agents import app
+from voice_runtime.eval_file import evals_of
+from voice_runtime.lines import load_lines
+from voice_runtime.resolve import load_release
 from voice_runtime.schemas import SCHEMAS
 
 Sayso = Callable[..., Result]
@@ -55,11 +59,10 @@ def test_validate_json_is_one_object(sayso: Sayso, project: Project) -> None:
     assert done.exit_code == 2
     found = json.loads(done.stdout)
     assert found["ok"] is False
-    assert found["agents"] == {}
-    (problem,) = found["problems"]
+    assert set(found["agents"]) == {"real_estate", "salon"}
+    (problem,) = [p for p in found["problems"] if p["severity"] == "error"]
     assert (problem["file"], problem["line"], problem["field"]) == (AGENT, line, "conversation.voice")
     assert problem["remedy"]
-    assert problem["severity"] == "error"
 
 
 def test_a_warning_alone_is_no_failure(sayso: Sayso, project: Project) -> None:
@@ -101,7 +104,7 @@ def test_validate_needs_no_secret(sayso: Sayso, monkeypatch: pytest.MonkeyPatch)
 def test_an_unknown_agent_and_a_missing_profile_are_usage_errors(sayso: Sayso) -> None:
     done = sayso("validate", "helthcare")
     assert done.exit_code == 2
-    assert "agents here: healthcare" in done.stderr
+    assert "agents here: healthcare, real_estate, salon" in done.stderr
     done = sayso("list", "--config", "configs/profiles/none.yaml")
     assert done.exit_code == 2
     assert "this profile is missing" in done.stderr
@@ -109,27 +112,123 @@ def test_an_unknown_agent_and_a_missing_profile_are_usage_errors(sayso: Sayso) -
 
 def test_list_shows_digest_lines_and_errors(sayso: Sayso, project: Project) -> None:
     digest = project.release().digest
-    (row,) = json.loads(sayso("list", "--json").stdout)["agents"]
+    row, estate, salon = json.loads(sayso("list", "--json").stdout)["agents"]
+    assert (estate["name"], estate["warnings"]) == ("real_estate", 0)
+    assert (salon["name"], salon["warnings"]) == ("salon", 1), "es-US needs another recogniser"
     assert row == {
         "name": "healthcare", "title": "Riverside Clinic front desk (fictional clinic)", "digest": digest,
         "approved": False, "lines": ["riverside-front-desk", "riverside-web"], "errors": 0, "warnings": 0,
     }  # fmt: skip
     assert "unapproved" in sayso("list").stdout
     project.edit(AGENT, "voice: warm", "voice: velvet")
-    (row,) = json.loads(sayso("list", "--json").stdout)["agents"]
+    row = json.loads(sayso("list", "--json").stdout)["agents"][0]
     assert (row["digest"], row["errors"]) == (None, 1)
     assert "1 error" in sayso("list").stdout
 
 
-def test_new_writes_an_agent_that_validates(sayso: Sayso, project: Project) -> None:
+def test_new_writes_an_agent_that_validates_without_a_warning(sayso: Sayso, project: Project) -> None:
     done = sayso("new", "front-desk", "--json")
-    assert done.exit_code == 0
-    assert "agents/front-desk/agent.yaml" in json.loads(done.stdout)["files"]
+    assert done.exit_code == 0, done.stdout
+    made = json.loads(done.stdout)
+    assert "agents/front-desk/agent.yaml" in made["files"]
+    assert (made["lines"], made["problems"]) == (["front-desk", "front-desk-web"], [])
     checked = sayso("validate", "front-desk", "--json")
     assert checked.exit_code == 0, checked.stdout
-    (warning,) = json.loads(checked.stdout)["problems"]
-    assert warning["message"] == "no line reaches agent 'front-desk'"
-    assert sayso("list").stdout.count("unapproved") == 2
+    assert json.loads(checked.stdout) == {
+        "ok": True, "problems": [], "agents": {"front-desk": made["digest"]}
+    }  # fmt: skip
+    lines = load_lines(project.root)
+    assert [line.kind for line in lines.of("front-desk")] == ["phone", "web"]
+    assert lines.of("front-desk")[0].number.startswith("+12025550")
+
+
+@pytest.mark.parametrize("source", ["healthcare", "real_estate", "salon"])
+def test_new_copies_an_agent_with_everything_it_can_do(sayso: Sayso, project: Project, source: str) -> None:
+    done = sayso("new", "my_own", "--from", source)
+    assert done.exit_code == 0, done.stderr
+    assert "sayso evals run my_own" in done.stdout
+    original = load_release(project.root, source, project.settings(), load_lines(project.root))
+    copy = load_release(project.root, "my_own", project.settings(), load_lines(project.root))
+    assert copy.title == f"My own (draft, copied from {source})"
+    assert copy.tenant == "my-own"
+    assert copy.languages == original.languages
+    assert copy.tools == original.tools
+    assert copy.phrases == original.phrases
+    assert copy.digest != original.digest
+    cases = {p.name for p in (project.root / f"agents/{source}/evals").iterdir()}
+    assert {p.name for p in (project.root / "agents/my_own/evals").iterdir()} == cases
+    assert f"validate {source}" not in (project.root / "agents/my_own/agent.yaml").read_text()
+
+
+def test_new_copies_one_language_alone(sayso: Sayso, project: Project) -> None:
+    done = sayso("new", "corte", "--from", "salon", "--language", "es-US")
+    assert done.exit_code == 0, done.stderr
+    assert "es-US is not served by this profile's recogniser" in done.stdout
+    assert "configs/lines.yaml" in done.stdout, "no line is added that could not be served"
+    lines = load_lines(project.root)
+    assert lines.of("corte") == ()
+    release = load_release(project.root, "corte", project.settings(), lines)
+    assert release.languages == ("es-US",)
+    assert all(set(said) == {"es-US"} for said in release.phrases.values())
+    assert release.known_in("es-US").words == ("mechas", "rayitos", "tinte")
+    cases, problems = evals_of(project.root, release)
+    assert problems == []
+    assert {case.language for case in cases.values()} == {None}
+    assert len(cases) == 6
+
+
+def test_new_turns_languages_round(sayso: Sayso, project: Project) -> None:
+    done = sayso("new", "dos", "--from", "salon", "--language", "es-US", "--language", "en-US")
+    assert done.exit_code == 0, done.stderr
+    release = load_release(project.root, "dos", project.settings(), load_lines(project.root))
+    assert release.languages == ("es-US", "en-US")
+    cases, problems = evals_of(project.root, release)
+    assert problems == []
+    assert {case.language for case in cases.values()} == {None, "en-US"}
+    assert {p.name for p in (project.root / "agents/dos").glob("offline*")} == {
+        "offline.yaml", "offline.en-US.yaml"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("languages", [("es-US",), ("en-US", "es-US")])
+def test_a_blank_agent_speaks_the_languages_asked_for(
+    sayso: Sayso, project: Project, languages: tuple[str, ...]
+) -> None:
+    chosen = [word for language in languages for word in ("--language", language)]
+    done = sayso("new", "blank", *chosen)
+    assert done.exit_code == 0, done.stderr
+    release = load_release(project.root, "blank", project.settings(), load_lines(project.root))
+    assert release.languages == languages
+    cases, problems = evals_of(project.root, release)
+    assert problems == []
+    assert len(cases) == 4 * len(languages)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--from", "helthcare"], "there is no agent helthcare: copy one of healthcare, real_estate, salon"),
+        (["--from", "healthcare", "--language", "es-US"], "does not serve es-US: it serves en-US"),
+        (["--language", "fr-FR"], "there is no fresh agent in fr-FR"),
+    ],
+)
+def test_new_says_what_cannot_be_copied(
+    sayso: Sayso, project: Project, options: list[str], words: str
+) -> None:
+    done = sayso("new", "mine", *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert not (project.root / "agents/mine").exists()
+
+
+def test_new_leaves_a_list_of_lines_alone_that_it_cannot_add_to(sayso: Sayso, project: Project) -> None:
+    line = "{name: a, web: true, agent: healthcare, tenant: a, region: us, jurisdiction: us-il}"
+    (project.root / "configs/lines.yaml").write_text(f"format: 1\nlines: [{line}]\n")
+    before = (project.root / "configs/lines.yaml").read_text()
+    done = sayso("new", "front-desk")
+    assert done.exit_code == 0
+    assert (project.root / "configs/lines.yaml").read_text() == before
+    assert "add a line" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -154,6 +253,8 @@ def test_new_refuses_names_that_are_taken_or_none(
 def test_schema_prints_checks_and_writes(sayso: Sayso, project: Project) -> None:
     assert json.loads(sayso("schema").stdout)["title"] == "AgentFile"
     assert json.loads(sayso("schema", "profile").stdout)["title"] == "Settings"
+    assert json.loads(sayso("schema", "rules").stdout)["title"] == "Pack"
+    assert sayso("schema", "--markdown").stdout == reference.page()
     assert sayso("schema", "nonsense").exit_code == 2
     assert sayso("schema", "--check").exit_code == 0
     stale = next(iter(SCHEMAS))

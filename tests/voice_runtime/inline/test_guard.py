@@ -30,6 +30,7 @@ from voice_runtime.clock import SystemClock
 from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame, ThinkingFrame
 from voice_runtime.inline.guard import Guard
 from voice_runtime.inline.journal import Journal
+from voice_runtime.speak.spoken import Reader, Spoken
 
 pytestmark = pytest.mark.anyio
 
@@ -71,14 +72,22 @@ def spoken(frames: list[Frame]) -> list[str]:
     return [f.cleared.phrase or f.cleared.text for f in frames if isinstance(f, ClauseFrame)]
 
 
+def written(frames: list[Frame]) -> list[str]:
+    """What captions show of the clauses among ``frames``."""
+    return [f.written for f in frames if isinstance(f, ClauseFrame)]
+
+
 @asynccontextmanager
-async def guarded() -> AsyncIterator[Guarded]:
+async def guarded(lexicon: dict[str, str] | None = None) -> AsyncIterator[Guarded]:
     recorder, call = MemoryRecorder(), new_id("c")
     gate = Gate(recorder=recorder, tenant="clinic", call=call, rules=shipped(), language="en-US")
     gate.bind(DIGEST, {**{k: {"en-US": v} for k, v in PHRASES.items()}, **shipped().phrases}).result(0)
     journal = Journal(recorder, tenant="clinic", call=call, clock=SystemClock(), context=LLMContext())
     handoffs: list[str] = []
-    guard = Guard(gate, journal, language="en-US", on_handoff=handoffs.append)
+    guard = Guard(
+        gate, journal, language="en-US", on_handoff=handoffs.append, lexicon=lexicon,
+        written={"goodbye": "Good-bye!"},
+    )  # fmt: skip
     async with running(guard) as (head, tail):
         yield Guarded(head, tail, recorder, journal, handoffs)
 
@@ -143,9 +152,65 @@ async def test_an_interruption_forgets_what_was_gathered() -> None:
 async def test_what_the_runtime_composes_is_judged_as_well() -> None:
     async with guarded() as line:
         assert spoken(await line.say(SayFrame(text="I have 2 0 2. Is that right?"))) == [
-            "I have 2 0 2. Is that right?"
+            "I have two zero two. Is that right?"
         ]
         assert spoken(await line.say(SayFrame(text="It is probably just eczema."))) == [RASH]
+
+
+async def test_a_clause_is_cleared_synthesised_and_recorded_as_spoken() -> None:
+    async with guarded({"Okafor": "oh-KAY-for"}) as line:
+        frames = await line.answer("**Dr. Okafor** is free at 10:30 ", "a.m. It's room 4B", ".")
+        assert spoken(frames) == ["Doctor oh-kay-for is free at ten thirty AM It's room four B."]
+        assert written(frames) == ["Dr. Okafor is free at 10:30 a.m. It's room 4B."]
+        [(_, details)] = line.recorder.of("clause.cleared")
+        assert details.text == spoken(frames)[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ("Your copay is $50.", "rule.payment.no-price-promise"),
+        ("Your copay is fifty dollars.", "rule.payment.no-price-promise"),
+        ("I'm 100% sure.", "rule.truthful-ai.no-promise-of-outcome"),
+        ("I'm one hundred percent sure.", "rule.truthful-ai.no-promise-of-outcome"),
+        ("It is ec<b></b>zema.", RASH),
+        ("It is *ec*_zema_.", RASH),
+        ("It is ec\u00adzema.", RASH),
+        ("Take some Motrin.", "rule.health-boundaries.no-treatment-advice"),  # respelled below
+        ("Your card is 4111-1111-1111-1111.", "rule.personal-data.no-card-read-back"),
+    ],
+)
+async def test_no_spelling_passes_a_rule_by(said: str, rule: str) -> None:
+    async with guarded({"Motrin": "mow-trin"}) as line:
+        assert spoken(await line.answer(said)) == [rule]
+        assert written(line.tail.frames) == [""]
+
+
+async def test_what_a_rule_rewrote_is_shown_as_it_is_spoken() -> None:
+    async with guarded() as line:
+        frames = await line.answer("I promise the doctor will call at 10:30.")
+        assert spoken(frames) == ["I expect the doctor will call at ten thirty."]
+        assert written(frames) == [""]
+
+
+async def test_a_clause_that_cannot_be_read_is_spoken_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Reader, text: str) -> Spoken:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Reader, "read", broken)
+    async with guarded() as line:
+        assert spoken(await line.answer("At 10:30. It is probably just eczema.")) == ["At 10:30.", RASH]
+
+
+async def test_markup_alone_is_no_clause() -> None:
+    async with guarded() as line:
+        assert spoken(await line.answer("<br>\nAt ten.")) == ["At ten."]
+
+
+async def test_a_fixed_phrase_is_shown_as_written() -> None:
+    async with guarded() as line:
+        assert written(await line.say(SayFrame(phrase="goodbye"))) == ["Good-bye!"]
+        assert written(await line.say(SayFrame(phrase="fallback"))) == [""]
 
 
 async def test_fixed_phrases_keep_tag_turn_and_hardness() -> None:

@@ -18,7 +18,7 @@ from tests.simulators.recorder import MemoryRecorder
 from voice_runtime.agent import DeskRoute
 from voice_runtime.clock import SystemClock
 from voice_runtime.events import SayFrame, SpokenFrame
-from voice_runtime.hours import english
+from voice_runtime.hours import spoken
 from voice_runtime.inline import person as module
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.person import WayToAPerson
@@ -51,7 +51,7 @@ class Way:
         )  # fmt: skip
         gate.bind(DIGEST, {}).result(0)
         self.way = WayToAPerson(
-            journal, gate, release(handoff=routes), clock=SystemClock(), caller=caller,
+            journal, gate, release(handoff=routes), language="en-US", clock=SystemClock(), caller=caller,
             receipt_deadline_s=0.05, say=self._say, interrupt=self._interrupt, finish=self._finish,
             on_nobody=self._nobody,
         )  # fmt: skip
@@ -222,4 +222,10 @@ async def test_a_person_gets_the_newest_turns_in_their_own_words() -> None:
     ],
 )
 def test_a_time_is_spoken_to_the_next_full_hour(due: datetime, words: str) -> None:
-    assert english(due) == words
+    assert spoken(due, "en-US") == words
+
+
+def test_a_time_is_spoken_in_the_language_of_the_call() -> None:
+    assert spoken(datetime(2026, 11, 2, 15, 0, tzinfo=UTC), "es-US") == "lunes a las 3 de la tarde"
+    assert spoken(datetime(2026, 11, 3, 12, 30, tzinfo=UTC), "es-US") == "martes a la 1 de la tarde"
+    assert spoken(datetime(2026, 11, 3, 12, 30, tzinfo=UTC), "de-DE") == ""

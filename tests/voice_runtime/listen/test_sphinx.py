@@ -19,7 +19,7 @@ from controls.errors import InternalError, OperatorError, ProviderError
 from tests import audio
 from voice_runtime.listen.phrase_model import DIGITS
 from voice_runtime.listen.sphinx import SphinxRecogniser, SphinxUtterance, UnknownSounds, UnknownWords
-from voice_runtime.ports import Recognition
+from voice_runtime.ports import Hints, Recognition
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,7 @@ async def pool(
     recogniser = SphinxRecogniser(processes, deadline_s, per_process=per_process)
     await recogniser.start()
     try:
-        await recogniser.load("k", PHRASES, SOUNDS)
+        await recogniser.load("k", Hints("en-US", tuple(PHRASES), (), SOUNDS))
         yield recogniser
     finally:
         await recogniser.close()
@@ -288,15 +288,17 @@ def _alive(pid: int) -> bool:
 async def test_phrases_that_cannot_be_used_are_named() -> None:
     async with pool() as recogniser:
         with pytest.raises(UnknownWords) as unknown:
-            await recogniser.load("x", ["hello doctor quillfeather", "zorbax"], {})
+            await recogniser.load("x", Hints("en-US", ("hello doctor quillfeather", "zorbax"), (), {}))
         assert unknown.value.words == ("quillfeather", "zorbax")
         with pytest.raises(UnknownSounds) as strange:
-            await recogniser.load("x", ["zorbax"], {"zorbax": "Z OR B AKS"})
+            await recogniser.load("x", Hints("en-US", ("zorbax",), (), {"zorbax": "Z OR B AKS"}))
         assert strange.value.words == ("zorbax",)
         with pytest.raises(UnknownSounds):
-            await recogniser.load("x", ["zorbax"], {"zorbax": ""})
+            await recogniser.load("x", Hints("en-US", ("zorbax",), (), {"zorbax": ""}))
+        with pytest.raises(OperatorError, match="English only"):
+            await recogniser.load("x", Hints("es-US", ("hola",)))
         with pytest.raises(OperatorError, match="phrases"):
-            await recogniser.load("x", [], {})
+            await recogniser.load("x", Hints("en-US", (), (), {}))
         with pytest.raises(InternalError, match="phrase model"):
             recogniser.open("x")
         assert (await recogniser.open("k").finish()).text == ""
@@ -305,7 +307,7 @@ async def test_phrases_that_cannot_be_used_are_named() -> None:
 async def test_two_releases_keep_their_own_phrases(needs_system: Callable[..., None]) -> None:
     needs_system("flite")
     async with pool() as recogniser:
-        await recogniser.load("other", ["talk to the parson", "let me walk"], {})
+        await recogniser.load("other", Hints("en-US", ("talk to the parson", "let me walk"), (), {}))
         utterance = recogniser.open("other")
         speak(utterance, "let me talk to a person")
         assert "person" not in (await utterance.finish()).text

@@ -20,18 +20,22 @@ import pytest
 from controls.errors import OperatorError
 from controls.ids import new_id
 from voice_runtime.agent import Tool
-from voice_runtime.offline.appointments import DAYS, DOCTORS, Book, Refused, build, main
+from voice_runtime.offline.appointments import build, main
+from voice_runtime.offline.book import Book, Refused
+from voice_runtime.offline.book_file import BookFile, load_book
 from voice_runtime.think.services import Came, Service, ServiceClient, sign
 
 pytestmark = pytest.mark.anyio
 
 KEY = b"0123456789abcdef"
+FILE = Path("configs/books/appointments.yaml")
+CLINIC = load_book(FILE)
 TEN = {"doctor": "Doctor Patel", "day": "tuesday", "time": "ten"}
 
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    book = Book(tmp_path / "book.db")
+    book = Book(tmp_path / "book.db", CLINIC)
     yield book
     book.close()
 
@@ -188,12 +192,12 @@ def test_twenty_at_once_with_one_key_get_one_answer(book: Book, tmp_path: Path) 
 
 
 def test_the_week_is_seeded_once_and_kept(tmp_path: Path) -> None:
-    first = Book(tmp_path / "book.db")
+    first = Book(tmp_path / "book.db", CLINIC)
     first.once(new_id("u"), "book", json.dumps(TEN).encode())
     first.close()
-    again = Book(tmp_path / "book.db")
-    for doctor in DOCTORS:
-        for day in DAYS:
+    again = Book(tmp_path / "book.db", CLINIC)
+    for doctor in ("Patel", "Okafor"):
+        for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"):
             body = json.dumps({"doctor": doctor, "day": day}).encode()
             assert again.once(new_id("u"), "find_slots", body)[1]["slots"]
     with pytest.raises(Refused):
@@ -202,17 +206,107 @@ def test_the_week_is_seeded_once_and_kept(tmp_path: Path) -> None:
     again.close()
 
 
+SALON: dict[str, Any] = {
+    "format": 1, "title": "A salon (fictional)", "slot": ["service", "day", "time"],
+    "values": {
+        "service": [{"en-US": ["haircut", "cut"], "es-US": ["corte", "corte de pelo"]}, "balayage"],
+        "day": [{"en-US": "Monday", "es-US": "lunes"}, {"en-US": "Saturday", "es-US": "sábado"}],
+        "time": [{"en-US": "ten", "es-US": "diez"}, {"en-US": "noon", "es-US": "mediodía"}],
+    },
+    "before": ["a", "un"], "free": [{"service": "haircut"}, {"service": "balayage", "day": "Monday"}],
+    "lookups": {
+        "find_people": {"among": "people", "by": ["service", "floor"], "gives": "person"},
+        "person": {"among": "people", "by": ["person"]},
+    },
+    "tables": {"people": [
+        {"person": "Ines", "service": "haircut", "floor": {"en-US": "first", "es-US": "primer"}},
+        {"person": "Bo", "service": "balayage", "floor": {"en-US": "first", "es-US": "primer"}},
+    ]},
+    "requests": {"leave_note": ["service", "note"]},
+}  # fmt: skip
+
+
+@pytest.fixture
+async def salon(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    book = Book(tmp_path / "book.db", BookFile.model_validate(SALON))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(build(book, KEY)), base_url="http://book"
+    ) as client:
+        yield client
+    book.close()
+
+
+async def test_it_answers_in_the_language_it_is_asked_in(salon: httpx.AsyncClient) -> None:
+    asked = {"service": "Un corte de pelo", "day": "SABADO"}
+    _, free = await post(salon, "find_slots", asked)
+    assert free == {"service": "corte", "day": "sábado", "slots": ["diez", "mediodía"]}
+    _, booked = await post(salon, "book", asked | {"time": "mediodia"})
+    assert booked == {"row": 1, "service": "corte", "day": "sábado", "time": "mediodía"}
+    _, free = await post(salon, "find_slots", {"service": "cut", "day": "saturday"})
+    assert free == {"service": "haircut", "day": "Saturday", "slots": ["ten"]}, "one book in both languages"
+    assert (await post(salon, "cancel", {"service": "cut", "day": "saturday", "time": "noon"}))[0] == 200
+
+
+async def test_an_appointment_is_moved_in_one_step(salon: httpx.AsyncClient) -> None:
+    monday = {"service": "haircut", "day": "Monday", "time": "ten"}
+    await post(salon, "book", monday)
+    await post(salon, "book", monday | {"time": "noon"})
+    assert await post(salon, "move", monday | {"new_time": "noon"}) == (409, {"reason": "taken"})
+    status, moved = await post(salon, "move", monday | {"new_day": "Saturday"})
+    assert (status, moved) == (200, {"row": 1, "service": "haircut", "day": "Saturday", "time": "ten"})
+    assert (await post(salon, "find_slots", {"service": "haircut", "day": "Monday"}))[1]["slots"] == ["ten"]
+    assert (await post(salon, "move", monday | {"new_day": "Saturday"}))[0] == 404
+    assert (await post(salon, "move", monday))[1] == {"reason": "nothing_new"}
+    saturday = monday | {"day": "Saturday"}
+    assert (await post(salon, "move", saturday | {"new_service": "balayage"}))[1] == {
+        "reason": "no_such_time"
+    }
+    assert (await post(salon, "book", {"service": "balayage", "day": "Saturday", "time": "ten"}))[1] == {
+        "reason": "no_such_time"
+    }
+
+
+async def test_tables_are_looked_up_by_some_of_their_fields(salon: httpx.AsyncClient) -> None:
+    assert (await post(salon, "find_people", {"floor": "First"}))[1]["found"] == ["Ines", "Bo"]
+    assert (await post(salon, "find_people", {"floor": "first", "service": "corte"}))[1] == {
+        "floor": "first", "service": "corte", "found": ["Ines"]
+    }  # fmt: skip
+    assert (await post(salon, "find_people", {"floor": "second"}))[1]["found"] == []
+    assert (await post(salon, "person", {"person": "bo"}))[1] == {
+        "person": "Bo", "service": "balayage", "floor": "first"
+    }  # fmt: skip
+    assert await post(salon, "person", {"person": "Cy"}) == (404, {"reason": "not_found"})
+    assert (await post(salon, "find_people", {"person": "Bo"}))[0] == 422
+    assert (await post(salon, "find_people", {}))[0] == 422
+
+
+async def test_a_request_is_noted_once_for_people(salon: httpx.AsyncClient, tmp_path: Path) -> None:
+    use, asked = new_id("u"), {"service": "corte", "note": "please call"}
+    assert await post(salon, "leave_note", asked, use) == (200, {"row": 1, **asked})
+    assert await post(salon, "leave_note", asked, use) == (200, {"row": 1, **asked})
+    shave = {"service": "shave", "note": "x"}
+    assert (await post(salon, "leave_note", shave))[1] == {"reason": "no_such_service"}
+    assert (await post(salon, "leave_note", {"note": "x"}))[0] == 422
+    assert (await post(salon, "leave_note", asked | {"note": "x" * 81}))[0] == 422
+    with sqlite3.connect(tmp_path / "book.db") as db:
+        found = db.execute("SELECT operation, asked FROM requests").fetchall()
+    db.close()
+    assert [(operation, json.loads(noted)) for operation, noted in found] == [("leave_note", asked)]
+
+
 def test_a_book_or_key_that_cannot_be_used_is_an_operators_error(
     tmp_path: Path, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no.db").write_bytes(b"not a database, but long enough to be looked at" * 50)
     with pytest.raises(OperatorError):
-        Book(tmp_path / "no.db")
+        Book(tmp_path / "no.db", CLINIC)
     with pytest.raises(OperatorError, match="16"):
         build(book, b"short")
     monkeypatch.delenv("SAYSO_APPOINTMENTS_KEY", raising=False)
-    assert main(["--db", str(tmp_path / "other.db")]) == 2
-    assert main(["--db", str(tmp_path / "nowhere" / "other.db"), "--key", KEY.decode()]) == 2
+    book_file = ["--book", str(FILE)]
+    assert main(["--db", str(tmp_path / "other.db"), *book_file]) == 2
+    assert main(["--db", str(tmp_path / "nowhere" / "other.db"), *book_file, "--key", KEY.decode()]) == 2
+    assert main(["--db", str(tmp_path / "nobodys.db"), "--key", KEY.decode()]) == 2, "no book of that name"
 
 
 def appointment_tool(url: str, operation: str, timeout_s: float = 3.0) -> Tool:
@@ -224,7 +318,10 @@ def appointment_tool(url: str, operation: str, timeout_s: float = 3.0) -> Tool:
 
 async def test_the_runtimes_client_and_the_service_agree(tmp_path: Path) -> None:
     """In its own process, over a socket; and a use whose answer was lost is found by its key."""
-    command = [sys.executable, "-m", "voice_runtime.offline.appointments", "--db", str(tmp_path / "book.db")]
+    command = [
+        sys.executable, "-m", "voice_runtime.offline.appointments", "--db", str(tmp_path / "book.db"),
+        "--book", str(FILE),
+    ]  # fmt: skip
     environment = os.environ | {"SAYSO_APPOINTMENTS_KEY": KEY.decode()}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None

@@ -28,6 +28,7 @@ from voice_runtime.think.services import Service, ServiceClient
 pytestmark = pytest.mark.anyio
 
 CLINIC = Path("agents/healthcare/offline.yaml")
+BOOK = Path("configs/books/appointments.yaml")
 
 
 @asynccontextmanager
@@ -61,7 +62,7 @@ def clinic_tools(url: str) -> tuple[Any, ...]:
 async def test_a_caller_books_an_appointment(tmp_path: Path) -> None:
     async with (
         process("standin", "--agent-file", str(CLINIC)) as mind,
-        process("appointments", "--db", str(tmp_path / "book.db")) as book,
+        process("appointments", "--db", str(tmp_path / "book.db"), "--book", str(BOOK)) as book,
     ):
         services = ServiceClient({"appointments": Service("appointments", KEY)})
         endpoints = Endpoints((Endpoint("standin", f"{mind}/v1", MODEL),))

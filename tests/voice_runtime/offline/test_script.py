@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controls.errors import ConfigurationError
-from voice_runtime.offline.script import Call, Say, parse_script, words
+from voice_runtime.agent import answer_in
+from voice_runtime.offline.script import Call, Say, load_scripts, parse_script, said_words, words
 
 TEXT = """\
 slots:
@@ -172,3 +174,91 @@ def test_errors_name_line_and_field(before: str, after: str, line: int, field: s
 def test_files_that_are_no_script_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
         parse_script(text)
+
+
+# --- numbers, and further languages -----------------------------------------------------------------
+
+NUMBERS = parse_script(
+    """\
+slots: {number: digits, time: [nine, ten]}
+patterns:
+  - when: {said: "call me on {number}"}
+    call: {tool: call_back, arguments: {number: "{number}"}}
+  - when: {said: "at {time}"}
+    say: "at {time}, on {number}."
+  - when: {said: "at {time}"}
+    say: "at {time}."
+  - otherwise: true
+    say: "What?"
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("call me on 202 555 0143", "2025550143"),
+        ("Please call me on +1 (202) 555-0143!", "12025550143"),
+        ("call me on two oh two five five five zero one four three please", "2025550143"),
+        ("call me on dos cero dos cinco cinco cinco cero uno", "20255501"),
+    ],
+)
+def test_a_number_is_taken_however_it_was_said(said: str, number: str) -> None:
+    assert NUMBERS.answer([user(said)]) == Call("call_back", {"number": number})
+
+
+@pytest.mark.parametrize("said", ["call me on 555 014", "call me on 1234567890123456", "call me on nine"])
+def test_what_is_too_short_or_long_is_no_number(said: str) -> None:
+    assert NUMBERS.answer([user(said)]) == Say("What?")
+
+
+def test_a_number_is_remembered_and_leaves_other_figures_alone() -> None:
+    assert NUMBERS.answer([user("at nine")]) == Say("At nine.")
+    told = [user("call me on 202 555 0143"), user("at nine")]
+    assert NUMBERS.answer(told) == Say("At nine, on 2025550143.")
+
+
+@given(st.text(max_size=40))
+def test_words_without_a_number_are_the_same_words(text: str) -> None:
+    if sum(c.isdigit() for c in text) < 7 and len(text.split()) < 7:
+        assert said_words(text) == words(text)
+
+
+def test_accents_do_not_matter() -> None:
+    assert words("¿Está ahí, Doña Inés?") == words("esta ahi dona ines") == "esta ahi dona ines"
+
+
+def test_the_word_between_alternatives_is_the_language_s() -> None:
+    script = parse_script(
+        'or: o\npatterns:\n  - when: {tool_result: find, ok: true}\n    say: "{slots}."\n'
+        '  - otherwise: true\n    say: "No."\n'
+    )
+    assert script.answer([user("hola"), *used("find", {"ok": True, "slots": ["diez", "once"]})]) == Say(
+        "Diez, o once."
+    )
+    with pytest.raises(ConfigurationError, match="or: needs a slot"):
+        parse_script('or: "{x}"\npatterns:\n  - otherwise: true\n    say: "No."\n')
+
+
+def test_the_prompt_says_which_language_answers(tmp_path: Path) -> None:
+    last = 'patterns:\n  - otherwise: true\n    say: "{}"\n'
+    (tmp_path / "offline.yaml").write_text(last.format("English."))
+    (tmp_path / "offline.es-US.yaml").write_text(last.format("Español."))
+    scripts = load_scripts(tmp_path / "offline.yaml")
+
+    def answer(prompt: str, role: str = "system") -> object:
+        return scripts.answer([{"role": role, "content": f"You are a desk.\n\n{prompt}"}, user("hola")])
+
+    assert answer(answer_in("es-US")) == Say("Español.")
+    assert answer(answer_in("es-US"), "developer") == Say("Español.")
+    assert answer(answer_in("en-US")) == Say("English.")
+    assert answer(answer_in("fr-FR")) == Say("English."), "the first language, where there is no script"
+    assert answer("") == Say("English.")
+    assert answer(answer_in("es-US"), "user") == Say("English."), "a caller does not choose it"
+
+
+def test_a_mistake_in_a_further_language_is_named_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "offline.yaml").write_text('patterns:\n  - otherwise: true\n    say: "x"\n')
+    (tmp_path / "offline.es-US.yaml").write_text("patterns: []\n")
+    with pytest.raises(ConfigurationError, match=r"offline\.es-US\.yaml:1: patterns"):
+        load_scripts(tmp_path / "offline.yaml", tmp_path)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
 from controls.errors import OperatorError, ProviderError
-from voice_runtime.settings import ModelSettings
+from voice_runtime.engine_settings import ModelSettings
 from voice_runtime.think.answer import Gathering, Reply, translate
 from voice_runtime.think.endpoints import Endpoint, Endpoints
 

@@ -296,8 +296,8 @@ async def test_failing_endpoints_come_last_and_show_in_health(call: Call) -> Non
         assert len(bad.requests) == 3, "after three failures in a row it is asked last"
         health = line.endpoints.health()
         assert health["ok"]
-        assert health["endpoints"]["server-0"]["ok"] is False
-        assert health["endpoints"]["server-0"]["last_failure"] == "refused with status 401"
+        assert health["engines"]["server-0"]["ok"] is False
+        assert health["engines"]["server-0"]["last_failure"] == "refused with status 401"
         good.plans = [refuse(500)]
         await line.ask("hi")
         await line.ask("hi")

@@ -1,0 +1,207 @@
+"""A caller in a real browser: Chromium, a fake microphone, the page, WebRTC, and the whole house behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import wave
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+from playwright.async_api import Page, Route, async_playwright, expect
+
+from controls.ledger.verify import verify_directory
+from tests import audio
+from tests.journeys.conftest import Server
+from tests.needs import needs_system
+from tests.page.conftest import FLAGS
+from tests.simulators.impaired import ImpairedLink, Impairment, impaired
+
+pytestmark = pytest.mark.anyio
+
+QUESTION = "when are you open"
+ANSWER = "Monday to Thursday"
+#: The page's fake microphone starts with the call: the question comes after disclosure and greeting, s.
+_SILENCE_BEFORE_S, _SILENCE_AFTER_S = 11.0, 30.0
+
+#: Listens to what the page plays: loudness (RMS of full scale) every 20 ms, from the samples themselves.
+LISTEN = """() => {
+  const context = new AudioContext();
+  const analyser = context.createAnalyser();
+  analyser.fftSize = 1024;
+  context.createMediaStreamSource(document.querySelector('audio').srcObject).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  window.levels = [];
+  setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    let power = 0;
+    for (const sample of samples) power += sample * sample;
+    window.levels.push([performance.now(), Math.sqrt(power / samples.length)]);
+  }, 20);
+  return context.resume();
+}"""
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of the question: 48 kHz, silence around it."""
+    needs_system("flite")
+    said = np.frombuffer(audio.say(QUESTION, "rms", mulaw=False), dtype="<i2").astype(np.float32)
+    wide = soxr.resample(said, audio.RATE_HZ, 48_000, quality="HQ").astype("<i2")
+    before, after = (np.zeros(round(s * 48_000), "<i2") for s in (_SILENCE_BEFORE_S, _SILENCE_AFTER_S))
+    path = tmp_path_factory.mktemp("microphone") / "question.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(np.concatenate([before, wide, after]).tobytes())
+    return path
+
+
+@asynccontextmanager
+async def page_of(server: Server, microphone: Path, link: ImpairedLink | None = None) -> AsyncIterator[Page]:
+    """The caller's page, ready to call; with ``link`` its media go through a bad network."""
+    needs_system("chromium")
+    async with async_playwright() as playwright:
+        flags = [*FLAGS, f"--use-file-for-fake-audio-capture={microphone}%noloop"]
+        if link is not None:  # so that the offer holds an address the proxy can send to
+            flags.append("--disable-features=WebRtcHideLocalIpsWithMdns")
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        context = await browser.new_context(locale="en-US")
+        page = await context.new_page()
+        if link is not None:
+            await page.route("**/webrtc/offer", lambda route: through(link, route))
+        await page.goto(f"{server.address}/call/healthcare")
+        await page.locator("#before").wait_for()
+        yield page
+        await context.close()
+        await browser.close()
+
+
+async def through(link: ImpairedLink, route: Route) -> None:
+    """Let offer and answer name only the bad network's ports."""
+    if route.request.method != "POST":
+        await route.fulfill(status=200, json={})
+        return
+    offer = json.loads(route.request.post_data or "{}")
+    response = await route.fetch(post_data=json.dumps({**offer, "sdp": link.offer(offer["sdp"])}))
+    answer = await response.json()
+    await route.fulfill(response=response, json={**answer, "sdp": link.answer(answer["sdp"])})
+
+
+async def spoken_after(page: Page, since_ms: float, seconds: float) -> None:
+    """Until that much of the agent's voice has sounded in the page since then."""
+    async with asyncio.timeout(30):
+        while True:
+            loud = await page.evaluate(
+                "since => window.levels.filter(([at, level]) => at > since && level > 0.01).length", since_ms
+            )
+            if loud * 0.02 >= seconds:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def now_ms(page: Page) -> float:
+    return float(await page.evaluate("() => performance.now()"))
+
+
+async def a_spoken_call(page: Page) -> None:
+    """Start, let the recorded question be asked, wait until its answer has been shown and has sounded."""
+    await page.locator("#start").click()
+    await expect(page.get_by_role("heading", name="Connected")).to_be_visible()
+    await page.evaluate(LISTEN)
+    captions = page.get_by_role("log")
+    await expect(captions).to_contain_text("I'm an AI assistant", timeout=20_000)
+    await spoken_after(page, 0, 2.0)
+    await expect(captions).to_contain_text(QUESTION, timeout=40_000)
+    asked = await now_ms(page)
+    await expect(captions).to_contain_text(ANSWER, timeout=20_000)
+    await spoken_after(page, asked, 1.0)
+
+
+def settled(server: Server) -> Any:
+    [trace] = server.traces()
+    assert trace.call.ingress == "webrtc"
+    assert trace.disclosure is not None
+    assert trace.disclosure.played_in_full
+    assert trace.disclosure.evidence.value == "client_report"
+    assert not trace.ledger.gaps
+    assert verify_directory(server.ledger).ok
+    return trace
+
+
+async def ended(server: Server) -> None:
+    async with asyncio.timeout(15):
+        while server.traces()[0].call.ended_at is None:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_question_is_asked_by_voice_and_its_answer_sounds_in_the_page(
+    make_server: Callable[..., Server], microphone: Path
+) -> None:
+    server = await make_server(start=False).up()
+    async with page_of(server, microphone) as page:
+        await a_spoken_call(page)
+        await page.get_by_role("button", name="Hang up").click()
+    await ended(server)
+    trace = settled(server)
+    assert [turn.said.text for turn in trace.turns if turn.said] == [QUESTION]
+    assert (trace.media.transport, trace.media.codec, trace.media.microphone) == ("webrtc", "opus", True)
+    assert trace.media.echo_cancellation in ("on", "off")
+    await server.down()
+
+
+async def test_the_same_typed_without_a_microphone(
+    make_server: Callable[..., Server], microphone: Path
+) -> None:
+    server = await make_server(start=False).up()
+    async with page_of(server, microphone) as page:
+        await page.locator("#start-typed").click()
+        await expect(page.get_by_role("heading", name="Connected")).to_be_visible()
+        await page.evaluate(LISTEN)
+        captions = page.get_by_role("log")
+        await expect(captions).to_contain_text("How can I help you?", timeout=30_000)
+        await page.get_by_label("Type to the assistant").fill(QUESTION)
+        asked = await now_ms(page)
+        await page.get_by_role("button", name="Send").click()
+        await expect(captions).to_contain_text(ANSWER, timeout=20_000)
+        await spoken_after(page, asked, 1.0)
+        await page.get_by_role("button", name="Hang up").click()
+    await ended(server)
+    trace = settled(server)
+    assert [(t.said.text, t.said.engine) for t in trace.turns if t.said] == [(QUESTION, "typed")]
+    assert trace.media.microphone is False
+    await server.down()
+
+
+async def test_the_same_with_three_percent_of_the_packets_lost(
+    make_server: Callable[..., Server], microphone: Path
+) -> None:
+    server = await make_server(start=False).up()
+    up, down = Impairment(loss=0.03, seed=1), Impairment(loss=0.03, seed=2)
+    async with impaired(up, down) as link, page_of(server, microphone, link) as page:
+        await a_spoken_call(page)
+        assert min(len(up.lost), len(down.lost)) > 3, "the network was not bad"
+        await page.get_by_role("button", name="Hang up").click()
+    await ended(server)
+    trace = settled(server)
+    assert QUESTION in [turn.said.text for turn in trace.turns if turn.said]
+    await server.down()
+
+
+async def test_two_browsers_at_a_cap_of_one_the_second_is_told(
+    make_server: Callable[..., Server], microphone: Path
+) -> None:
+    server = await make_server(start=False, admission={"calls": 1}).up()
+    async with page_of(server, microphone) as first, page_of(server, microphone) as second:
+        await first.locator("#start").click()
+        await expect(first.get_by_role("heading", name="Connected")).to_be_visible()
+        await second.locator("#start").click()
+        await expect(second.get_by_role("heading", name="All our lines are busy")).to_be_visible()
+        await first.get_by_role("button", name="Hang up").click()
+    await server.down()

@@ -1,0 +1,85 @@
+"""Metrics: the dashboard and the page know exactly those there are, and readings are true."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from controls.decision import PendingReceipt, Receipt
+from controls.ledger import records as r
+from voice_runtime.breaker import Breaker
+from voice_runtime.telemetry import CountingRecorder, LoopWatch, Telemetry, metrics_table
+
+pytestmark = pytest.mark.anyio
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def sample(telemetry: Telemetry, name: str, **labels: str) -> float:
+    value = telemetry.registry.get_sample_value(name, labels)
+    assert value is not None, f"{name} {labels} is not there"
+    return value
+
+
+def test_the_dashboard_asks_only_for_metrics_there_are() -> None:
+    dashboard = json.loads((DOCS / "grafana" / "sayso.json").read_text(encoding="utf-8"))
+    known = set(re.findall(r"`(sayso_\w+)`", metrics_table()))
+    asked = {
+        re.sub(r"_bucket$", "", name)
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"sayso_\w+", target["expr"])
+    }
+    assert asked <= known
+    assert known <= asked, "a metric nobody would see"
+
+
+def test_the_page_lists_the_metrics() -> None:
+    assert metrics_table() in (DOCS / "observe.md").read_text(encoding="utf-8")
+
+
+def test_a_supplier_whose_breaker_is_open_shows() -> None:
+    telemetry, good, bad = Telemetry(), Breaker("good"), Breaker("bad", after=1)
+    bad.failed("late")
+    telemetry.engines("voice", [good, bad])
+    assert sample(telemetry, "sayso_engine_up", stage="voice", engine="good") == 1
+    assert sample(telemetry, "sayso_engine_up", stage="voice", engine="bad") == 0
+    assert sample(telemetry, "sayso_engine_failures", stage="voice", engine="bad") == 1
+
+
+def test_records_without_a_receipt_are_counted_until_they_have_one() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.futures: list[PendingReceipt] = []
+
+        def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
+            self.futures.append(Future())
+            return self.futures[-1]
+
+    telemetry, slow = Telemetry(), Slow()
+    recorder = CountingRecorder(slow, telemetry)
+    for _ in range(3):
+        recorder.append(r.MediaHalfDuplex(tenant="clinic", call="c_" + "A" * 16, active=True))
+    assert sample(telemetry, "sayso_receipts_pending") == 3
+    slow.futures[0].set_result(Receipt("o", 1, "x", 1))
+    slow.futures[1].set_exception(OSError())
+    assert sample(telemetry, "sayso_receipts_pending") == 1
+
+
+async def test_a_blocked_loop_shows_as_lag() -> None:
+    telemetry = Telemetry()
+    watch = LoopWatch(telemetry)
+    await watch.start()
+    await asyncio.sleep(0)
+    time.sleep(0.2)
+    async with asyncio.timeout(5):
+        while not sample(telemetry, "sayso_loop_lag_seconds_count"):
+            await asyncio.sleep(0.01)
+    assert sample(telemetry, "sayso_loop_lag_seconds_sum") > 0.1
+    await watch.close()
+    await watch.close()
