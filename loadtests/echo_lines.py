@@ -36,7 +36,7 @@ Samples = NDArray[np.float64]
 Path = Literal["room", "speakerphone", "hybrid"]
 
 AGENT_SAYS = (
-    "Thank you for calling. I'm an AI assistant, not a person. Say person at any time, and I'll get our staff.",
+    "Thank you for calling. I'm an AI assistant, not a person. Say person at any time to reach our staff.",
     "Monday to Thursday from eight to five, and Friday from eight to four.",
     "Doctor Patel has nothing free on Tuesday. Would another day suit you?",
     "Doctor Okafor, Wednesday at a quarter past three. Shall I book it?",
@@ -60,7 +60,14 @@ CALLER_SAYS = (
     "what about friday afternoon",
 )
 #: Agent's voice, caller's voice; the last pair is one voice speaking with itself.
-VOICES = (("slt", "rms"), ("rms", "awb"), ("awb", "slt"), ("kal", "rms"), ("espeak-ng", "awb"), ("rms", "rms"))
+VOICES = (
+    ("slt", "rms"),
+    ("rms", "awb"),
+    ("awb", "slt"),
+    ("kal", "rms"),
+    ("espeak-ng", "awb"),
+    ("rms", "rms"),
+)
 
 
 # -- voices ----------------------------------------------------------------------------------------
@@ -134,7 +141,7 @@ def _smooth(samples: Samples) -> Samples:
 
 
 def level(samples: Samples) -> float:
-    """RMS over what is audible (ITU-T P.56 in the simplest form: 20 ms pieces within 30 dB of the loudest)."""
+    """RMS over what is audible: 20 ms pieces within 30 dB of the loudest (ITU-T P.56, simplified)."""
     usable = len(samples) // CHUNK * CHUNK
     power = np.mean(samples[:usable].reshape(-1, CHUNK) ** 2, axis=1)
     return float(np.sqrt(np.mean(power[power > np.max(power) / 1000])))
@@ -156,6 +163,8 @@ class Scenario:
         drift_ppm: how much faster the microphone's clock runs.
         jitter_ms: of both times at which chunks are seen, either way.
         utterances: how often the agent speaks.
+        echo_from: the first of them that comes back (the caller turns the loudspeaker on).
+        louder_db: how much louder the echo is in the second half of them.
     """
 
     echo_db: float | None
@@ -169,6 +178,8 @@ class Scenario:
     drift_ppm: float = 30.0
     jitter_ms: float = 20.0
     utterances: int = 12
+    echo_from: int = 0
+    louder_db: float = 0.0
     seed: int = 0
 
 
@@ -182,7 +193,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A chunk of the caller's line, received at ``at_ns``. ``utterance``: the agent's, which sounds, or None."""
+    """A chunk of the caller's line, the ``number``-th, received at ``at_ns``."""
 
     pcm: bytes
     at_ns: int
@@ -221,6 +232,8 @@ def make(scenario: Scenario, *, agent_says: Sequence[str] = AGENT_SAYS) -> Line:
         response = impulse_response(scenario.path, rng)
         echo = np.convolve(loudspeaker(played, scenario.drive), response)[: len(played)]
         echo *= echo_level / level(echo)
+        echo[: spans[scenario.echo_from][0]] = 0.0
+        echo[spans[len(spans) // 2][0] :] *= 10 ** (scenario.louder_db / 20)
         delay = round(scenario.delay_ms * RATE_HZ / 1000 + rng.integers(0, CHUNK))
         microphone[delay:] += _drifted(echo, scenario.drift_ppm)[: len(played) - delay]
     calls: list[tuple[int, int]] = []

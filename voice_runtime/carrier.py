@@ -19,6 +19,7 @@ from voice_runtime.ingress.twilio_media import IncomingCall
 from voice_runtime.ingress.webrtc_call import BrowserCall
 from voice_runtime.listen.chain import RecogniserChain
 from voice_runtime.listen.ear import Ear
+from voice_runtime.listen.echo import Echo
 from voice_runtime.listen.smart_turn import TurnModel
 from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.settings import Turn
@@ -42,8 +43,8 @@ def recogniser_key(release: Release, language: str) -> str:
     return f"{release.digest}/{language}"
 
 
-def make_ear(hearing: Hearing, call: Call, release: Release) -> Ear:
-    """The ear of one call."""
+def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
+    """The ear of one leg of a call."""
     language = call.language
 
     def urgent(text: str) -> bool:
@@ -61,6 +62,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release) -> Ear:
         ask_after_s=release.silence.ask_after_s,
         end_after_s=release.silence.end_after_s,
         on_failed=call.ear_failed,
+        echo=echo,
         on_failover=lambda why: call.journal.control_failed("recogniser", why),
     )
 
@@ -70,12 +72,12 @@ class TwilioCarrier:
 
     lead_ms = 120
     begins_with: type[Frame] = OutputTransportReadyFrame
-    on_sent: Callable[[bytes, int], None] | None = None
     media = Media("twilio", "pcmu")
 
-    def __init__(self, incoming: IncomingCall, hearing: Hearing, release: Release) -> None:
+    def __init__(self, incoming: IncomingCall, hearing: Hearing, call: Call) -> None:
         self._hearing = hearing
-        self._release = release
+        self._echo = Echo(call.half_duplex)
+        self.on_sent: Callable[[bytes, int], None] | None = self._echo.on_sent
         self._transport = incoming.transport()
         self.link: MediaLink = incoming.link
         self.control: CallControl | None = incoming.control
@@ -87,7 +89,7 @@ class TwilioCarrier:
         async def gone(transport: Any, websocket: Any) -> None:
             call.disconnected(self)
 
-        return [self._transport.input(), make_ear(self._hearing, call, self._release)]
+        return [self._transport.input(), make_ear(self._hearing, call, call.release, self._echo)]
 
     def exit(self) -> Sequence[FrameProcessor]:
         """Transport output."""
@@ -102,9 +104,10 @@ class WebRtcCarrier:
 
     def __init__(self, incoming: BrowserCall, hearing: Hearing, call: Call) -> None:
         self._incoming, self._hearing = incoming, hearing
+        self._echo = Echo(call.half_duplex)
         self.link: MediaLink = incoming.link
         self.control: CallControl | None = incoming.control
-        self.on_sent: Callable[[bytes, int], None] | None = None
+        self.on_sent: Callable[[bytes, int], None] | None = self._echo.on_sent
 
     @property
     def media(self) -> Media:
@@ -115,7 +118,7 @@ class WebRtcCarrier:
     def entry(self, call: Call) -> Sequence[FrameProcessor]:
         """Transport input and ear; a caller who is gone ends the call."""
         self._incoming.on_gone(lambda: call.disconnected(self))
-        ear = make_ear(self._hearing, call, call.release)
+        ear = make_ear(self._hearing, call, call.release, self._echo)
         return [self._incoming.input(), ear, *self._incoming.behind_the_ear()]
 
     def exit(self) -> Sequence[FrameProcessor]:

@@ -132,7 +132,7 @@ class Doors:
 
     async def _on_twilio_call(self, incoming: IncomingCall) -> None:
         call = self._opened(incoming.id)
-        carrier = TwilioCarrier(incoming, self._hearing, call.release)
+        carrier = TwilioCarrier(incoming, self._hearing, call)
         leg = await self._run(call, carrier, came_back=incoming.resumed, stats=lambda: incoming.stats)
         if call.legs == leg and call.person.transferring:
             asyncio.get_running_loop().call_later(DIAL_TTL_S, self._never_reported, call, leg)

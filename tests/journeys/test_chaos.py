@@ -131,7 +131,12 @@ def chaotic(make_server: Callable[..., Server], stages: dict[str, Chaos], good: 
         voice={
             "deadline_s": 2,
             "engines": [
-                {"engine": "openai", "base_url": base["voice"], "voices": {"warm": "w", "clear": "c"}, **entry},
+                {
+                    "engine": "openai",
+                    "base_url": base["voice"],
+                    "voices": {"warm": "w", "clear": "c"},
+                    **entry,
+                },
                 {"engine": "espeak-ng"},
             ],
         },

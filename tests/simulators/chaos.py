@@ -1,4 +1,4 @@
-"""Chaos before a supplier: passes requests on to a simulated server, and does to its answers what a test says.
+"""Chaos before a supplier: passes requests on to a simulated server, does to its answers what a test says.
 
 Real sockets, HTTP/1.1. One stands in front of each stage's server, whatever that
 speaks; ``fault`` may be changed mid-test. Requests that only warm a connection

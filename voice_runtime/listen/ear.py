@@ -7,6 +7,10 @@ and everything else that takes time happens beside it. What it pushes downstream
 ``ResumeSpeechFrame``, pipecat's ``InterruptionFrame`` (both ways),
 ``KeyPressedFrame``, ``CallerSilentFrame``, ``MediaStoppedFrame``.
 
+Words the caller types (``TypedWordsFrame``) are a turn as well. Where an ``Echo`` is given, what
+comes back of the agent's own voice is not taken for speech, and a turn that was nothing else is
+nobody's.
+
 From downstream it takes ``AgentSpeakingFrame`` and ``ThinkingFrame``: who has the floor.
 """
 
@@ -43,6 +47,8 @@ from voice_runtime.events import (
     PauseSpeechFrame,
     ResumeSpeechFrame,
     ThinkingFrame,
+    TurnEnd,
+    TypedWordsFrame,
 )
 from voice_runtime.listen.smart_turn import TurnModel
 from voice_runtime.listen.turn import TurnMachine
@@ -91,6 +97,16 @@ def policy_of(turn: Turn, patience: Patience) -> TurnPolicy:
     )
 
 
+class EchoComparison(Protocol):
+    """Tells the caller's speech from the agent's own voice coming back (``listen.echo.Echo``)."""
+
+    def hear(self, chunk: bytes, at_ns: int, speech: bool) -> bool: ...
+
+    def explains(self, first_ms: int, last_ms: int) -> bool: ...
+
+    def cleared(self, at_ns: int) -> None: ...
+
+
 class Ear(FrameProcessor):
     """One call's ear."""
 
@@ -111,6 +127,7 @@ class Ear(FrameProcessor):
         on_failover: Callable[[FailedAs], None] | None = None,
         on_audio: Callable[[bytes], None] | None = None,
         vad: Callable[[], SpeechDetector] = Vad,
+        echo: EchoComparison | None = None,
         media_gap_s: float = 2.0,
     ) -> None:
         """Make the ear of one call.
@@ -126,6 +143,7 @@ class Ear(FrameProcessor):
                 failed before another one answered.
             on_audio: takes the caller's samples, chunk by chunk (recording).
             vad: makes the speech detector.
+            echo: of this call; None compares nothing.
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
         """
         super().__init__(name="ear", enable_direct_mode=True)
@@ -136,6 +154,10 @@ class Ear(FrameProcessor):
         self._on_failover = on_failover
         self._on_audio = on_audio
         self._vad = vad()
+        self._echo = echo
+        self._urgent = urgent
+        self._started_ms = 0
+        self._cut = False
         self._machine = TurnMachine(policy_of(turn, patience), language, urgent)
         self._audio = TurnAudio(recogniser, phrases_key, turn.preroll_ms, clock.monotonic_ns)
         self._silence = Silence(ask_after_s, end_after_s)
@@ -165,6 +187,8 @@ class Ear(FrameProcessor):
         elif isinstance(frame, ThinkingFrame):
             self._thinking = frame.active
             await self._floor_changed()
+        elif isinstance(frame, TypedWordsFrame):
+            await self._typed(frame.text)
         elif isinstance(frame, InputDTMFFrame):
             self._silence.broken()
             await self.push_frame(KeyPressedFrame(key=frame.button.value))
@@ -223,7 +247,10 @@ class Ear(FrameProcessor):
             self._on_audio(chunk)
         self._audio.add(chunk)
         machine = self._machine
-        self._todo += machine.chunk(self._vad.hear(chunk))
+        speech = self._vad.hear(chunk)
+        if self._echo is not None:
+            speech = self._echo.hear(chunk, self._media_ns, speech)
+        self._todo += machine.chunk(speech)
         if machine.last_speech_ms == machine.now_ms:
             self._speech_ns = self._media_ns
         if machine.open:
@@ -276,14 +303,19 @@ class Ear(FrameProcessor):
         match output:
             case Started(at_ms):
                 self._partial = ""
+                self._started_ms, self._cut = at_ms, False
                 self._audio.begin()
                 await self.push_frame(CallerStartedFrame(at_s=at_ms / 1000))
             case Pause(at_ms):
                 await self.push_frame(PauseSpeechFrame(at_s=at_ms / 1000))
             case Resume():
                 await self.push_frame(ResumeSpeechFrame())
+            case Commit() if self._is_echo(self._started_ms, self._machine.now_ms):
+                await self.push_frame(ResumeSpeechFrame())
+                self._todo += self._machine.drop()
             case Commit():
-                await self.broadcast_interruption()  # type: ignore[no-untyped-call]  # pipecat's
+                self._cut = True
+                await self._interrupt()
             case AskText(pause):
                 self._run_beside(self._recognise(pause, self._audio.finish()), "ear-recognition")
             case AskSmartTurn(pause):
@@ -293,6 +325,32 @@ class Ear(FrameProcessor):
                 self._audio.go_on()
             case EndOfTurn():
                 await self._end_turn(output)
+
+    async def _interrupt(self) -> None:
+        """Take the floor: what the agent says or thinks is cut."""
+        if self._echo is not None:
+            self._echo.cleared(self._clock.monotonic_ns())
+        await self.broadcast_interruption()  # type: ignore[no-untyped-call]  # pipecat's
+
+    def _is_echo(self, first_ms: int, last_ms: int) -> bool:
+        """Whether speech between two media times is nothing but the agent's own voice."""
+        return self._echo is not None and self._echo.explains(first_ms, last_ms)
+
+    async def _typed(self, text: str) -> None:
+        """A turn of typed words. What was being said meanwhile is dropped: these words came instead."""
+        await self._act(self._machine.drop())
+        self._silence.broken()
+        floor, now_ns = self._floor, self._clock.monotonic_ns()
+        if floor in (Floor.SPEAKING, Floor.THINKING):
+            await self._interrupt()
+        at_s = self._machine.now_ms / 1000
+        await self.push_frame(
+            CallerSaidFrame(
+                text=text, confidence=1.0, started_s=at_s, ended_s=at_s, t0_ns=now_ns, ended_ns=now_ns,
+                recognised_ns=now_ns, engine="typed", why=TurnEnd.QUESTION,
+                during_agent=floor is Floor.UNYIELDING, urgent=self._urgent(text),
+            )
+        )  # fmt: skip
 
     async def _recognise(self, pause: int, utterance: Utterance | None) -> None:
         heard = await self._audio.recognise(utterance)
@@ -315,6 +373,8 @@ class Ear(FrameProcessor):
     async def _end_turn(self, end: EndOfTurn) -> None:
         heard = self._audio.heard
         self._audio.close()
+        if not self._cut and self._is_echo(end.started_ms, end.ended_ms):
+            return  # nobody said anything
         if end.said and end.understood:
             self._silence.broken()
             await self.push_frame(

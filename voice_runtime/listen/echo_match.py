@@ -28,6 +28,8 @@ _FLUCTUATION = 1.0
 _KEEP = 0.99
 #: Weight of the other bands where a band was seen in few frames, frames.
 _SHARED = 8
+#: Frames of history (8 s), those that come along with a stretch, and of speech it needs.
+_KEPT, _BEFORE, _LEAST_SPEECH = 400, 10, 3
 
 
 class RunningMatch:
@@ -123,3 +125,42 @@ def at_lag(played: Powers, n: int, lag: int) -> Powers:
     """The (n, BANDS) rows of ``played`` that belong to n frames at a lag."""
     first = LAGS - lag
     return played[first : first + n]
+
+
+class History:
+    """The newest frames in which the agent may have sounded: log2 powers, in half precision."""
+
+    Flags = NDArray[np.bool_]
+
+    def __init__(self) -> None:
+        self._number = np.zeros(_KEPT, dtype=np.int64)
+        self._received = np.zeros((_KEPT, BANDS), dtype=np.float16)
+        self._played = np.full((_KEPT, BANDS), SILENT, dtype=np.float16)
+        self._speech = np.zeros(_KEPT, dtype=np.bool_)
+
+    def add(self, number: int, received: Powers, played: Powers, speech: bool) -> None:
+        """One frame; numbers grow, and skip what came while the agent was silent."""
+        at = number % _KEPT
+        self._number[at] = number
+        self._received[at] = received
+        self._played[at] = played
+        self._speech[at] = speech
+
+    def stretch(self, first: int, last: int) -> tuple[Powers, Powers, Flags] | None:
+        """Frames ``first`` to ``last``, as ``fit`` takes them; None when hardly any is known and speech.
+
+        A few frames before them come along: where speech begins tells most. After a gap, only what
+        follows it; of a long stretch, the newest.
+        """
+        numbers = np.arange(max(1, first - _BEFORE, last - _KEPT + LAGS + 1), last + 1)
+        known = self._number[numbers % _KEPT] == numbers
+        if not known.all():
+            numbers = numbers[len(numbers) - int(np.argmin(known[::-1])) :]
+        at = numbers % _KEPT
+        speech = self._speech[at] & (numbers >= first)
+        if int(speech.sum()) < _LEAST_SPEECH:
+            return None
+        earlier = np.arange(numbers[0] - LAGS, last + 1)
+        played = self._played[earlier % _KEPT].astype(np.float32)
+        played[self._number[earlier % _KEPT] != earlier] = SILENT
+        return self._received[at].astype(np.float32), played, speech

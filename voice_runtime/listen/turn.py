@@ -193,6 +193,13 @@ class TurnMachine:
             self._maybe_end()
         return self._take()
 
+    def drop(self) -> list[Output]:
+        """Forget the open turn: it was nobody's, or the caller's words came another way."""
+        if self.open:
+            self._turn.text, self._turn.cut, self._turn.spoken_ms = "", False, 0
+            self._end(TurnEnd.SILENCE)
+        return self._take()
+
     @property
     def open(self) -> bool:
         """Whether a turn has started and not ended."""

@@ -32,7 +32,7 @@ from voice_runtime.events import (
 from voice_runtime.listen.ear import Ear
 from voice_runtime.listen.sphinx import SphinxRecogniser
 from voice_runtime.listen.vad import Vad
-from voice_runtime.ports import Recognition
+from voice_runtime.ports import Hints, Recognition
 from voice_runtime.settings import Turn
 
 pytestmark = pytest.mark.anyio
@@ -430,7 +430,9 @@ async def test_a_real_voice_through_real_engines(needs_system: Callable[..., Non
     await recogniser.start()
     clock: Clock = SystemClock()
     try:
-        await recogniser.load("k", ["when are you open", "uh huh", "yes please", "at ten", "person"], {})
+        await recogniser.load(
+            "k", Hints("en-US", ("when are you open", "uh huh", "yes please", "at ten", "person"))
+        )
         async with staged(vad=Vad, clock=clock) as stage:
             stage.ear._audio._recogniser = recogniser
             for text in ("when are you open", "yes please"):
