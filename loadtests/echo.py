@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loadtests.echo_lines import VOICES, Line, Scenario, Sent, make
+from loadtests.echo_lines import VOICES, EchoPath, Line, Scenario, Sent, make
 from voice_runtime.listen.echo import Echo
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_values import AskText, Commit, EndOfTurn, Floor, Output, Pause, TurnPolicy
@@ -40,6 +40,7 @@ _MOST_SELF_PERCENT, _MOST_COST_US = 1.0, 100.0
 
 ECHO_DB = (-10, -15, -20, -25, -30, -35)
 DELAYS_MS = (80, 160, 300, 500)
+PATHS: tuple[EchoPath, ...] = ("room", "speakerphone", "hybrid")
 
 
 @dataclass(slots=True)
@@ -172,7 +173,7 @@ def run_without(scenario: Scenario) -> Result:
 
 def scenarios(seed: int, utterances: int, echo_db: Iterable[int] = ECHO_DB) -> list[Scenario]:
     """Echo at every level and delay, rooms and hybrids, voices taken in turn."""
-    grid = itertools.product(echo_db, DELAYS_MS, ("room", "speakerphone", "hybrid"))
+    grid = itertools.product(echo_db, DELAYS_MS, PATHS)
     return [
         Scenario(
             db,
@@ -263,8 +264,8 @@ def measure(pool: ProcessPoolExecutor, utterances: int, seed: int) -> tuple[dict
     }
     silent = [replace(s, echo_db=None, caller_db=(0.0, 10.0, 20.0)[n % 3]) for n, s in enumerate(base)]
     spoken["no echo"] = list(pool.map(run, silent))
-    head = ("caller", "interruptions", "pause p50", "p95", f"within {_LATE_MS} ms", "missed", "turns lost")
-    _print("Callers who interrupt (echo -20 to -30 dB)", head, [_caller_row(*x) for x in spoken.items()])
+    titles = ("caller", "interruptions", "pause p50", "p95", f"within {_LATE_MS} ms", "missed", "turns lost")
+    _print("Callers who interrupt (echo -20 to -30 dB)", titles, [_caller_row(*x) for x in spoken.items()])
     results = [*with_echo, *itertools.chain(*hard.values()), *itertools.chain(*spoken.values())]
     n = sum(x.utterances for x in with_echo)
     summary: dict[str, object] = {

@@ -33,7 +33,7 @@ _CHUNK_NS = 20_000_000
 _LEAD_MS, _CHUNK_MS = 120, 20
 
 Samples = NDArray[np.float64]
-Path = Literal["room", "speakerphone", "hybrid"]
+EchoPath = Literal["room", "speakerphone", "hybrid"]
 
 AGENT_SAYS = (
     "Thank you for calling. I'm an AI assistant, not a person. Say person at any time to reach our staff.",
@@ -102,7 +102,7 @@ def ulaw(samples: Samples) -> Samples:
 # -- from the loudspeaker to the microphone ----------------------------------------------------------
 
 
-def impulse_response(path: Path, rng: np.random.Generator) -> Samples:
+def impulse_response(path: EchoPath, rng: np.random.Generator) -> Samples:
     """How the agent's voice reaches the microphone; unit energy.
 
     ``room``: direct sound, a dozen reflections within 30 ms and a diffuse tail (RT60 0.25 s, cut at
@@ -122,7 +122,7 @@ def impulse_response(path: Path, rng: np.random.Generator) -> Samples:
             response[at] += rng.normal(0.0, 0.4) * np.exp(-at / 120)
         response += diffuse * 0.5 / np.sqrt(np.sum(diffuse**2))
         response[0] = 10 ** (direct_db / 20) * 0.8
-    return response / np.sqrt(np.sum(response**2))
+    return np.asarray(response / np.sqrt(np.sum(response**2)))
 
 
 def loudspeaker(samples: Samples, drive: float) -> Samples:
@@ -137,7 +137,7 @@ def loudspeaker(samples: Samples, drive: float) -> Samples:
 
 def _smooth(samples: Samples) -> Samples:
     kernel = 0.9 ** np.arange(64)
-    return np.convolve(samples, kernel / kernel.sum())[: len(samples)]
+    return np.asarray(np.convolve(samples, kernel / kernel.sum())[: len(samples)])
 
 
 def level(samples: Samples) -> float:
@@ -169,7 +169,7 @@ class Scenario:
 
     echo_db: float | None
     delay_ms: int
-    path: Path = "room"
+    path: EchoPath = "room"
     drive: float = 1.5
     noise_rms: float = 15.0
     agent: str = "slt"

@@ -180,7 +180,7 @@ def main() -> int:
                 tokens = first_tokens(results, newest_traces(profile, calls))
                 rows.append(row(options.shape, calls, results, tokens))
     print(
-        "whisper shape, random weights | calls | turns | first token p50/p95/max | first audio p50/p95/max | held"
+        "shape, random weights | calls | turns | first token p50/p95/max | first audio p50/p95/max | held"
     )
     for x in rows:
         token_ms = f"{x.token_p50:.0f} / {x.token_p95:.0f} / {x.token_max:.0f}"

@@ -125,6 +125,7 @@ class Leg:
             on_violation=lambda clause: journal.control_failed("egress", "refused"),
             on_failover=lambda reason: journal.control_failed("voice", reason),
             call=call.id,
+            receipt_s=house.receipt_deadline_s,
             clock=house.clock,
         )
         egress = Egress(

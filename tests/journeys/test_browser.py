@@ -1,4 +1,4 @@
-"""A caller in a real browser: Chromium, a fake microphone, the page, WebRTC, and the whole house behind it."""
+"""A caller in a real browser: Chromium, a fake microphone, the page, WebRTC, and the whole house behind."""
 
 from __future__ import annotations
 

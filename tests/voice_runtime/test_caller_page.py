@@ -1,4 +1,4 @@
-"""The caller's page over HTTP: its policy, its size, what it says of agents, also of one that is not there."""
+"""The caller's page over HTTP: its policy, its size, what it says of agents and of one that is not there."""
 
 from __future__ import annotations
 

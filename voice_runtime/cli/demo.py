@@ -285,6 +285,10 @@ class Screen:
         else:
             dial = '.venv/bin/sayso serve & .venv/bin/sayso dial healthcare --say "when are you open"'
         self.line("note", f" call it        {dial}")
+        page = f"{address or 'http://127.0.0.1:7860'}/call/healthcare"
+        when = "" if address else " while it serves"
+        self.line("note", f" talk to it     {page}{when}   (type if you have no microphone)")
         self.line(
-            "note", " real engines   configs/profiles/cpu.yaml (any OpenAI-compatible model), docs/go-live.md"
+            "note",
+            " real engines   configs/profiles/cpu.yaml (Whisper, any compatible model), docs/providers.md",
         )

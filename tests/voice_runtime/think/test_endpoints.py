@@ -1,4 +1,4 @@
-"""A chain of model servers: who is asked in the time there is, what is told of it, who shares what is known."""
+"""A chain of model servers: who is asked in the time there is, what is told of it, who shares it."""
 
 from __future__ import annotations
 
