@@ -179,9 +179,7 @@ def main() -> int:
                 time.sleep(1)  # the server settles the calls
                 tokens = first_tokens(results, newest_traces(profile, calls))
                 rows.append(row(options.shape, calls, results, tokens))
-    print(
-        "shape, random weights | calls | turns | first token p50/p95/max | first audio p50/p95/max | held"
-    )
+    print("shape, random weights | calls | turns | first token p50/p95/max | first audio p50/p95/max | held")
     for x in rows:
         token_ms = f"{x.token_p50:.0f} / {x.token_p95:.0f} / {x.token_max:.0f}"
         audio_ms = f"{x.audio_p50:.0f} / {x.audio_p95:.0f} / {x.audio_max:.0f}"

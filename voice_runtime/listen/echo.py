@@ -43,8 +43,13 @@ from voice_runtime.listen.echo_match import (
 from voice_runtime.listen.echo_path import EchoPath
 from voice_runtime.listen.echo_spectra import BANDS, MediaClock, PlayedAudio, Powers, band_powers
 
-#: Correlation from which it is an echo, and frames of speech it takes at least.
-_ECHO, _LEAST_SPEECH = 0.52, 3
+#: Correlation from which it is an echo, and frames of speech it takes at least; below which what was
+#: taken for one was none, as long as it has not persisted.
+_FOUND, _LEAST_SPEECH, _NONE = 0.57, 3, 0.42
+#: In a call's first frames of agent's speech it takes this much more: two onsets are soon alike.
+_MORE_AT_FIRST, _AT_FIRST = 0.13, 80
+#: Correlation that a turn of a known echo has at least, and from which its delay is followed.
+_ECHO = 0.52
 #: Another lag is taken when it correlates better by this; looked at every so many frames of echo.
 _BETTER_LAG, _LOOK_EVERY = 0.03, 4
 #: A band's power played is the largest of three frames (clocks and ticks differ by one either way)
@@ -60,6 +65,8 @@ _HALF_DUPLEX_AFTER = 500 // CHUNK_MS
 _CLEAR_AFTER = 10_000 // CHUNK_MS
 #: A turn is echo with at most this share of frames with excess, and this much of it in all (log2).
 _MOST_UNEXPLAINED, _MOST_IN_ALL = 0.15, 1.0
+#: Of an echo nobody knows: the correlation it takes, and frames of speech. Few frames correlate by chance.
+_SURE, _LEAST_UNKNOWN = 0.65, 12
 #: The noise of the line is looked at once in so many frames while the agent is silent.
 _NOISE_EVERY = 5
 
@@ -163,6 +170,8 @@ class Echo:
             return False
         found = fit(*stretch)
         known = self._found and abs(found.lag - self._lag) <= 1
+        if not known and int(np.sum(stretch[2])) < _LEAST_UNKNOWN:
+            return False
         if not self._all_echo(found, stretch, known=known):
             return False
         if not self._found:
@@ -173,7 +182,7 @@ class Echo:
 
     def _all_echo(self, found: Fit, stretch: tuple[Powers, Powers, History.Flags], *, known: bool) -> bool:
         """Whether a stretch correlates, and hardly a frame of its speech exceeds the echo."""
-        if found.correlation < _ECHO:
+        if found.correlation < (_ECHO if known else _SURE):
             return False
         received, played, speech = stretch
         sounding = at_lag(played, len(received), found.lag)
@@ -204,15 +213,18 @@ class Echo:
             return
         best = self._match.compare()
         correlation = self._match.correlation
-        if correlation[best] < _ECHO:
-            return
         if self._found:
-            if correlation[best] > correlation[self._lag] + _BETTER_LAG:
+            if correlation[best] < _NONE and not self.half_duplex:
+                self._forget()
+            elif correlation[best] >= max(_ECHO, correlation[self._lag] + _BETTER_LAG):
                 self._lag = best
-        elif self._speech_seen > _LEAST_SPEECH - 0.5:
+        elif correlation[best] >= self._enough_to_find() and self._speech_seen > _LEAST_SPEECH - 0.5:
             stretch = self._history.stretch(self._count - 2 * LAGS, self._count)
             if stretch is not None:
                 self._learn(fit(*stretch, lag=best))
+
+    def _enough_to_find(self) -> float:
+        return _FOUND + _MORE_AT_FIRST * max(0.0, 1 - self._match.frames / _AT_FIRST)
 
     def _maybe_doubt(self) -> None:
         """A caller who talks across the agent for long may be an echo grown louder, or another path."""
@@ -261,11 +273,14 @@ class Echo:
         """The agent has spoken for long, and nothing came back."""
         if self._since_suppressed < _CLEAR_AFTER:
             return
-        self._found = False
-        self._suppressed = 0
-        self._path.forget()
+        self._forget()
         if self.half_duplex:
             self._tell(False)
+
+    def _forget(self) -> None:
+        self._found = False
+        self._suppressed = self._caller_for = 0
+        self._path.forget()
 
     def _tell(self, active: bool) -> None:
         self.half_duplex = active

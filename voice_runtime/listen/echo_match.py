@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from voice_runtime.listen.echo_spectra import BANDS, Powers
 
-#: Lags compared, frames of 20 ms: 20 to 660 ms (600 ms, and how far two clocks may be apart).
-LAGS = 33
+#: Lags compared, frames of 20 ms: 20 to 620 ms.
+LAGS = 31
 #: Powers below these carry nothing: of what came back (RMS 17 of 32768), and of what was played.
 RECEIVED_FLOOR, PLAYED_FLOOR = 300.0, 30_000.0
 SILENT = float(np.log2(PLAYED_FLOOR))
@@ -33,10 +33,15 @@ _KEPT, _BEFORE, _LEAST_SPEECH = 400, 10, 3
 
 
 class RunningMatch:
-    """Correlation at every lag, forgetting as it goes."""
+    """Correlation at every lag, forgetting as it goes.
+
+    Attributes:
+        frames: how many it rests on, those long past counting less.
+        correlation: (LAGS,), as of the newest ``compare``.
+    """
 
     def __init__(self) -> None:
-        self._n = 0.0
+        self.frames = 0.0
         self._received = np.zeros((2, BANDS), dtype=np.float32)  # sums of a, a²
         self._sums = np.zeros((3, LAGS, BANDS), dtype=np.float32)  # sums of b, b², ab
         self._new = np.zeros((3, LAGS, BANDS), dtype=np.float32)
@@ -44,7 +49,7 @@ class RunningMatch:
 
     def add(self, received: Powers, played: Powers) -> None:
         """One frame: log2 powers received, (BANDS,), and played at each lag, (LAGS, BANDS)."""
-        self._n = self._n * _KEEP + 1.0
+        self.frames = self.frames * _KEEP + 1.0
         self._received *= _KEEP
         self._received[0] += received
         self._received[1] += received * received
@@ -56,13 +61,13 @@ class RunningMatch:
 
     def compare(self) -> int:
         """Bring ``correlation`` up to date; the best lag's index (lag minus one)."""
-        mean = self._received[0] / self._n
+        mean = self._received[0] / self.frames
         spreads_received = self._received[1] - self._received[0] * mean
-        weights = spreads_received / (spreads_received + np.float32(_FLUCTUATION * self._n))
+        weights = spreads_received / (spreads_received + np.float32(_FLUCTUATION * self.frames))
         spread = float(weights @ spreads_received) + _STEADY
         b, bb, ab = self._sums
         together = (ab - b * mean) @ weights
-        spreads = (bb - b * b / self._n) @ weights + _STEADY
+        spreads = (bb - b * b / self.frames) @ weights + _STEADY
         self.correlation = together / np.sqrt(spread * spreads)
         return int(np.argmax(self.correlation))
 

@@ -430,9 +430,8 @@ async def test_a_real_voice_through_real_engines(needs_system: Callable[..., Non
     await recogniser.start()
     clock: Clock = SystemClock()
     try:
-        await recogniser.load(
-            "k", Hints("en-US", ("when are you open", "uh huh", "yes please", "at ten", "person"))
-        )
+        hints = Hints("en-US", ("when are you open", "uh huh", "yes please", "at ten", "person"))
+        await recogniser.load("k", hints)
         async with staged(vad=Vad, clock=clock) as stage:
             stage.ear._audio._recogniser = recogniser
             for text in ("when are you open", "yes please"):

@@ -9,6 +9,8 @@ from pipecat.frames.frames import InterruptionFrame
 
 from tests.voice_runtime.listen.test_ear import LOUD, QUIET, settle, staged
 from voice_runtime.events import CallerSaidFrame, ThinkingFrame, TypedWordsFrame
+from voice_runtime.listen.turn import TurnMachine
+from voice_runtime.listen.turn_values import EndOfTurn, Floor, Pause, Resume, TurnPolicy
 from voice_runtime.ports import Recognition
 
 pytestmark = pytest.mark.anyio
@@ -141,3 +143,16 @@ async def test_a_caller_over_the_echo_interrupts() -> None:
         assert names.count("Interruption") == 1
         assert "CallerSaid" in names
         assert len(echo.clears) == 1
+
+
+def test_a_dropped_turn_ends_once_and_gives_the_floor_back() -> None:
+    machine = TurnMachine(TurnPolicy(), "en-US", lambda text: False)
+    machine.floor(Floor.SPEAKING)
+    out = [output for _ in range(20) for output in machine.chunk(True)]
+    assert any(isinstance(output, Pause) for output in out)
+    dropped = machine.drop()
+    assert [type(output) for output in dropped] == [Resume, EndOfTurn]
+    assert isinstance(dropped[-1], EndOfTurn)
+    assert not dropped[-1].said
+    assert not machine.open
+    assert machine.drop() == []

@@ -446,16 +446,3 @@ def test_only_a_yielding_agent_is_paused(
             step = ("floor", Floor.UNYIELDING)
         line.run([step])
     assert not [o for _, o in line.done if isinstance(o, Pause | Resume)]
-
-
-def test_a_dropped_turn_ends_once_and_gives_the_floor_back() -> None:
-    machine = TurnMachine(TurnPolicy(), "en-US", lambda text: False)
-    machine.floor(Floor.SPEAKING)
-    out = [output for _ in range(20) for output in machine.chunk(True)]
-    assert any(isinstance(output, Pause) for output in out)
-    dropped = machine.drop()
-    assert [type(output) for output in dropped] == [Resume, EndOfTurn]
-    assert isinstance(dropped[-1], EndOfTurn)
-    assert not dropped[-1].said
-    assert not machine.open
-    assert machine.drop() == []
