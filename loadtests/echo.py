@@ -55,7 +55,7 @@ class Result:
         latencies_ms: from each interruption's first sample to the pause; None when none came.
         speech, changed: chunks the voice detector took for speech, and those judged otherwise.
         told: what was said of half duplex, in order.
-        cost_us: mean of a received chunk, its share of what was sent included.
+        cost_us: processor time of a received chunk in the mean, its share of what was sent included.
     """
 
     scenario: Scenario
@@ -91,9 +91,9 @@ class _Call:
             self.machine.floor(Floor.SPEAKING)
         self._speaks_until_ns = max(self._speaks_until_ns, event.at_ns) + _CHUNK_NS
         if self.echo is not None:
-            begun = time.perf_counter()
+            begun = time.thread_time()
             self.echo.on_sent(event.pcm, event.at_ns)
-            self.cost_s += time.perf_counter() - begun
+            self.cost_s += time.thread_time() - begun
 
     def received(self, pcm: bytes, at_ns: int, number: int) -> tuple[bool, bool]:
         if self._speaks_until_ns and at_ns >= self._speaks_until_ns:
@@ -101,9 +101,9 @@ class _Call:
             self.machine.floor(Floor.IDLE)
         speech = caller = self._vad.hear(pcm)
         if self.echo is not None:
-            begun = time.perf_counter()
+            begun = time.thread_time()
             caller = self.echo.hear(pcm, at_ns, speech)
-            self.cost_s += time.perf_counter() - begun
+            self.cost_s += time.thread_time() - begun
         outputs: list[Output] = self.machine.chunk(caller)
         while outputs:
             outputs = [more for output in outputs for more in self._do(output, number)]

@@ -157,7 +157,7 @@ class Ear(FrameProcessor):
         self._echo = echo
         self._urgent = urgent
         self._started_ms = 0
-        self._cut = False
+        self._cut = self._dropped = False
         self._machine = TurnMachine(policy_of(turn, patience), language, urgent)
         self._audio = TurnAudio(recogniser, phrases_key, turn.preroll_ms, clock.monotonic_ns)
         self._silence = Silence(ask_after_s, end_after_s)
@@ -183,6 +183,8 @@ class Ear(FrameProcessor):
             await self._hear(frame)
         elif isinstance(frame, AgentSpeakingFrame):
             self._speaking, self._yields = frame.speaking, frame.yields
+            if not frame.speaking and self._echo is not None:  # also when somebody else cut it
+                self._echo.cleared(self._clock.monotonic_ns())
             await self._floor_changed()
         elif isinstance(frame, ThinkingFrame):
             self._thinking = frame.active
@@ -303,7 +305,7 @@ class Ear(FrameProcessor):
         match output:
             case Started(at_ms):
                 self._partial = ""
-                self._started_ms, self._cut = at_ms, False
+                self._started_ms, self._cut, self._dropped = at_ms, False, False
                 self._audio.begin()
                 await self.push_frame(CallerStartedFrame(at_s=at_ms / 1000))
             case Pause(at_ms):
@@ -311,6 +313,7 @@ class Ear(FrameProcessor):
             case Resume():
                 await self.push_frame(ResumeSpeechFrame())
             case Commit() if self._is_echo(self._started_ms, self._machine.now_ms):
+                self._dropped = True
                 await self.push_frame(ResumeSpeechFrame())
                 self._todo += self._machine.drop()
             case Commit():
@@ -338,6 +341,7 @@ class Ear(FrameProcessor):
 
     async def _typed(self, text: str) -> None:
         """A turn of typed words. What was being said meanwhile is dropped: these words came instead."""
+        self._dropped = True
         await self._act(self._machine.drop())
         self._silence.broken()
         floor, now_ns = self._floor, self._clock.monotonic_ns()
@@ -373,8 +377,12 @@ class Ear(FrameProcessor):
     async def _end_turn(self, end: EndOfTurn) -> None:
         heard = self._audio.heard
         self._audio.close()
-        if not self._cut and self._is_echo(end.started_ms, end.ended_ms):
-            return  # nobody said anything
+        if self._dropped:
+            return
+        if self._is_echo(end.started_ms, end.ended_ms):
+            if self._cut:  # the agent cut itself: it must not stay silent, and these are nobody's words
+                self._on_failed("misheard")
+            return
         if end.said and end.understood:
             self._silence.broken()
             await self.push_frame(

@@ -134,6 +134,19 @@ async def test_a_turn_that_was_nothing_but_echo_is_nobodys() -> None:
         assert asked == (0, 600)
 
 
+async def test_words_that_were_echo_after_all_are_nobodys_though_they_cut_the_agent() -> None:
+    echo = FakeEcho()
+    async with staged(echo=echo) as stage:
+        await stage.agent(True)
+        stage.recogniser.hears = Recognition("monday to thursday from eight", 0.9)
+        await stage.line((LOUD, 1500))
+        assert stage.names().count("Interruption") == 1
+        echo.all_echo = lambda first, last: True
+        await stage.line((QUIET, 1500))
+        assert stage.said == []
+        assert stage.failed == ["misheard"], "the agent must not stay silent"
+
+
 async def test_a_caller_over_the_echo_interrupts() -> None:
     echo = FakeEcho()
     async with staged(echo=echo) as stage:
@@ -143,6 +156,8 @@ async def test_a_caller_over_the_echo_interrupts() -> None:
         assert names.count("Interruption") == 1
         assert "CallerSaid" in names
         assert len(echo.clears) == 1
+        await stage.agent(False)
+        assert len(echo.clears) == 2, "whoever cut it: what did not sound cannot come back"
 
 
 def test_a_dropped_turn_ends_once_and_gives_the_floor_back() -> None:
