@@ -46,7 +46,7 @@ demo: .venv ## a simulated phone call to the clinic's front desk, and the proof 
 
 # Journeys run at the pace of real speech, so they mostly wait: several beside each
 # other, after the rest.
-test: .venv ## every test, under 10 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
+test: .venv ## every test, about 15 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/journeys
 	@if [ -d tests/journeys ]; then $(BIN)/python -m pytest -q -n 3 --dist loadfile tests/journeys; fi
 

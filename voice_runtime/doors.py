@@ -169,7 +169,6 @@ class Doors:
             web_line=self._lines.web,
             languages=self._languages,
             admission=self._admission,
-            coordinator=self._coordinator,
             hooks=WebRtcHooks(
                 on_call=self._on_browser_call, open_call=self._open_browser, on_refused=self._on_refused
             ),

@@ -77,6 +77,10 @@ async def serve(
         SayError: something cannot be used as configured.
     """
     stop = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):  # also while starting: no child may be left behind
+        loop.add_signal_handler(signum, stop.set)
+    stopping = asyncio.create_task(stop.wait(), name="asked to stop")
     listener = listen(host, port)
     try:
         shown = f"[{host}]" if ":" in host else host
@@ -84,8 +88,17 @@ async def serve(
         app = App(settings, embedded_dir=embedded_dir)
         if settings.server.public_url is None:
             app.public_url = address
-        web = await app.start()
+        starting = asyncio.create_task(app.start(), name="starting")
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            logger.info("stopped while starting")
+            listener.close()
+            return
+        web = starting.result()
     except BaseException:
+        stopping.cancel()
         listener.close()
         raise
     config = uvicorn.Config(
@@ -94,14 +107,10 @@ async def serve(
         timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = _Uvicorn(config)
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await server.up.wait()
         on_ready(app, address)
-        stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         logger.info("stopping: no new calls, {} on the line", app.admission.active)

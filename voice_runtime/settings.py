@@ -227,7 +227,10 @@ class Settings(Closed):
                 raise PydanticCustomError(
                     "providers",
                     "uses {use}, which is not on its list of providers",
-                    {"use": engine.use, "remedy": f"add {engine.use} under providers.allow"},
+                    {
+                        "use": engine.use,
+                        "remedy": f"only if you trust this class: add {engine.use} under providers.allow",
+                    },
                 )
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ from tests.journeys.conftest import Server
 from tests.needs import needs_system
 from tests.page.conftest import FLAGS
 from tests.simulators.impaired import ImpairedLink, Impairment, impaired
+from voice_runtime.caller.recorded import RecordedFlite
+from voice_runtime.caller.script import HangUp, Say, Script, TypeWords, Wait
+from voice_runtime.caller.webrtc import WebRtcCaller
 
 pytestmark = pytest.mark.anyio
 
@@ -205,3 +209,36 @@ async def test_two_browsers_at_a_cap_of_one_the_second_is_told(
         await expect(second.get_by_role("heading", name="All our lines are busy")).to_be_visible()
         await first.get_by_role("button", name="Hang up").click()
     await server.down()
+
+
+async def test_a_second_client_speaks_and_types(make_server: Callable[..., Server]) -> None:
+    """aiortc instead of a browser, through the same door."""
+    needs_system("flite")
+    server = await make_server(start=False).up()
+    steps = (Wait(), Say(text=QUESTION, timeout_s=30), TypeWords(text="let me talk to a person"), HangUp())
+    caller = WebRtcCaller(server.address, "healthcare", voice=RecordedFlite("rms"))
+    result = await caller.run(Script(steps=steps))
+    assert not result.error
+    assert all(turn.first_audio_out_ms is not None for turn in result.turns)
+    assert any(ANSWER in caption.text for caption in result.captions)
+    await ended(server)
+    trace = settled(server)
+    assert [t.said.engine for t in trace.turns if t.said] == ["pocketsphinx", "typed"]
+    assert trace.handoff is not None
+    await server.down()
+
+
+async def test_stopping_while_starting_leaves_no_child_behind(make_server: Callable[..., Server]) -> None:
+    """SIGTERM before the server was ready killed it and left its children to themselves."""
+    server = make_server(start=False)
+    server.profile_file.write_text(json.dumps(server.profile), encoding="utf-8")
+    command = [sys.executable, "-m", "voice_runtime.cli.app", "serve", "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--config", str(server.profile_file), stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(60):
+        while not (children := Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()):
+            await asyncio.sleep(0.05)
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]

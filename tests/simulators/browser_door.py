@@ -102,7 +102,6 @@ async def browser_door(
         web_line=lambda agent: LINE if agent == LINE.agent else None,
         languages=lambda line: LANGUAGES,
         admission=admission,
-        coordinator=coordinator,
         hooks=WebRtcHooks(on_call=take, open_call=open_call, on_refused=refused, may_take=may_take),
         **{"origins": ("https://clinic.example.com",), "patience": Patience(closed_s=0.2), **more},
     )

@@ -19,7 +19,8 @@ address or id is logged.
 from __future__ import annotations
 
 import asyncio
-import json
+import hashlib
+import hmac
 import secrets
 import time
 from collections import deque
@@ -48,7 +49,6 @@ from voice_runtime.ingress.webrtc_peer import Peer
 from voice_runtime.ingress.webrtc_presence import Patience
 from voice_runtime.ingress.webrtc_sdp import BadOffer, check_offer, parse_candidate
 from voice_runtime.lines import Line
-from voice_runtime.ports import Coordinator
 
 __all__ = [
     "BrowserCall",
@@ -60,8 +60,6 @@ __all__ = [
     "WebRtcOpened",
 ]
 
-#: Tokens given out and still valid. A page asks without showing anything, so this bounds what that costs.
-_MOST_TOKENS = 1000
 #: Refusals of strangers (no valid token) that are recorded in a minute; the rest are only counted.
 _MOST_RECORDED = 20
 _METHODS = {"Access-Control-Allow-Methods": "POST, PATCH", "Access-Control-Allow-Headers": "content-type"}
@@ -87,7 +85,6 @@ class WebRtcDoor:
         web_line: agent → its web entry, None when it has none.
         languages: in which a call on a line may be held; the first is its own.
         admission: places.
-        coordinator: one-time tokens.
         hooks: what to do with calls.
         token_ttl_s: how long a page may take from token to offer, s.
         connect_s: how long a browser may take from the answer to media and data channel, s.
@@ -104,7 +101,6 @@ class WebRtcDoor:
         web_line: Callable[[str], Line | None],
         languages: Callable[[Line], Sequence[str]],
         admission: Admission,
-        coordinator: Coordinator,
         hooks: WebRtcHooks,
         token_ttl_s: float = 60.0,
         connect_s: float = 20.0,
@@ -116,7 +112,6 @@ class WebRtcDoor:
         self._web_line = web_line
         self._languages = languages
         self._admission = admission
-        self._coordinator = coordinator
         self._hooks = hooks
         self._token_ttl_s = token_ttl_s
         self._connect_s = connect_s
@@ -126,7 +121,10 @@ class WebRtcDoor:
         self._calls: dict[str, BrowserCall] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
-        self._tokens: deque[float] = deque()
+        # A page asks for a token without showing anything, so one that is given out costs no memory: it
+        # says itself until when it is valid. Only those that were used are remembered, until then.
+        self._key = secrets.token_bytes(32)
+        self._used: dict[str, float] = {}
         self._recorded: deque[float] = deque()
         self.router = APIRouter()
         add = self.router.add_api_route
@@ -189,19 +187,29 @@ class WebRtcDoor:
         line = self._web_line(agent[:100])
         if line is None:
             raise Refused(404, "unknown_agent")
-        now = time.monotonic()
-        while self._tokens and self._tokens[0] <= now:
-            self._tokens.popleft()
-        if len(self._tokens) >= _MOST_TOKENS:
-            raise Refused(503, "unavailable")
-        self._tokens.append(now + self._token_ttl_s)
-        token = secrets.token_urlsafe(24)
-        await self._coordinator.put_token(f"webrtc:{token}", json.dumps([agent]), self._token_ttl_s)
+        expires_ms = round((time.monotonic() + self._token_ttl_s) * 1000)
+        claims = f"{secrets.token_urlsafe(12)}.{expires_ms}.{agent}"
         return {
-            "token": token,
+            "token": f"{claims}.{self._mac(claims)}",
             "ice_servers": [server.for_page() for server in self._ice_servers],
             "expires_s": self._token_ttl_s,
         }
+
+    def _mac(self, claims: str) -> str:
+        return hmac.new(self._key, claims.encode(), hashlib.sha256).hexdigest()
+
+    def _take(self, token: str) -> str | None:
+        """The agent a token is for, once; None when it is not ours, used or expired."""
+        claims, _, mac = token.rpartition(".")
+        if not hmac.compare_digest(mac.encode(), self._mac(claims).encode()):
+            return None
+        nonce, expires_ms, agent = claims.split(".", 2)
+        now, expires = time.monotonic(), int(expires_ms) / 1000
+        self._used = {used: until for used, until in self._used.items() if until > now}
+        if expires <= now or nonce in self._used:
+            return None
+        self._used[nonce] = expires
+        return agent
 
     # -- offers -----------------------------------------------------------------------------------
 
@@ -209,11 +217,10 @@ class WebRtcDoor:
         body = await read_body(request, OfferBody)
         if body.pc_id is not None:
             return await self._further(body)
-        value = await self._coordinator.take_token(f"webrtc:{body.token or ''}")
-        if value is None:
+        agent = self._take(body.token or "")
+        if agent is None:
             await self._stranger(Refusal("token", detail="unknown, used or expired"))
             raise Refused(403, "token")
-        [agent] = json.loads(value)
         line = self._web_line(agent)
         if line is None:
             raise Refused(404, "unknown_agent")
@@ -317,7 +324,7 @@ class WebRtcDoor:
         try:
             if not await call.stand(self._connect_s) or not self._admission.claim(call.id):
                 reason = "timed_out"
-                await self._refused(Refusal("token", call.line, "never connected"))
+                logger.info("call {} never connected", call.id)  # its record is closed by whoever opened it
                 return
             watching = asyncio.create_task(call.watch(), name="webrtc-watch")
             await self._hooks.on_call(call)

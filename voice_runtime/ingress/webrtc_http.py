@@ -26,7 +26,7 @@ class OfferBody(Body):
 
     sdp: Annotated[str, StringConstraints(max_length=_MOST_BODY_BYTES)]
     type: Literal["offer"]
-    token: Short | None = None
+    token: Annotated[str, StringConstraints(max_length=200)] | None = None
     pc_id: Short | None = None
     restart_pc: bool = False
     language: Annotated[str, StringConstraints(max_length=35)] | None = None

@@ -90,7 +90,9 @@ async def test_an_echo_of_known_delay_is_measured_within_60_ms(needs_system: Cal
     error_ms = turn.first_audio_out_ms + spoken_ms - delay_ms
     # 20 ms of packetisation, up to 20 ms to the next playout tick; the rest is the loop and a busy machine
     assert 15 <= error_ms <= 60 + result.late_worst_ms
-    assert turn.answer_ends_ms == pytest.approx(turn.first_audio_out_ms + spoken_ms, abs=30)
+    assert turn.answer_ends_ms is not None
+    # a busy machine may stretch the echo by gaps, never shorten it
+    assert -30 <= turn.answer_ends_ms - (turn.first_audio_out_ms + spoken_ms) <= 500
     assert result.ended_by == "caller"
     assert result.bad_messages == 0
     assert turn.t0_ns == pytest.approx(result.answered_ns + (turn.last_sample - 159) * 125_000, abs=2)
