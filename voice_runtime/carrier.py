@@ -63,6 +63,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         end_after_s=release.silence.end_after_s,
         on_failed=call.ear_failed,
         echo=echo,
+        recognition_s=hearing.recogniser.deadline_s,
         on_failover=lambda why: call.journal.control_failed("recogniser", why),
     )
 

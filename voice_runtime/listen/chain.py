@@ -38,7 +38,7 @@ class RecogniserChain:
             deadline_s: from the end of speech to the text, over all of them.
         """
         self._links = tuple(links)
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._serve: dict[str, tuple[Link, ...]] = {}
         self.name = links[0].recogniser.name
 
@@ -71,7 +71,7 @@ class RecogniserChain:
             ProviderError: no engine takes it.
         """
         order = in_order(self._serve.get(key, self._links), lambda link: link.breaker)
-        return _ChainedUtterance(key, order, self._deadline_s)
+        return _ChainedUtterance(key, order, self.deadline_s)
 
     @property
     def breakers(self) -> list[Breaker]:

@@ -75,6 +75,8 @@ LEAST_CONFIDENCE = 0.4
 #: Speech without recognisable words that is long enough to deserve an answer, ms.
 _DESERVES_ANSWER_MS = 600
 _WATCH_EVERY_S = 0.5
+#: The recogniser's own deadline comes first, ms.
+_AFTER_RECOGNITION_MS = 500
 
 Patience = Literal["quick", "normal", "unhurried"]
 
@@ -85,15 +87,21 @@ class SpeechDetector(Protocol):
     def hear(self, chunk: bytes) -> bool: ...
 
 
-def policy_of(turn: Turn, patience: Patience) -> TurnPolicy:
-    """The turn policy of a profile for an agent's patience."""
+def policy_of(turn: Turn, patience: Patience, recognition_s: float = 0.0) -> TurnPolicy:
+    """The turn policy of a profile for an agent's patience.
+
+    Args:
+        recognition_s: how long recognition may take, s: a turn is not closed without its text before.
+    """
     waits = turn.patience[patience]
+    text_ms = max(TurnPolicy().text_ms, round(recognition_s * 1000) + _AFTER_RECOGNITION_MS)
     return TurnPolicy(
         stop_ms=turn.vad_stop_ms,
         complete_wait_ms=waits.complete_wait_ms,
         unsure_wait_ms=waits.unsure_wait_ms,
         incomplete_wait_ms=waits.incomplete_wait_ms,
         longest_ms=round(turn.longest_s * 1000),
+        text_ms=text_ms,
     )
 
 
@@ -128,6 +136,7 @@ class Ear(FrameProcessor):
         on_audio: Callable[[bytes], None] | None = None,
         vad: Callable[[], SpeechDetector] = Vad,
         echo: EchoComparison | None = None,
+        recognition_s: float = 0.0,
         media_gap_s: float = 2.0,
     ) -> None:
         """Make the ear of one call.
@@ -144,6 +153,7 @@ class Ear(FrameProcessor):
             on_audio: takes the caller's samples, chunk by chunk (recording).
             vad: makes the speech detector.
             echo: of this call; None compares nothing.
+            recognition_s: the recogniser's deadline, s.
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
         """
         super().__init__(name="ear", enable_direct_mode=True)
@@ -158,7 +168,7 @@ class Ear(FrameProcessor):
         self._urgent = urgent
         self._started_ms = 0
         self._cut = self._dropped = False
-        self._machine = TurnMachine(policy_of(turn, patience), language, urgent)
+        self._machine = TurnMachine(policy_of(turn, patience, recognition_s), language, urgent)
         self._audio = TurnAudio(recogniser, phrases_key, turn.preroll_ms, clock.monotonic_ns)
         self._silence = Silence(ask_after_s, end_after_s)
         self._media_gap_ns = round(media_gap_s * 1e9)

@@ -25,6 +25,7 @@ from voice_runtime.speak.spoken_grammar import (
     telephone_rules,
 )
 from voice_runtime.speak.spoken_numbers import english, english_ordinal, english_year
+from voice_runtime.speak.spoken_signs import sign_rules
 
 # --- ordinals, fractions, years, house numbers ----------------------------------------------------
 
@@ -205,10 +206,6 @@ def _unstopped(match: re.Match[str]) -> str | None:
     return _ABBREVIATIONS[match["short"].lower()] if place else None
 
 
-def _sign(match: re.Match[str]) -> str:
-    return f" {_SIGNS[match.group().strip()]} "
-
-
 _SHORT: list[Rule] = [
     (r"\b(?P<short>Mr|Mrs|Ms|Mx|Prof)(?:\.|(?=\s[A-Z]))", lambda m: _TITLES[m["short"]]),
     (r"\b(?P<short>Dr|St)(?!\w)(?P<stop>\.(?!\w))?", _doctor_or_street),
@@ -224,20 +221,11 @@ _SHORT: list[Rule] = [
     (r"(?<!\w)(?i:and/or)(?!\w)", lambda m: "and or"),
 ]
 
-_SIGNS_READ: list[Rule] = [
-    (r"(?<=[a-z])/(?=[a-z])", lambda m: " or "),
-    (r"(?<=[0-9])/(?=[0-9])", lambda m: " slash "),
-    (r"(?<![0-9])\*(?=[0-9])", lambda m: "star "),
-    (r"(?<=[0-9])\*(?=[0-9])", lambda m: " times "),
-    (r"\s&\s|(?<=\w)&(?=\w)", _sign),
-    (r"(?<!\S)[#*](?![^\s.,;:!?])", lambda m: "pound" if m.group() == "#" else "star"),
-    (r"(?<!\S)[=@](?!\S)", lambda m: _SIGNS[m.group()]),
-    (r"(?<=[\w)])\s?[±×÷]\s?(?=[\w(])", _sign),
-    (r"(?<=[0-9])\s?[+=]\s?(?=[0-9])|(?<=\w)\s[+]\s(?=\w)", _sign),
-    (r"(?<![\w+])[#№~≈±≤≥]\s?(?=[$€£]?[0-9])", lambda m: _sign(m).lstrip()),
-    (r"(?<!\w)\+(?=[0-9])", lambda m: "plus "),
-    (r"(?<=[0-9])\+(?!\w)", lambda m: " plus"),
-]
+_SIGNS_READ = sign_rules(
+    _SIGNS,
+    letters="a-z", either="or", slash="slash", star="star", pound="pound",
+    times="times", plus="plus", and_more="plus",
+)  # fmt: skip
 
 ENGLISH = Grammar(
     words=[*net_rules(TONGUE), *DATES_IN_WORDS, *money_rules(TONGUE), *_SHORT, code_rule(TONGUE)],

@@ -26,6 +26,7 @@ from voice_runtime.speak.spoken_grammar import (
     telephone_rules,
 )
 from voice_runtime.speak.spoken_numbers import spanish, spanish_ordinal
+from voice_runtime.speak.spoken_signs import sign_rules
 
 MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
@@ -296,10 +297,6 @@ def _street(match: re.Match[str]) -> str | None:
     return _STREETS[match["short"]] + ("." if ends(match) else "")
 
 
-def _sign(match: re.Match[str]) -> str:
-    return f" {_SIGNS[match.group().strip()]} "
-
-
 _SHORT: list[Rule] = [
     (
         rf"(?<![\w.])(?P<short>(?i:{any_of(_ABBREVIATIONS)}))\.(?!\w)",
@@ -313,20 +310,11 @@ _SHORT: list[Rule] = [
     (r"(?<!\w)(?i:y/o)(?!\w)", lambda m: "y o"),
 ]
 
-_SIGNS_READ: list[Rule] = [
-    (r"(?<=[a-záéíóúñ])/(?=[a-záéíóúñ])", lambda m: " o "),
-    (r"(?<=[0-9])/(?=[0-9])", lambda m: " barra "),
-    (r"(?<![0-9])\*(?=[0-9])", lambda m: "asterisco "),
-    (r"(?<=[0-9])\*(?=[0-9])", lambda m: " por "),
-    (r"\s&\s|(?<=\w)&(?=\w)", _sign),
-    (r"(?<!\S)[#*](?![^\s.,;:!?])", lambda m: "numeral" if m.group() == "#" else "asterisco"),
-    (r"(?<!\S)[=@](?!\S)", lambda m: _SIGNS[m.group()]),
-    (r"(?<=[\w)])\s?[±×÷]\s?(?=[\w(])", _sign),
-    (r"(?<=[0-9])\s?[+=]\s?(?=[0-9])|(?<=\w)\s[+]\s(?=\w)", _sign),
-    (r"(?<![\w+])[#№~≈±≤≥]\s?(?=[$€£]?[0-9])", lambda m: _sign(m).lstrip()),
-    (r"(?<!\w)\+(?=[0-9])", lambda m: "más "),
-    (r"(?<=[0-9])\+(?!\w)", lambda m: " o más"),
-]
+_SIGNS_READ = sign_rules(
+    _SIGNS,
+    letters="a-záéíóúñ", either="o", slash="barra", star="asterisco", pound="numeral",
+    times="por", plus="más", and_more="o más",
+)  # fmt: skip
 
 SPANISH = Grammar(
     words=[

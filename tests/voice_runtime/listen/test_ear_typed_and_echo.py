@@ -9,9 +9,11 @@ from pipecat.frames.frames import InterruptionFrame
 
 from tests.voice_runtime.listen.test_ear import LOUD, QUIET, settle, staged
 from voice_runtime.events import CallerSaidFrame, ThinkingFrame, TypedWordsFrame
+from voice_runtime.listen.ear import policy_of
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_values import EndOfTurn, Floor, Pause, Resume, TurnPolicy
 from voice_runtime.ports import Recognition
+from voice_runtime.settings import Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -171,3 +173,10 @@ def test_a_dropped_turn_ends_once_and_gives_the_floor_back() -> None:
     assert not dropped[-1].said
     assert not machine.open
     assert machine.drop() == []
+
+
+def test_a_turn_waits_for_its_text_as_long_as_recognition_may_take() -> None:
+    """Past 4 s the turn was closed as misheard, whatever ``recogniser.deadline_s`` said."""
+    assert policy_of(Turn(), "normal").text_ms == TurnPolicy().text_ms
+    assert policy_of(Turn(), "normal", recognition_s=3.0).text_ms == TurnPolicy().text_ms
+    assert policy_of(Turn(), "normal", recognition_s=6.0).text_ms == 6500
