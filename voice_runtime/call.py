@@ -372,7 +372,7 @@ async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") ->
             r.CallOpened(
                 tenant=facts.tenant, call=made.id, release=release.digest, environment=house.environment,
                 approved=False, ingress=facts.ingress, region=facts.region, language=made.language,
-                checkpoint_size=facts.checkpoint_size, checkpoint_root=facts.checkpoint_root,
+                checkpoint=facts.checkpoint,
             ),
             r.CallDetails(
                 caller=facts.caller, called=facts.called, agent=release.name, line=facts.line,

@@ -8,6 +8,7 @@ transfer that was never reported, a process that stops.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -234,9 +235,8 @@ class Doors:
         agent = self._agents.get(line.agent)
         if agent is None:
             return "unknown_line"
-        checkpoint = self._ledger.checkpoint(line.tenant)
-        root = f"sha256:{checkpoint.root.hex()}" if checkpoint.size else None
-        facts = replace(facts, checkpoint_size=checkpoint.size, checkpoint_root=root)
+        newest = self._ledger.cosigned(line.tenant) or self._ledger.checkpoint(line.tenant)
+        facts = replace(facts, checkpoint=base64.b64encode(newest.note).decode())
         try:
             self.calls[id] = await open_call(agent, self._house, facts, id)
         except LedgerError:

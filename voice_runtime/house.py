@@ -90,6 +90,5 @@ class Facts:
     caller: str = ""
     called: str = ""
     carrier_call: str = ""
-    checkpoint_size: int = 0
-    checkpoint_root: str | None = None
+    checkpoint: str | None = None
     language: str = ""

@@ -93,9 +93,30 @@ class Turn(Closed):
         return self
 
 
+class Witness(Closed):
+    """Who else sees the log's checkpoints (C2SP tlog-witness). Run by the operator, it counts for nothing."""
+
+    url: Url = Field(description="the witness's submission prefix")
+    key: str = Field(
+        pattern=r"^[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{44}$", description="its verifier key, <name>+<hash>+…"
+    )
+
+
 class LedgerSettings(Closed):
     receipt_deadline_ms: int = Field(default=250, ge=10, le=10_000, description="past it audio is discarded")
     spool_mb: int = Field(default=4, ge=1, le=1024, description="pre-allocated fallback spool, MB")
+    period: Literal["month", "quarter", "year"] = Field(
+        default="quarter", description="how long one log is used for new calls"
+    )
+    kept_months: int = Field(
+        default=84, ge=6, le=1200, description="months after its period in which no log is pruned"
+    )
+    signer: Literal["in_process", "own_process"] = Field(
+        default="in_process", description="own_process: log keys are never in the process that runs agents"
+    )
+    publish: bool = Field(default=True, description="write C2SP tiles beside each log, for others to read")
+    witnesses: tuple[Witness, ...] = Field(default=(), max_length=16, description="asked about every minute")
+    cosign_every_s: Seconds = Field(default=60.0, description="s between questions to the witnesses")
 
 
 class Twilio(Closed):

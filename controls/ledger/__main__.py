@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controls.errors import OperatorError, SayError
+from controls.ledger.findings import Report
 from controls.ledger.reader import Reader
 from controls.ledger.records import RECORDS, Record
-from controls.ledger.verify import Report, verify_directory
+from controls.ledger.verify import verify_directory
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,12 +11,19 @@ from dataclasses import dataclass, field
 
 from controls.errors import IntegrityError, LedgerError
 from controls.ids import new_id
-from controls.ledger.envelope import read_leaf, sign_record, verify_envelope
-from controls.ledger.keys import LogKey
+from controls.ledger.envelope import envelope_of, read_leaf, statement_of, verify_envelope
+from controls.ledger.keys import Signer, Wrapping
+from controls.ledger.notes import (
+    Checkpoint,
+    checkpoint_text,
+    key_digest,
+    make_checkpoint,
+    parse_checkpoint,
+    verify_checkpoint,
+)
 from controls.ledger.records import Personal, Record, RetentionTag
-from controls.ledger.sealed import new_key, seal, unwrap, wrap
+from controls.ledger.sealed import new_key, seal
 from controls.ledger.storage import Batch, BlobRow, CheckpointRow, LeafRow, Storage
-from controls.ledger.tiles import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
 from controls.ledger.tree import CompactRange, leaf_hash
 
 #: How an artefact of this kind, made at this Unix second, is to be kept.
@@ -41,6 +48,8 @@ class Staged:
 
     batch: Batch
     frontier: CompactRange
+    size: int
+    unsigned: list[tuple[LeafRow, bytes]] = field(default_factory=list)
     numbers: dict[str | None, int] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
@@ -50,13 +59,21 @@ class Assembler:
     """The state of one log's end: size, tree, counters, keys."""
 
     def __init__(
-        self, storage: Storage, *, origin: str, tenant: str, key: LogKey, node_key: bytes, tagger: Tagger
+        self,
+        storage: Storage,
+        *,
+        origin: str,
+        tenant: str,
+        signer: Signer,
+        wrapping: Wrapping,
+        tagger: Tagger,
     ) -> None:
         self._storage = storage
         self._origin = origin
         self._tenant = tenant
-        self._key = key
-        self._node_key = node_key
+        self._signer = signer
+        self._digest = key_digest(signer.verifier.public)
+        self._wrapping = wrapping
         self._tagger = tagger
         self._frontier = CompactRange()
         self._numbers: dict[str | None, int] = {}
@@ -108,7 +125,7 @@ class Assembler:
         if row is None:
             return None
         checkpoint = parse_checkpoint(row.note)
-        verify_checkpoint(checkpoint, self._key.verifier)
+        verify_checkpoint(checkpoint, self._signer.verifier)
         if checkpoint.size != row.size:
             raise IntegrityError(f"checkpoint {row.size}: size")
         return checkpoint
@@ -144,18 +161,19 @@ class Assembler:
 
     def _check(self, row: LeafRow) -> None:
         try:
-            leaf = read_leaf(verify_envelope(row.envelope, self._key.verifier).payload)
+            leaf = read_leaf(verify_envelope(row.envelope, self._signer.verifier).payload)
         except IntegrityError as error:
             raise IntegrityError(f"record {row.leaf}: {error}") from None
         record = leaf.record
-        if (leaf.origin, record.type, call_of(record), record.n) != (self._origin, row.type, row.call, row.n):
+        found = (leaf.origin, leaf.leaf, record.type, call_of(record), record.n)
+        if found != (self._origin, row.leaf, row.type, row.call, row.n):
             raise IntegrityError(f"record {row.leaf}: order")
 
     # -- a batch --------------------------------------------------------------------------------
 
     def stage(self) -> Staged:
         """Begin a batch."""
-        return Staged(Batch(), self._frontier.copy())
+        return Staged(Batch(), self._frontier.copy(), self._frontier.size)
 
     def add(self, staged: Staged, record: Record, personal: Personal | None, *, at: int) -> int:
         """Put one record at the batch's end and return its leaf index.
@@ -168,17 +186,17 @@ class Assembler:
         call = call_of(record)
         n = staged.numbers.get(call, self._numbers.get(call, -1))
         n = self._storage.next_n(call) if n < 0 else n
-        leaf = staged.frontier.size
+        leaf = staged.size
         update: dict[str, object] = {"at": at, "n": n, "sealed": None}
         blob = None
         if personal is not None:
             blob, update["sealed"] = self._seal(staged, record, personal, leaf, at)
         complete = record.model_copy(update=update)
-        envelope = sign_record(complete, origin=self._origin, key=self._key.private, digest=self._key.digest)
+        payload = statement_of(complete, origin=self._origin, key=self._digest, leaf=leaf)
         if blob is not None:
             staged.batch.blobs.append(blob)
-        staged.batch.leaves.append(LeafRow(leaf, call, n, record.type, envelope))
-        staged.frontier.append(leaf_hash(envelope))
+        staged.unsigned.append((LeafRow(leaf, call, n, record.type, b""), payload))
+        staged.size += 1
         staged.numbers[call] = n + 1
         return leaf
 
@@ -206,18 +224,29 @@ class Assembler:
         wrapped = self._storage.subject(subject)
         if wrapped is None:
             key = new_key()
-            staged.batch.subjects[subject] = wrap(key, self._node_key, name=subject)
+            staged.batch.subjects[subject] = self._wrapping.wrap(key, name=subject)
         else:
-            key = unwrap(wrapped, self._node_key, name=subject)
+            key = self._wrapping.unwrap(wrapped, name=subject)
         staged.keys[subject] = key
         return key
 
     def finish(self, staged: Staged, *, checkpoint: bool) -> Batch:
-        """The batch to commit, with a checkpoint over all of it if asked for."""
+        """The batch to commit, signed, with a checkpoint over all of it if asked for.
+
+        Raises:
+            LedgerError: the key cannot be used now.
+        """
+        signatures = self._signer.sign_statements([payload for _, payload in staged.unsigned])
+        for (row, payload), signature in zip(staged.unsigned, signatures, strict=True):
+            envelope = envelope_of(payload, self._digest, signature)
+            staged.batch.leaves.append(row._replace(envelope=envelope))
+            staged.frontier.append(leaf_hash(envelope))
+        staged.unsigned.clear()
         if checkpoint:
-            frontier = staged.frontier
-            signed = sign_checkpoint(self._key.name, frontier.size, frontier.root(), self._key.private)
-            staged.checkpoint = signed
+            frontier, key = staged.frontier, self._signer.verifier
+            root = frontier.root()
+            signature = self._signer.sign_note(checkpoint_text(key.name, frontier.size, root))
+            staged.checkpoint = signed = make_checkpoint(key.name, frontier.size, root, key, signature)
             staged.batch.checkpoint = CheckpointRow(signed.size, signed.note, frontier.to_bytes())
         return staged.batch
 

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ConfigDict, Field, ValidationError
 
 from controls.errors import IntegrityError, LedgerError
+from controls.ledger.notes import VerifierKey, key_digest
 from controls.ledger.records import RECORDS, Closed, Digest, Record
-from controls.ledger.tiles import VerifierKey, key_digest
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -31,6 +30,7 @@ MAX_PREDICATE = 8_192
 #: Largest leaf in bytes: a C2SP entry bundle gives its length in 16 bits.
 MAX_LEAF = 65_535
 
+#: Who signs: a log its leaves, a node what it hands out (an audit packet's manifest).
 Role = Literal["log", "node"]
 
 
@@ -42,8 +42,13 @@ class Signer(Closed):
 
 
 class Predicate(Closed):
-    """What a statement says: one record of one log."""
+    """What a statement says: one record of one log.
 
+    ``leaf`` is its place there, counted from 0 by the writer; None in the
+    fallback spool, where nothing has a place yet.
+    """
+
+    leaf: int | None = Field(default=None, ge=0)
     origin: str = Field(pattern=r"^o_[0-9A-HJKMNP-TV-Z]{16}$")
     signer: Signer
     record: dict[str, Any]
@@ -65,13 +70,14 @@ class _Statement(Closed):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A parsed leaf. ``subject`` is the hex SHA-256 its subject names."""
+    """A parsed leaf. ``subject`` is the hex SHA-256 its subject names; ``leaf`` its signed place."""
 
     origin: str
     signer: Signer
     record: Record
     subject_name: str
     subject: str
+    leaf: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,8 @@ def canonical(value: Any) -> bytes:
         raise LedgerError("a record holds a value that JSON cannot") from None
 
 
-def _join(payload: bytes, keyid: str, signature: bytes) -> bytes:
+def envelope_of(payload: bytes, keyid: str, signature: bytes) -> bytes:
+    """The stored bytes of a signed statement: the one encoding that is accepted."""
     return (
         b'{"payload":"' + base64.b64encode(payload)
         + b'","payloadType":"' + PAYLOAD_TYPE.encode()
@@ -110,24 +117,29 @@ def _join(payload: bytes, keyid: str, signature: bytes) -> bytes:
     )  # fmt: skip
 
 
+#: Bytes of an envelope around its payload's base64: keyid 71, signature 88.
+_AROUND = len(envelope_of(b"", "k" * 71, bytes(64)))
+
+
 def predicate_subject(predicate: bytes) -> str:
     """Hex digest that names a record with nothing sealed: of its predicate's canonical bytes."""
     return hashlib.sha256(predicate).hexdigest()
 
 
-def sign_record(
-    record: Record, *, origin: str, key: Ed25519PrivateKey, digest: str, role: Role = "log"
-) -> bytes:
-    """Make the leaf's bytes.
+def statement_of(record: Record, *, origin: str, key: str, leaf: int | None, role: Role = "log") -> bytes:
+    """Make the payload that is signed.
 
     Args:
-        digest: ``key_digest`` of the public key.
+        key: ``key_digest`` of the signer's public key.
+        leaf: the record's place in its log.
 
     Raises:
         LedgerError: the record is larger than a leaf may be.
     """
     body = record.model_dump(mode="json", exclude_none=True)
-    predicate = {"origin": origin, "record": body, "signer": {"key": digest, "role": role}}
+    predicate: dict[str, Any] = {"origin": origin, "record": body, "signer": {"key": key, "role": role}}
+    if leaf is not None:
+        predicate["leaf"] = leaf
     encoded = canonical(predicate)
     if len(encoded) > MAX_PREDICATE:
         raise LedgerError(f"{record.type}: predicate of {len(encoded)} bytes, allowed are {MAX_PREDICATE}")
@@ -141,10 +153,9 @@ def sign_record(
         b',"predicateType":"', PREDICATE_PREFIX.encode(), record.type.encode(),
         b'","subject":[{"digest":{"sha256":"', subject.encode(), b'"},"name":"', name.encode(), b'"}]}',
     ))  # fmt: skip
-    envelope = _join(payload, digest, key.sign(pae(payload)))
-    if len(envelope) > MAX_LEAF:
-        raise LedgerError(f"{record.type}: leaf of {len(envelope)} bytes, allowed are {MAX_LEAF}")
-    return envelope
+    if (size := _AROUND + -(-len(payload) // 3) * 4) > MAX_LEAF:
+        raise LedgerError(f"{record.type}: leaf of {size} bytes, allowed are {MAX_LEAF}")
+    return payload
 
 
 def parse_envelope(data: bytes) -> Envelope:
@@ -166,7 +177,7 @@ def parse_envelope(data: bytes) -> Envelope:
         )
     except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
         raise IntegrityError("cannot be parsed") from None
-    if _join(envelope.payload, envelope.keyid, envelope.signature) != data:
+    if envelope_of(envelope.payload, envelope.keyid, envelope.signature) != data:
         raise IntegrityError("cannot be parsed")
     return envelope
 
@@ -197,7 +208,7 @@ def read_leaf(payload: bytes) -> Leaf:
         raise IntegrityError("schema") from None
     (subject,) = statement.subject
     found = statement.predicate
-    return Leaf(found.origin, found.signer, record, subject.name, subject.digest["sha256"])
+    return Leaf(found.origin, found.signer, record, subject.name, subject.digest["sha256"], found.leaf)
 
 
 def subject_holds(payload: bytes, leaf: Leaf) -> bool:

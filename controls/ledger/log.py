@@ -20,11 +20,12 @@ from controls.decision import PendingReceipt, Receipt
 from controls.errors import LedgerError
 from controls.ids import new_id
 from controls.ledger.batching import Tagger
+from controls.ledger.keys import FileKeys, Keys
+from controls.ledger.notes import Checkpoint
 from controls.ledger.options import Item, LedgerClock, Options, SystemTime
 from controls.ledger.records import ErasureDone, Personal, Record
 from controls.ledger.spool import SPOOL_BYTES, make_entry
 from controls.ledger.storage import SqliteStorage, Storage
-from controls.ledger.tiles import Checkpoint
 from controls.ledger.writer import Writer, lock_writer
 
 Ground = Literal["request", "expiry", "withdrawn"]
@@ -52,7 +53,7 @@ class Log:
         tenant: str,
         tagger: Tagger,
         clock: LedgerClock | None = None,
-        keys: Path | None = None,
+        keys: Keys | None = None,
         storage: Callable[[Path], Storage] = SqliteStorage,
         spool_bytes: int = SPOOL_BYTES,
         queue_size: int = 8192,
@@ -61,7 +62,7 @@ class Log:
         """Open the log in ``directory``, or begin one there. Blocks for some file syncs.
 
         Args:
-            keys: directory of the key files; ``directory/keys`` by default.
+            keys: who signs and wraps; files in ``directory/keys`` by default.
             tenant, tagger, …: as ``writer.Options``.
 
         Raises:
@@ -71,8 +72,8 @@ class Log:
             LedgerError: it cannot be read or written.
         """
         options = Options(
-            tenant=tenant, tagger=tagger, keys=keys or directory / "keys", clock=clock or SystemTime(),
-            storage=storage, spool_bytes=spool_bytes, queue_size=queue_size,
+            tenant=tenant, tagger=tagger, keys=keys or FileKeys(directory / "keys"),
+            clock=clock or SystemTime(), storage=storage, spool_bytes=spool_bytes, queue_size=queue_size,
             checkpoint_every_s=checkpoint_every_s,
         )  # fmt: skip
         log = cls(directory, options)
@@ -152,7 +153,7 @@ class Log:
             tag = self._options.tagger(personal.kind, at)
         marked = record.model_copy(update={"at": at, "n": 0, "sealed": None, "recovered": True})
         entry = make_entry(
-            marked, personal, origin=writer.origin, key=writer.key, node_key=writer.node_key, tag=tag
+            marked, personal, origin=writer.origin, signer=writer.signer, sealing=writer.sealing, tag=tag
         )
         writer.spool.write(entry)
         writer.wake()
@@ -168,6 +169,10 @@ class Log:
         if checkpoint is None:
             raise LedgerError("the log is not open")
         return checkpoint
+
+    def cosigned(self) -> Checkpoint | None:
+        """The newest checkpoint a witness has cosigned, with its cosignatures; None without one."""
+        return self._writer.cosigned
 
     def close(self) -> None:
         """Write everything queued and a last checkpoint, then let go. Blocks; may be repeated."""
@@ -278,6 +283,10 @@ class Ledger:
         """
         return self._log(tenant).checkpoint()
 
+    def cosigned(self, tenant: str) -> Checkpoint | None:
+        """The newest checkpoint of this tenant's log that a witness has cosigned."""
+        return self._log(tenant).cosigned()
+
     @property
     def healthy(self) -> bool:
         """Not closed, and every log that was opened takes records."""
@@ -314,7 +323,7 @@ class Ledger:
                 directory = self._directories.setdefault(tenant, self.root / new_id("o"))
                 tagger = self._taggers.get(tenant, self._tagger)
                 options = Options(
-                    tenant=tenant, tagger=tagger, keys=self.root / "keys", clock=self._clock,
+                    tenant=tenant, tagger=tagger, keys=FileKeys(self.root / "keys"), clock=self._clock,
                     storage=self._storage, spool_bytes=self._spool_bytes,
                 )  # fmt: skip
                 log = self._logs[tenant] = Log(directory, options)

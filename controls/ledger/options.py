@@ -11,6 +11,7 @@ from typing import Protocol
 
 from controls.decision import PendingReceipt
 from controls.ledger.batching import Tagger
+from controls.ledger.keys import Keys
 from controls.ledger.records import Personal, Record
 from controls.ledger.spool import SPOOL_BYTES
 from controls.ledger.storage import SqliteStorage, Storage
@@ -44,7 +45,7 @@ class Options:
 
     Attributes:
         tagger: how an artefact of this kind, made at this Unix second, is kept.
-        keys: directory of the key files.
+        keys: who signs and wraps.
         storage: makes the storage of a directory, in the writer thread.
         spool_bytes: size of the fallback spool.
         queue_size: records that may wait; one more fails instead of being dropped silently.
@@ -53,7 +54,7 @@ class Options:
 
     tenant: str
     tagger: Tagger
-    keys: Path
+    keys: Keys
     clock: LedgerClock = field(default_factory=SystemTime)
     storage: Callable[[Path], Storage] = SqliteStorage
     spool_bytes: int = SPOOL_BYTES

@@ -21,12 +21,12 @@ from pydantic import ValidationError
 
 from controls.errors import IntegrityError, OperatorError
 from controls.ledger.envelope import parse_envelope, read_leaf
-from controls.ledger.keys import find_keys, node_key
+from controls.ledger.keys import FileKeys, Wrapping, find_keys
 from controls.ledger.log import log_directories
+from controls.ledger.notes import Checkpoint, VerifierKey, parse_checkpoint
 from controls.ledger.records import Personal, Record, SealedRef
-from controls.ledger.sealed import unseal, unwrap
+from controls.ledger.sealed import unseal
 from controls.ledger.storage import FORMAT, BlobRow, CheckpointRow, LeafRow, translated
-from controls.ledger.tiles import Checkpoint, VerifierKey, parse_checkpoint
 
 _PAGE = 500
 _LEAF = "SELECT leaf, call, n, type, envelope FROM leaves"
@@ -99,7 +99,7 @@ class LogView:
         """
         self.directory = directory
         self._keys = keys or find_keys(directory)
-        self._node_key: bytes | None = None
+        self._wrapping: Wrapping | None = None
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         with translated(f"{directory / 'log.db'} cannot be read"):
@@ -209,24 +209,24 @@ class LogView:
         return row
 
     def has_keys(self) -> bool:
-        """Whether the node key is at hand, so that sealed content can be opened."""
+        """Whether the wrapping key is at hand, so that sealed content can be opened."""
         try:
             self._wrapping_key()
         except OperatorError:
             return False
         return True
 
-    def _wrapping_key(self) -> bytes:
-        if self._node_key is None:
-            self._node_key = node_key(self._keys, create=False)
-        return self._node_key
+    def _wrapping_key(self) -> Wrapping:
+        if self._wrapping is None:
+            self._wrapping = FileKeys(self._keys).wrapping(create=False)
+        return self._wrapping
 
     def open_blob(self, ref: SealedRef) -> bytes | None:
         """The plaintext of a sealed artefact, or None once it is erased.
 
         Raises:
             IntegrityError: it is missing, altered, or does not open.
-            OperatorError: the node key is not at hand.
+            OperatorError: the wrapping key is not at hand.
         """
         row = self.blob(ref.artifact)
         if row is None:
@@ -238,7 +238,7 @@ class LogView:
             return None  # the subject's key was destroyed, and everything under it
         if row.ciphertext is None:
             raise IntegrityError("a sealed blob is missing")
-        key = unwrap(subject[0][0], self._wrapping_key(), name=row.subject)
+        key = self._wrapping_key().unwrap(subject[0][0], name=row.subject)
         return unseal(ref, row.ciphertext, row.wrapped, subject_key=key)
 
     def personal(self, record: Record) -> Personal | None:
@@ -347,7 +347,7 @@ class Reader:
 
         Raises:
             IntegrityError: something cannot be parsed or opened.
-            OperatorError: no such call, or the node key is not at hand.
+            OperatorError: no such call, or the wrapping key is not at hand.
         """
         view = self.view_of(call)
         found = [
@@ -366,7 +366,7 @@ class Reader:
 
         Raises:
             IntegrityError: it is missing, altered, or does not open.
-            OperatorError: the node key is not at hand.
+            OperatorError: the wrapping key is not at hand.
         """
         if record.sealed is None:
             return None

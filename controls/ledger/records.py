@@ -12,12 +12,16 @@ Rules: docs/record-format and the GDPR articles named there.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from controls.decision import Verdict
+from controls.errors import IntegrityError
+from controls.ledger.notes import parse_checkpoint
 
 CallId = Annotated[str, StringConstraints(pattern=r"^c_[0-9A-HJKMNP-TV-Z]{16}$")]
 ClauseId = Annotated[str, StringConstraints(pattern=r"^k_[0-9A-HJKMNP-TV-Z]{16}$")]
@@ -27,6 +31,9 @@ ArtifactId = Annotated[str, StringConstraints(pattern=r"^a_[0-9A-HJKMNP-TV-Z]{16
 PersonId = Annotated[str, StringConstraints(pattern=r"^p_[0-9A-HJKMNP-TV-Z]{16}$")]
 IncidentId = Annotated[str, StringConstraints(pattern=r"^i_[0-9A-HJKMNP-TV-Z]{16}$")]
 HoldId = Annotated[str, StringConstraints(pattern=r"^l_[0-9A-HJKMNP-TV-Z]{16}$")]
+OriginId = Annotated[str, StringConstraints(pattern=r"^o_[0-9A-HJKMNP-TV-Z]{16}$")]
+#: A raw Ed25519 public key (32 bytes) in base64.
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Mac = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
 #: A name from a configuration file that reveals nothing about a caller.
@@ -38,6 +45,27 @@ Control = Annotated[str, StringConstraints(pattern=r"^A\.(10|[2-9])(\.[0-9]{1,2}
 Seconds = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+def _embedded(note: str) -> str:
+    """A signed checkpoint of one of our logs in base64, and nothing else."""
+    try:
+        origin = parse_checkpoint(base64.b64decode(note, validate=True)).origin
+    except (IntegrityError, binascii.Error):
+        raise ValueError("not a signed checkpoint") from None
+    if not origin.startswith(LOG_NAME):
+        raise ValueError("not a checkpoint of a log of ours")
+    return note
+
+
+#: What a log's checkpoints call it: this and its origin.
+LOG_NAME = "sayso.dev/log/"
+#: A whole checkpoint with its cosignatures, in base64; ``checkpoint_in`` reads it.
+EmbeddedNote = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=4096), AfterValidator(_embedded)
+]
+#: The tenant under which the register of origins, keys and routes is kept.
+REGISTER = "register"
 
 
 class Environment(StrEnum):
@@ -152,12 +180,21 @@ class CallOpened(CallRecord):
     ingress: Literal["twilio", "webrtc", "sip"]
     region: Slug
     language: Language
-    checkpoint_size: Count = Field(description="newest checkpoint at opening: not before it")
-    checkpoint_root: Digest | None = None
+    checkpoint: EmbeddedNote | None = Field(
+        default=None, description="newest (cosigned) checkpoint when the call was opened: not before it"
+    )
+
+
+class RefusalDetails(Personal):
+    """What the carrier calls a call that was not taken, so that its records can be reconciled."""
+
+    kind = "call-details"
+    carrier_call: str
 
 
 class CallRefused(Record):
     type = "call.refused"
+    personal = RefusalDetails
     reason: Literal[
         "capacity", "unknown_line", "draining", "ledger", "unapproved", "stopped", "signature", "token"
     ]
@@ -590,6 +627,25 @@ class EmergencyDetected(CallRecord):
     annex_a: tuple[Control, ...] = ("A.9.2",)
 
 
+# --- the caller's receipt -----------------------------------------------------------------------
+
+
+class ReceiptDetails(Personal):
+    """The code the caller was given; its HMAC under the sealed salt stands in the leaf."""
+
+    kind = "receipt"
+    code: str
+
+
+class ReceiptIssued(CallRecord):
+    """The caller asked for a code with which this call can later be shown to be in the log."""
+
+    type = "receipt.issued"
+    personal = ReceiptDetails
+    turn: Count
+    how: Literal["spoken", "shown"]
+
+
 # --- controls, artefacts, access ------------------------------------------------------------------
 
 
@@ -672,7 +728,7 @@ class AccessViewed(Record):
     type = "access.viewed"
     personal = AccessDetails
     call: CallId | None = None
-    what: Literal["trace", "audit", "calls", "recording"]
+    what: Literal["trace", "audit", "calls", "recording", "receipt", "reconciliation"]
 
 
 class RetentionExpired(Record):
@@ -703,15 +759,22 @@ class ErasureDone(Record):
 # --- agents, releases, incidents, keys, origins ---------------------------------------------------
 
 
+class AgentDetails(Personal):
+    """Which agent: its name may tell what its callers suffer from."""
+
+    kind = "operation"
+    agent: AgentName
+
+
 class AgentStopped(Record):
     type = "agent.stopped"
-    agent: AgentName
+    personal = AgentDetails
     by: PersonId | None = None
 
 
 class AgentResumed(Record):
     type = "agent.resumed"
-    agent: AgentName
+    personal = AgentDetails
     by: PersonId | None = None
 
 
@@ -747,26 +810,72 @@ class IncidentClosed(Record):
 
 
 class KeyCreated(Record):
-    """A public key and what it is for; the register of keys is made of these."""
+    """A key and what it is for, valid from this leaf on; the register of keys is made of these.
+
+    In a log: a key of that log, announced by its predecessor's signature. In
+    the register: any key of the house, and of which log (``origin``) it is.
+    """
 
     type = "key.created"
     key: Digest = Field(description="SHA-256 of the raw public key")
-    role: Literal["log", "node", "witness", "person"]
+    public: PublicKey | None = Field(default=None, description="None for a key that signs nothing")
+    role: Literal["log", "node", "wrapping", "witness", "person"]
+    origin: OriginId | None = None
 
 
 class KeyRetired(Record):
+    """The key signs nothing behind this leaf; what it signed before stays valid."""
+
     type = "key.retired"
     key: Digest
+    origin: OriginId | None = None
 
 
 class OriginOpened(Record):
+    """A log and its first key. Leaf 0 of every log, and in the register for each of them.
+
+    Attributes:
+        period_from, period_to: Unix times in s between which calls open in it
+            (0 to 0: the register's, without end).
+        kept_until: Unix time in s before which nothing of it is pruned.
+        previous: the log of the tenant's period before.
+        of: whose it is (in the register).
+    """
+
     type = "origin.opened"
     key: Digest
+    public: PublicKey
+    origin: OriginId
+    period_from: Seconds = 0
+    period_to: Seconds = 0
+    kept_until: Seconds = 0
+    previous: OriginId | None = None
+    of: Slug | None = None
 
 
 class OriginClosed(Record):
+    """Last leaf of a log whose period is over; in the register, its size and root."""
+
     type = "origin.closed"
-    size: Count
+    origin: OriginId
+    size: Count = Field(description="leaves, this one included")
+    root: Digest | None = Field(default=None, description="in the register only")
+
+
+class RouteDetails(Personal):
+    kind = "operation"
+    entry: str = Field(description="a telephone number, or a web entry")
+    line: str
+
+
+class OriginRouted(Record):
+    """In the register: calls that come in by this entry are recorded in that tenant's logs (or no more)."""
+
+    type = "origin.routed"
+    personal = RouteDetails
+    of: Slug
+    origin: OriginId
+    active: bool = True
 
 
 def _concrete(cls: type[Record]) -> list[type[Record]]:

@@ -25,15 +25,18 @@ from pydantic import ValidationError
 
 from controls.errors import IntegrityError, LedgerError
 from controls.ids import new_id
-from controls.ledger.envelope import read_leaf, sign_record, verify_envelope
-from controls.ledger.keys import LogKey, sync_directory
+from controls.ledger.envelope import envelope_of, read_leaf, statement_of, verify_envelope
+from controls.ledger.keys import Signer, Wrapping, sync_directory
+from controls.ledger.notes import VerifierKey, key_digest
 from controls.ledger.records import Personal, Record, RetentionTag
-from controls.ledger.sealed import seal, unseal
+from controls.ledger.sealed import new_key, seal, unseal
 
 _HEADER = b"sayso spool 1\n\0\0"
 _MAGIC = b"\xf5SP\x1e"
 _FRAME = struct.Struct(">4sII")
-_PARTS = struct.Struct(">IH")
+_PARTS = struct.Struct(">IHH")
+#: What the entries' own subject key is wrapped as.
+_SUBJECT = "spool"
 #: Bytes of one spool file, a thousand entries or more.
 SPOOL_BYTES = 4 << 20
 
@@ -182,16 +185,29 @@ def _behind_torn(data: bytes, at: int) -> int:
     return end
 
 
+class SpoolKey(NamedTuple):
+    """The key under which one writer seals what it spools; wrapped once, so that no write waits for it."""
+
+    key: bytes
+    wrapped: bytes
+
+    @classmethod
+    def new(cls, wrapping: Wrapping) -> SpoolKey:
+        """A fresh key; ``wrapping`` may be slow."""
+        key = new_key()
+        return cls(key, wrapping.wrap(key, name=_SUBJECT))
+
+
 def make_entry(
     record: Record,
     personal: Personal | None,
     *,
     origin: str,
-    key: LogKey,
-    node_key: bytes,
+    signer: Signer,
+    sealing: SpoolKey,
     tag: RetentionTag | None,
 ) -> bytes:
-    """Seal and sign one entry; its personal content is sealed right under the node key.
+    """Seal and sign one entry.
 
     Args:
         tag: how the personal content is kept; needed when there is some.
@@ -203,29 +219,35 @@ def make_entry(
     if personal is not None and tag is not None:
         sealed = seal(
             personal.model_dump_json().encode(),
-            artifact=new_id("a"), kind=personal.kind, tag=tag, subject_key=node_key,
+            artifact=new_id("a"), kind=personal.kind, tag=tag, subject_key=sealing.key,
         )  # fmt: skip
         record = record.model_copy(update={"sealed": sealed.ref})
         wrapped, ciphertext = sealed.wrapped, sealed.ciphertext
-    envelope = sign_record(record, origin=origin, key=key.private, digest=key.digest)
-    return _PARTS.pack(len(envelope), len(wrapped)) + envelope + wrapped + ciphertext
+    keyid = key_digest(signer.verifier.public)
+    payload = statement_of(record, origin=origin, key=keyid, leaf=None)
+    (signature,) = signer.sign_statements([payload])
+    envelope = envelope_of(payload, keyid, signature)
+    parts = _PARTS.pack(len(envelope), len(sealing.wrapped), len(wrapped))
+    return parts + envelope + sealing.wrapped + wrapped + ciphertext
 
 
-def read_entry(body: bytes, *, key: LogKey, node_key: bytes) -> Entry:
+def read_entry(body: bytes, *, key: VerifierKey, wrapping: Wrapping) -> Entry:
     """Check and open one entry.
 
     Raises:
         IntegrityError: it is not one of ours, or was altered.
     """
     try:
-        of_envelope, of_wrapped = _PARTS.unpack_from(body)
-        start = _PARTS.size + of_envelope
-        envelope, wrapped = body[_PARTS.size : start], body[start : start + of_wrapped]
-        leaf = read_leaf(verify_envelope(envelope, key.verifier).payload)
+        of_envelope, of_subject, of_wrapped = _PARTS.unpack_from(body)
+        subject = _PARTS.size + of_envelope
+        start = subject + of_subject
+        envelope, wrapped = body[_PARTS.size : subject], body[start : start + of_wrapped]
+        leaf = read_leaf(verify_envelope(envelope, key).payload)
         record, personal = leaf.record, None
         model = type(record).personal
         if record.sealed is not None and model is not None:
-            plaintext = unseal(record.sealed, body[start + of_wrapped :], wrapped, subject_key=node_key)
+            sealing = wrapping.unwrap(body[subject:start], name=_SUBJECT)
+            plaintext = unseal(record.sealed, body[start + of_wrapped :], wrapped, subject_key=sealing)
             personal = model.model_validate_json(plaintext)
     except (struct.error, ValidationError):
         raise IntegrityError("a spool entry cannot be read") from None

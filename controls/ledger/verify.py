@@ -1,25 +1,4 @@
-"""Checks a ledger offline, step by numbered step, and names exactly what failed.
-
-For each log in the directory:
-
- 1. files       the database opens, is whole and names its log; no log is missing
- 2. parse       every leaf and checkpoint is in its one encoding
- 3. signature   DSSE signatures of leaves, note signatures of checkpoints
- 4. order       leaf indices without gap; log, tenant and index columns as signed
- 5. numbers     ``n`` without gap per call, and per log for records without a call
- 6. schema      predicates by the closed schema of their type
- 7. subject     the subject names the sealed ciphertext, or else the predicate
- 8. root        the tree's root is that of every checkpoint, also the published one
- 9. consistency every checkpoint is proven a prefix of the next
-10. sealed      every sealed blob is there with its digest, or erased with a tombstone
-11. opened      (with keys) sealed content opens, its HMAC holds, its schema fits
-12. receipt     (with keys) a clause's receipt is no later than its first sample
-13. cleared     what was played was cleared before, or is a phrase release.bound cleared
-14. issuer      (with a trust file) the log's key is one the auditor trusts
-
-Steps 3, 8 and 9 prove nothing about who signed unless step 14 does: keys found
-only beside the records give "self-consistent, issuer not authenticated".
-"""
+"""Checks a ledger's directory offline, step by numbered step (``findings.py``), and names what failed."""
 
 from __future__ import annotations
 
@@ -30,7 +9,9 @@ from pathlib import Path
 
 from controls.errors import IntegrityError, LedgerError, OperatorError
 from controls.ledger.envelope import Leaf, parse_envelope, read_leaf, subject_holds, verify_envelope
+from controls.ledger.findings import Findings, Report
 from controls.ledger.log import log_directories
+from controls.ledger.notes import Checkpoint, VerifierKey, key_digest, parse_checkpoint, verify_checkpoint
 from controls.ledger.reader import LogView
 from controls.ledger.records import (
     AgentPlayed,
@@ -44,80 +25,8 @@ from controls.ledger.records import (
 )
 from controls.ledger.sealed import blob_digest
 from controls.ledger.storage import CheckpointRow, LeafRow
-from controls.ledger.tiles import Checkpoint, VerifierKey, key_digest, parse_checkpoint, verify_checkpoint
 from controls.ledger.tree import Tree, leaf_hash, verify_consistency
 from controls.ledger.writer import CHECKPOINT_FILE
-
-CHECKS = (
-    "files", "parse", "signature", "order", "numbers", "schema", "subject",
-    "root", "consistency", "sealed", "opened", "receipt", "cleared", "issuer",
-)  # fmt: skip
-#: Failures a check names; the rest are counted.
-_NAMED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One numbered check's outcome; ``detail`` names what failed, such as ``record 21: digest``."""
-
-    number: int
-    name: str
-    ok: bool
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found.
-
-    Attributes:
-        records: leaves looked at, over all logs.
-        authenticated: every log's key is in the auditor's trust file.
-    """
-
-    checks: list[Check]
-    ok: bool
-    authenticated: bool
-    records: int
-    origins: list[str]
-
-    @property
-    def verdict(self) -> str:
-        """One line for a person."""
-        if not self.ok:
-            return "does not hold: " + "; ".join(c.detail for c in self.checks if not c.ok)
-        return (
-            "holds, issuer authenticated"
-            if self.authenticated
-            else "self-consistent, issuer not authenticated"
-        )
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What each check found, over all logs."""
-
-    failed: dict[str, list[str]] = field(default_factory=dict)
-    notes: dict[str, list[str]] = field(default_factory=dict)
-    counted: dict[str, int] = field(default_factory=dict)
-    records: int = 0
-
-    def fail(self, check: str, what: str) -> None:
-        self.failed.setdefault(check, []).append(what)
-
-    def note(self, check: str, what: str) -> None:
-        self.notes.setdefault(check, []).append(what)
-
-    def count(self, check: str) -> None:
-        self.counted[check] = self.counted.get(check, 0) + 1
-
-    def checks(self) -> Iterator[Check]:
-        for number, name in enumerate(CHECKS, 1):
-            failed = self.failed.get(name, [])
-            more = [f"and {len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
-            found = [str(self.counted[name]) + " checked"] if name in self.counted else []
-            detail = failed[:_NAMED] + more if failed else found + self.notes.get(name, [])
-            yield Check(number, name, not failed, "; ".join(detail))
 
 
 def read_trust(path: Path) -> list[VerifierKey]:
@@ -161,7 +70,7 @@ def verify_directory(
     )  # fmt: skip
     if not directories and not lost:
         raise OperatorError(f"{path} holds no ledger; give the directory with its logs")
-    findings, origins = _Findings(), []
+    findings, origins = Findings(), []
     for directory in lost:
         findings.fail("files", f"{directory.name}: log.db is missing")
     for directory in directories:
@@ -179,7 +88,7 @@ def verify_directory(
 
 
 def _verify_log(
-    directory: Path, findings: _Findings, trusted: Sequence[VerifierKey] | None, keys: Path | None
+    directory: Path, findings: Findings, trusted: Sequence[VerifierKey] | None, keys: Path | None
 ) -> str:
     published = _published(directory, findings)  # before the snapshot, which then must cover it
     view = LogView(directory, keys)
@@ -196,7 +105,7 @@ def _verify_log(
         view.close()
 
 
-def _published(directory: Path, findings: _Findings) -> bytes | None:
+def _published(directory: Path, findings: Findings) -> bytes | None:
     try:
         return (directory / CHECKPOINT_FILE).read_bytes()
     except FileNotFoundError:
@@ -206,7 +115,7 @@ def _published(directory: Path, findings: _Findings) -> bytes | None:
         return None
 
 
-def _issuer(view: LogView, findings: _Findings, trusted: Sequence[VerifierKey] | None) -> VerifierKey:
+def _issuer(view: LogView, findings: Findings, trusted: Sequence[VerifierKey] | None) -> VerifierKey:
     claimed = view.verifier
     if trusted is None:
         return claimed
@@ -222,7 +131,7 @@ class _Leaves:
 
     view: LogView
     key: VerifierKey
-    findings: _Findings
+    findings: Findings
     tree: Tree = field(default_factory=Tree)
     numbers: dict[str | None, int] = field(default_factory=dict)
     sealed: dict[str, int] = field(default_factory=dict)
@@ -302,8 +211,8 @@ class _Leaves:
         if leaf.signer.key != key_digest(self.key.public):
             self.findings.fail("signature", f"{where}: names another signer than its key")
         call = getattr(record, "call", None)
-        columns = (row.call, row.n, row.type, self.view.origin, self.view.tenant)
-        if columns != (call, record.n, record.type, leaf.origin, record.tenant):
+        columns = (row.leaf, row.call, row.n, row.type, self.view.origin, self.view.tenant)
+        if columns != (leaf.leaf, call, record.n, record.type, leaf.origin, record.tenant):
             self.findings.fail("order", f"{where}: its place is not the signed one")
         if not subject_holds(payload, leaf):
             self.findings.fail("subject", f"{where}: subject")
@@ -373,7 +282,7 @@ class _Leaves:
 
 
 def _checkpoints(
-    rows: Iterable[CheckpointRow], published: bytes | None, key: VerifierKey, tree: Tree, findings: _Findings
+    rows: Iterable[CheckpointRow], published: bytes | None, key: VerifierKey, tree: Tree, findings: Findings
 ) -> None:
     """Checks 2, 3, 8 and 9, for the checkpoints."""
     good: list[Checkpoint] = []
@@ -405,7 +314,7 @@ def _checkpoints(
 
 
 def _checkpoint(
-    note: bytes, where: str, key: VerifierKey, tree: Tree, findings: _Findings
+    note: bytes, where: str, key: VerifierKey, tree: Tree, findings: Findings
 ) -> Checkpoint | None:
     try:
         checkpoint = parse_checkpoint(note)

@@ -19,12 +19,12 @@ from controls.decision import PendingReceipt, Receipt
 from controls.errors import IntegrityError, LedgerError, OperatorError, SayError, WriterLocked
 from controls.ids import new_id
 from controls.ledger.batching import Assembler, Staged
-from controls.ledger.keys import LogKey, log_key, node_key
+from controls.ledger.keys import Signer, Wrapping
+from controls.ledger.notes import Checkpoint, key_digest, parse_checkpoint, public_text, verify_checkpoint
 from controls.ledger.options import Item, Options
 from controls.ledger.records import ControlFailed, KeyCreated, OriginOpened
-from controls.ledger.spool import Spool, read_entry
+from controls.ledger.spool import Spool, SpoolKey, read_entry
 from controls.ledger.storage import FORMAT, Storage, StorageError
-from controls.ledger.tiles import Checkpoint, parse_checkpoint, verify_checkpoint
 
 #: File beside ``log.db`` with the newest checkpoint: what the outside has seen.
 CHECKPOINT_FILE = "checkpoint"
@@ -71,8 +71,11 @@ class Writer:
         #: The last commit failed: what lies there is looked at again before the next.
         self.stale = False
         self.spool: Spool | None = None
-        self.key: LogKey
-        self.node_key = b""
+        #: The newest checkpoint that a witness has cosigned.
+        self.cosigned: Checkpoint | None = None
+        self.signer: Signer
+        self.sealing: SpoolKey
+        self._wrapping: Wrapping
         self._queue: queue.Queue[Item | object] = queue.Queue()
         self._gate = threading.Lock()
         self._due = 0.0
@@ -163,12 +166,13 @@ class Writer:
         held.callback(self._storage.close)
         self._identify(self._storage.meta())
         self._assembler = Assembler(
-            self._storage, origin=self.origin, tenant=self.options.tenant, key=self.key,
-            node_key=self.node_key, tagger=self.options.tagger,
+            self._storage, origin=self.origin, tenant=self.options.tenant, signer=self.signer,
+            wrapping=self._wrapping, tagger=self.options.tagger,
         )  # fmt: skip
         self._assembler.load(self._published())
         if self._assembler.size == 0:
             self._begin()
+        self.sealing = SpoolKey.new(self._wrapping)
         self.spool = Spool(self.directory / "spool", size=self.options.spool_bytes)
         held.callback(self.spool.close)
         self._recover_spool()
@@ -178,17 +182,24 @@ class Writer:
         fresh, keys, tenant = not meta, self.options.keys, self.options.tenant
         name = self.directory.name
         self.origin = meta.get("origin") or (name if name.startswith("o_") else new_id("o"))
-        self.key = log_key(keys, self.origin, create=fresh)
-        self.node_key = node_key(keys, create=fresh)
+        self.signer = keys.log_signer(self.origin, create=fresh)
+        self._wrapping = keys.wrapping(create=fresh)
         if fresh:
-            meta = {"origin": self.origin, "tenant": tenant, "vkey": str(self.key.verifier), "format": FORMAT}
+            meta = {
+                "origin": self.origin,
+                "tenant": tenant,
+                "vkey": str(self.signer.verifier),
+                "format": FORMAT,
+            }
             self._storage.create(meta)
         if meta.get("format") != FORMAT:
             raise IntegrityError(f"the log has format {meta.get('format')!r}, this version reads {FORMAT}")
         if meta.get("tenant") != tenant:
             raise OperatorError(f"{self.directory} is another tenant's log; use another directory")
-        if meta.get("vkey") != str(self.key.verifier):
-            raise OperatorError(f"the key in {keys} is not the one this log was begun with; restore it")
+        if meta.get("vkey") != str(self.signer.verifier):
+            raise OperatorError(
+                f"the key of {self.origin} is not the one this log was begun with; restore it"
+            )
 
     def _published(self) -> Checkpoint | None:
         try:
@@ -198,16 +209,17 @@ class Writer:
         except OSError as error:
             raise StorageError(f"the published checkpoint cannot be read: {error.strerror}") from error
         checkpoint = parse_checkpoint(data)
-        verify_checkpoint(checkpoint, self.key.verifier)
+        verify_checkpoint(checkpoint, self.signer.verifier)
         return checkpoint
 
     def _begin(self) -> None:
         """The first two leaves name the log and its key."""
-        tenant, digest = self.options.tenant, self.key.digest
+        tenant, raw = self.options.tenant, self.signer.verifier.public
+        digest, public, origin = key_digest(raw), public_text(raw), self.origin
         staged = self._assembler.stage()
         for record in (
-            OriginOpened(tenant=tenant, key=digest),
-            KeyCreated(tenant=tenant, key=digest, role="log"),
+            OriginOpened(tenant=tenant, key=digest, public=public, origin=origin),
+            KeyCreated(tenant=tenant, key=digest, public=public, role="log", origin=origin),
         ):
             self._assembler.add(staged, record, None, at=self._now())
         self._commit(staged, checkpoint=True)
@@ -357,7 +369,7 @@ class Writer:
     def _entries(self, bodies: list[bytes]) -> Iterator[Item]:
         for body in bodies:
             with contextlib.suppress(IntegrityError):
-                entry = read_entry(body, key=self.key, node_key=self.node_key)
+                entry = read_entry(body, key=self.signer.verifier, wrapping=self._wrapping)
                 yield Item(entry.record, entry.personal, entry=entry.id)
 
 

@@ -45,7 +45,7 @@ class Crashed:
         ledger.append(
             r.CallOpened(
                 tenant=TENANT, call=self.call, release=DIGEST, environment=r.Environment.DEMO, approved=False,
-                ingress="twilio", region="us", language="en-US", checkpoint_size=0,
+                ingress="twilio", region="us", language="en-US",
             ),
             r.CallDetails(agent="healthcare", line="desk", operator_of_record="Test", opened_at="now"),
         )  # fmt: skip

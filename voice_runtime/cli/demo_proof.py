@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controls.evidence.shape import Trace
+from controls.ledger.findings import Report
 from controls.ledger.tamper import flip_byte_in_copy
-from controls.ledger.verify import Report, verify_directory
+from controls.ledger.verify import verify_directory
 from voice_runtime.caller.results import CallResult
 
 #: Last caller's sample to first token, and to first audible sample (docs/measuring), ms.

@@ -286,8 +286,8 @@ def verify(
 @ledger_app.command(epilog="Example: sayso ledger checkpoint > checkpoint.txt")
 def checkpoint(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """Print each log's newest signed checkpoint (C2SP): whoever keeps one can later show a rewrite."""
+    from controls.ledger.notes import verify_checkpoint
     from controls.ledger.reader import Reader
-    from controls.ledger.tiles import verify_checkpoint
 
     found = []
     with Reader.open(_existing(ledger_root(settings_of(config)))) as reader:

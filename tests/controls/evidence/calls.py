@@ -140,7 +140,6 @@ def opening(script: CallScript) -> None:
         ingress="twilio",
         region="us",
         language="en-US",
-        checkpoint_size=0,
     )
     script.add(r.ReleaseBound, release=RELEASE, fixed=tuple(fixed(*phrase) for phrase in PHRASES.items()))
     script.add(

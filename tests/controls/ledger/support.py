@@ -81,7 +81,7 @@ def said(call: str, turn: int = 1, text: str = "a quiet word") -> tuple[r.Caller
 def opened(call: str) -> tuple[r.CallOpened, r.CallDetails]:
     record = r.CallOpened(
         tenant=TENANT, call=call, release=DIGEST, environment=r.Environment.DEMO, approved=False,
-        ingress="twilio", region="eu", language="en-US", checkpoint_size=0,
+        ingress="twilio", region="eu", language="en-US",
     )  # fmt: skip
     details = r.CallDetails(
         agent="front-desk", line="main", operator_of_record="Demo Clinic (fictional)",

@@ -15,15 +15,16 @@ from controls.errors import IntegrityError, LedgerError
 from controls.ids import new_id
 from controls.ledger import records as r
 from controls.ledger.envelope import (
+    envelope_of,
     pae,
     parse_envelope,
     read_leaf,
-    sign_record,
+    statement_of,
     subject_holds,
     verify_envelope,
 )
+from controls.ledger.notes import VerifierKey, key_digest
 from controls.ledger.sealed import new_key, seal
-from controls.ledger.tiles import VerifierKey, key_digest
 from tests.controls.ledger.support import DIGEST, TENANT, closed, said, tagger
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -32,7 +33,9 @@ ORIGIN = new_id("o")
 
 
 def sign(record: r.Record) -> bytes:
-    return sign_record(record, origin=ORIGIN, key=KEY, digest=key_digest(VERIFIER.public))
+    digest = key_digest(VERIFIER.public)
+    payload = statement_of(record, origin=ORIGIN, key=digest, leaf=5)
+    return envelope_of(payload, digest, KEY.sign(pae(payload)))
 
 
 PLAIN = sign(closed(new_id("c"), 3))
@@ -46,7 +49,7 @@ def test_a_statement_is_in_toto_and_canonical() -> None:
     assert statement["predicateType"] == "https://sayso.dev/record/v1/call.closed"
     assert statement["predicate"]["signer"] == {"role": "log", "key": key_digest(VERIFIER.public)}
     leaf = read_leaf(payload)
-    assert leaf.record.type == "call.closed" and leaf.origin == ORIGIN
+    assert leaf.record.type == "call.closed" and (leaf.origin, leaf.leaf) == (ORIGIN, 5)
     assert subject_holds(payload, leaf)
 
 

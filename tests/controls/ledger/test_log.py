@@ -15,9 +15,9 @@ from controls.errors import LedgerError
 from controls.ids import new_id
 from controls.ledger import records as r
 from controls.ledger.log import Ledger, Log
+from controls.ledger.notes import parse_checkpoint, verify_checkpoint
 from controls.ledger.reader import Reader
 from controls.ledger.storage import LARGE_BLOB
-from controls.ledger.tiles import parse_checkpoint, verify_checkpoint
 from controls.ledger.verify import verify_directory
 from tests.controls.ledger.support import (
     TENANT,
@@ -240,7 +240,7 @@ def test_erasing_destroys_key_and_blob_and_leaves_a_tombstone(tmp_path: Path) ->
     ]  # fmt: skip
     log.close()
     report = verify_directory(tmp_path)
-    assert report.ok and "1 erased, not checkable" in report.checks[10].detail
+    assert report.ok and "1 erased, not checkable" in report.checks[13].detail
 
 
 def test_many_threads_append_at_once_in_few_commits(

@@ -134,13 +134,13 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_lost_or_foreign_key_is_refused(tmp_path: Path) -> None:
     _grown(tmp_path / "log")
-    key = next(p for p in (tmp_path / "log" / "keys").iterdir() if p.name != "node.key")
+    key = next(p for p in (tmp_path / "log" / "keys").iterdir() if p.name != "wrapping.key")
     kept = key.read_bytes()
     key.unlink()
     with pytest.raises(OperatorError, match="missing"):
         open_log(tmp_path / "log")
     _grown(tmp_path / "other")
-    foreign = next(p for p in (tmp_path / "other" / "keys").iterdir() if p.name != "node.key")
+    foreign = next(p for p in (tmp_path / "other" / "keys").iterdir() if p.name != "wrapping.key")
     key.write_bytes(foreign.read_bytes())
     key.chmod(0o600)
     with pytest.raises(OperatorError, match="not the one this log was begun with"):

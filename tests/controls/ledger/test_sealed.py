@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controls.errors import IntegrityError, OperatorError
+from controls.errors import IntegrityError
 from controls.ids import new_id
-from controls.ledger.keys import NODE_KEY, log_key, node_key
 from controls.ledger.sealed import Sealed, new_key, seal, unseal, unwrap, wrap
 from tests.controls.ledger.support import tagger
 
@@ -57,36 +55,3 @@ def test_a_wrapped_key_is_bound_to_its_name() -> None:
     for damaged in (wrap(key, KEY, name="c_2"), b"", b"short"):
         with pytest.raises(IntegrityError):
             unwrap(damaged, KEY, name="c_1")
-
-
-def test_key_files_are_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    first = log_key(keys, "o_x", create=True), node_key(keys, create=True)
-    again = log_key(keys, "o_x", create=True), node_key(keys, create=False)
-    assert (first[0].digest, first[1]) == (again[0].digest, again[1])
-    assert {p.stat().st_mode & 0o777 for p in keys.iterdir()} == {0o600}
-    assert keys.stat().st_mode & 0o777 == 0o700
-    assert sorted(p.name for p in keys.iterdir()) == [NODE_KEY, "o_x.key"]
-
-
-def test_a_key_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    node_key(tmp_path, create=True)
-    log_key(tmp_path, "o_x", create=True)
-    for path in (tmp_path / NODE_KEY, tmp_path / "o_x.key"):
-        path.chmod(0o640)
-    with pytest.raises(OperatorError, match="chmod 600"):
-        node_key(tmp_path, create=False)
-    with pytest.raises(OperatorError, match="chmod 600"):
-        log_key(tmp_path, "o_x", create=False)
-
-
-def test_a_missing_or_broken_key_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="is missing"):
-        node_key(tmp_path, create=False)
-    for name in (NODE_KEY, "o_x.key"):
-        (tmp_path / name).write_text("nonsense")
-        (tmp_path / name).chmod(0o600)
-    with pytest.raises(OperatorError, match="not a wrapping key"):
-        node_key(tmp_path, create=True)
-    with pytest.raises(OperatorError, match="not a PEM key"):
-        log_key(tmp_path, "o_x", create=True)

@@ -21,9 +21,9 @@ from controls.ids import new_id
 from controls.ledger import records as r
 from controls.ledger.__main__ import main
 from controls.ledger.log import Log
+from controls.ledger.notes import VerifierKey
 from controls.ledger.storage import LARGE_BLOB
 from controls.ledger.tamper import copy_log, flip_byte_in_copy
-from controls.ledger.tiles import VerifierKey
 from controls.ledger.verify import Report, read_trust, verify_directory
 from tests.controls.ledger.support import (
     DIGEST,
@@ -60,7 +60,7 @@ def test_an_untouched_ledger_holds(ledger: Path) -> None:
     report = verify_directory(ledger)
     assert report.ok and not report.authenticated and report.records == 12
     assert report.verdict == "self-consistent, issuer not authenticated"
-    assert [c.number for c in report.checks] == list(range(1, 15))
+    assert [c.number for c in report.checks] == list(range(1, 21))
     details = {c.name: c.detail for c in report.checks}
     assert details["sealed"] == details["opened"] == "8 checked"
     assert details["cleared"] == details["receipt"] == "2 checked"
@@ -69,7 +69,7 @@ def test_an_untouched_ledger_holds(ledger: Path) -> None:
 def test_without_keys_what_only_they_show_is_said_to_be_unchecked(ledger: Path) -> None:
     report = verify_directory(ledger, keys=ledger / "nowhere")
     assert report.ok
-    assert report.checks[10].detail == report.checks[11].detail == "not checkable: no keys at hand"
+    assert report.checks[13].detail == report.checks[14].detail == "not checkable: no keys at hand"
 
 
 # --- any byte -------------------------------------------------------------------------------------
@@ -306,8 +306,8 @@ def test_a_key_of_the_right_name_that_signed_nothing(ledger: Path) -> None:
 def test_json_and_exit_codes(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(ledger), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["ok"] is True and report["authenticated"] is False and len(report["checks"]) == 14
-    assert report["checks"][1] == {"number": 2, "name": "parse", "ok": True, "detail": "12 checked"}
+    assert report["ok"] is True and report["authenticated"] is False and len(report["checks"]) == 20
+    assert report["checks"][2] == {"number": 3, "name": "parse", "ok": True, "detail": "12 checked"}
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.keys").write_text("no key\n")
     for usage in (

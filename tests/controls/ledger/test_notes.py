@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controls.errors import IntegrityError
-from controls.ledger.tiles import (
+from controls.ledger.notes import (
     VerifierKey,
     parse_checkpoint,
     parse_note,
