@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 # Debian packages, for tests and the demo's simulated caller only: flite speaks
-# the caller's part, sox bends it (noise, telephone band). The runtime needs neither.
-SYSTEM_PACKAGES := flite sox chromium
+# the caller's part, sox bends it (noise, telephone band), Go compiles a verifier of
+# the ledger that is not ours. The runtime needs none of them.
+SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev
 
 .PHONY: help .venv demo test check format lock system-deps clean
 
@@ -66,9 +67,11 @@ lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --extra espeak --extra dev --python-version 3.11 --custom-compile-command "make lock" -o requirements.lock
 
-system-deps: ## install flite, sox and chromium from Debian (root or sudo; the only target that leaves this folder)
+system-deps: ## install flite, sox, chromium and Go from Debian (root or sudo; the only target that leaves this folder)
 	@set -euo pipefail; missing=""; \
-	for package in $(SYSTEM_PACKAGES); do command -v "$$package" >/dev/null || missing="$$missing $$package"; done; \
+	for package in $(SYSTEM_PACKAGES); do \
+	  command -v "$$package" >/dev/null || dpkg -s "$$package" >/dev/null 2>&1 || missing="$$missing $$package"; \
+	done; \
 	if [ -z "$$missing" ]; then echo "[system-deps] present: $(SYSTEM_PACKAGES)"; exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
 	  echo "make system-deps: no apt-get here; install these by your own means:$$missing" >&2; exit 2; fi; \

@@ -307,6 +307,19 @@ class Gate:
             return self._mint(handoff_id, turn, "", self._recorder.append(record, details))
         return self._urgently(handoff_id, turn, record, details, self._spool)
 
+    def receipt(self, code: str, turn: int, how: Literal["spoken", "shown"]) -> Cleared:
+        """The right to give the caller their code; ``receipt.issued`` is its clearance.
+
+        No rule stands in its way, and no spool stands in for the log: a code that is not in the
+        log proves nothing, so without the record there is none. Showing it takes this token; what
+        is spoken of it is a clause of its own besides.
+
+        Raises:
+            LedgerError: the ledger takes no records.
+        """
+        record = r.ReceiptIssued(tenant=self._tenant, call=self._call, turn=turn, how=how)
+        return self._mint(new_id("k"), turn, code, self._recorder.append(record, r.ReceiptDetails(code=code)))
+
     def hang_up(self, closed: r.CallClosed) -> Cleared:
         """The right to end the call at the carrier; its ``call.closed`` is the clearance.
 
@@ -379,11 +392,12 @@ class Gate:
                     {
                         "tenant": self._tenant, "call": self._call, "turn": proposal.turn,
                         "clause": proposal.id, "verdict": decision.verdict, "risk": decision.risk,
-                        "annex_a": decision.annex_a, "instead": decision.phrase or None,
+                        "annex_a": decision.annex_a,
                     }
                 ),
                 r.ClauseDetails(
-                    text=text, candidate=written if written != text else "", verdicts=_found(decision)
+                    text=text, candidate=written if written != text else "", verdicts=_found(decision),
+                    instead=decision.phrase or None,
                 ),
             )
         )  # fmt: skip

@@ -3,7 +3,8 @@
 Looked at before the model is. Word lists per language stand in
 ``configs/rules/intents.yaml``, emergencies in the emergency packs. Recognised
 speech has no case or punctuation and misspells; lists are written for that.
-Order: emergency, opting out, a person, stop, what-are-you, then answers.
+Order: emergency, opting out, a person, stop, what-are-you, a receipt, once more,
+then answers.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Intent(StrEnum):
     PERSON = "person"
     STOP = "stop"
     ROBOT_QUESTION = "robot_question"
+    RECEIPT = "receipt"
+    AGAIN = "again"
     NO = "no"
     YES = "yes"
     BACKCHANNEL = "backchannel"
@@ -75,6 +78,8 @@ class LanguageWords(Document):
     person: IntentWords
     stop: IntentWords
     robot_question: IntentWords
+    receipt: IntentWords
+    again: IntentWords
     no: IntentWords
     yes: IntentWords
     backchannel: IntentWords

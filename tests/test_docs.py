@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from controls.annex_a import table as controls_table
 from controls.ledger.__main__ import records_table
-from controls.ledger.log import Ledger
+from controls.ledger.findings import CHECKS
+from controls.ledger.ledger import Ledger
 from controls.ledger.records import RetentionTag
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,3 +88,15 @@ def test_the_readmes_figures_are_the_kept_results() -> None:
 def test_the_table_of_records_is_the_models() -> None:
     """Made by ``python -m controls.ledger records``."""
     assert records_table() in (ROOT / "docs" / "record-format.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_controls_is_the_list() -> None:
+    """Made by ``python -m controls.annex_a``."""
+    assert controls_table() in (ROOT / "docs" / "controls.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_checks_is_the_verifiers() -> None:
+    page = (ROOT / "docs" / "record-format.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \| (\w+) \|", page, re.MULTILINE) == [
+        (str(number), name) for number, name in enumerate(CHECKS, 1)
+    ]

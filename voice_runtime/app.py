@@ -18,7 +18,9 @@ from loguru import logger
 
 from controls import intents
 from controls.errors import OperatorError
-from controls.ledger.log import Ledger
+from controls.ledger.keys import Keys
+from controls.ledger.ledger import Ledger
+from controls.ledger.witnesses import Witnesses
 from voice_runtime.agent import Release
 from voice_runtime.binding import bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
@@ -30,11 +32,14 @@ from voice_runtime.doors import Doors
 from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
 from voice_runtime.house import Agent, House
 from voice_runtime.ingress.admission import Admission
+from voice_runtime.key_operations import key_operations
 from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
 from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.offline.standin import MODEL
+from voice_runtime.record_keeping import open_ledger, witnesses_of
 from voice_runtime.recovery import close_what_is_open
+from voice_runtime.release_archive import archive_releases
 from voice_runtime.resolve import load_release
 from voice_runtime.server import build_server
 from voice_runtime.settings import Settings, may_serve
@@ -69,6 +74,8 @@ class App:
         self.coordinator = InProcessCoordinator(settings.admission.calls, clock=self.clock)
         self.admission = Admission(self.coordinator)
         self.ledger: Ledger | None = None
+        self.keys: Keys | None = None
+        self.witnesses: Witnesses | None = None
         self.house: House | None = None
         self.hearing: Hearing | None = None
         self.public_url = (
@@ -95,6 +102,7 @@ class App:
             await self._enter(watch.start, watch.close)
             releases = self._configuration()
             await self._start_ledger(releases)
+            await asyncio.to_thread(archive_releases, self.settings.data_dir, releases.values())
             await self._start_engines(releases)
             routers = await self._open_doors()
         except BaseException:
@@ -136,22 +144,12 @@ class App:
         return releases
 
     async def _start_ledger(self, releases: dict[str, Release]) -> None:
-        taggers = taggers_of(self.settings.root, list(releases.values()), self._all_lines())
-        tagger = next(iter(taggers.values()))
-        self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.settings.data_dir.chmod(0o700)
-        root = self.settings.data_dir / "ledger"
-        ledger = await asyncio.to_thread(
-            Ledger.open,
-            root,
-            tagger=tagger,
-            taggers=taggers,
-            spool_bytes=self.settings.ledger.spool_mb * 1024 * 1024,
-        )
-        self.ledger = ledger
-        self._stack.push_async_callback(asyncio.to_thread, ledger.close)
-        for tenant in dict.fromkeys(release.tenant for release in releases.values()):
-            await asyncio.to_thread(ledger.prepare, tenant)
+        lines = self._all_lines()
+        taggers = taggers_of(self.settings.root, list(releases.values()), lines)
+        if (witnesses := witnesses_of(self.settings.ledger)) is not None:
+            self.witnesses = witnesses
+            self.telemetry.witness_readings = witnesses.readings
+        self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -262,7 +260,9 @@ class App:
         assert self.hearing is not None
         assert self.lines is not None
         ledger = self._open_ledger()
-        local = LocalSocket(ledger, socket_path(self.settings.data_dir))
+        assert self.keys is not None
+        operations = key_operations(ledger, self.keys)
+        local = LocalSocket(ledger, socket_path(self.settings.data_dir), operations)
         await self._enter(local.start, local.close)
         self._stack.push_async_callback(self.admission.close)
         self.doors = Doors(
@@ -307,6 +307,8 @@ class App:
             "ready": ledger and bool(self.agents) and answering and not draining,
             "ledger": ledger,
             "spooled": self.ledger.spooled if self.ledger else 0,
+            # For people: a call can be taken whatever a witness says.
+            "witnesses": {w.name: w._asdict() for w in self.witnesses.readings()} if self.witnesses else {},
             "recognisers": recognisers,
             "models": models,
             "voices": voices,

@@ -21,7 +21,6 @@ from pipecat.frames.frames import EndFrame, Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.frame_processor import FrameProcessor
 
-from controls.decision import PendingReceipt, Recorder
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
@@ -29,9 +28,11 @@ from controls.ledger import records as r
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House, Media
+from voice_runtime.inline.counted import Counted
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure
 from voice_runtime.inline.person import WayToAPerson
+from voice_runtime.inline.receipt import TEMPLATE, CallerReceipt
 from voice_runtime.leg import Leg
 from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.speak.spoken import Reader
@@ -78,21 +79,6 @@ class _Ending:
     said: bool = False
 
 
-class _Counted:
-    """The ledger's end for one call: counts what the journal and the gate write, and lets spans follow."""
-
-    def __init__(self, recorder: Recorder, follow: Callable[[r.Record, r.Personal | None], None]) -> None:
-        self._recorder = recorder
-        self._follow = follow
-        self.count = 0
-
-    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
-        receipt = self._recorder.append(record, personal)
-        self.count += 1
-        self._follow(record, personal)
-        return receipt
-
-
 class Call:
     """One call on the line. Made by ``open_call``."""
 
@@ -102,15 +88,15 @@ class Call:
         self.language = facts.language or release.language
         self.reader = Reader(self.language, release.say_as.get(self.language))
         self.context = LLMContext(tools=list(tool_schemas(release.tools)))
-        self._recorder = _Counted(house.recorder, self._trace)
+        self._recorder = Counted(house.recorder, house.spool, self._trace)
         self._spans: CallSpans | None = None
         self.journal = Journal(
             self._recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
-            spool=house.spool,
+            spool=self._recorder.spool,
         )  # fmt: skip
         self.gate = Gate(
             recorder=self._recorder, tenant=facts.tenant, call=id, rules=agent.rules,
-            language=self.language, spool=house.spool,
+            language=self.language, spool=self._recorder.spool,
         )  # fmt: skip
         self.opening = Disclosure(
             self.journal, self.say, self.interrupt, self.fetch_a_person,
@@ -120,6 +106,10 @@ class Call:
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
             finish=self.finish, on_nobody=self._nobody,
+        )  # fmt: skip
+        self.receipt = CallerReceipt(
+            self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
+            deadline_s=house.receipt_deadline_s, say=self.say, show=self.show, spawn=self.spawn,
         )  # fmt: skip
         self._ending = _Ending()
         self._leg: Leg | None = None
@@ -178,6 +168,7 @@ class Call:
             if not self.journal.answered_ns:
                 self.journal.answered_ns = self.house.clock.monotonic_ns()
             self.person.control = carrier.control
+            self.journal.nothing_cut()
             leg = self._leg = Leg(self, carrier, came_back)
             self._tools = leg.tools
             try:
@@ -219,14 +210,23 @@ class Call:
         if self._leg is not None:
             await self._leg.attention.say(frame)
 
+    async def show(self, frame: Frame) -> None:
+        """Have egress show something, where the caller has a screen."""
+        if self._leg is not None:
+            await self._leg.attention.push_frame(frame)
+
     async def interrupt(self) -> None:
         """Cut whatever the agent says or thinks."""
         if self._leg is not None:
             await self._leg.attention.interrupt()
 
-    def fetch_a_person(self, by: str, reason: str) -> None:
-        """Start the way to a person, from anywhere; harmless when it is under way."""
-        self.spawn(self.person.wanted(by, reason))
+    def fetch_a_person(self, by: str, reason: str, *, answers: bool = True) -> None:
+        """Start the way to a person, from anywhere; harmless when it is under way.
+
+        Args:
+            answers: it is the answer to the caller's newest words.
+        """
+        self.spawn(self.person.wanted(by, reason, answers=answers))
 
     async def _nobody(self) -> None:
         """No person could be reached; the caller stays with the agent."""
@@ -248,7 +248,7 @@ class Call:
             return  # the caller is back on another stream already
         if not self._ending.said and not self.person.transferring:
             self._ending = _Ending("caller", "hung_up", said=True)
-        self.spawn(self._leg.worker.cancel())
+        self.spawn(self._leg.gone())
 
     def drain(self) -> None:
         """The server stops: say goodbye and end."""
@@ -261,10 +261,11 @@ class Call:
         self.journal.misheard += 1
         if self.journal.misheard >= self.release.misheard_in_a_row:
             self.journal.misheard = 0
-            self.fetch_a_person("failure", "not understood")
+            self.fetch_a_person("failure", "not understood", answers=False)
             return
         phrase = "not-understood" if reason == "misheard" else "fallback"
-        self.spawn(self.say(SayFrame(phrase=phrase, turn=self.journal.turn)))
+        # What was not understood is no turn: the newest one has had its answer.
+        self.spawn(self.say(SayFrame(phrase=phrase, turn=self.journal.turn, answers=False)))
 
     def half_duplex(self, active: bool) -> None:
         """The line's echo persists (or has subsided): voice does not interrupt while the agent speaks."""
@@ -285,7 +286,9 @@ class Call:
 
     async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
         await self.interrupt()
-        frame = SayFrame(phrase="goodbye", turn=self.journal.turn, tag=f"end:{ended_by}:{reason}")
+        frame = SayFrame(
+            phrase="goodbye", turn=self.journal.turn, tag=f"end:{ended_by}:{reason}", answers=False
+        )
         frame.interruptible = False
         await self.say(frame)
 

@@ -20,7 +20,7 @@ from loguru import logger
 
 from controls.errors import LedgerError, SayError
 from controls.ledger import records as r
-from controls.ledger.log import Ledger
+from controls.ledger.ledger import Ledger
 from voice_runtime.call import Call, Carrier, open_call
 from voice_runtime.caller_page import About, caller_page_router
 from voice_runtime.carrier import Hearing, TwilioCarrier, WebRtcCarrier
@@ -286,10 +286,11 @@ class Doors:
         """Record a call that was not taken; into the spool when the ledger is the reason."""
         line = refusal.line or next(iter(self._lines.all), None)
         record = r.CallRefused(tenant=line.tenant if line else "local", reason=refusal.reason)
+        details = r.RefusalDetails(carrier_call=refusal.carrier_call) if refusal.carrier_call else None
         if refusal.reason == "ledger":
-            await asyncio.to_thread(self._ledger.append_spooled, record)
+            await asyncio.to_thread(self._ledger.append_spooled, record, details)
         else:
-            self._house.recorder.append(record)
+            self._house.recorder.append(record, details)
 
 
 def _samples(phrases: Sequence[str], most: int = 24) -> tuple[str, ...]:

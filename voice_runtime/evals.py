@@ -22,7 +22,7 @@ from controls.ledger import records as r
 from voice_runtime.call import Call, open_call
 from voice_runtime.eval_file import EvalFile, Expected, Step
 from voice_runtime.house import Agent, Facts, House
-from voice_runtime.inline.journal import Spool
+from voice_runtime.inline.counted import Spool
 from voice_runtime.judging import Entry, Part, judge, judge_outcome, settled
 from voice_runtime.typed import NotPossible, TypedCarrier
 

@@ -23,6 +23,9 @@ CHUNK_MS = 20
 CHUNK_SAMPLES = RATE_HZ * CHUNK_MS // 1000
 CHUNK_BYTES = CHUNK_SAMPLES * 2
 
+#: Name of the recogniser in whose place words were typed.
+TYPED = "typed"
+
 
 # --- from the ear, downstream ---------------------------------------------------------------------
 
@@ -52,6 +55,7 @@ class CallerSaidFrame(SystemFrame):
         why: why the turn ended.
         during_agent: said while the agent spoke uninterruptibly.
         urgent: acts at once even when the turn is not over (emergency, person, …).
+        aside: nothing but listening ("mhm") while the agent had the floor: on record, and for nobody.
     """
 
     text: str
@@ -65,6 +69,7 @@ class CallerSaidFrame(SystemFrame):
     why: TurnEnd = TurnEnd.SILENCE
     during_agent: bool = False
     urgent: bool = False
+    aside: bool = False
 
 
 @dataclass
@@ -86,6 +91,11 @@ class TypedWordsFrame(SystemFrame):
     """Words the caller typed. From the transport, to the ear, which makes a turn of them."""
 
     text: str
+
+
+@dataclass
+class ReceiptAskedFrame(SystemFrame):
+    """The caller asked for the call's receipt at a screen, to be shown there. From the transport."""
 
 
 @dataclass
@@ -147,6 +157,7 @@ class SayFrame(DataFrame):
         turn: caller's turn it answers, 0 before the first.
         tag: comes back in ``SpokenFrame`` so that whoever asked knows it sounded.
         final: the agent's answer ends with it (the floor is the caller's).
+        answers: it answers that turn, and its latency is the turn's; False for what nobody asked for.
     """
 
     phrase: str = ""
@@ -154,6 +165,7 @@ class SayFrame(DataFrame):
     turn: int = 0
     tag: str = ""
     final: bool = True
+    answers: bool = True
 
 
 @dataclass
@@ -174,6 +186,17 @@ class ClauseFrame(DataFrame):
     first: bool = False
     final: bool = False
     written: str = ""
+
+
+@dataclass
+class ReceiptShownFrame(SystemFrame):
+    """The call's receipt code, to be shown at the caller's screen. To egress.
+
+    Attributes:
+        cleared: ``text`` is the code; its receipt is that of ``receipt.issued``.
+    """
+
+    cleared: Cleared
 
 
 @dataclass(frozen=True, slots=True)

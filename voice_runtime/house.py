@@ -11,7 +11,7 @@ from controls.ledger import records as r
 from controls.rules.engine import Rules
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
-from voice_runtime.inline.journal import Spool
+from voice_runtime.inline.counted import Spool
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Endpoints
 from voice_runtime.think.services import ServiceClient

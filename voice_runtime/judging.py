@@ -150,9 +150,9 @@ def _phrase(expected: Expected, part: Part) -> list[str]:
     if expected.phrase is None:
         return []
     spoken = {
-        str(record.phrase): record.samples and not record.interrupted
-        for record, _ in part.of(r.AgentPlayed, r.PlayedDetails)
-        if record.phrase is not None
+        str(details.phrase): record.samples and not record.interrupted
+        for record, details in part.of(r.AgentPlayed, r.PlayedDetails)
+        if details.phrase is not None
     }
     if spoken.get(expected.phrase):
         return []

@@ -9,7 +9,8 @@ outlives a leg (journal, gate, context, the way to a person) is the call's.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -18,7 +19,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-from voice_runtime.events import RATE_HZ
+from voice_runtime.events import RATE_HZ, PauseSpeechFrame
 from voice_runtime.inline.attention import Attention
 from voice_runtime.inline.guard import Guard
 from voice_runtime.speak.egress import Egress
@@ -27,8 +28,20 @@ from voice_runtime.think.chat import ChatModel
 from voice_runtime.think.summary import Summariser
 from voice_runtime.think.tools import ToolRunner
 
+#: Who hangs up in mid-sentence is waited for so long, s: recognition of what was said until then.
+_LAST_WORDS_S = 1.5
+
 if TYPE_CHECKING:
     from voice_runtime.call import Call, Carrier
+
+
+@runtime_checkable
+class LastWords(Protocol):
+    """What an ear does when its caller is gone."""
+
+    async def last_words(self, patience_s: float) -> None:
+        """Tell what was being said, as soon as it is recognised; waits for that no longer than this."""
+        ...
 
 
 class Leg:
@@ -42,9 +55,10 @@ class Leg:
         """
         self.call, self.carrier = call, carrier
         self.tools = self._tool_runner()
+        self._listening: list[LastWords] = []
         self.attention = Attention(
             call.journal, call.gate, language=call.language, opening=call.opening,
-            person=call.person, read_backs=self.tools, reader=call.reader,
+            person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
@@ -69,6 +83,15 @@ class Leg:
             for timer in timers:
                 timer.cancel()
 
+    async def gone(self) -> None:
+        """The caller is gone: what they were saying still counts, then the pipeline ends."""
+        try:
+            await self.attention.push_frame(PauseSpeechFrame(at_s=0.0))  # nobody hears it any more
+            for ear in self._listening:
+                await ear.last_words(_LAST_WORDS_S)
+        finally:
+            await self.worker.cancel()
+
     def _timers(self) -> list[asyncio.TimerHandle]:
         """When the call is offered a person for lasting long, and when it ends at the latest."""
         loop, call, release = asyncio.get_running_loop(), self.call, self.call.release
@@ -77,7 +100,8 @@ class Leg:
         if release.handoff_after_s > lasted_s:
             timers.append(
                 loop.call_later(
-                    release.handoff_after_s - lasted_s, call.fetch_a_person, "rule", "the call lasts long"
+                    release.handoff_after_s - lasted_s,
+                    partial(call.fetch_a_person, "rule", "the call lasts long", answers=False),
                 )
             )
         return timers
@@ -148,7 +172,9 @@ class Leg:
             ),
         )
         stages = [self.attention, aggregator, model, guard, voice, egress]
-        return [*carrier.entry(call), *stages, *carrier.exit()]
+        entry = carrier.entry(call)
+        self._listening = [stage for stage in entry if isinstance(stage, LastWords)]
+        return [*entry, *stages, *carrier.exit()]
 
     def _tool_runner(self) -> ToolRunner:
         call = self.call

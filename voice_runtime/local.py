@@ -1,9 +1,10 @@
-"""Appending from another process: commands ask the running server, which holds the writer lock.
+"""Commands ask the running server, which holds the writer lock: to append a record, to change a key.
 
 A Unix socket in the data directory, mode 0600. One request a line, one answer a
 line, both JSON; the client may send several, in order. The records that may come
 this way are listed in ``ACCEPTED``: a command can say that somebody looked, but
-cannot claim that a clause was cleared.
+cannot claim that a clause was cleared. What else it may ask for stands in
+``OPERATIONS``, and happens only where the server was given a way to do it.
 """
 
 from __future__ import annotations
@@ -12,29 +13,34 @@ import asyncio
 import json
 import os
 import socket
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from controls.decision import Receipt, Recorder
-from controls.errors import LedgerError, OperatorError, SayError, WriterLocked
-from controls.ledger.records import RECORDS, Personal, Record
+from controls.errors import LedgerError, OperatorError, SayError
+from controls.ledger.records import RECORDS, Personal, Record, Slug
+from controls.ledger.unix_sockets import connect_to, listen_at, peer_user
 
 #: Record types a command may append through the server.
 ACCEPTED = frozenset({"access.viewed"})
+OperationName = Literal["rotate_log", "rotate_node", "rewrap"]
+#: What a command may have done: give logs, or the node, a new key; wrap every subject's key anew.
+OPERATIONS = frozenset(get_args(OperationName))
+#: Does one for a tenant ("": for all), and says what came of it. Blocks; in a thread of its own.
+Operation = Callable[[str], str]
 #: Longest line either way, bytes: a record is at most 8 kB, its personal content may be larger.
 LINE_BYTES = 256 * 1024
 #: Longest wait for one request, one append or one answer, s.
 DEADLINE_S = 5.0
+#: Longest wait of a client for an operation, s: a re-wrap touches every call on record.
+OPERATION_S = 600.0
 #: Clients served at a time; the next waits in the listen queue.
 CLIENTS = 4
-
-_SUN_PATH = 100  # the system's limit is 108 bytes with its terminator
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -49,6 +55,12 @@ class _Request(BaseModel):
     personal: dict[str, Any] | None = None
 
 
+class _Work(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    operation: OperationName
+    tenant: Slug | Literal[""] = ""
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     origin: str = ""
@@ -56,6 +68,7 @@ class _Answer(BaseModel):
     durable_at_ns: int = 0
     spooled: bool = False
     error: str = ""
+    detail: str = ""
 
 
 class LocalSocket:
@@ -64,13 +77,21 @@ class LocalSocket:
     Ordering: requests of one client are appended in the order they came. Loss:
     an answer is sent after its record is durable, so a client that got none does
     not know; its record may still stand. Closing: clients at work are cut off,
-    their queued appends go on.
+    their queued appends go on; an operation that has begun is waited for.
     """
 
-    def __init__(self, ledger: Recorder, path: Path) -> None:
-        """Prepare; ``path`` is ``socket_path(data_dir)``."""
+    def __init__(
+        self, ledger: Recorder, path: Path, operations: Mapping[OperationName, Operation] | None = None
+    ) -> None:
+        """Prepare; ``path`` is ``socket_path(data_dir)``.
+
+        Args:
+            operations: how to do what is listed in ``OPERATIONS``; the others are refused.
+        """
         self._ledger = ledger
         self._path = path
+        self._operations = dict(operations or {})
+        self._work: asyncio.Future[str] | None = None  # one at a time
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(CLIENTS)
@@ -83,7 +104,7 @@ class LocalSocket:
             OperatorError: the socket cannot be made.
         """
         try:
-            listener = _listen(self._path)
+            listener = listen_at(self._path, timeout_s=DEADLINE_S)
         except OSError as error:
             raise OperatorError(f"{self._path.name} cannot be made: {error.strerror}") from error
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_BYTES)
@@ -97,6 +118,8 @@ class LocalSocket:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._work is not None:
+            await asyncio.gather(self._work, return_exceptions=True)
         await server.wait_closed()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
@@ -125,16 +148,40 @@ class LocalSocket:
                 line = await reader.readline()
             if not line.endswith(b"\n"):
                 return
-            answer = await self._append(line)
+            answer = await self._answer(line)
             writer.write(answer.model_dump_json().encode() + b"\n")
             async with asyncio.timeout(DEADLINE_S):
                 await writer.drain()
 
-    async def _append(self, line: bytes) -> _Answer:
+    async def _answer(self, line: bytes) -> _Answer:
         try:
-            record, personal = _rebuild(line)
-        except (ValidationError, ValueError):  # its message would quote the content
+            asked = json.loads(line)
+            if isinstance(asked, dict) and "operation" in asked:
+                return await self._operate(_Work.model_validate(asked))
+            record, personal = _rebuild(asked)
+        except (ValidationError, ValueError, RecursionError):  # its message would quote the content
             return _Answer(error="refused")
+        return await self._append(record, personal)
+
+    async def _operate(self, work: _Work) -> _Answer:
+        """Do it, whether or not the client waits for it."""
+        do = self._operations.get(work.operation)
+        if do is None or (self._work is not None and not self._work.done()):
+            why = "cannot do this" if do is None else "is doing something like this already: try again later"
+            return _Answer(error="operator", detail=f"the running server {why}")
+        self._work = asyncio.ensure_future(asyncio.to_thread(do, work.tenant))
+        try:
+            return _Answer(detail=await asyncio.shield(self._work))
+        except OperatorError as error:
+            return _Answer(error="operator", detail=str(error))
+        except SayError as error:
+            logger.error("{} failed: {}", work.operation, error)
+            return _Answer(error="ledger", detail=str(error))
+        except Exception as error:  # noqa: BLE001 - a foreign error's message may hold anything
+            logger.error("{} failed: {}", work.operation, type(error).__name__)
+            return _Answer(error="ledger", detail=type(error).__name__)
+
+    async def _append(self, record: Record, personal: Personal | None) -> _Answer:
         try:
             future = self._ledger.append(record, personal)
             async with asyncio.timeout(DEADLINE_S):
@@ -165,27 +212,58 @@ def append_via_server(data_dir: Path, record: Record, personal: Personal | None)
         record=record.model_dump(mode="json"),
         personal=None if personal is None else personal.model_dump(mode="json"),
     )
-    connection = _connect(socket_path(data_dir))
-    if connection is None:
+    answer = _ask(data_dir, request, wait_s=DEADLINE_S)
+    if answer is None:
         return None
-    with connection:
-        try:
-            connection.sendall(request.model_dump_json().encode() + b"\n")
-            answer = _Answer.model_validate_json(_line(connection))
-        except (OSError, ValidationError) as error:
-            raise LedgerError(f"the running server gave no answer ({type(error).__name__})") from error
     if answer.error:
         raise LedgerError(f"the running server did not append {record.type}: {answer.error}")
     return Receipt(answer.origin, answer.leaf, record.type, answer.durable_at_ns, answer.spooled)
 
 
-def _rebuild(line: bytes) -> tuple[Record, Personal | None]:
+def operate_via_server(data_dir: Path, operation: OperationName, tenant: str = "") -> str | None:
+    """Have the running server do one of ``OPERATIONS``. Blocks up to ``OPERATION_S``.
+
+    Returns:
+        What came of it, or None when no server runs.
+
+    Raises:
+        OperatorError: the server refuses, no such tenant, or the socket belongs to somebody else.
+        LedgerError: it failed, or gave no answer (it may still be at work).
+    """
+    try:
+        work = _Work(operation=operation, tenant=tenant)
+    except ValidationError:
+        raise OperatorError(f"{tenant!r} is no tenant's name") from None
+    answer = _ask(data_dir, work, wait_s=OPERATION_S)
+    if answer is None:
+        return None
+    if answer.error == "ledger":
+        raise LedgerError(answer.detail)
+    if answer.error:
+        raise OperatorError(answer.detail or "the running server refused")
+    return answer.detail
+
+
+def _ask(data_dir: Path, request: _Request | _Work, *, wait_s: float) -> _Answer | None:
+    connection = connect_to(socket_path(data_dir), timeout_s=DEADLINE_S)
+    if connection is None:
+        return None
+    with connection:
+        try:
+            connection.sendall(request.model_dump_json().encode() + b"\n")
+            connection.settimeout(wait_s)
+            return _Answer.model_validate_json(_line(connection))
+        except (OSError, ValidationError) as error:
+            raise LedgerError(f"the running server gave no answer ({type(error).__name__})") from error
+
+
+def _rebuild(asked: Any) -> tuple[Record, Personal | None]:
     """A request's record and personal content, through their closed models.
 
     Raises:
-        ValueError: not JSON, not accepted, or not of that type's shape.
+        ValueError: not accepted, or not of that type's shape.
     """
-    request = _Request.model_validate(json.loads(line))
+    request = _Request.model_validate(asked)
     if request.type not in ACCEPTED:
         raise ValueError("record type not accepted")
     model = RECORDS[request.type]
@@ -195,24 +273,6 @@ def _rebuild(line: bytes) -> tuple[Record, Personal | None]:
     if model.personal is None:
         raise ValueError("this record has no personal content")
     return record, model.personal.model_validate(request.personal)
-
-
-def _connect(path: Path) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(DEADLINE_S)
-    try:
-        with _address(path) as address:
-            connection.connect(address)
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    except OSError as error:
-        connection.close()
-        raise OperatorError(f"{path.name} cannot be reached: {error.strerror}") from error
-    except SayError:
-        connection.close()
-        raise
-    return connection
 
 
 def _line(connection: socket.socket) -> bytes:
@@ -225,52 +285,6 @@ def _line(connection: socket.socket) -> bytes:
     return received
 
 
-def _listen(path: Path) -> socket.socket:
-    """A listening socket at ``path``, in place of one whose server is gone."""
-    other = _connect(path)
-    if other is not None:
-        other.close()
-        raise WriterLocked("another server already writes these records")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with _address(path) as address:
-            before = os.umask(0o177)
-            try:
-                listener.bind(address)
-            finally:
-                os.umask(before)
-        listener.listen(16)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-@contextmanager
-def _address(path: Path) -> Iterator[str]:
-    """``path`` as a socket address; a long one is reached through its folder's descriptor (Linux).
-
-    Raises:
-        OperatorError: it is too long for this system.
-    """
-    if len(os.fsencode(path)) <= _SUN_PATH:
-        yield str(path)
-        return
-    if not Path("/proc/self/fd").is_dir():
-        raise OperatorError("data_dir is too long for a socket's address (100 bytes): choose a shorter one")
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
 def _same_user(writer: asyncio.StreamWriter) -> bool:
     """Whether the peer runs as this user or as root; the mode says so too, where the system heeds it."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    _, uid, _ = struct.unpack("3i", peer)
-    return uid in (0, os.getuid())
+    return peer_user(writer.get_extra_info("socket")) in (None, 0, os.getuid())

@@ -30,12 +30,13 @@ FOLDER = Path("configs/phrases")
 FIXED = (
     "greeting", "fallback", "not-understood", "emergency", "still-there", "goodbye", "handoff",
     "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
-    "capacity", "opted-out", "moment",
+    "capacity", "opted-out", "moment", "no-receipt",
 )  # fmt: skip
 #: Template id → the values it must name.
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "confirm-number": frozenset({"number"}),
     "callback-by": frozenset({"desk", "by"}),
+    "receipt": frozenset({"code"}),
     "privacy": frozenset({"operator", "days"}),
     "privacy-outside": frozenset({"suppliers"}),
 }

@@ -145,6 +145,10 @@ class MediaLink(Protocol):
         """
         ...
 
+    def receipt(self, code: str) -> dict[str, object] | None:
+        """The link's message that shows the call's receipt code, or None when it shows none."""
+        ...
+
     def on_mark(self, callback: Callable[[str, int], None]) -> None:
         """Call ``callback(name, monotonic_ns)`` for each mark that comes back."""
         ...
@@ -215,6 +219,10 @@ class PlayedSink(Protocol):
 
     def played(self, cleared: Cleared, result: PlayedClause) -> None:
         """Settle a clause; the second time is ignored."""
+        ...
+
+    def cut(self) -> None:
+        """Everything that an interruption cut has been settled."""
         ...
 
     def never_played(self, cleared: Cleared) -> None:

@@ -78,7 +78,10 @@ class _Recovery:
         """Write what is missing, and wait until it is durable."""
         self._settle_clauses()
         unknown = await self._settle_tools()
-        last = max((o.record for o in self._records), key=lambda record: record.n)
+        # Tombstones, and looks in a later period's log, are numbered by other counts than this call's.
+        call, origin = self._common["call"], self._records[0].origin
+        mine = (o for o in self._records if getattr(o.record, "call", None) == call and o.origin == origin)
+        last = max((o.record for o in mine), key=lambda record: record.n)
         self._append(r.CallRecovered(**self._common, last_n=last.n, tools_unknown=unknown))
         closed = r.CallClosed(
             **self._common, ended_by="unknown", reason="crashed",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from controls import intents
 from controls.errors import LedgerError, OperatorError
-from controls.ledger.log import Ledger
+from controls.ledger.ledger import Ledger
 from voice_runtime.agent import Release
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
@@ -136,8 +136,9 @@ async def _ledger(
         raise LedgerError(f"agent {release.name}: no retention schedule was resolved")
     tagger = release.retention.tagger(region, release.retention_shorter)
     ledger = await asyncio.to_thread(
-        Ledger.open, directory / "ledger", tagger=tagger, spool_bytes=settings.ledger.spool_mb * 1024 * 1024
-    )
+        Ledger.open, directory / "ledger", tagger=tagger, publish=False,
+        spool_bytes=settings.ledger.spool_mb * 1024 * 1024,
+    )  # fmt: skip
     stack.push_async_callback(asyncio.to_thread, ledger.close)
     await asyncio.to_thread(ledger.prepare, release.tenant)
     return ledger

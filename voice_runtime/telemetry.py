@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loguru import logger
@@ -18,6 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from controls.decision import PendingReceipt, Recorder
 from controls.ledger import records as r
+from controls.ledger.witnesses import Reading
 from voice_runtime.breaker import Breaker, State
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0)
@@ -82,6 +83,22 @@ class Telemetry:
             ["stage", "engine"], registry=registry,
         )  # fmt: skip
 
+        self.witness_up = Gauge(
+            "sayso_witness_up", "1 when a witness's last answer for every log was a cosignature",
+            ["witness"], registry=registry,
+        )  # fmt: skip
+        self.witness_cosigned = Gauge(
+            "sayso_witness_cosigned_timestamp_seconds",
+            "Unix time of its newest cosignature, of the log that waits longest; 0 before the first",
+            ["witness"], registry=registry,
+        )  # fmt: skip
+        self.witness_conflicts = Gauge(
+            "sayso_witness_conflicts", "How often a witness came to stand against a log since the start",
+            ["witness"], registry=registry,
+        )  # fmt: skip
+        #: Asked at each exposition.
+        self.witness_readings: Callable[[], Iterable[Reading]] = tuple
+
     def engines(self, stage: str, breakers: Iterable[Breaker]) -> None:
         """Take the readings of a stage's suppliers, as of this exposition."""
         for breaker in breakers:
@@ -90,6 +107,10 @@ class Telemetry:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
+        for witness in self.witness_readings():
+            self.witness_up.labels(witness.name).set(witness.state == "ok")
+            self.witness_cosigned.labels(witness.name).set(witness.cosigned_at or 0)
+            self.witness_conflicts.labels(witness.name).set(witness.conflicts)
         return generate_latest(self.registry)
 
 

@@ -269,7 +269,7 @@ class CallSpans:
         start = self._unix(personal.first_sample_at_ns)
         attributes: dict[str, AttributeValue] = {
             "sayso.clause": record.clause,
-            "sayso.phrase": record.phrase or "",
+            "sayso.phrase": personal.phrase or "",
             "sayso.interrupted": record.interrupted,
             "sayso.evidence": record.evidence.value,
         }

@@ -90,6 +90,9 @@ class _Link:
     def caption(self, who: str, text: str, *, id: str, state: str) -> None:
         """A rehearsal reads the record, not a screen."""
 
+    def receipt(self, code: str) -> None:
+        """As captions."""
+
     def on_mark(self, callback: Callable[[str, int], None]) -> None:
         self._callback = callback
 

@@ -30,6 +30,7 @@ class Call(Shape):
     ingress: str
     line: str | None
     region: str
+    language: str
     operator_of_record: str | None
     started_at: str
     ended_at: str | None
@@ -230,11 +231,33 @@ class Artifact(Shape):
     erased_at: str | None
 
 
+class Access(Shape):
+    """Somebody opened, or asked for, this call's personal content; on record before it was opened."""
+
+    leaf: int
+    at: str
+    what: str
+    who: str | None
+    purpose: str | None
+
+
+class Cosignature(Shape):
+    """A witness saw this checkpoint and nothing that contradicts it, at a time of its own clock."""
+
+    witness: str
+    at: str
+
+
 class Checkpoint(Shape):
-    """A signed checkpoint that covers the call: number of leaves, and the tree's root as ``sha256:…``."""
+    """A signed checkpoint that covers the call: number of leaves, and the tree's root as ``sha256:…``.
+
+    ``cosigned`` is what the note says; whether it holds, and whether the witness
+    is anybody's to trust, only a verifier with a trust policy can tell.
+    """
 
     size: int
     root: str
+    cosigned: list[Cosignature] = []
 
 
 class Ledger(Shape):
@@ -243,6 +266,9 @@ class Ledger(Shape):
     last_leaf: int
     records: int
     checkpoint: Checkpoint | None
+    witnessed: Checkpoint | None = Field(
+        default=None, description="newest one with cosignatures, where it covers the call"
+    )
     gaps: list[int] = Field(description="numbers within the call that are missing")
     repeated: list[int] = Field(description="numbers within the call that occur twice")
     verified: bool | None = Field(description="null: not checked")
@@ -260,4 +286,5 @@ class Trace(Shape):
     earlier_handoffs: list[Handoff]
     failures: list[Failure]
     artifacts: list[Artifact]
+    access: list[Access]
     ledger: Ledger

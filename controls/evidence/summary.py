@@ -146,5 +146,8 @@ def _proof(trace: s.Trace) -> Iterator[Line]:
     gap = "with gaps" if ledger.gaps else "no gap"
     kind: Kind = "bad" if ledger.verified is False else "proof"
     yield Line(kind, f"{ledger.records} records, {leaves}, {gap}, {checked}")
+    if ledger.witnessed is not None:
+        by = ", ".join(f"{c.witness} at {c.at}" for c in ledger.witnessed.cosigned)
+        yield Line("proof", f"checkpoint over {ledger.witnessed.size} leaves cosigned by {by}")
     kept = [a for a in trace.artifacts if a.erased_at is None]
     yield Line("proof", f"{len(kept)} sealed artefacts kept, {len(trace.artifacts) - len(kept)} erased")

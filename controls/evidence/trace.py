@@ -14,17 +14,24 @@ from typing import Any
 
 from controls.errors import IntegrityError
 from controls.evidence import shape as s
-from controls.evidence.turns import Opened, personal_field, records_of, turns
+from controls.evidence.turns import FromLog, Opened, personal_field, records_of, turns
 from controls.ledger import records as r
+from controls.ledger.notes import Checkpoint, parse_note
 
-__all__ = ["Opened", "gaps", "rfc3339", "trace"]
+__all__ = ["Opened", "checkpoint_shape", "gaps", "rfc3339", "trace"]
+
+#: Bytes of an Ed25519 cosignature: 8 of Unix time, 64 of signature (C2SP tlog-cosignature).
+_COSIGNATURE = 8 + 64
+#: Unix time in s that no RFC 3339 date can tell.
+_YEAR_10000 = 253_402_300_800
 
 
 def trace(
-    records: Sequence[Opened],
+    records: Sequence[Opened | FromLog],
     *,
     origin: str = "",
     checkpoint: s.Checkpoint | None = None,
+    witnessed: s.Checkpoint | None = None,
     verified: bool | None = None,
 ) -> s.Trace:
     """Rebuild one call from its records.
@@ -32,15 +39,18 @@ def trace(
     Args:
         records: every record of the call, and the records without a call that
             concern its artefacts (``erasure.done``, ``retention.expired``). Any order.
-        origin: the log they come from.
+            Those that name another log than the call's opening does are of a later
+            one: who looked since, what was erased.
+        origin: the log that holds the call.
         checkpoint: a signed checkpoint that covers them.
+        witnessed: the newest one that covers the call and carries cosignatures.
         verified: whether signatures and proofs were checked and hold; None when
             nobody checked.
 
     Raises:
         IntegrityError: there is no ``call.opened``, or records of two calls.
     """
-    ordered = sorted(records, key=lambda o: o[0])
+    ordered, elsewhere = _by_log(records)
     calls = {c for _, record, _ in ordered if (c := getattr(record, "call", None))}
     if len(calls) != 1:
         raise IntegrityError(f"a trace is of one call; these records are of {len(calls)}")
@@ -60,9 +70,41 @@ def trace(
             s.Failure(control=f.control, reason=f.reason, attempt=f.attempt, at=rfc3339(f.at))
             for f, _ in records_of(mine, r.ControlFailed)
         ],
-        artifacts=_artifacts(ordered),
-        ledger=_ledger(mine, origin, checkpoint, verified),
+        artifacts=_artifacts([*ordered, *elsewhere]),
+        access=[
+            s.Access(
+                leaf=leaf,
+                at=rfc3339(record.at),
+                what=record.what,
+                who=personal_field(personal, "who"),
+                purpose=personal_field(personal, "purpose"),
+            )
+            for leaf, record, personal in [*mine, *elsewhere]
+            if isinstance(record, r.AccessViewed)
+        ],
+        ledger=_ledger(mine, origin, checkpoint, verified).model_copy(update={"witnessed": witnessed}),
     )
+
+
+def _by_log(records: Sequence[Opened | FromLog]) -> tuple[list[Opened], list[Opened]]:
+    """The records of the log that holds the call, by leaf, and those of the others behind them."""
+    logs = {o[3] for o in records if len(o) == 4 and isinstance(o[1], r.CallOpened)}
+    home = [(o[0], o[1], o[2]) for o in records if len(o) == 3 or not logs or o[3] in logs]
+    others = [o for o in records if len(o) == 4 and logs and o[3] not in logs]
+    others.sort(key=lambda o: (o[1].at, o[3], o[0]))
+    return sorted(home, key=lambda o: o[0]), [(o[0], o[1], o[2]) for o in others]
+
+
+def checkpoint_shape(checkpoint: Checkpoint) -> s.Checkpoint:
+    """A checkpoint as a trace shows it, with the cosignatures its note carries; none is verified here."""
+    _, lines = parse_note(checkpoint.note)
+    found = [
+        s.Cosignature(witness=line.name, at=rfc3339(at))
+        for line in lines
+        if len(line.signature) == _COSIGNATURE  # a log's own signature has no time before it
+        and (at := int.from_bytes(line.signature[:8], "big")) < _YEAR_10000
+    ]
+    return s.Checkpoint(size=checkpoint.size, root=checkpoint.root_digest, cosigned=found)
 
 
 def gaps(records: Iterable[r.Record]) -> tuple[list[int], list[int]]:
@@ -100,6 +142,7 @@ def _call(mine: Sequence[Opened]) -> s.Call:
         ingress=record.ingress,
         line=personal_field(personal, "line"),
         region=record.region,
+        language=record.language,
         operator_of_record=personal_field(personal, "operator_of_record"),
         started_at=personal_field(personal, "opened_at") or rfc3339(record.at),
         ended_at=rfc3339(last.at) if last else None,
@@ -153,9 +196,9 @@ def _disclosure(mine: Sequence[Opened]) -> s.Disclosure | None:
     if not attempts:
         return None
     best = next((a for a in attempts if a.in_full), attempts[-1])
-    spoken = [p for a, p in records_of(mine, r.AgentPlayed) if a.phrase == "disclosure"]
+    spoken = [p for _, p in records_of(mine, r.AgentPlayed) if p is not None and p.phrase == "disclosure"]
     return s.Disclosure(
-        text=next((p.text for p in spoken if p is not None), None),
+        text=next((p.text for p in spoken), None),
         language=best.language,
         attempts=len(attempts),
         played_in_full=best.in_full,

@@ -15,6 +15,8 @@ from controls.ledger import records as r
 #: One record as read back: its 0-based leaf, the record, and its personal content
 #: (None when it has none, when it is erased, or when it was not opened).
 Opened = tuple[int, r.Record, r.Personal | None]
+#: The same with the log's name, as ``controls.ledger.reader.Opened`` has it.
+FromLog = tuple[int, r.Record, r.Personal | None, str]
 
 R = TypeVar("R", bound=r.Record)
 
@@ -131,7 +133,7 @@ def _clause(leaf: int, record: r.Record, personal: Any) -> s.Clause:
         risk=record.risk,
         text=personal_field(personal, "text"),
         candidate=personal_field(personal, "candidate") or None,
-        instead=record.instead if isinstance(record, r.ClauseRefused) else None,
+        instead=personal_field(personal, "instead"),
     )
 
 
@@ -206,7 +208,7 @@ def _played(played: list[tuple[r.AgentPlayed, r.PlayedDetails | None]]) -> s.Pla
         played_s=round(sum(a.samples / a.rate_hz for a, _ in played), 3),
         interrupted=any(a.interrupted for a, _ in played),
         evidence=min((a.evidence for a, _ in played), key=_EVIDENCE.index),
-        phrases=[a.phrase for a, _ in played if a.phrase],
+        phrases=[d.phrase for d in details if d.phrase],
     )
 
 

@@ -13,25 +13,32 @@ from controls.errors import OperatorError, SayError
 from controls.ledger.findings import Report
 from controls.ledger.reader import Reader
 from controls.ledger.records import RECORDS, Record
-from controls.ledger.verify import verify_directory
+from controls.ledger.sources import verify
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m controls.ledger",
-        description="Check a ledger offline.",
+        description="Check a ledger, what is published of it, or an audit packet, offline.",
         epilog="exit status: 0 it holds, 1 damage was found, 2 usage",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    verify = commands.add_parser(
+    checks = commands.add_parser(
         "verify",
         help="run every numbered check and name what failed",
         epilog="example: python -m controls.ledger verify .sayso/ledger --trust auditor.keys",
     )
-    verify.add_argument("directory", type=Path, metavar="DIR", help="the ledger's directory, or one log's")
-    verify.add_argument("--trust", type=Path, metavar="FILE", help="verifier keys you trust, one a line")
-    verify.add_argument("--keys", type=Path, metavar="DIR", help="key files, if they lie elsewhere")
-    verify.add_argument("--json", action="store_true", help="print one JSON object")
+    checks.add_argument(
+        "place", metavar="PACKET|DIR|URL",
+        help="an audit packet; a ledger's directory, one log's, or published tiles; a published log's"
+        " address; a .tlog-proof file (with --leaf)",
+    )  # fmt: skip
+    checks.add_argument(
+        "--trust", type=Path, metavar="FILE", help="keys of logs and witnesses you trust (C2SP tlog-policy)"
+    )
+    checks.add_argument("--leaf", type=Path, metavar="FILE", help="the leaf a .tlog-proof file is about")
+    checks.add_argument("--keys", type=Path, metavar="DIR", help="key files, if they lie elsewhere")
+    checks.add_argument("--json", action="store_true", help="print one JSON object")
     keys = commands.add_parser(
         "keys",
         help="print the verifier key each log claims, for a trust file",
@@ -80,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for view in reader.views():
                     _say(view.vkey)
             return 0
-        report = verify_directory(options.directory, options.trust, keys=options.keys)
+        report = verify(options.place, options.trust, leaf=options.leaf, keys=options.keys)
     except SayError as error:
         sys.stderr.write(f"{error}\n")
         return OperatorError.exit_code if isinstance(error, OperatorError) else 1

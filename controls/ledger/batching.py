@@ -11,17 +11,30 @@ from dataclasses import dataclass, field
 
 from controls.errors import IntegrityError, LedgerError
 from controls.ids import new_id
-from controls.ledger.envelope import envelope_of, read_leaf, statement_of, verify_envelope
+from controls.ledger.envelope import envelope_of, parse_envelope, read_leaf, statement_of, verify_envelope
+from controls.ledger.key_schedule import KEY_TYPES, KeySchedule, read_schedule
 from controls.ledger.keys import Signer, Wrapping
 from controls.ledger.notes import (
     Checkpoint,
+    VerifierKey,
     checkpoint_text,
     key_digest,
     make_checkpoint,
     parse_checkpoint,
-    verify_checkpoint,
+    parse_note,
+    public_text,
+    with_signatures,
 )
-from controls.ledger.records import Personal, Record, RetentionTag
+from controls.ledger.records import (
+    CallClosed,
+    CallOpened,
+    KeyCreated,
+    KeyRetired,
+    OriginClosed,
+    Personal,
+    Record,
+    RetentionTag,
+)
 from controls.ledger.sealed import new_key, seal
 from controls.ledger.storage import Batch, BlobRow, CheckpointRow, LeafRow, Storage
 from controls.ledger.tree import CompactRange, leaf_hash
@@ -29,6 +42,8 @@ from controls.ledger.tree import CompactRange, leaf_hash
 #: How an artefact of this kind, made at this Unix second, is to be kept.
 Tagger = Callable[[str, int], RetentionTag]
 
+#: Leaves a log begins with; nothing is served before a checkpoint covers them.
+OWN = 2
 #: Leaves hashed again when a log opens, besides all that no checkpoint covers.
 TAIL = 4096
 #: Calls whose counters and keys are kept in memory.
@@ -52,7 +67,9 @@ class Staged:
     unsigned: list[tuple[LeafRow, bytes]] = field(default_factory=list)
     numbers: dict[str | None, int] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
+    opened: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    closes: bool = False
 
 
 class Assembler:
@@ -73,12 +90,20 @@ class Assembler:
         self._tenant = tenant
         self._signer = signer
         self._digest = key_digest(signer.verifier.public)
-        self._wrapping = wrapping
+        self.wrapping = wrapping
         self._tagger = tagger
         self._frontier = CompactRange()
         self._numbers: dict[str | None, int] = {}
         self._keys: dict[str, bytes] = {}
+        #: Which of the log's keys signed what.
+        self.schedule = KeySchedule(signer.verifier)
+        #: Calls opened here whose end is not on record.
+        self.calls: set[str] = set()
+        #: The last leaf is the log's own ``origin.closed``.
+        self.closed = False
         self.checkpoint: Checkpoint | None = None
+        #: The newest checkpoint with witnesses' cosignatures.
+        self.cosigned: Checkpoint | None = None
 
     @property
     def size(self) -> int:
@@ -90,18 +115,22 @@ class Assembler:
     def load(self, published: Checkpoint | None, *, tail: int | None = None) -> None:
         """Take up the log's end, and check it.
 
-        1. No checkpoint, stored or published, counts more leaves than there are.
-        2. The newest checkpoints' signatures hold.
-        3. The last ``tail`` leaves (``TAIL`` by default) hash to their roots, and to the published one.
-        4. Leaves no checkpoint covers carry our signature, origin and numbers.
+        1. The log's keys follow from each other, and the newest one is the signer's.
+        2. No checkpoint, stored or published, counts more leaves than there are.
+        3. The newest checkpoints' signatures hold, by the key valid there.
+        4. The last ``tail`` leaves (``TAIL`` by default) hash to their roots, and to the published one.
+        5. Leaves no checkpoint covers carry their key's signature, our origin and numbers.
 
         Raises:
             IntegrityError: the log was rewound or altered.
             LedgerError: it cannot be read.
         """
+        self.schedule = self._read_schedule()
         size = self._storage.size()
         newest = self._storage.checkpoint(_EVERYTHING)
         roots: dict[int, bytes] = {}
+        if published is not None:
+            self.schedule.verify(published)
         for known in (self._read(newest), published):
             if known is None:
                 continue
@@ -111,7 +140,7 @@ class Assembler:
                 )
             if roots.setdefault(known.size, known.root) != known.root:
                 raise IntegrityError(f"two checkpoints of {known.size} leaves differ")
-        if newest is None and size:
+        if newest is None and size > OWN:
             raise IntegrityError("the log holds leaves but no checkpoint")
         start = self._storage.checkpoint(max(0, size - (TAIL if tail is None else tail)))
         frontier = self._continue(start)
@@ -120,12 +149,33 @@ class Assembler:
         self._replay(frontier, size, newest.size if newest else 0, roots)
         self._frontier, self.checkpoint = frontier, self._read(newest)
         self._numbers, self._keys = {}, {}
+        self.calls = self._storage.open_calls()
+        self.closed = any(self._is_end(row) for row in self._storage.leaves(size - 1, size))
+        self.cosigned = self._cosigned(_EVERYTHING)
+
+    def _cosigned(self, at_most: int) -> Checkpoint | None:
+        note = self._storage.cosigned(at_most)
+        return parse_checkpoint(note) if note is not None else None
+
+    def _is_end(self, row: LeafRow) -> bool:
+        if row.type != OriginClosed.type:
+            return False
+        record = read_leaf(parse_envelope(row.envelope).payload).record
+        return isinstance(record, OriginClosed) and record.origin == self._origin
+
+    def _read_schedule(self) -> KeySchedule:
+        key = self._signer.verifier
+        rows = self._storage.leaves_of(*KEY_TYPES)
+        found = read_schedule(rows, origin=self._origin, name=key.name) or KeySchedule(key)
+        if found.newest != key:
+            raise IntegrityError("the log's own leaves name another key than the one it is written with")
+        return found
 
     def _read(self, row: CheckpointRow | None) -> Checkpoint | None:
         if row is None:
             return None
         checkpoint = parse_checkpoint(row.note)
-        verify_checkpoint(checkpoint, self._signer.verifier)
+        self.schedule.verify(checkpoint)
         if checkpoint.size != row.size:
             raise IntegrityError(f"checkpoint {row.size}: size")
         return checkpoint
@@ -161,7 +211,7 @@ class Assembler:
 
     def _check(self, row: LeafRow) -> None:
         try:
-            leaf = read_leaf(verify_envelope(row.envelope, self._signer.verifier).payload)
+            leaf = read_leaf(verify_envelope(row.envelope, self.schedule.at(row.leaf)).payload)
         except IntegrityError as error:
             raise IntegrityError(f"record {row.leaf}: {error}") from None
         record = leaf.record
@@ -198,7 +248,26 @@ class Assembler:
         staged.unsigned.append((LeafRow(leaf, call, n, record.type, b""), payload))
         staged.size += 1
         staged.numbers[call] = n + 1
+        if call is not None and isinstance(record, CallOpened):
+            staged.opened.add(call)
+        elif call is not None and isinstance(record, CallClosed):
+            staged.ended.add(call)
         return leaf
+
+    def add_rotation(self, staged: Staged, following: VerifierKey, *, at: int) -> None:
+        """The present key's last two leaves: it announces the next one, and ends."""
+        digest, public = key_digest(following.public), public_text(following.public)
+        tenant, origin = self._tenant, self._origin
+        created = KeyCreated(tenant=tenant, origin=origin, key=digest, public=public, role="log")
+        self.add(staged, created, None, at=at)
+        self.add(staged, KeyRetired(tenant=tenant, origin=origin, key=self._digest), None, at=at)
+        staged.batch.meta["vkey"] = str(following)
+
+    def add_end(self, staged: Staged, *, at: int) -> None:
+        """The log's last leaf."""
+        end = OriginClosed(tenant=self._tenant, origin=self._origin, size=staged.size + 1)
+        self.add(staged, end, None, at=at)
+        staged.closes = True
 
     def _seal(
         self, staged: Staged, record: Record, personal: Personal, leaf: int, at: int
@@ -224,14 +293,14 @@ class Assembler:
         wrapped = self._storage.subject(subject)
         if wrapped is None:
             key = new_key()
-            staged.batch.subjects[subject] = self._wrapping.wrap(key, name=subject)
+            staged.batch.subjects[subject] = self.wrapping.wrap(key, name=subject)
         else:
-            key = self._wrapping.unwrap(wrapped, name=subject)
+            key = self.wrapping.unwrap(wrapped, name=subject)
         staged.keys[subject] = key
         return key
 
-    def finish(self, staged: Staged, *, checkpoint: bool) -> Batch:
-        """The batch to commit, signed, with a checkpoint over all of it if asked for.
+    def finish(self, staged: Staged) -> Batch:
+        """The batch to commit, signed.
 
         Raises:
             LedgerError: the key cannot be used now.
@@ -242,21 +311,51 @@ class Assembler:
             staged.batch.leaves.append(row._replace(envelope=envelope))
             staged.frontier.append(leaf_hash(envelope))
         staged.unsigned.clear()
-        if checkpoint:
-            frontier, key = staged.frontier, self._signer.verifier
-            root = frontier.root()
-            signature = self._signer.sign_note(checkpoint_text(key.name, frontier.size, root))
-            staged.checkpoint = signed = make_checkpoint(key.name, frontier.size, root, key, signature)
-            staged.batch.checkpoint = CheckpointRow(signed.size, signed.note, frontier.to_bytes())
         return staged.batch
 
     def accept(self, staged: Staged) -> None:
         """The batch is durable: what was staged is now the log's end."""
         self._frontier = staged.frontier
-        self.checkpoint = staged.checkpoint or self.checkpoint
         if len(self._numbers) > _REMEMBERED:
             self._numbers, self._keys = {}, {}
         self._numbers.update(staged.numbers)
         if len(self._keys) > _REMEMBERED:
             self._keys = {}
         self._keys.update(staged.keys)
+        self.calls |= staged.opened
+        self.calls -= staged.ended
+        self.closed = self.closed or staged.closes
+
+    # -- checkpoints ----------------------------------------------------------------------------
+
+    def sign_checkpoint(self) -> tuple[Checkpoint, Batch]:
+        """A checkpoint over every durable leaf, and the batch that keeps it.
+
+        Signed only now: nobody is to hold a signature over leaves that a failing
+        medium then lost. When the newest checkpoint covers them all, it is that one.
+
+        Raises:
+            LedgerError: the key cannot be used now.
+        """
+        frontier, key, signed = self._frontier, self._signer.verifier, self.checkpoint
+        if signed is None or signed.size != frontier.size:
+            root = frontier.root()
+            signature = self._signer.sign_note(checkpoint_text(key.name, frontier.size, root))
+            signed = make_checkpoint(key.name, frontier.size, root, key, signature)
+        return signed, Batch(checkpoint=CheckpointRow(signed.size, signed.note, frontier.to_bytes()))
+
+    # -- cosignatures ---------------------------------------------------------------------------
+
+    def merge_cosigned(self, found: Checkpoint) -> Checkpoint:
+        """The same checkpoint with every cosignature known for it.
+
+        Raises:
+            LedgerError: this log never signed that checkpoint.
+        """
+        row = self._storage.checkpoint(found.size)
+        if row is None or row.size != found.size or parse_note(row.note)[0] != parse_note(found.note)[0]:
+            raise LedgerError(f"a cosigned checkpoint of {found.size} leaves is not this log's")
+        known = self._cosigned(found.size)
+        if known is None or known.size != found.size:
+            known = parse_checkpoint(row.note)
+        return with_signatures(known, found.note.rpartition(b"\n\n")[2])

@@ -57,7 +57,7 @@ class Report:
 
     Attributes:
         records: leaves looked at, over all logs.
-        authenticated: every log's key is in the auditor's trust file.
+        authenticated: every log's key is one the auditor trusts, follows from one, or is registered.
     """
 
     checks: list[Check]
@@ -84,22 +84,45 @@ class Findings:
 
     failed: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=dict)
     records: int = 0
 
     def fail(self, check: str, what: str) -> None:
+        """Something does not hold; ``what`` names it, such as ``record 21: digest``."""
         self.failed.setdefault(check, []).append(what)
 
     def note(self, check: str, what: str) -> None:
-        self.notes.setdefault(check, []).append(what)
+        """Something that holds and is worth saying; said once, however often it is noted."""
+        noted = self.notes.setdefault(check, [])
+        if what not in noted:
+            noted.append(what)
 
-    def count(self, check: str) -> None:
-        self.counted[check] = self.counted.get(check, 0) + 1
+    def count(self, check: str, number: int = 1) -> None:
+        """So many more things were checked."""
+        self.counted[check] = self.counted.get(check, 0) + number
+
+    def not_applicable(self, why: str, *checks: str) -> None:
+        """These checks have nothing to look at in what is verified, and why; said where nothing was."""
+        for check in checks:
+            self.absent.setdefault(check, why)
 
     def checks(self) -> Iterator[Check]:
+        """Every check's outcome, by number."""
         for number, name in enumerate(CHECKS, 1):
-            failed = self.failed.get(name, [])
-            more = [f"and {len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
-            found = [str(self.counted[name]) + " checked"] if name in self.counted else []
-            detail = failed[:_NAMED] + more if failed else found + self.notes.get(name, [])
-            yield Check(number, name, not failed, "; ".join(detail))
+            if failed := self.failed.get(name, []):
+                more = [f"and {len(failed) - _NAMED} more"] if len(failed) > _NAMED else []
+                yield Check(number, name, False, "; ".join(failed[:_NAMED] + more))
+                continue
+            found = [f"{self.counted[name]} checked"] if name in self.counted else []
+            if not found and (why := self.absent.get(name)):
+                found = [f"not applicable: {why}"]
+            notes = self.notes.get(name, [])
+            detail = [*found, *notes[:_NAMED]] or ["not applicable: nothing of the kind here"]
+            yield Check(number, name, True, "; ".join(detail))
+
+    def report(self, origins: list[str], *, authenticated: bool = False) -> Report:
+        """All of it; ``authenticated`` counts only if everything holds."""
+        checks = list(self.checks())
+        ok = all(c.ok for c in checks)
+        return Report(checks, ok, ok and authenticated, self.records, origins)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +22,18 @@ from pydantic import ValidationError
 from controls.errors import IntegrityError, OperatorError
 from controls.ledger.envelope import parse_envelope, read_leaf
 from controls.ledger.keys import FileKeys, Wrapping, find_keys
-from controls.ledger.log import log_directories
 from controls.ledger.notes import Checkpoint, VerifierKey, parse_checkpoint
-from controls.ledger.records import Personal, Record, SealedRef
+from controls.ledger.read_only import connect, log_directories
+from controls.ledger.records import CallOpened, Personal, Record, SealedRef
 from controls.ledger.sealed import unseal
 from controls.ledger.storage import FORMAT, BlobRow, CheckpointRow, LeafRow, translated
 
 _PAGE = 500
 _LEAF = "SELECT leaf, call, n, type, envelope FROM leaves"
+_STORED = (
+    "SELECT b.artifact, b.leaf, b.subject, b.wrapped, b.ciphertext, b.size, s.wrapped"
+    " FROM blobs b LEFT JOIN subjects s ON s.subject=b.subject"
+)
 #: Records without a call that still concern a call's artefacts.
 _ABOUT_ARTIFACTS = ("erasure.done", "retention.expired")
 
@@ -43,11 +47,22 @@ class Entry(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A leaf, its record, and its personal content (None without any, or once erased)."""
+    """A leaf, its record, its personal content (None without any, or once erased), and its log.
+
+    Leaves are numbered per log: compare ``leaf`` only within one ``origin``.
+    """
 
     leaf: int
     record: Record
     personal: Personal | None
+    origin: str = ""
+
+
+class Stored(NamedTuple):
+    """A blob's row, and the wrapped key of its subject (None once that is destroyed)."""
+
+    row: BlobRow
+    subject_key: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +79,6 @@ class CallInfo:
     finished: bool
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a database without writing to it; a copy on a read-only medium works too.
-
-    Raises:
-        sqlite3.Error: it cannot be read.
-    """
-    uri = path.absolute().as_uri()
-    problem: sqlite3.Error | None = None
-    # Read-only WAL needs its two side files, or the right to make them; a lone file is immutable.
-    for how in ("mode=ro", "immutable=1"):
-        if how == "immutable=1" and path.with_name(path.name + "-wal").exists():
-            break
-        db = sqlite3.connect(f"{uri}?{how}", uri=True, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            problem = problem or error
-            db.close()
-        else:
-            return db
-    raise problem or sqlite3.OperationalError("cannot be read")
-
-
 class LogView:
     """One log's files, read-only. Thread-safe."""
 
@@ -101,13 +93,16 @@ class LogView:
         self._keys = keys or find_keys(directory)
         self._wrapping: Wrapping | None = None
         self._lock = threading.Lock()
+        self._unreadable = f"{directory / 'log.db'} cannot be read"
+        self._subject: tuple[str, bytes, bytes] = ("", b"", b"")
         self._db: sqlite3.Connection | None = None
-        with translated(f"{directory / 'log.db'} cannot be read"):
+        with translated(self._unreadable):
             self._db = connect(directory / "log.db")
         try:
             meta = dict(self._all("SELECT key, value FROM meta"))
             if meta.get("format") != FORMAT or not {"origin", "tenant", "vkey"} <= meta.keys():
                 raise IntegrityError(f"{directory / 'log.db'} is no log of this version")
+            self.meta = meta
             self.origin, self.tenant, self.vkey = (str(meta[k]) for k in ("origin", "tenant", "vkey"))
         except BaseException:
             self.close()
@@ -119,7 +114,7 @@ class LogView:
         return VerifierKey.parse(self.vkey)
 
     def _all(self, sql: str, *parameters: Any) -> list[Any]:
-        with self._lock, translated(f"{self.directory / 'log.db'} cannot be read"):
+        with self._lock, translated(self._unreadable):
             if self._db is None:
                 raise sqlite3.OperationalError("closed")
             return self._db.execute(sql, parameters).fetchall()
@@ -130,9 +125,10 @@ class LogView:
         self._all("SELECT count(*) FROM meta")
 
     def problems(self) -> list[str]:
-        """What SQLite itself finds wrong with the file."""
-        found = [str(row[0]) for row in self._all("PRAGMA quick_check(3)")]
-        return [] if found == ["ok"] else found
+        """What SQLite itself finds wrong with the file, its indices included: readers go by them."""
+        found = [str(row[0]) for row in self._all("PRAGMA integrity_check(3)")]
+        found = [] if found == ["ok"] else found
+        return found + (["leaves before the first"] if self._all(f"{_LEAF} WHERE leaf<0 LIMIT 1") else [])
 
     def size(self) -> int:
         """Number of leaves, if none is missing."""
@@ -167,6 +163,10 @@ class LogView:
         rows = self._all("SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1")
         return parse_checkpoint(rows[0][0]) if rows else None
 
+    def cosigned(self) -> list[tuple[int, bytes]]:
+        """Size and note of every stored checkpoint with witnesses' cosignatures, by size."""
+        return self._all("SELECT size, note FROM cosigned ORDER BY size")
+
     def calls(self, limit: int | None = None, *, unfinished: bool = False) -> list[CallInfo]:
         """Calls, newest first."""
         found = self._all(
@@ -192,21 +192,26 @@ class LogView:
         """Every sealed artefact in the table, and the leaf it says it belongs to."""
         yield from self._all("SELECT artifact, leaf FROM blobs ORDER BY leaf")
 
+    def stored(self, artifacts: Sequence[str]) -> dict[str, Stored]:
+        """What the tables hold of these artefacts (some hundred at most)."""
+        marks = ",".join("?" * len(artifacts))
+        rows = self._all(f"{_STORED} WHERE b.artifact IN ({marks})", *artifacts)
+        return {row[0]: Stored(BlobRow(*row[:6]), row[6]) for row in rows}
+
+    def with_ciphertext(self, row: BlobRow) -> BlobRow:
+        """The same with its ciphertext, if that lies in the folder (and is there)."""
+        if row.ciphertext is None:
+            with suppress(OSError):
+                return row._replace(ciphertext=(self.directory / "blobs" / row.artifact).read_bytes())
+        return row
+
     def blob(self, artifact: str) -> BlobRow | None:
         """A blob with its ciphertext, wherever that lies; None when the log knows of none.
 
         Once erased, ``wrapped`` is None. ``ciphertext`` is None when it is not there.
         """
-        rows = self._all(
-            "SELECT artifact, leaf, subject, wrapped, ciphertext, size FROM blobs WHERE artifact=?", artifact
-        )
-        if not rows:
-            return None
-        row = BlobRow(*rows[0])
-        if row.ciphertext is None:
-            with suppress(OSError):
-                return row._replace(ciphertext=(self.directory / "blobs" / artifact).read_bytes())
-        return row
+        found = self.stored([artifact]).get(artifact)
+        return self.with_ciphertext(found.row) if found is not None else None
 
     def has_keys(self) -> bool:
         """Whether the wrapping key is at hand, so that sealed content can be opened."""
@@ -221,28 +226,42 @@ class LogView:
             self._wrapping = FileKeys(self._keys).wrapping(create=False)
         return self._wrapping
 
-    def open_blob(self, ref: SealedRef) -> bytes | None:
+    def open_blob(self, ref: SealedRef, stored: Stored | None = None) -> bytes | None:
         """The plaintext of a sealed artefact, or None once it is erased.
+
+        Args:
+            stored: the artefact's own, with its ciphertext, if it was asked for already.
 
         Raises:
             IntegrityError: it is missing, altered, or does not open.
             OperatorError: the wrapping key is not at hand.
         """
-        row = self.blob(ref.artifact)
-        if row is None:
+        stored = stored or self.stored([ref.artifact]).get(ref.artifact)
+        if stored is None:
             raise IntegrityError("a sealed blob is missing")
-        if row.wrapped is None:
-            return None
-        subject = self._all("SELECT wrapped FROM subjects WHERE subject=?", row.subject)
-        if not subject:
-            return None  # the subject's key was destroyed, and everything under it
-        if row.ciphertext is None:
+        if stored.row.wrapped is None or stored.subject_key is None:
+            return None  # its key was destroyed, or its subject's and so everything under that
+        row = self.with_ciphertext(stored.row)
+        if not isinstance(row.ciphertext, bytes):
             raise IntegrityError("a sealed blob is missing")
-        key = self._wrapping_key().unwrap(subject[0][0], name=row.subject)
+        if not isinstance(row.wrapped, bytes) or not isinstance(stored.subject_key, bytes):
+            raise IntegrityError("a wrapped key cannot be opened")
+        key = self._subject_key(row.subject, stored.subject_key)
         return unseal(ref, row.ciphertext, row.wrapped, subject_key=key)
 
-    def personal(self, record: Record) -> Personal | None:
+    def _subject_key(self, subject: str, wrapped: bytes) -> bytes:
+        """One call's artefacts come one after the other: its key is kept until the next call's."""
+        known = self._subject
+        if known[:2] != (subject, wrapped):
+            known = subject, wrapped, self._wrapping_key().unwrap(wrapped, name=subject)
+            self._subject = known
+        return known[2]
+
+    def personal(self, record: Record, stored: Stored | None = None) -> Personal | None:
         """What was sealed beside a record; None without any, or once erased.
+
+        Args:
+            stored: as ``open_blob``.
 
         Raises:
             IntegrityError, OperatorError: as ``open_blob``.
@@ -250,7 +269,7 @@ class LogView:
         model = type(record).personal
         if record.sealed is None or model is None:
             return None
-        plaintext = self.open_blob(record.sealed)
+        plaintext = self.open_blob(record.sealed, stored)
         if plaintext is None:
             return None
         try:
@@ -311,14 +330,17 @@ class Reader:
         return sorted(found, key=lambda c: (c.opened_at, c.first_leaf), reverse=True)[:limit]
 
     def view_of(self, call: str) -> LogView:
-        """The log that holds a call.
+        """The log that holds a call: where it was opened, whatever later logs say about it.
 
         Raises:
             OperatorError: none does.
         """
-        for view in self.views():
-            if next(view.rows(call), None) is not None:
+        holds = [view for view in self.views() if next(view.rows(call), None) is not None]
+        for view in holds:
+            if any(row.type == CallOpened.type for row in view.rows(call)):
                 return view
+        if holds:
+            return holds[0]
         raise OperatorError("there is no such call; `sayso calls` lists them")
 
     def records(
@@ -345,21 +367,22 @@ class Reader:
     def opened(self, call: str) -> list[Opened]:
         """A call's records with their personal content, and the tombstones of its artefacts.
 
+        In leaf order of the log that holds the call; behind them, by log, what
+        the tenant's other logs say about it (who looked at it, what was erased).
+
         Raises:
             IntegrityError: something cannot be parsed or opened.
             OperatorError: no such call, or the wrapping key is not at hand.
         """
         view = self.view_of(call)
-        found = [
-            Opened(e.leaf, e.record, view.personal(e.record)) for e in (_entry(r) for r in view.rows(call))
-        ]
+        found = _opened_in(view, call)
         artifacts = {o.record.sealed.artifact for o in found if o.record.sealed is not None}
-        found += [
-            Opened(e.leaf, e.record, None)
-            for e in (_entry(r) for r in view.rows_of(*_ABOUT_ARTIFACTS))
-            if getattr(e.record, "artifact", None) in artifacts
-        ]
-        return sorted(found, key=lambda o: o.leaf)
+        found = sorted([*found, *_tombstones(view, artifacts)], key=lambda o: o.leaf)
+        for other in self.views():
+            if other is not view and other.tenant == view.tenant:
+                there = [*_opened_in(other, call), *_tombstones(other, artifacts)]
+                found += sorted(there, key=lambda o: o.leaf)
+        return found
 
     def personal(self, record: Record) -> Personal | None:
         """What was sealed beside a record of any log here; None without any, or once erased.
@@ -396,6 +419,20 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _opened_in(view: LogView, call: str) -> list[Opened]:
+    entries = map(_entry, view.rows(call))
+    return [Opened(e.leaf, e.record, view.personal(e.record), view.origin) for e in entries]
+
+
+def _tombstones(view: LogView, artifacts: set[str]) -> list[Opened]:
+    entries = map(_entry, view.rows_of(*_ABOUT_ARTIFACTS))
+    return [
+        Opened(e.leaf, e.record, None, view.origin)
+        for e in entries
+        if getattr(e.record, "artifact", None) in artifacts
+    ]
 
 
 def _entry(row: LeafRow) -> Entry:

@@ -42,8 +42,11 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([-.][a-z0-9]+)
 AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+){0,8}$", max_length=64)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
 Control = Annotated[str, StringConstraints(pattern=r"^A\.(10|[2-9])(\.[0-9]{1,2}){1,2}$")]
-Seconds = Annotated[int, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
+#: Unix time in s, set by our clocks and calendars (the largest is in the year 4147).
+Seconds = Annotated[int, Field(ge=0, le=2**36)]
+#: Nine digits at most: a telephone number with its area code, or a card's, fits into neither.
+Elapsed = Annotated[int, Field(ge=0, le=999_999_999)]
+Count = Annotated[int, Field(ge=0, le=999_999_999)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -217,7 +220,7 @@ class CallClosed(CallRecord):
         "failed",
         "crashed",
     ]
-    duration_s: Seconds
+    duration_s: Elapsed
     records: Count = Field(description="records of this call before this one")
 
 
@@ -315,14 +318,14 @@ class ConsentRecorded(CallRecord):
     given: bool
     how: Literal["voice", "keypad", "default", "stored"]
     language: Language
-    at_s: Seconds
+    at_s: Elapsed
 
 
 class ConsentWithdrawn(CallRecord):
     type = "consent.withdrawn"
     scope: Literal["recording", "ai", "transcript", "outbound", "callback"]
     how: Literal["voice", "keypad"]
-    at_s: Seconds
+    at_s: Elapsed
 
 
 # --- the turns ------------------------------------------------------------------------------------
@@ -343,7 +346,9 @@ class CallerSaid(CallRecord):
     personal = SaidDetails
     turn: Count
     engine: Slug
-    addressed: Literal["model", "question", "person", "emergency", "opt_out", "stop", "nobody"] = "model"
+    addressed: Literal["model", "question", "person", "emergency", "opt_out", "stop", "receipt", "nobody"] = (
+        "model"
+    )
 
 
 class ToolUse(Closed):
@@ -412,6 +417,7 @@ class ClauseDetails(Personal):
     text: str = Field(description="the words that may be spoken (or, refused, that may not)")
     candidate: str = Field(default="", description="the model's words, where they were rewritten")
     verdicts: tuple[Found, ...] = ()
+    instead: Slug | None = Field(default=None, description="fixed phrase spoken in a refused clause's place")
 
 
 class ClauseCleared(CallRecord):
@@ -432,7 +438,6 @@ class ClauseRefused(CallRecord):
     verdict: Literal[Verdict.BLOCK, Verdict.APPROVE, Verdict.HANDOFF]
     risk: Percent
     annex_a: tuple[Control, ...] = ()
-    instead: Slug | None = Field(default=None, description="fixed phrase spoken in its place")
 
 
 class Latency(Closed):
@@ -456,6 +461,7 @@ class PlayedDetails(Personal):
     """What became audible. ``*_at_ns`` are of one monotonic clock: receipt before first sample."""
 
     kind = "played"
+    phrase: Slug | None = Field(default=None, description="the fixed phrase; a rule's tells what it judged")
     text: str
     played_text: str
     started_s: float = 0.0
@@ -471,7 +477,7 @@ class AgentPlayed(CallRecord):
     personal = PlayedDetails
     turn: Count
     clause: ClauseId
-    phrase: Slug | None = None
+    fixed: bool = Field(default=False, description="a phrase release.bound cleared, not a clause.cleared")
     samples: Count
     of_samples: Count
     rate_hz: Literal[8000, 16000, 24000, 48000]
@@ -588,19 +594,19 @@ class HandoffRequested(HandoffRecord):
 class HandoffAccepted(HandoffRecord):
     type = "handoff.accepted"
     mode: Literal["blind", "warm", "callback"]
-    waited_s: Seconds
+    waited_s: Elapsed
 
 
 class HandoffFailed(HandoffRecord):
     type = "handoff.failed"
     reason: Literal["nobody_there", "no_answer", "busy", "carrier", "outside_hours", "no_desk"]
-    waited_s: Seconds
+    waited_s: Elapsed
 
 
 class HandoffCompleted(HandoffRecord):
     type = "handoff.completed"
     mode: Literal["blind", "warm", "callback"]
-    waited_s: Seconds
+    waited_s: Elapsed
 
 
 class PersonJoined(CallRecord):
@@ -649,23 +655,18 @@ class ReceiptIssued(CallRecord):
 # --- controls, artefacts, access ------------------------------------------------------------------
 
 
+#: What may break, be switched off, or be found to have missed something.
+ControlName = Literal[
+    "ledger", "guard", "egress", "disclosure", "recogniser", "model", "voice", "tool", "carrier", "silence",
+]  # fmt: skip
+
+
 class ControlFailed(Record):
     """A control that broke, on the spot."""
 
     type = "control.failed"
     call: CallId | None = None
-    control: Literal[
-        "ledger",
-        "guard",
-        "egress",
-        "disclosure",
-        "recogniser",
-        "model",
-        "voice",
-        "tool",
-        "carrier",
-        "silence",
-    ]
+    control: ControlName
     reason: Literal[
         "deadline", "refused", "broken", "disk", "crash", "overflow", "unbound_phrase", "exhausted"
     ]
@@ -674,7 +675,7 @@ class ControlFailed(Record):
 
 class ControlDisabled(Record):
     type = "control.disabled"
-    control: Slug
+    control: ControlName
     by: PersonId | None = None
 
 
@@ -683,7 +684,7 @@ class ControlMissed(Record):
 
     type = "control.missed"
     call: CallId | None = None
-    control: Slug
+    control: ControlName
     leaf: Count
 
 

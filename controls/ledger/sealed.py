@@ -42,7 +42,10 @@ def new_key() -> bytes:
 
 def wrap(key: bytes, under: bytes, *, name: str) -> bytes:
     """Encrypt ``key`` under another one, bound to ``name`` (what it belongs to)."""
-    nonce = os.urandom(_NONCE)
+    return _wrap(key, under, name, os.urandom(_NONCE))
+
+
+def _wrap(key: bytes, under: bytes, name: str, nonce: bytes) -> bytes:
     return nonce + AESGCM(under).encrypt(nonce, key, b"sayso key " + name.encode())
 
 
@@ -60,16 +63,19 @@ def unwrap(wrapped: bytes, under: bytes, *, name: str) -> bytes:
 
 def seal(plaintext: bytes, *, artifact: str, kind: str, tag: RetentionTag, subject_key: bytes) -> Sealed:
     """Encrypt one artefact under a key of its own."""
-    key, salt, nonce = new_key(), os.urandom(_SALT), os.urandom(_NONCE)
+    # One call to the system for all four: each costs as much as the encryption itself.
+    random = os.urandom(_KEY + _SALT + 2 * _NONCE)
+    key, salt = random[:_KEY], random[_KEY : _KEY + _SALT]
+    nonce, wrapping = random[-2 * _NONCE : -_NONCE], random[-_NONCE:]
     ciphertext = nonce + AESGCM(key).encrypt(nonce, salt + plaintext, b"sayso blob " + artifact.encode())
     ref = SealedRef(
         artifact=artifact,
         kind=kind,
         digest=blob_digest(ciphertext),
-        hmac="hmac-sha256:" + hmac.new(salt, plaintext, hashlib.sha256).hexdigest(),
+        hmac="hmac-sha256:" + hmac.digest(salt, plaintext, "sha256").hex(),
         tag=tag,
     )
-    return Sealed(ref, ciphertext, wrap(key, subject_key, name=artifact))
+    return Sealed(ref, ciphertext, _wrap(key, subject_key, artifact, wrapping))
 
 
 def unseal(ref: SealedRef, ciphertext: bytes, wrapped: bytes, *, subject_key: bytes) -> bytes:
@@ -77,6 +83,17 @@ def unseal(ref: SealedRef, ciphertext: bytes, wrapped: bytes, *, subject_key: by
 
     Raises:
         IntegrityError: ``digest``, a key that does not open, or ``hmac``.
+    """
+    return unseal_salted(ref, ciphertext, wrapped, subject_key=subject_key)[1]
+
+
+def unseal_salted(
+    ref: SealedRef, ciphertext: bytes, wrapped: bytes, *, subject_key: bytes
+) -> tuple[bytes, bytes]:
+    """The salt (32 bytes) of the HMAC, and the plaintext: what shows a stranger that both belong to the leaf.
+
+    Raises:
+        IntegrityError: as ``unseal``.
     """
     if blob_digest(ciphertext) != ref.digest:
         raise IntegrityError("digest")
@@ -91,7 +108,7 @@ def unseal(ref: SealedRef, ciphertext: bytes, wrapped: bytes, *, subject_key: by
     found = "hmac-sha256:" + hmac.new(salt, plaintext, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(found, ref.hmac):
         raise IntegrityError("hmac")
-    return plaintext
+    return salt, plaintext
 
 
 def blob_digest(ciphertext: bytes) -> str:

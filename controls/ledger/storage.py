@@ -21,7 +21,7 @@ from controls.ledger.keys import sync_directory
 #: Ciphertexts larger than this (bytes) are files in ``blobs/``.
 LARGE_BLOB = 16_384
 #: Version of the tables below; another one is refused.
-FORMAT = "1"
+FORMAT = "2"
 
 _TABLES = (
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -29,11 +29,18 @@ _TABLES = (
     " envelope BLOB NOT NULL)",
     "CREATE INDEX leaves_by_call ON leaves(call, n)",
     "CREATE INDEX leaves_by_type ON leaves(type, leaf)",
-    "CREATE TABLE blobs(artifact TEXT PRIMARY KEY, leaf INTEGER NOT NULL, subject TEXT NOT NULL,"
-    " wrapped BLOB, ciphertext BLOB, size INTEGER NOT NULL) WITHOUT ROWID",
+    # In the order of leaves: new rows go to the end, wherever their random names would stand.
+    "CREATE TABLE blobs(artifact TEXT NOT NULL UNIQUE, leaf INTEGER PRIMARY KEY, subject TEXT NOT NULL,"
+    " wrapped BLOB, ciphertext BLOB, size INTEGER NOT NULL)",
     "CREATE TABLE subjects(subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE checkpoints(size INTEGER PRIMARY KEY, note BLOB NOT NULL, frontier BLOB NOT NULL)",
+    "CREATE TABLE cosigned(size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
     "CREATE TABLE spooled(entry TEXT PRIMARY KEY) WITHOUT ROWID",
+)
+#: Calls that were opened and have no end on record.
+OPEN_CALLS = (
+    "SELECT call FROM leaves WHERE type='call.opened' EXCEPT"
+    " SELECT call FROM leaves WHERE type IN ('call.closed', 'call.recovered')"
 )
 
 
@@ -75,17 +82,26 @@ class CheckpointRow(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What one group commit writes, all or nothing."""
+    """What one group commit writes, all or nothing.
+
+    Attributes:
+        subjects: new subjects' wrapped keys.
+        rewrapped: known subjects' keys, wrapped anew.
+        erase: artefacts whose key and blob go.
+        spooled: entries of the fallback spool that these leaves stand for.
+        cosigned: (size, note) of checkpoints with their cosignatures.
+        meta: what is to be said of the log from now on.
+    """
 
     leaves: list[LeafRow] = field(default_factory=list)
     blobs: list[BlobRow] = field(default_factory=list)
     subjects: dict[str, bytes] = field(default_factory=dict)
+    rewrapped: dict[str, bytes] = field(default_factory=dict)
     erase: list[str] = field(default_factory=list)
     spooled: list[str] = field(default_factory=list)
+    cosigned: list[tuple[int, bytes]] = field(default_factory=list)
+    meta: dict[str, str] = field(default_factory=dict)
     checkpoint: CheckpointRow | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.leaves or self.checkpoint)
 
 
 class Storage(Protocol):
@@ -128,6 +144,14 @@ class Storage(Protocol):
         """
         ...
 
+    def leaves_of(self, *types: str) -> Iterator[LeafRow]:
+        """Leaves of these record types, in order; raises as ``leaves``."""
+        ...
+
+    def open_calls(self) -> set[str]:
+        """Calls with a ``call.opened`` and no end."""
+        ...
+
     def next_n(self, call: str | None) -> int:
         """The next number within the call, or of the origin's own records."""
         ...
@@ -136,12 +160,20 @@ class Storage(Protocol):
         """The wrapped key of a subject, or None when there is none (any more)."""
         ...
 
+    def subjects(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Subjects behind ``after`` in the order of their names, with their wrapped keys."""
+        ...
+
     def checkpoint(self, at_most: int) -> CheckpointRow | None:
         """The newest checkpoint of at most that size."""
         ...
 
     def holds(self, artifact: str) -> bool:
-        """Whether this sealed artefact is there and not erased."""
+        """Whether this sealed artefact is there, or any of what erasing it destroys."""
+        ...
+
+    def cosigned(self, at_most: int) -> bytes | None:
+        """The note of the newest cosigned checkpoint of at most that size."""
         ...
 
     def is_spooled(self, entry: str) -> bool:
@@ -189,11 +221,16 @@ class SqliteStorage:
         self._db: sqlite3.Connection | None = None
         with translated("log.db cannot be opened"):
             self._blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._connect()
-            self._sweep()
+            if self._path.exists():
+                self._connect()
+                self._sweep()
+
+    @property
+    def _path(self) -> Path:
+        return self.directory / "log.db"
 
     def _connect(self) -> None:
-        db = sqlite3.connect(self.directory / "log.db", isolation_level=None, timeout=5.0)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
@@ -213,27 +250,36 @@ class SqliteStorage:
 
     def _sweep(self) -> None:
         """Delete blob files whose transaction never came or whose erasure was cut short."""
-        if not self.meta():
-            return
         for file in self._blobs.iterdir():
             row = self._open.execute("SELECT wrapped FROM blobs WHERE artifact=?", (file.name,)).fetchone()
             if row is None or row[0] is None:
                 file.unlink()
 
     def meta(self) -> dict[str, str]:
+        if self._db is None and not self._path.exists():
+            return {}
         with translated("log.db cannot be read"):
-            if not self._open.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
-                return {}
             return dict(self._open.execute("SELECT key, value FROM meta").fetchall())
 
     def create(self, meta: dict[str, str]) -> None:
-        with translated("log.db cannot be written"), self._transaction() as db:
-            for table in _TABLES:
-                db.execute(table)
-            db.executemany("INSERT INTO meta VALUES(?,?)", sorted({**meta, "format": FORMAT}.items()))
-        with translated("the log's directory cannot be written"):
+        """Written beside and put in place whole: a ``log.db`` is a log, wherever a crash came."""
+        partial = self._path.with_name("log.db.new")
+        with translated("log.db cannot be written"):
+            for left in ("", "-wal", "-shm", "-journal"):
+                self._path.with_name(f"log.db.new{left}").unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as db:
+                db.execute("BEGIN IMMEDIATE")
+                for table in _TABLES:
+                    db.execute(table)
+                db.executemany("INSERT INTO meta VALUES(?,?)", sorted({**meta, "format": FORMAT}.items()))
+                db.execute("COMMIT")
+                # Behind the content, which stands in the file itself then and not in a WAL; and not on
+                # first use, as a crash amid that change leaves what only a writer can open.
+                if db.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+                    raise StorageError("log.db cannot be written")
+            partial.rename(self._path)
             sync_directory(self.directory)
-            sync_directory(self.directory.parent)
+            self._connect()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -263,7 +309,12 @@ class SqliteStorage:
             [b if b.size <= LARGE_BLOB else b._replace(ciphertext=None) for b in batch.blobs],
         )
         db.executemany("INSERT INTO subjects VALUES(?,?)", batch.subjects.items())
+        db.executemany(
+            "UPDATE subjects SET wrapped=? WHERE subject=?", [(w, s) for s, w in batch.rewrapped.items()]
+        )
         db.executemany("INSERT INTO spooled VALUES(?)", [(e,) for e in batch.spooled])
+        db.executemany("INSERT OR REPLACE INTO cosigned VALUES(?,?)", batch.cosigned)
+        db.executemany("INSERT OR REPLACE INTO meta VALUES(?,?)", batch.meta.items())
         db.executemany(
             "UPDATE blobs SET wrapped=NULL, ciphertext=NULL WHERE artifact=?", [(a,) for a in batch.erase]
         )
@@ -303,15 +354,23 @@ class SqliteStorage:
         return int(count)
 
     def leaves(self, start: int, stop: int) -> Iterator[LeafRow]:
+        return self._rows("leaf>=? AND leaf<?", start, stop)
+
+    def leaves_of(self, *types: str) -> Iterator[LeafRow]:
+        return self._rows(f"type IN ({','.join('?' * len(types))})", *types)
+
+    def _rows(self, where: str, *parameters: int | str) -> Iterator[LeafRow]:
         with translated("log.db cannot be read"):
-            rows = self._open.execute(
-                "SELECT leaf, call, n, type, envelope FROM leaves WHERE leaf>=? AND leaf<? ORDER BY leaf",
-                (start, stop),
-            )
+            select = "SELECT leaf, call, n, type, envelope FROM leaves WHERE "
+            rows = self._open.execute(f"{select}{where} ORDER BY leaf", parameters)
             for row in rows:
                 if not isinstance(row[4], bytes):  # SQLite columns take any type
                     raise IntegrityError(f"record {row[0]}: cannot be parsed")
                 yield LeafRow(*row)
+
+    def open_calls(self) -> set[str]:
+        with translated("log.db cannot be read"):
+            return {row[0] for row in self._open.execute(OPEN_CALLS)}
 
     def next_n(self, call: str | None) -> int:
         with translated("log.db cannot be read"):
@@ -321,6 +380,20 @@ class SqliteStorage:
     def subject(self, subject: str) -> bytes | None:
         with translated("log.db cannot be read"):
             row = self._open.execute("SELECT wrapped FROM subjects WHERE subject=?", (subject,)).fetchone()
+        return None if row is None else row[0]
+
+    def subjects(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        with translated("log.db cannot be read"):
+            return self._open.execute(
+                "SELECT subject, wrapped FROM subjects WHERE subject>? ORDER BY subject LIMIT ?",
+                (after, limit),
+            ).fetchall()
+
+    def cosigned(self, at_most: int) -> bytes | None:
+        with translated("log.db cannot be read"):
+            row = self._open.execute(
+                "SELECT note FROM cosigned WHERE size<=? ORDER BY size DESC LIMIT 1", (at_most,)
+            ).fetchone()
         return None if row is None else row[0]
 
     def checkpoint(self, at_most: int) -> CheckpointRow | None:
@@ -334,7 +407,8 @@ class SqliteStorage:
     def holds(self, artifact: str) -> bool:
         with translated("log.db cannot be read"):
             row = self._open.execute(
-                "SELECT 1 FROM blobs WHERE artifact=? AND wrapped IS NOT NULL", (artifact,)
+                "SELECT 1 FROM blobs WHERE artifact=? AND (wrapped IS NOT NULL OR ciphertext IS NOT NULL)",
+                (artifact,),
             ).fetchone()
         return row is not None
 

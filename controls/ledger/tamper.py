@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from controls.errors import OperatorError
-from controls.ledger.log import log_directories
-from controls.ledger.reader import connect
+from controls.ledger.read_only import CHECKPOINT_FILE, connect, log_directories
 from controls.ledger.storage import translated
-from controls.ledger.writer import CHECKPOINT_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,8 @@ def flip_byte_in_copy(
 ) -> Flip:
     """Copy a ledger and flip one byte in the middle of one leaf's sealed blob, or of its envelope.
 
+    Of several logs the one with most leaves that can be changed so.
+
     Args:
         source: a ledger's root or one log's directory.
         destination: a directory that does not exist yet.
@@ -63,29 +63,41 @@ def flip_byte_in_copy(
     for directory in directories:
         copied = destination / directory.name
         copy_log(directory, copied)
+    found: list[tuple[int, Path]] = []
     for directory in directories:
-        copied = destination / directory.name
-        with translated("the copy cannot be changed"), closing(sqlite3.connect(copied / "log.db")) as db, db:
-            flip = _flip(db, copied, leaf, where)
-        if flip is not None:
-            return flip
+        with (
+            translated("the copy cannot be read"),
+            closing(connect(destination / directory.name / "log.db")) as db,
+        ):
+            found.append((len(_rows(db, leaf, where)), destination / directory.name))
+    count, chosen = max(found, default=(0, destination), key=lambda counted: counted[0])
+    if count:
+        with translated("the copy cannot be changed"), closing(sqlite3.connect(chosen / "log.db")) as db, db:
+            return _flip(db, chosen, leaf, where)
     raise OperatorError(f"{source} holds no {where} to flip a byte in")
+
+
+def _rows(
+    db: sqlite3.Connection, leaf: int | None, where: Literal["blob", "envelope"]
+) -> list[tuple[int, str | int]]:
+    """Leaf and key of every row that can be changed."""
+    if where == "blob":
+        select = "SELECT leaf, artifact FROM blobs WHERE ciphertext IS NOT NULL"
+    else:
+        select = "SELECT leaf, leaf FROM leaves WHERE 1"
+    return db.execute(f"{select} AND (? IS NULL OR leaf=?) ORDER BY leaf", (leaf, leaf)).fetchall()
 
 
 def _flip(
     db: sqlite3.Connection, directory: Path, leaf: int | None, where: Literal["blob", "envelope"]
-) -> Flip | None:
-    if where == "blob":
-        select = "SELECT leaf, artifact, ciphertext FROM blobs WHERE ciphertext IS NOT NULL"
-        update = "UPDATE blobs SET ciphertext=? WHERE artifact=?"
-    else:
-        select = "SELECT leaf, leaf, envelope FROM leaves WHERE 1"
-        update = "UPDATE leaves SET envelope=? WHERE leaf=?"
-    rows = db.execute(f"{select} AND (? IS NULL OR leaf=?) ORDER BY leaf", (leaf, leaf)).fetchall()
-    if not rows:
-        return None
-    found, key, stored = rows[len(rows) // 2]
+) -> Flip:
+    table, key, column = (
+        ("blobs", "artifact", "ciphertext") if where == "blob" else ("leaves", "leaf", "envelope")
+    )
+    rows = _rows(db, leaf, where)
+    found, name = rows[len(rows) // 2]
+    stored = db.execute(f"SELECT {column} FROM {table} WHERE {key}=?", (name,)).fetchone()[0]  # noqa: S608 - our own names
     offset = len(stored) // 2
     changed = stored[:offset] + bytes([stored[offset] ^ 1]) + stored[offset + 1 :]
-    db.execute(update, (changed, key))
+    db.execute(f"UPDATE {table} SET {column}=? WHERE {key}=?", (changed, name))  # noqa: S608 - our own names
     return Flip(directory, found, where, offset)

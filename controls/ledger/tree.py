@@ -2,18 +2,21 @@
 
 Hashes are SHA-256 (RFC 6962, section 2.1; verification as RFC 9162, sections
 2.1.3.2 and 2.1.4.2). ``CompactRange`` is what a writer needs (log n hashes),
-``Tree`` what somebody needs who proves (every complete subtree).
+``Tree`` what somebody needs who proves (every complete subtree). Who finds
+complete subtrees elsewhere (``prover.py``: in tiles) proves with the functions.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 #: Bytes of one hash.
 HASH_SIZE = 32
 #: Root of the tree without leaves.
 EMPTY_ROOT = hashlib.sha256(b"").digest()
+#: ``subtree(height, index)``: root of the ``index``-th complete subtree of 2**height leaves.
+Subtree = Callable[[int, int], bytes]
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -114,8 +117,8 @@ class Tree:
             ValueError: when there are fewer.
         """
         size = len(self) if size is None else size
-        self._need(0 <= size <= len(self))
-        return self._hash(0, size) if size else EMPTY_ROOT
+        _need(0 <= size <= len(self))
+        return root_of(self.subtree, size)
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """Audit path of leaf ``index`` in the tree of ``size`` leaves, from the leaf up.
@@ -123,18 +126,8 @@ class Tree:
         Raises:
             ValueError: when ``index`` or ``size`` lies outside the tree.
         """
-        self._need(0 <= index < size <= len(self))
-        path: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if index < middle:
-                path.append(self._hash(middle, end))
-                end = middle
-            else:
-                path.append(self._hash(start, middle))
-                start = middle
-        return path[::-1]
+        _need(size <= len(self))
+        return inclusion_path(self.subtree, index, size)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Proof that the tree of ``old`` leaves is a prefix of the tree of ``new`` leaves.
@@ -142,20 +135,16 @@ class Tree:
         Raises:
             ValueError: unless 1 <= old <= new <= len(self).
         """
-        self._need(1 <= old <= new <= len(self))
-        path: list[bytes] = []
-        start, end, whole = 0, new, True
-        while old < end:
-            middle = start + _split(end - start)
-            if old <= middle:
-                path.append(self._hash(middle, end))
-                end = middle
-            else:
-                path.append(self._hash(start, middle))
-                start, whole = middle, False
-        if not whole:
-            path.append(self._hash(start, end))
-        return path[::-1]
+        _need(new <= len(self))
+        return consistency_path(self.subtree, old, new)
+
+    def subtree(self, height: int, index: int) -> bytes:
+        """Root of the ``index``-th complete subtree of 2**height leaves.
+
+        Raises:
+            IndexError: when it is not complete yet.
+        """
+        return self._levels[height][index]
 
     def compact(self, size: int) -> CompactRange:
         """The compact range of the first ``size`` leaves.
@@ -163,7 +152,7 @@ class Tree:
         Raises:
             ValueError: when there are fewer.
         """
-        self._need(0 <= size <= len(self))
+        _need(0 <= size <= len(self))
         hashes, start = [], 0
         for level in reversed(range(size.bit_length())):
             if size >> level & 1:
@@ -171,23 +160,71 @@ class Tree:
                 start += 1 << level
         return CompactRange(size, hashes)
 
-    def _hash(self, start: int, end: int) -> bytes:
-        size = end - start
-        if size & (size - 1) == 0:  # `start` is a multiple of `size` for every subtree asked for
-            level = size.bit_length() - 1
-            return self._levels[level][start >> level]
-        middle = start + _split(size)
-        return node_hash(self._hash(start, middle), self._hash(middle, end))
 
-    @staticmethod
-    def _need(holds: bool) -> None:
-        if not holds:
-            raise ValueError("index or size outside the tree")
+def _need(holds: bool) -> None:
+    if not holds:
+        raise ValueError("index or size outside the tree")
+
+
+def _range_root(subtree: Subtree, start: int, end: int) -> bytes:
+    size = end - start
+    if size & (size - 1) == 0:  # `start` is a multiple of `size` for every range asked for
+        height = size.bit_length() - 1
+        return subtree(height, start >> height)
+    middle = start + _split(size)
+    return node_hash(_range_root(subtree, start, middle), _range_root(subtree, middle, end))
+
+
+def root_of(subtree: Subtree, size: int) -> bytes:
+    """Root of the tree of ``size`` leaves whose complete subtrees ``subtree`` knows."""
+    return _range_root(subtree, 0, size) if size else EMPTY_ROOT
+
+
+def inclusion_path(subtree: Subtree, index: int, size: int) -> list[bytes]:
+    """Audit path of leaf ``index`` in the tree of ``size`` leaves, from the leaf up.
+
+    Raises:
+        ValueError: unless 0 <= index < size.
+    """
+    _need(0 <= index < size)
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(_range_root(subtree, middle, end))
+            end = middle
+        else:
+            path.append(_range_root(subtree, start, middle))
+            start = middle
+    return path[::-1]
+
+
+def consistency_path(subtree: Subtree, old: int, new: int) -> list[bytes]:
+    """Proof that the tree of ``old`` leaves is a prefix of the tree of ``new`` leaves.
+
+    Raises:
+        ValueError: unless 1 <= old <= new.
+    """
+    _need(1 <= old <= new)
+    path: list[bytes] = []
+    start, end, whole = 0, new, True
+    while old < end:
+        middle = start + _split(end - start)
+        if old <= middle:
+            path.append(_range_root(subtree, middle, end))
+            end = middle
+        else:
+            path.append(_range_root(subtree, start, middle))
+            start, whole = middle, False
+    if not whole:
+        path.append(_range_root(subtree, start, end))
+    return path[::-1]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
     """Whether ``path`` proves that hash ``leaf`` stands at ``index`` of the tree with ``root``."""
-    if not 0 <= index < size:
+    if not 0 <= index < size or len(leaf) != HASH_SIZE:
         return False
     node, last, result = index, size - 1, leaf
     for step in path:

@@ -1,108 +1,187 @@
-"""Checks a ledger's directory offline, step by numbered step (``findings.py``), and names what failed."""
+"""Checks a ledger offline, step by numbered step (``findings.py``), and names what failed.
+
+What can be given: a ledger's directory or one log's (``verify_directory``),
+published tiles in folders or behind an address (``verify_tiles``), one leaf with
+its proof (``verify_leaf``). Damage is reported, never raised.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from controls.errors import IntegrityError, LedgerError, OperatorError
-from controls.ledger.envelope import Leaf, parse_envelope, read_leaf, subject_holds, verify_envelope
 from controls.ledger.findings import Findings, Report
-from controls.ledger.log import log_directories
-from controls.ledger.notes import Checkpoint, VerifierKey, key_digest, parse_checkpoint, verify_checkpoint
-from controls.ledger.reader import LogView
-from controls.ledger.records import (
-    AgentPlayed,
-    CallRecord,
-    ClauseCleared,
-    ErasureDone,
-    Personal,
-    PlayedDetails,
-    Record,
-    ReleaseBound,
-)
-from controls.ledger.sealed import blob_digest
-from controls.ledger.storage import CheckpointRow, LeafRow
-from controls.ledger.tree import Tree, leaf_hash, verify_consistency
-from controls.ledger.writer import CHECKPOINT_FILE
+from controls.ledger.prover import FolderTiles, TileSource
+from controls.ledger.read_only import CHECKPOINT_FILE, log_directories
+from controls.ledger.reader import LogView, Stored
+from controls.ledger.records import REGISTER, Personal, Record, SealedRef
+from controls.ledger.trust import Trust
+from controls.ledger.url_tiles import UrlTiles
+from controls.ledger.verify_checkpoints import CheckpointChecks
+from controls.ledger.verify_leaves import Blob, LeafChecks, Place
+from controls.ledger.verify_register import HouseChecks, VerifiedLog
+from controls.ledger.verify_tiles import TileChecks, check_published_log
+
+#: A log's published tiles, inside its directory.
+TILES = "tlog"
+#: What ``meta`` repeats of leaf 0.
+_OPENING = ("period_from", "period_to", "kept_until", "previous")
+#: Sealed artefacts read at once.
+_AHEAD = 256
+_NO_PACKET = ("manifest", "proof", "trace", "page")
 
 
-def read_trust(path: Path) -> list[VerifierKey]:
-    """The auditor's trust file: one verifier key a line, ``#`` begins a comment.
-
-    Raises:
-        OperatorError: it cannot be read, or a line is no key.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise OperatorError(f"{path} cannot be read as a trust file") from None
-    keys = []
-    for number, line in enumerate(lines, 1):
-        if text := line.split("#")[0].strip():
-            try:
-                keys.append(VerifierKey.parse(text))
-            except IntegrityError as error:
-                raise OperatorError(f"{path}:{number}: {error}") from None
-    return keys
-
-
-def verify_directory(
-    path: Path, trust: Path | Sequence[VerifierKey] | None = None, *, keys: Path | None = None
-) -> Report:
+def verify_directory(path: Path, trust: Path | Trust | None = None, *, keys: Path | None = None) -> Report:
     """Run every check on each log in a ledger's directory (or on one log's own).
 
     Args:
-        trust: the auditor's keys, or their file.
+        trust: what the auditor trusts, or the file that says so.
         keys: directory of the key files, for what only their holder can check.
 
     Raises:
         OperatorError: no such directory, nothing in it, or a bad trust file. What
             is damaged is reported, not raised.
     """
-    trusted = read_trust(trust) if isinstance(trust, Path) else trust
+    trusted = Trust.read(trust) if isinstance(trust, Path) else trust
     directories = log_directories(path)
-    lost = sorted(
-        p.parent for p in (*path.glob(CHECKPOINT_FILE), *path.glob("*/" + CHECKPOINT_FILE))
-        if p.parent not in directories
-    )  # fmt: skip
+    beside = [path, *(folder for folder in path.glob("*") if folder.name != TILES)]
+    lost = sorted(f for f in beside if f not in directories and (f / CHECKPOINT_FILE).is_file())
     if not directories and not lost:
         raise OperatorError(f"{path} holds no ledger; give the directory with its logs")
-    findings, origins = Findings(), []
+    findings = Findings()
+    findings.not_applicable("no packet", *_NO_PACKET)
+    findings.count("files", len(directories) + len(lost))
     for directory in lost:
         findings.fail("files", f"{directory.name}: log.db is missing")
-    for directory in directories:
-        try:
-            origins.append(_verify_log(directory, findings, trusted, keys))
-        except (IntegrityError, LedgerError) as error:
-            findings.fail("files", f"{directory.name}: {error}")
-        except Exception as error:  # noqa: BLE001 - hostile input must end in a finding, not a traceback
-            findings.fail("files", f"{directory.name}: cannot be read ({type(error).__name__})")
-    if trusted is None:
-        findings.note("issuer", "not authenticated: no trust file")
-    checks = list(findings.checks())
-    ok = all(c.ok for c in checks)
-    return Report(checks, ok, ok and trusted is not None, findings.records, origins)
+    logs = []
+    for directory in sorted(directories, key=_is_register):
+        look = partial(_log, directory, findings, keys, several=len(directories) > 1)
+        found = _guarded(findings, directory.name, look)
+        logs += [found] if found is not None else []
+    present = {d.name for d in log_directories(path)} | {d.name for d in lost}
+    return _settled(findings, logs, trusted, present, complete=directories != [path])
 
 
-def _verify_log(
-    directory: Path, findings: Findings, trusted: Sequence[VerifierKey] | None, keys: Path | None
-) -> str:
-    published = _published(directory, findings)  # before the snapshot, which then must cover it
-    view = LogView(directory, keys)
+def verify_tiles(place: Path | str, trust: Path | Trust | None = None) -> Report:
+    """Run the checks that published tiles allow, on one log or on several below a folder.
+
+    Args:
+        place: a folder with ``checkpoint`` and ``tile/``, one with such folders
+            in it, or an http(s) address of a log.
+        trust: what the auditor trusts, or the file that says so.
+
+    Raises:
+        OperatorError: nothing of the kind there, or a bad trust file.
+    """
+    trusted = Trust.read(trust) if isinstance(trust, Path) else trust
+    sources: list[tuple[str, TileSource]]
+    if isinstance(place, Path):
+        folders = tile_folders(place)
+        sources = [(_named(folder), FolderTiles(folder)) for folder in folders]
+    else:
+        folders, sources = [], [(place, UrlTiles(place))]
+    if not sources:
+        raise OperatorError(f"{place} holds no published log; give the folder with its checkpoint")
+    findings = Findings()
+    findings.not_applicable("no packet", *_NO_PACKET)
+    findings.not_applicable("published tiles hold no sealed content", "sealed", "opened", "receipt")
+    findings.count("files", len(sources))
+    logs = []
+    for name, source in sources:
+        look = partial(check_published_log, source, name, findings, several=len(sources) > 1)
+        found = _guarded(findings, name, look)
+        if found is not None:
+            logs.append(found)
+            if isinstance(source, FolderTiles):
+                _folder(source.directory, found, findings)
+    complete = isinstance(place, Path) and folders != [place]
+    return _settled(findings, logs, trusted, {name for name, _ in sources}, complete=complete)
+
+
+def _folder(directory: Path, log: VerifiedLog, findings: Findings) -> None:
+    newest = log.checkpoints.newest
+    size = newest.checkpoint.size if newest is not None else 0
+    TileChecks(FolderTiles(directory), findings, log.leaves.where).folder(directory, size, log.leaves.tree)
+
+
+def tile_folders(path: Path) -> list[Path]:
+    """The folders at ``path``, in it, or in its logs' directories that hold published tiles."""
+    return sorted(
+        folder
+        for folder in (path, *path.glob("*"), *path.glob("*/" + TILES))
+        if (folder / "tile").is_dir()
+    )  # fmt: skip
+
+
+def _named(folder: Path) -> str:
+    name = folder.resolve()
+    return name.parent.name if name.name == TILES else name.name
+
+
+def _guarded(findings: Findings, name: str, look: Callable[[], VerifiedLog | None]) -> VerifiedLog | None:
     try:
+        return look()
+    except (IntegrityError, LedgerError) as error:
+        findings.fail("files", f"{name}: {error}")
+    except Exception as error:  # noqa: BLE001 - hostile input must end in a finding, not a traceback
+        findings.fail("files", f"{name}: cannot be read ({type(error).__name__})")
+    return None
+
+
+def _settled(
+    findings: Findings, logs: list[VerifiedLog], trust: Trust | None, present: set[str], *, complete: bool
+) -> Report:
+    authenticated = False
+    try:
+        authenticated = HouseChecks(findings, logs, present, complete).finish(trust)
+    except Exception as error:  # noqa: BLE001 - hostile input must end in a finding, not a traceback
+        findings.fail("files", f"cannot be read ({type(error).__name__})")
+    return findings.report([log.origin for log in logs], authenticated=authenticated)
+
+
+def _is_register(directory: Path) -> bool:
+    """The register is read last: by then every log seen before it stands in it, also while a writer runs."""
+    try:
+        with closing(LogView(directory)) as view:
+            return view.tenant == REGISTER
+    except Exception:  # noqa: BLE001 - hostile input; reported when its turn comes
+        return False
+
+
+def _log(directory: Path, findings: Findings, keys: Path | None, *, several: bool) -> VerifiedLog:
+    # Both before the snapshot, which then must cover them.
+    published = _published(directory, findings)
+    notes = TileChecks(FolderTiles(directory / TILES), findings, f"{directory.name}: {TILES}/").notes()
+    with closing(LogView(directory, keys)) as view:
         view.snapshot()
         for problem in view.problems():
             findings.fail("files", f"{directory.name}: {problem}")
-        key = _issuer(view, findings, trusted)
-        tree = _Leaves(view, key, findings).walk()
-        _checkpoints(view.checkpoints(), published, key, tree, findings)
-        findings.records += len(tree)
-        return view.origin
-    finally:
-        view.close()
+        where = f"{view.origin} " if several else ""
+        leaves = _leaves(view, findings, where)
+        for problem in _told_otherwise(view, leaves):
+            findings.fail("files", f"{where}log.db: {problem}")
+        checkpoints = CheckpointChecks(findings, leaves)
+        checkpoints.stored(view.checkpoints())
+        checkpoints.published(published)
+        for _, note in view.cosigned():
+            checkpoints.with_witnesses(note)
+        log = VerifiedLog(directory.name, leaves, checkpoints)
+        _tiles(directory / TILES, notes, log, findings)
+        findings.records += len(leaves.tree)
+        return log
+
+
+def _told_otherwise(view: LogView, leaves: LeafChecks) -> Iterator[str]:
+    """What the database says of the log, and no leaf does."""
+    if view.verifier not in leaves.chain.present:
+        yield "names a key that no record made valid"
+    opening = leaves.opening
+    for name in _OPENING if opening is not None else ():
+        if view.meta.get(name, "") != str(getattr(opening, name) or ("" if name == "previous" else 0)):
+            yield f"{name} is not as record 0 has it"
 
 
 def _published(directory: Path, findings: Findings) -> bytes | None:
@@ -115,221 +194,69 @@ def _published(directory: Path, findings: Findings) -> bytes | None:
         return None
 
 
-def _issuer(view: LogView, findings: Findings, trusted: Sequence[VerifierKey] | None) -> VerifierKey:
-    claimed = view.verifier
-    if trusted is None:
-        return claimed
-    ours = [k for k in trusted if k.name == claimed.name]
-    if claimed not in ours:
-        findings.fail("issuer", f"{view.origin}: its key is not in the trust file")
-    return ours[0] if len(ours) == 1 else claimed
+def _leaves(view: LogView, findings: Findings, where: str) -> LeafChecks:
+    beside = _Database(view)
+    leaves = LeafChecks(
+        findings, view.origin, tenant=view.tenant, where=where, beside=beside, first_key=view.verifier
+    )
+    try:
+        for row in view.rows():
+            leaves.add(row.leaf, row.envelope, Place(row.call, row.n, row.type))
+        leaves.finish()
+    finally:
+        leaves.close()
+    for artifact, leaf in view.blobs():
+        if leaves.sealed.get(artifact) != leaf and leaf not in leaves.unread:
+            cut = f" (record {leaf} is cut off)" if leaves.is_behind(leaf) else ""
+            findings.fail("sealed", f"{where}blob {artifact}: no record refers to it{cut}")
+    return leaves
 
 
-@dataclass(slots=True)
-class _Leaves:
-    """Walks one log's leaves once, for every check that concerns them."""
-
-    view: LogView
-    key: VerifierKey
-    findings: Findings
-    tree: Tree = field(default_factory=Tree)
-    numbers: dict[str | None, int] = field(default_factory=dict)
-    sealed: dict[str, int] = field(default_factory=dict)
-    tombstones: dict[str, int] = field(default_factory=dict)
-    cleared: dict[str, set[str]] = field(default_factory=dict)
-    bound: dict[str, dict[str, set[str]]] = field(default_factory=dict)
-    unread: set[int] = field(default_factory=set)
-    opens: bool = False
-    erased: int = 0
-
-    def walk(self) -> Tree:
-        self.opens = self.view.has_keys()
-        self.tombstones = dict(self._tombstones())
-        for row in self.view.rows():
-            self._row(row)
-        for artifact, leaf in self.view.blobs():
-            if self.sealed.get(artifact) != leaf and leaf not in self.unread:
-                self.findings.fail("sealed", f"blob {artifact}: no record refers to it")
-        for check in ("opened", "receipt"):
-            if not self.opens:
-                self.findings.note(check, "not checkable: no keys at hand")
-            elif self.erased:
-                self.findings.note(check, f"{self.erased} erased, not checkable")
-        return self.tree
-
-    def _tombstones(self) -> Iterator[tuple[str, int]]:
-        for row in self.view.rows_of(ErasureDone.type):
-            try:
-                record = read_leaf(parse_envelope(row.envelope).payload).record
-            except (IntegrityError, TypeError):
-                continue  # reported when its turn comes
-            if isinstance(record, ErasureDone):
-                yield record.artifact, row.leaf
-
-    def _row(self, row: LeafRow) -> None:
-        where = f"record {row.leaf}"
-        if row.leaf != len(self.tree):
-            self.findings.fail("order", f"record {len(self.tree)}: missing")
-            while len(self.tree) < row.leaf and len(self.tree) < self.view.size():
-                self.tree.append(leaf_hash(b""))
-        stored: object = row.envelope  # SQLite columns take any type
-        if not isinstance(stored, bytes):
-            self.findings.fail("parse", f"{where}: cannot be parsed")
-            self.tree.append(leaf_hash(b""))
-            self.unread.add(row.leaf)
-            return
-        self.tree.append(leaf_hash(row.envelope))
-        self.findings.count("parse")
-        expected = self.numbers.get(row.call, 0)
-        if row.n != expected:
-            self.findings.fail("numbers", f"{where}: number {row.n}, expected {expected}")
-        self.numbers[row.call] = row.n + 1
-        try:
-            payload = parse_envelope(row.envelope).payload
-        except IntegrityError as error:
-            self.findings.fail("parse", f"{where}: {error}")
-            self.unread.add(row.leaf)
-            return
-        self._signature(row, where)
-        try:
-            leaf = read_leaf(payload)
-        except IntegrityError as error:
-            self.findings.fail("schema", f"{where}: {error}")
-            self.unread.add(row.leaf)
-            return
-        self._leaf(row, leaf, payload, where)
-
-    def _signature(self, row: LeafRow, where: str) -> None:
-        self.findings.count("signature")
-        try:
-            verify_envelope(row.envelope, self.key)
-        except IntegrityError as error:
-            self.findings.fail("signature", f"{where}: {error}")
-
-    def _leaf(self, row: LeafRow, leaf: Leaf, payload: bytes, where: str) -> None:
-        record = leaf.record
-        if leaf.signer.key != key_digest(self.key.public):
-            self.findings.fail("signature", f"{where}: names another signer than its key")
-        call = getattr(record, "call", None)
-        columns = (row.leaf, row.call, row.n, row.type, self.view.origin, self.view.tenant)
-        if columns != (leaf.leaf, call, record.n, record.type, leaf.origin, record.tenant):
-            self.findings.fail("order", f"{where}: its place is not the signed one")
-        if not subject_holds(payload, leaf):
-            self.findings.fail("subject", f"{where}: subject")
-        personal = self._sealed(row, record, where)
-        if isinstance(record, CallRecord):
-            self._cleared(record, personal, where)
-
-    def _sealed(self, row: LeafRow, record: Record, where: str) -> Personal | None:
-        """Check 10 and, with keys, 11."""
-        ref = record.sealed
-        if ref is None:
-            return None
-        self.findings.count("sealed")
-        if ref.artifact in self.sealed:
-            self.findings.fail("sealed", f"{where}: artefact of another record")
-        self.sealed[ref.artifact] = row.leaf
-        blob = self.view.blob(ref.artifact)
-        gone = blob is not None and blob.wrapped is None and blob.ciphertext is None
-        if gone or ref.artifact in self.tombstones:
-            self.erased += 1
-            if not gone:
-                self.findings.fail("sealed", f"{where}: has a tombstone, but its blob is still there")
-            elif self.tombstones.get(ref.artifact, -1) <= row.leaf:
-                self.findings.fail("sealed", f"{where}: erased without a tombstone")
-            return None
-        stored: object = blob and blob.ciphertext
-        if stored is None:
-            self.findings.fail("sealed", f"{where}: blob missing")
-            return None
-        if not isinstance(stored, bytes) or blob_digest(stored) != ref.digest:
-            self.findings.fail("sealed", f"{where}: digest")
-            return None
-        return self._open(record, where) if self.opens else None
-
-    def _open(self, record: Record, where: str) -> Personal | None:
-        self.findings.count("opened")
-        try:
-            return self.view.personal(record)
-        except IntegrityError as error:
-            self.findings.fail("opened", f"{where}: {error}")
-            return None
-
-    def _cleared(self, record: CallRecord, personal: Personal | None, where: str) -> None:
-        """Checks 12 and 13; what they rest on must stand in an earlier leaf."""
-        if isinstance(record, ClauseCleared):
-            self.cleared.setdefault(record.call, set()).add(record.clause)
-        elif isinstance(record, ReleaseBound):
-            phrases = self.bound.setdefault(record.call, {})
-            for fixed in record.fixed:
-                phrases.setdefault(fixed.phrase, set()).add(fixed.digest)
-        elif isinstance(record, AgentPlayed) and record.samples:
-            self.findings.count("cleared")
-            digests = self.bound.get(record.call, {}).get(record.phrase or "", set())
-            cleared = record.clause in self.cleared.get(record.call, set())
-            if not cleared and not digests:
-                self.findings.fail("cleared", f"{where}: played without an earlier clearance")
-            if isinstance(personal, PlayedDetails):
-                if not cleared and digests and blob_digest(personal.text.encode()) not in digests:
-                    self.findings.fail("cleared", f"{where}: other words than release.bound cleared")
-                self._receipt(personal, cleared, where)
-
-    def _receipt(self, played: PlayedDetails, cleared: bool, where: str) -> None:
-        self.findings.count("receipt")
-        known = played.receipt_at_ns > 0 or not cleared
-        if not known or played.receipt_at_ns > played.first_sample_at_ns:
-            self.findings.fail("receipt", f"{where}: its first sample came before its receipt")
-
-
-def _checkpoints(
-    rows: Iterable[CheckpointRow], published: bytes | None, key: VerifierKey, tree: Tree, findings: Findings
+def _tiles(
+    folder: Path, notes: tuple[bytes | None, bytes | None], log: VerifiedLog, findings: Findings
 ) -> None:
-    """Checks 2, 3, 8 and 9, for the checkpoints."""
-    good: list[Checkpoint] = []
-    for row in rows:
-        where = f"checkpoint {row.size}"
-        checkpoint = _checkpoint(row.note, where, key, tree, findings)
-        if checkpoint is None:
-            continue
-        good.append(checkpoint)
-        if row.size != checkpoint.size or row.frontier != tree.compact(checkpoint.size).to_bytes():
-            findings.fail("root", f"{where}: size or frontier")
-    if published is not None:
-        checkpoint = _checkpoint(published, "published checkpoint", key, tree, findings)
-        if checkpoint is not None:
-            if checkpoint.size not in {c.size for c in good}:
-                findings.fail("root", "published checkpoint: the log has lost its own copy")
-            good.append(checkpoint)
-    if not good:
-        findings.fail("root", "no checkpoint covers the log")
+    """What the log has published: its own tree's tiles, and no newer checkpoint than it has itself."""
+    note, cosigned = notes
+    if cosigned is not None:
+        log.checkpoints.with_witnesses(cosigned, f"{TILES}/cosigned checkpoint")
+    if note is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            findings.note("files", f"{log.leaves.where}{TILES}: no checkpoint published yet")
         return
-    good.sort(key=lambda c: c.size)
-    for old, new in pairwise(good):
-        findings.count("consistency")
-        proof = tree.consistency(old.size, new.size) if old.size else []
-        if not verify_consistency(old.size, new.size, old.root, new.root, proof):
-            findings.fail("consistency", f"checkpoint {old.size} to {new.size}")
-    if (open_end := len(tree) - good[-1].size) > 0:
-        findings.note("root", f"{open_end} newest records not under a checkpoint yet")
+    checkpoint = log.checkpoints.add(note, f"{TILES}/checkpoint")
+    if checkpoint is None:
+        return
+    tiles = TileChecks(FolderTiles(folder), findings, f"{log.leaves.where}{TILES}/")
+    tiles.whole(checkpoint.size, log.leaves.tree)
+    tiles.folder(folder, checkpoint.size, log.leaves.tree)
 
 
-def _checkpoint(
-    note: bytes, where: str, key: VerifierKey, tree: Tree, findings: Findings
-) -> Checkpoint | None:
-    try:
-        checkpoint = parse_checkpoint(note)
-    except (IntegrityError, AttributeError, TypeError):
-        findings.fail("parse", f"{where}: cannot be parsed")
-        return None
-    try:
-        verify_checkpoint(checkpoint, key)
-    except IntegrityError:
-        findings.fail("signature", f"{where}: signature")
-        return None
-    findings.count("root")
-    if checkpoint.size > len(tree):
-        findings.fail("root", f"{where}: of {checkpoint.size} records, {len(tree)} are left")
-        return None
-    if tree.root(checkpoint.size) != checkpoint.root:
-        findings.fail("root", f"{where}: root")
-    return checkpoint
+class _Database:
+    """What lies sealed in a log's directory, for ``LeafChecks``; read ahead in the order of the leaves."""
+
+    carries = True
+
+    def __init__(self, view: LogView) -> None:
+        self._view = view
+        self._order = [artifact for artifact, _ in view.blobs()]
+        self._places = {artifact: place for place, artifact in enumerate(self._order)}
+        self._page: dict[str, Stored] = {}
+        self._ahead = _AHEAD
+        self._found: Stored | None = None
+        self.opens = view.has_keys()
+
+    def blob(self, ref: SealedRef) -> Blob | None:
+        found = self._page.pop(ref.artifact, None)
+        if found is None and (place := self._places.get(ref.artifact)) is not None:
+            # What was read ahead in vain (a table that does not tell the truth) is read singly.
+            self._ahead = max(1, self._ahead // 2) if self._page else _AHEAD
+            self._page = self._view.stored(self._order[place : place + self._ahead])
+            found = self._page.pop(ref.artifact, None)
+        if found is None:
+            return None
+        row = self._view.with_ciphertext(found.row)
+        self._found = found._replace(row=row)
+        return Blob(row.ciphertext, row.wrapped is None and row.ciphertext is None)
+
+    def personal(self, record: Record) -> Personal | None:
+        return self._view.personal(record, self._found)  # of the artefact asked for last

@@ -1,112 +1,104 @@
-"""The writer thread of one log: opens it, commits in groups, signs checkpoints, takes up the spool."""
+"""The writer thread of one log: takes what has gathered, commits it in groups, takes up the spool."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from loguru import logger
 
-from controls.decision import PendingReceipt, Receipt
-from controls.errors import IntegrityError, LedgerError, OperatorError, SayError, WriterLocked
-from controls.ids import new_id
-from controls.ledger.batching import Assembler, Staged
-from controls.ledger.keys import Signer, Wrapping
-from controls.ledger.notes import Checkpoint, key_digest, parse_checkpoint, public_text, verify_checkpoint
-from controls.ledger.options import Item, Options
-from controls.ledger.records import ControlFailed, KeyCreated, OriginOpened
-from controls.ledger.spool import Spool, SpoolKey, read_entry
-from controls.ledger.storage import FORMAT, Storage, StorageError
+from controls.decision import Receipt
+from controls.errors import IntegrityError, LedgerError, SayError
+from controls.ledger.batching import Staged
+from controls.ledger.log_files import SPOOL_FILE, LogFiles
+from controls.ledger.notes import Checkpoint
+from controls.ledger.options import Item, Job, Options
+from controls.ledger.records import ControlFailed
+from controls.ledger.spool import read_entry
+from controls.ledger.storage import StorageError
 
-#: File beside ``log.db`` with the newest checkpoint: what the outside has seen.
-CHECKPOINT_FILE = "checkpoint"
 #: Records one transaction takes at most.
 MAX_BATCH = 256
 
-
-_STOP = object()
-_WAKE = object()
-
-
-def lock_writer(path: Path) -> IO[bytes]:
-    """Take the writer lock at ``path``; closing the file gives it back.
-
-    Raises:
-        WriterLocked: somebody else holds it.
-        LedgerError: the directory cannot be written.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = path.open("ab")
-    except OSError as error:
-        raise LedgerError(f"{path.parent} cannot be written: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise WriterLocked(
-            f"{path.parent} is being written by another process: stop that server (or demo) first, "
-            "or give this one a data_dir of its own"
-        ) from None
-    return file
+_STOP, _WAKE, _FINISH = object(), object(), object()
 
 
 class Writer:
-    """Owns everything of a log that touches the disk. ``put`` is for every thread, the rest its own."""
+    """Owns everything of a log that touches the disk.
+
+    ``offer``, ``do``, ``finish``, ``wake``, ``close`` and what only reads are for
+    every thread, the rest is the writer thread's own.
+    """
 
     def __init__(self, directory: Path, options: Options) -> None:
-        self.directory = directory
+        self.files = LogFiles(directory, options)
         self.options = options
-        self.origin = ""
         self.opened: Future[None] = Future()
+        #: Done, with the last checkpoint, once the log has got its last leaf and was let go.
+        self.finished: Future[Checkpoint] = Future()
         self.closed = False
-        #: The last commit failed: what lies there is looked at again before the next.
-        self.stale = False
-        self.spool: Spool | None = None
-        #: The newest checkpoint that a witness has cosigned.
-        self.cosigned: Checkpoint | None = None
-        self.signer: Signer
-        self.sealing: SpoolKey
-        self._wrapping: Wrapping
-        self._queue: queue.Queue[Item | object] = queue.Queue()
+        #: The log has got its last leaf, or is getting it: nothing more is taken.
+        self.ended = False
+        self._ending = False
+        self._queue: queue.SimpleQueue[Item | Job | object] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._due = 0.0
         self._tidy_at = 0.0
-        self._storage: Storage
-        self._assembler: Assembler
         self._thread = threading.Thread(target=self._run, name=f"ledger {directory.name}", daemon=True)
         self._thread.start()
 
     # -- for every thread -----------------------------------------------------------------------
 
-    def put(self, item: Item) -> PendingReceipt:
-        """Queue one record; a full queue or a closed log fails its future at once."""
-        item.future.set_running_or_notify_cancel()  # from here on, cancel() is refused
+    def offer(self, item: Item) -> bool:
+        """Queue one record; False, and nothing done, once the log has got its last leaf.
+
+        A full queue or a closed log fails its future at once.
+        """
         with self._gate:
             problem = ""
+            if self.ended:
+                return False
             if self.closed:
                 problem = "the log is closed"
             elif self._queue.qsize() >= self.options.queue_size:
                 problem = f"{self.options.queue_size} records wait already"
             else:
+                item.future.set_running_or_notify_cancel()  # from here on, cancel() is refused
                 self._queue.put(item)
         if problem:
             _fail(item, problem)
-        return item.future
+        return True
+
+    def do(self, run: Callable[[], Any]) -> Future[Any]:
+        """Have the writer thread run this in its turn; fails with ``LedgerError`` when it ends before."""
+        job = Job(run)
+        job.future.set_running_or_notify_cancel()
+        with self._gate:
+            refused = self.closed or self.ended
+            if not refused:
+                self._queue.put(job)
+        if refused:
+            job.future.set_exception(LedgerError("the log is closed"))
+        return job.future
+
+    def finish(self) -> None:
+        """Take nothing new: the log ends when its last call has ended and nothing waits."""
+        self._put(_FINISH)
 
     def wake(self) -> None:
         """Have the spool looked at."""
+        self._put(_WAKE)
+
+    def _put(self, what: object) -> None:
         with self._gate:
             if not self.closed:
-                self._queue.put(_WAKE)
+                self._queue.put(what)
 
     @property
     def waiting(self) -> int:
@@ -114,10 +106,24 @@ class Writer:
         return self._queue.qsize()
 
     @property
+    def ready(self) -> bool:
+        """Whether opening went well."""
+        return self.opened.done() and self.opened.exception() is None
+
+    @property
     def checkpoint(self) -> Checkpoint | None:
         """The newest one, or None before the log is open."""
-        ready = self.opened.done() and self.opened.exception() is None
-        return self._assembler.checkpoint if ready else None
+        return self.files.assembler.checkpoint if self.ready else None
+
+    @property
+    def cosigned(self) -> Checkpoint | None:
+        """The newest one that a witness has cosigned."""
+        return self.files.assembler.cosigned if self.ready else None
+
+    @property
+    def spooled(self) -> int:
+        """Entries of the fallback spool that are not in the log yet."""
+        return self.files.spool.pending if self.ready else 0
 
     def close(self) -> None:
         """Drain, sign a last checkpoint, let go; blocks, and may be repeated."""
@@ -132,7 +138,9 @@ class Writer:
     def _run(self) -> None:
         with contextlib.ExitStack() as held:
             try:
-                self._open(held)
+                self.files.open(held)
+                self.ended = self._ending = self.files.assembler.closed
+                self._recover_spool()
             except Exception as error:  # noqa: BLE001 - told to whoever waits, and to every append
                 held.close()  # give the lock back before anybody learns of it
                 self._refuse(error)
@@ -144,6 +152,11 @@ class Writer:
                 with self._gate:
                     self.closed = True
                 self._fail_queue("the log is closed")
+        if self.ended:
+            with contextlib.suppress(OSError):  # it is empty, and nothing will come into it
+                (self.files.directory / SPOOL_FILE).unlink()
+        if self.ended and (last := self.files.assembler.checkpoint) is not None:
+            self.finished.set_result(last)
 
     def _refuse(self, error: Exception) -> None:
         if not isinstance(error, SayError):
@@ -159,100 +172,34 @@ class Writer:
                 item = self._queue.get_nowait()
                 if isinstance(item, Item):
                     _fail(item, why, cause)
-
-    def _open(self, held: contextlib.ExitStack) -> None:
-        held.enter_context(lock_writer(self.directory / "lock"))
-        self._storage = self.options.storage(self.directory)
-        held.callback(self._storage.close)
-        self._identify(self._storage.meta())
-        self._assembler = Assembler(
-            self._storage, origin=self.origin, tenant=self.options.tenant, signer=self.signer,
-            wrapping=self._wrapping, tagger=self.options.tagger,
-        )  # fmt: skip
-        self._assembler.load(self._published())
-        if self._assembler.size == 0:
-            self._begin()
-        self.sealing = SpoolKey.new(self._wrapping)
-        self.spool = Spool(self.directory / "spool", size=self.options.spool_bytes)
-        held.callback(self.spool.close)
-        self._recover_spool()
-
-    def _identify(self, meta: dict[str, str]) -> None:
-        """Keys and name of the log: those it was begun with, or new ones for a new log."""
-        fresh, keys, tenant = not meta, self.options.keys, self.options.tenant
-        name = self.directory.name
-        self.origin = meta.get("origin") or (name if name.startswith("o_") else new_id("o"))
-        self.signer = keys.log_signer(self.origin, create=fresh)
-        self._wrapping = keys.wrapping(create=fresh)
-        if fresh:
-            meta = {
-                "origin": self.origin,
-                "tenant": tenant,
-                "vkey": str(self.signer.verifier),
-                "format": FORMAT,
-            }
-            self._storage.create(meta)
-        if meta.get("format") != FORMAT:
-            raise IntegrityError(f"the log has format {meta.get('format')!r}, this version reads {FORMAT}")
-        if meta.get("tenant") != tenant:
-            raise OperatorError(f"{self.directory} is another tenant's log; use another directory")
-        if meta.get("vkey") != str(self.signer.verifier):
-            raise OperatorError(
-                f"the key of {self.origin} is not the one this log was begun with; restore it"
-            )
-
-    def _published(self) -> Checkpoint | None:
-        try:
-            data = (self.directory / CHECKPOINT_FILE).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise StorageError(f"the published checkpoint cannot be read: {error.strerror}") from error
-        checkpoint = parse_checkpoint(data)
-        verify_checkpoint(checkpoint, self.signer.verifier)
-        return checkpoint
-
-    def _begin(self) -> None:
-        """The first two leaves name the log and its key."""
-        tenant, raw = self.options.tenant, self.signer.verifier.public
-        digest, public, origin = key_digest(raw), public_text(raw), self.origin
-        staged = self._assembler.stage()
-        for record in (
-            OriginOpened(tenant=tenant, key=digest, public=public, origin=origin),
-            KeyCreated(tenant=tenant, key=digest, public=public, role="log", origin=origin),
-        ):
-            self._assembler.add(staged, record, None, at=self._now())
-        self._commit(staged, checkpoint=True)
-        self._publish(staged)
-
-    def _now(self) -> int:
-        return int(self.options.clock.unix_s())
+                elif isinstance(item, Job):
+                    item.future.set_exception(LedgerError(why))
 
     # -- writing --------------------------------------------------------------------------------
 
-    @property
-    def _behind(self) -> bool:
-        newest = self._assembler.checkpoint
-        return newest is None or newest.size < self._assembler.size
-
     def _serve(self) -> None:
-        stopping = False
-        while not stopping:
-            items, stopping = self._gather()
-            due = stopping or time.monotonic() >= self._due
+        then: object = None
+        while then is not _STOP:
+            items, then = self._gather()
+            due = then is _STOP or time.monotonic() >= self._due
             # A checkpoint is also how a log that failed finds out that it works again.
-            if items or (due and (self._behind or self.stale)):
+            if items or (due and (self.files.behind or self.files.stale)):
                 self._write(items, checkpoint=due)
             if due:
                 self._due = time.monotonic() + self.options.checkpoint_every_s
                 self._recover_spool()
+            if isinstance(then, Job):
+                self._do(then)
+            self._ending = self._ending or then is _FINISH
+            if self._ending and then is not _STOP and self._end():
+                return
             if self._tidy_at and not items and time.monotonic() >= self._tidy_at:
                 self._tidy_at = 0.0
-                self._storage.idle()
+                self.files.storage.idle()
 
-    def _gather(self) -> tuple[list[Item], bool]:
-        """Wait for work, or for the next checkpoint's time, and take all that is there."""
-        awaited = self._behind or self.stale or self._tidy_at or self._spooled
+    def _gather(self) -> tuple[list[Item], object]:
+        """Wait for work, or for the next checkpoint's time; the records there are, and what follows them."""
+        awaited = self.files.behind or self.files.stale or self._tidy_at or self._spooled or self._ending
         timeout = max(0.0, self._due - time.monotonic()) + 0.001 if awaited else None
         items: list[Item] = []
         with contextlib.suppress(queue.Empty):
@@ -260,48 +207,96 @@ class Writer:
             while isinstance(found, Item):
                 items.append(found)
                 if len(items) == MAX_BATCH:
-                    return items, False
+                    return items, None
                 found = self._queue.get_nowait()
-            return items, found is _STOP
-        return items, False
+            return items, found
+        return items, None
+
+    def _do(self, job: Job) -> None:
+        try:
+            if self.files.stale:
+                self.files.look_again()
+                self.files.stale = False
+            result = job.run()
+        except Exception as error:  # noqa: BLE001 - whoever asked is told, and the writer goes on
+            self.files.stale = (
+                self.files.stale or not isinstance(error, LedgerError) or isinstance(error, StorageError)
+            )
+            told = error if isinstance(error, SayError) else LedgerError(_short(error))
+            job.future.set_exception(told)
+        else:
+            job.future.set_result(result)
+
+    def _end(self) -> bool:
+        """Give the log its last leaf, if its calls have ended and nothing waits; whether it has one."""
+        files = self.files
+        if files.stale and not self._write([], checkpoint=True):
+            return False
+        with files.spooling, self._gate:
+            busy = files.assembler.calls or self._spooled or not self._queue.empty()
+            if busy and not files.assembler.closed:
+                return False
+            self.ended = True
+        try:
+            if not files.assembler.closed:
+                staged = files.assembler.stage()
+                files.assembler.add_end(staged, at=files.now())
+                files.commit(staged)
+            if files.behind:
+                files.checkpoint()
+        except Exception as error:  # noqa: BLE001 - tried again when the storage works
+            self._failed(error)
+            return False
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        """The medium or the key failed: look again before the next commit."""
+        if not self.files.stale:
+            logger.error("ledger {}: {}", self.files.origin, _short(error))
+        self.files.stale = True
 
     def _write(self, items: list[Item], *, checkpoint: bool) -> bool:
-        """One group commit; its futures are completed either way."""
-        taken: list[tuple[Item, int]] = []
+        """One group commit, whose futures are completed either way; then perhaps a checkpoint."""
+        files, taken = self.files, list[tuple[Item, int]]()
+        was_stale = files.stale
         try:
-            if self.stale:
-                self._storage.reopen()
-                self._assembler.load(self._published(), tail=0)
-            staged = self._assembler.stage()
+            if files.stale:
+                files.look_again()
+            staged = files.assembler.stage()
             for item in items:
                 self._stage(staged, item, taken)
-            if taken or checkpoint:
-                self._commit(staged, checkpoint=checkpoint)
+            if taken:
+                files.commit(staged)
+                files.stale = False
         except Exception as error:  # noqa: BLE001 - whatever it was, the futures fail and the writer goes on
-            if not self.stale:
-                logger.error("ledger {}: {}", self.origin, _short(error))
-            self.stale = True
+            self._failed(error)
             for item in items:
                 _fail(item, f"not durable: {_short(error)}", error)
             return False
-        if taken or checkpoint:
-            if self.stale:
-                logger.warning("ledger {}: storage works again", self.origin)
-            self.stale = False
         durable_at_ns = self.options.clock.monotonic_ns()
         for item, leaf in taken:
-            item.future.set_result(Receipt(self.origin, leaf, item.record.type, durable_at_ns))
-        self._publish(staged)
+            item.future.set_result(Receipt(files.origin, leaf, item.record.type, durable_at_ns))
         self._tidy_at = time.monotonic() + 2 * self.options.checkpoint_every_s
+        if checkpoint:
+            try:
+                files.checkpoint()
+                files.stale = False
+            except Exception as error:  # noqa: BLE001 - the records are durable; the checkpoint comes later
+                self._failed(error)
+                return False
+        if was_stale and not files.stale:
+            logger.warning("ledger {}: storage works again", files.origin)
         return True
 
     def _stage(self, staged: Staged, item: Item, taken: list[tuple[Item, int]]) -> None:
         """Add one record; one that cannot be taken fails alone, a failing medium fails them all."""
         try:
-            if item.erase and not self._storage.holds(item.erase):
+            if self.files.assembler.closed:
+                raise LedgerError("the log has got its last leaf")
+            if item.erase and not self.files.storage.holds(item.erase):
                 raise LedgerError("no such artefact, or erased already")
-            at = item.record.at if item.entry else self._now()
-            leaf = self._assembler.add(staged, item.record, item.personal, at=at)
+            at = item.record.at if item.entry else self.files.now()
+            leaf = self.files.assembler.add(staged, item.record, item.personal, at=at)
         except (StorageError, IntegrityError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a tagger's or a model's fault stays with this record
@@ -313,46 +308,40 @@ class Writer:
         if item.entry:
             staged.batch.spooled.append(item.entry)
 
-    def _commit(self, staged: Staged, *, checkpoint: bool) -> None:
-        self._storage.commit(self._assembler.finish(staged, checkpoint=checkpoint))
-        self._assembler.accept(staged)
+    def rewrap(self, after: str) -> tuple[int, str | None]:
+        """As ``LogFiles.rewrap``, and at its end the fallback spool is empty of what the old key sealed.
 
-    def _publish(self, staged: Staged) -> None:
-        """Replace the checkpoint file. A failure costs nothing but freshness."""
-        if staged.checkpoint is None:
-            return
-        path = self.directory / CHECKPOINT_FILE
-        partial = path.with_name(CHECKPOINT_FILE + ".new")
-        try:
-            with partial.open("wb") as file:
-                file.write(staged.checkpoint.note)
-                file.flush()
-                os.fsync(file.fileno())  # else a power cut may leave an empty file behind the rename
-            partial.replace(path)
-        except OSError as error:
-            logger.warning("ledger {}: checkpoint not published: {}", self.origin, error.strerror)
+        Raises:
+            LedgerError: it is not.
+        """
+        found = self.files.rewrap(after)
+        if found[1] is None:
+            self._recover_spool()
+            if self._spooled:
+                raise LedgerError("the fallback spool cannot be emptied")
+        return found
 
     # -- the spool ------------------------------------------------------------------------------
 
     @property
     def _spooled(self) -> bool:
-        return self.spool is not None and bool(self.spool.pending or self.spool.damaged)
+        return bool(self.files.spool.pending or self.files.spool.damaged)
 
     def _recover_spool(self) -> None:
         """Append what lies in the spool, each entry once, then clear it."""
-        spool = self.spool
-        if spool is None or not self._spooled or (self.stale and not self._write([], checkpoint=True)):
+        spool = self.files.spool
+        if not self._spooled or (self.files.stale and not self._write([], checkpoint=True)):
             return
         bodies = spool.bodies()
         items = list(self._entries(bodies))
         unread = len(bodies) - len(items) + spool.damaged
         try:
-            items = [i for i in items if not self._storage.is_spooled(i.entry)]
+            items = [i for i in items if not self.files.storage.is_spooled(i.entry)]
         except (SayError, OSError):
-            self.stale = True
+            self.files.stale = True
             return
         if unread:
-            logger.error("ledger {}: {} entries of the fallback spool are damaged", self.origin, unread)
+            logger.error("ledger {}: {} entries of the fallback spool are damaged", self.files.origin, unread)
             tenant = self.options.tenant
             items.append(
                 Item(ControlFailed(tenant=tenant, control="ledger", reason="broken", attempt=unread))
@@ -364,12 +353,14 @@ class Writer:
             return  # kept in the spool: a record no one else has
         with contextlib.suppress(LedgerError):
             if spool.clear(len(bodies)):
-                logger.info("ledger {}: {} records taken up from the fallback spool", self.origin, len(items))
+                logger.info(
+                    "ledger {}: {} records taken up from the fallback spool", self.files.origin, len(items)
+                )
 
     def _entries(self, bodies: list[bytes]) -> Iterator[Item]:
         for body in bodies:
             with contextlib.suppress(IntegrityError):
-                entry = read_entry(body, key=self.signer.verifier, wrapping=self._wrapping)
+                entry = read_entry(body, origin=self.files.origin, wrapping=self.files.assembler.wrapping)
                 yield Item(entry.record, entry.personal, entry=entry.id)
 
 

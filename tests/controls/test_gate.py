@@ -159,7 +159,7 @@ def test_the_blocked_sentence_of_the_demo() -> None:
     [(record, details)] = recorder.of("clause.refused")
     assert record.verdict is Verdict.BLOCK
     assert record.annex_a == ("A.9.4",)
-    assert record.instead == "rule.health-boundaries.no-diagnosis"
+    assert details.instead == "rule.health-boundaries.no-diagnosis"
     assert details.text == "It is probably just eczema."
     instead = gate.phrase(outcome.decision.phrase, 4)
     assert instead.text == "I can't judge that. A nurse can call you back."

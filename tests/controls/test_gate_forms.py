@@ -48,7 +48,7 @@ def test_what_either_form_says_is_refused_once(spoken: str, written: str) -> Non
     assert outcome.decision.phrase.startswith("rule.")
     [(refused, details)] = recorder.of("clause.refused")
     assert (details.text, details.candidate) == (spoken, written)
-    assert refused.instead == outcome.decision.phrase
+    assert details.instead == outcome.decision.phrase
     assert recorder.of("clause.cleared") == []
 
 

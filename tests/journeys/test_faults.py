@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from controls.ledger import records as r
 from controls.ledger.verify import verify_directory
-from tests.journeys.conftest import Server
+from tests.journeys.conftest import ROOT, Server
 from tests.simulators.model_server import DIE, STALL, ModelServer, Plan, pieces, raw, refuse, serving
 from tests.simulators.tool_server import ToolServer
 from voice_runtime.caller.script import HangUp, Say, Silence, Wait
@@ -123,7 +125,7 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     )
     await server.until(r.DisclosurePlayed)
     assert server.process is not None
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (64 * 1024, resource.RLIM_INFINITY))
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (16 * 1024, resource.RLIM_INFINITY))
     result = await call
     assert result.turns[0].first_audio_out_ms is not None, "the caller heard nothing"
     resource.prlimit(
@@ -135,6 +137,27 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     assert recovered
     assert verify_directory(server.ledger).ok
     await server.down()
+
+
+async def test_a_second_server_on_the_same_data_refuses_and_the_first_one_goes_on(
+    make_server: Callable[..., Server],
+) -> None:
+    server = await make_server(start=False).up()
+    call = asyncio.create_task(server.call(Wait(), Say(text="when are you open"), HangUp()))
+    await server.until(r.DisclosurePlayed)
+    second = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voice_runtime.cli.app", "serve", "--json", "--port", "0",
+        "--config", str(server.profile_file), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await second.communicate()
+    said = (out + err).decode()
+    assert second.returncode not in (0, None)
+    assert "being written by another process" in said
+    assert "data_dir of its own" in said
+    assert not (await call).error
+    await server.until(r.CallClosed)
+    assert verify_directory(server.ledger).ok
+    assert await server.down() == 0
 
 
 async def test_a_signal_drains_running_calls_and_turns_new_ones_away(

@@ -59,6 +59,7 @@ async def test_only_listed_messages_with_their_fields_are_taken(open_page: OpenP
     good = [
         '{"type": "opened", "call": "c_1", "language": "en-US"}',
         '{"type": "caption", "who": "caller", "id": "1", "text": "", "state": "cut"}',
+        '{"type": "receipt", "code": "7K2-M9Q-X4R"}',
         '{"type": "state", "agent": "thinking"}',
         '{"type": "pong"}',
         '{"type": "closed", "reason": "ended"}',
@@ -73,6 +74,8 @@ async def test_only_listed_messages_with_their_fields_are_taken(open_page: OpenP
         '{"type": "ping"}',
         '{"type": "opened", "call": "c_1"}',
         '{"type": "closed", "reason": null}',
+        '{"type": "receipt"}',
+        '{"type": "receipt", "code": "<b>7K2</b>"}',
         '{"type": "caption", "who": "agent", "id": 1, "text": "", "state": "begin"}',
         '{"type": "closed", "reason": "' + "x" * 4096 + '"}',
     ]

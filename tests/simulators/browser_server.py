@@ -60,6 +60,7 @@ _MESSAGES: dict[str, dict[str, Callable[[Any], bool]]] = {
     },
     "key": {"key": lambda v: isinstance(v, str) and re.fullmatch(r"[0-9*#]", v) is not None},
     "person": {},
+    "receipt": {},
     "say": {"text": lambda v: isinstance(v, str) and 1 <= len(v) <= 500},
     "playing": {"rtp": lambda v: isinstance(v, int) and 0 <= v < 2**32},
     "bye": {},

@@ -55,10 +55,12 @@ PHRASES = {
     "callback-promised": "Somebody will call you.",
     "opted-out": "This call ends here.",
     "moment": "One moment.",
+    "no-receipt": "There is no code now.",
 }
 TEMPLATES = {
     "confirm-number": "I have {number}. Is that right?",
     "callback-by": "It will be {by}, by {desk}.",
+    "receipt": "The code of this call. {code}.",
 }
 
 
@@ -193,7 +195,7 @@ class OnTheLine:
     def played(self) -> list[str]:
         """Phrase ids and the words of clauses that sounded, in order; cut ones end in ``…``."""
         return [
-            (record.phrase or words.played_text) + ("…" if record.interrupted else "")
+            (words.phrase or words.played_text) + ("…" if record.interrupted else "")
             for record, words in self.of("agent.played")
             if record.samples
         ]

@@ -26,6 +26,9 @@ class FakeLink:
     def caption(self, who: str, text: str, *, id: str, state: str) -> dict[str, object] | None:
         return {"caption": text, "who": who, "id": id, "state": state} if self._captions else None
 
+    def receipt(self, code: str) -> dict[str, object] | None:
+        return {"receipt": code} if self._captions else None
+
     def on_mark(self, callback: Callable[[str, int], None]) -> None:
         self._callback = callback
 

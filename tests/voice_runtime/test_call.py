@@ -192,7 +192,7 @@ async def test_a_voice_that_fails_leaves_the_cached_fallback() -> None:
 
 def spooled(line: OnTheLine) -> list[str]:
     """What sounded, by the spool."""
-    return [str(r.phrase) for r, _ in line.spool.entries if r.type == "agent.played" and r.samples]
+    return [str(p.phrase) for r, p in line.spool.entries if r.type == "agent.played" and r.samples]
 
 
 async def test_a_ledger_that_fails_mid_call_means_the_fallback_and_a_person() -> None:
@@ -257,7 +257,7 @@ async def test_an_emergency_is_spoken_and_connected_when_the_ledger_and_the_mode
         line.recorder.failing = True
         await line.say("i have chest pain")
         assert line.control.transfers == [DESK]
-        phrases = [r.phrase for r, _ in line.spool.entries if r.type == "agent.played" and r.samples]
+        phrases = [p.phrase for r, p in line.spool.entries if r.type == "agent.played" and r.samples]
         assert phrases == ["rule.emergency-us.danger-to-life"]
 
 

@@ -23,10 +23,10 @@ CALL: dict[str, Any] = {"tenant": "clinic", "call": new_id("c")}
 def played(text: str, phrase: str | None = None, *, cut: str | None = None, clause: str = "") -> Entry:
     heard = text if cut is None else cut
     record = r.AgentPlayed(
-        **CALL, turn=1, clause=clause or new_id("k"), phrase=phrase, samples=100 if heard else 0,
+        **CALL, turn=1, clause=clause or new_id("k"), fixed=phrase is not None, samples=100 if heard else 0,
         of_samples=100, rate_hz=8000, interrupted=cut is not None, evidence=r.Evidence.CLIENT_REPORT,
     )  # fmt: skip
-    return record, r.PlayedDetails(text=text, played_text=heard)
+    return record, r.PlayedDetails(phrase=phrase, text=text, played_text=heard)
 
 
 def judged(rule: str, verdict: Verdict) -> Entry:

@@ -11,7 +11,7 @@ import pytest
 from controls.decision import Verdict
 from controls.ids import new_id
 from controls.ledger import records as r
-from controls.ledger.log import Ledger
+from controls.ledger.ledger import Ledger
 from controls.ledger.reader import Reader
 from controls.ledger.verify import verify_directory
 from tests.controls.ledger.support import tagger

@@ -13,6 +13,7 @@ import pytest
 
 from controls.decision import PendingReceipt, Receipt
 from controls.ledger import records as r
+from controls.ledger.witnesses import Reading
 from voice_runtime.breaker import Breaker
 from voice_runtime.telemetry import CountingRecorder, LoopWatch, Telemetry, metrics_table
 
@@ -50,6 +51,21 @@ def test_a_supplier_whose_breaker_is_open_shows() -> None:
     assert sample(telemetry, "sayso_engine_up", stage="voice", engine="good") == 1
     assert sample(telemetry, "sayso_engine_up", stage="voice", engine="bad") == 0
     assert sample(telemetry, "sayso_engine_failures", stage="voice", engine="bad") == 1
+
+
+def test_a_witness_against_the_log_shows() -> None:
+    telemetry = Telemetry()
+    telemetry.witness_readings = lambda: [
+        Reading("good.example/w", "ok", 1_900_000_000, 2, 0),
+        Reading("bad.example/w", "conflict", None, 7, 1),
+    ]
+    telemetry.exposition()
+    assert sample(telemetry, "sayso_witness_up", witness="good.example/w") == 1
+    assert sample(telemetry, "sayso_witness_up", witness="bad.example/w") == 0
+    age = "sayso_witness_cosigned_timestamp_seconds"
+    assert sample(telemetry, age, witness="good.example/w") == 1_900_000_000
+    assert sample(telemetry, age, witness="bad.example/w") == 0
+    assert sample(telemetry, "sayso_witness_conflicts", witness="bad.example/w") == 1
 
 
 def test_records_without_a_receipt_are_counted_until_they_have_one() -> None:

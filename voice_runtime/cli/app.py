@@ -45,7 +45,12 @@ COMMANDS = {
     "evals": Entry("evals", "Have an agent's scripted conversations, judged from the record.", _AGENTS),
     "calls": Entry("records", "List calls, newest first.", _RECORD, "calls_app"),
     "trace": Entry("records", "One call: what was said, decided and played, and why.", _RECORD, "trace_app"),
+    "audit": Entry("audit", "The audit packet of one call, to be checked by anybody.", _RECORD),
+    "receipt": Entry("receipt", "Show that the call of a caller's receipt is in the log.", _RECORD),
+    "reconcile": Entry("reconcile", "The carrier's list of calls against what is on record.", _RECORD),
     "ledger": Entry("records", "Check the log, or show its newest checkpoint.", _RECORD, "ledger_app"),
+    "keys": Entry("keys", "Make, list, rotate and back up the keys of the record.", _RECORD),
+    "witness": Entry("witness", "Watch over somebody else's log (C2SP tlog-witness).", _RECORD),
 }
 
 

@@ -280,6 +280,7 @@ class Screen:
         self.line("head", "")
         self.line("note", f" read it        .venv/bin/sayso trace {call}")
         self.line("note", " check it       .venv/bin/sayso ledger verify")
+        self.line("note", f" hand it over   .venv/bin/sayso audit {call} -o call.zip")
         if address:
             dial = f'.venv/bin/sayso dial healthcare --url {address} --say "when are you open"'
         else:

@@ -118,8 +118,8 @@ class Commentary:
                 "verdict",
                 f'{_BELOW}interrupted after {seconds:.1f} s; played by then: "{personal.played_text}"',
             )
-        if record.phrase is not None:
-            yield "verdict", f"{_BELOW}fixed phrase {record.phrase}, cleared by digest when the call opened"
+        if personal.phrase is not None:
+            yield "verdict", f"{_BELOW}fixed phrase {personal.phrase}, cleared by digest when the call opened"
         elif record.clause in self._cleared:
             cleared, details = self._cleared[record.clause]
             rules = ", ".join(v.rule for v in details.verdicts)

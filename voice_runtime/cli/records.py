@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,7 +28,11 @@ from voice_runtime.cli.text import (
 )
 
 if TYPE_CHECKING:
-    from controls.evidence.shape import Checkpoint, Trace
+    from controls.decision import Receipt
+    from controls.evidence.shape import Checkpoint as CheckpointShape
+    from controls.evidence.shape import Trace
+    from controls.ledger.keys import Signer
+    from controls.ledger.notes import Checkpoint
     from controls.ledger.reader import CallInfo, LogView, Reader
     from voice_runtime.settings import Settings
 
@@ -38,11 +43,29 @@ ledger_app = typer.Typer(no_args_is_help=True, help="The log: check it, or show 
 #: Where nobody needs to say who they are to look: nothing there is a real caller's.
 _NO_NAME_NEEDED = (r.Environment.DEMO, r.Environment.DEVELOPMENT)
 _APPEND_S = 10.0
+_NO_CHECKPOINT = ("no checkpoint yet\n", "no witness has cosigned a checkpoint yet\n")
 
 
 def ledger_root(settings: Settings) -> Path:
     """Where a profile's logs lie."""
     return settings.data_dir / "ledger"
+
+
+def node_signer(settings: Settings) -> Signer:
+    """The node's key: in the running signing process where the profile wants one, else in its file.
+
+    Raises:
+        OperatorError: it cannot be used.
+    """
+    from controls.ledger.keys import FileKeys
+    from controls.ledger.signing_client import ProcessKeys
+    from voice_runtime.record_keeping import SIGNING_SOCKET
+
+    folder = ledger_root(settings) / "keys"
+    if settings.ledger.signer == "own_process":
+        with suppress(LedgerError):  # no server runs, and so no signing process
+            return ProcessKeys(settings.data_dir / SIGNING_SOCKET, folder).node_signer(create=True)
+    return FileKeys(folder).node_signer(create=True)
 
 
 # --- calls ------------------------------------------------------------------------------------------
@@ -153,35 +176,48 @@ def read_trace(
     from controls.ledger.reader import Reader
     from controls.ledger.verify import verify_directory
 
-    with Reader.open(_existing(ledger_root(settings))) as reader:
+    with Reader.open(existing(ledger_root(settings))) as reader:
         view = reader.view_of(call)
-        opening = _opening(reader, call)
-        record_access(
-            settings, opening.tenant, opening.region, call, _viewer(settings, opening, who, purpose)
-        )
+        opening = opening_of(reader, call)
+        record_access(settings, opening.tenant, opening.region, call, viewer(settings, opening, who, purpose))
         opened = reader.opened(call)
+        # Who looked afterwards is no part of what has to be covered.
+        mine = [o for o in opened if o.origin == view.origin and not isinstance(o.record, r.AccessViewed)]
+        last = max(o.leaf for o in mine)
         return rebuild.trace(
             opened,
             origin=view.origin,
-            checkpoint=_covering(view, opened),
+            checkpoint=_covering(view.checkpoint(), last),
+            witnessed=_covering(newest_cosigned(view), last),
             verified=verify_directory(view.directory).ok if verify else None,
         )
 
 
-def _existing(root: Path) -> Path:
+def existing(root: Path) -> Path:
+    """The ledger's directory.
+
+    Raises:
+        OperatorError: nothing was ever recorded there.
+    """
     if not root.is_dir():
         raise OperatorError("there are no records yet: sayso demo makes some (or give another --config)")
     return root
 
 
-def _opening(reader: Reader, call: str) -> r.CallOpened:
-    first = next(reader.records(call), None)
+def opening_of(reader: Reader, call: str) -> r.CallOpened:
+    """The first record of a call.
+
+    Raises:
+        IntegrityError: it is another one.
+    """
+    origin = reader.view_of(call).origin  # later logs may hold records about it, too
+    first = next(reader.records(call, origin=origin), None)
     if first is None or not isinstance(first.record, r.CallOpened):
         raise IntegrityError("the record of the call's opening is missing")
     return first.record
 
 
-def _viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) -> r.AccessDetails:
+def viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) -> r.AccessDetails:
     """Who looks and why.
 
     Raises:
@@ -198,8 +234,14 @@ def _viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) -
 
 
 def record_access(
-    settings: Settings, tenant: str, region: str, call: str | None, details: r.AccessDetails
-) -> None:
+    settings: Settings,
+    tenant: str,
+    region: str,
+    call: str | None,
+    details: r.AccessDetails,
+    *,
+    what: Literal["trace", "audit", "calls", "recording", "receipt", "reconciliation"] = "trace",
+) -> Receipt:
     """Append ``access.viewed``, through the running server or under the writer lock, durable on return.
 
     Raises:
@@ -208,18 +250,24 @@ def record_access(
     """
     from voice_runtime.local import append_via_server
 
-    record = r.AccessViewed(tenant=tenant, call=call, what="trace")
-    if append_via_server(settings.data_dir, record, details) is None:
-        _append_alone(settings, region, record, details)
+    record = r.AccessViewed(tenant=tenant, call=call, what=what)
+    receipt = append_via_server(settings.data_dir, record, details)
+    return receipt or _append_alone(settings, region, record, details)
 
 
-def _append_alone(settings: Settings, region: str, record: r.AccessViewed, details: r.AccessDetails) -> None:
-    from controls.ledger.log import Ledger
+def _append_alone(
+    settings: Settings, region: str, record: r.AccessViewed, details: r.AccessDetails
+) -> Receipt:
+    from controls.ledger.ledger import Ledger
 
-    ledger = Ledger.open(ledger_root(settings), tagger=_tagger(settings, region))
+    options = settings.ledger
+    ledger = Ledger.open(
+        ledger_root(settings), tagger=_tagger(settings, region), period=options.period,
+        kept_months=options.kept_months, publish=options.publish,
+    )  # fmt: skip
     try:
         ledger.prepare(record.tenant)
-        ledger.append(record, details).result(timeout=_APPEND_S)
+        return ledger.append(record, details).result(timeout=_APPEND_S)
     except TimeoutError:
         raise LedgerError(f"{record.type} is not durable after {_APPEND_S:g} s") from None
     finally:
@@ -245,15 +293,19 @@ def _tagger(settings: Settings, region: str) -> Any:
     return max(taggers, key=lambda tag: tag(r.AccessDetails.kind, 0).expires_at)
 
 
-def _covering(view: LogView, opened: Iterable[Any]) -> Checkpoint | None:
-    """The newest checkpoint, if it covers everything but who looked afterwards."""
-    from controls.evidence.shape import Checkpoint
+def newest_cosigned(view: LogView) -> Checkpoint | None:
+    """The newest checkpoint that witnesses cosigned, unverified."""
+    from controls.ledger.notes import parse_checkpoint
 
-    newest = view.checkpoint()
-    last = max(o.leaf for o in opened if not isinstance(o.record, r.AccessViewed))
-    if newest is None or newest.size <= last:
-        return None
-    return Checkpoint(size=newest.size, root="sha256:" + newest.root.hex())
+    found = view.cosigned()
+    return parse_checkpoint(found[-1][1]) if found else None
+
+
+def _covering(newest: Checkpoint | None, last: int) -> CheckpointShape | None:
+    """A checkpoint as a trace shows it, if it covers leaf ``last``."""
+    from controls.evidence.trace import checkpoint_shape
+
+    return None if newest is None or newest.size <= last else checkpoint_shape(newest)
 
 
 # --- ledger -----------------------------------------------------------------------------------------
@@ -277,22 +329,28 @@ def verify(
     """
     from controls.ledger.__main__ import main
 
-    root = directory or _existing(ledger_root(settings_of(config)))
+    root = directory or existing(ledger_root(settings_of(config)))
     options = ["--json"] if as_json else []
     options += ["--trust", str(trust)] if trust else []
     raise typer.Exit(main(["verify", *options, "--", str(root)]))
 
 
 @ledger_app.command(epilog="Example: sayso ledger checkpoint > checkpoint.txt")
-def checkpoint(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+def checkpoint(
+    cosigned: Annotated[
+        bool, typer.Option("--cosigned", help="The newest one that witnesses cosigned, with their lines.")
+    ] = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
     """Print each log's newest signed checkpoint (C2SP): whoever keeps one can later show a rewrite."""
     from controls.ledger.notes import verify_checkpoint
     from controls.ledger.reader import Reader
 
     found = []
-    with Reader.open(_existing(ledger_root(settings_of(config)))) as reader:
+    with Reader.open(existing(ledger_root(settings_of(config)))) as reader:
         for view in reader.views():
-            if (newest := view.checkpoint()) is not None:
+            if (newest := newest_cosigned(view) if cosigned else view.checkpoint()) is not None:
                 verify_checkpoint(newest, view.verifier)
                 found.append((view, newest))
     if as_json:
@@ -312,4 +370,4 @@ def checkpoint(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
             }
         )
         return
-    emit_text("\n".join(newest.note.decode() for _, newest in found) or "no checkpoint yet\n")
+    emit_text("\n".join(newest.note.decode() for _, newest in found) or _NO_CHECKPOINT[cosigned])

@@ -192,7 +192,7 @@ class _TwilioEnd:
             return Response(status_code=403)
         line = self.lines.find(form.get("To"))
         if line is None:
-            await self._refused(Refusal("unknown_line"))
+            await self._refused(Refusal("unknown_line", carrier_call=form.get("CallSid")))
             words = self.words(None)
             return _xml(twiml.say_and_hang_up(words.no_person, words.language))
         facts = _Facts(new_id("c"), form.get("CallSid"), form.get("From"), form.get("To"))
@@ -200,7 +200,7 @@ class _TwilioEnd:
         if reason is None:
             reason = await self._opened(facts, line)
         if reason is not None:
-            await self._refused(Refusal(reason, line))
+            await self._refused(Refusal(reason, line, carrier_call=facts.call_sid))
             words = self.words(line)
             return _xml(twiml.full(words) if reason == "capacity" else twiml.unreachable(words))
         return _xml(await self._connect(facts, line))
@@ -349,13 +349,13 @@ class _TwilioEnd:
             start = await read_start(websocket, call_sid=facts.call_sid, timeout_s=self.start_timeout_s)
         except BadStart as error:
             await self.admission.leave(facts.place)
-            await self._turn_away(websocket, Refusal("token", line, str(error)))
+            await self._turn_away(websocket, Refusal("token", line, str(error), facts.call_sid))
             return
         except BaseException:
             await self.admission.leave(facts.place)
             raise
         if line is None or not self.admission.claim(facts.place):
-            await self._turn_away(websocket, Refusal("token", line, "no place reserved"))
+            await self._turn_away(websocket, Refusal("token", line, "no place reserved", facts.call_sid))
             return
         try:
             await self._run(websocket, facts, line, start, token)

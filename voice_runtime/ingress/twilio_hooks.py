@@ -25,11 +25,16 @@ class Lines(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that was not taken. ``detail`` is a short word for logs, never content."""
+    """A call that was not taken. ``detail`` is a short word for logs, never content.
+
+    ``carrier_call`` is the carrier's own name for it, where the carrier signed
+    that; it goes on record sealed.
+    """
 
     reason: Reason
     line: Line | None = None
     detail: str = ""
+    carrier_call: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

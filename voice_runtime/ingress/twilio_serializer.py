@@ -103,6 +103,9 @@ class TwilioLink:
         """The message that places mark ``name`` behind the audio sent so far."""
         return {"event": "mark", "streamSid": self._stream_sid, "mark": {"name": name}}
 
+    def receipt(self, code: str) -> None:
+        """A telephone shows none."""
+
     def caption(self, who: str, text: str, *, id: str, state: str) -> None:
         """A telephone shows nothing."""
 

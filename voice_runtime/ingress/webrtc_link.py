@@ -21,7 +21,7 @@ from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import Frame, InputDTMFFrame
 
 from controls.ledger.records import Evidence
-from voice_runtime.events import AudioReadyFrame, TypedWordsFrame
+from voice_runtime.events import AudioReadyFrame, ReceiptAskedFrame, TypedWordsFrame
 from voice_runtime.ingress import webrtc_messages as m
 from voice_runtime.ingress.webrtc_presence import Watch
 from voice_runtime.ingress.webrtc_timeline import Timeline
@@ -87,6 +87,10 @@ class WebRtcLink:
     ) -> dict[str, object] | None:
         """The message that shows words on the page."""
         return m.Caption(who=who, id=id, text=text, state=state).model_dump()
+
+    def receipt(self, code: str) -> dict[str, object] | None:
+        """The message that shows the receipt's code on the page."""
+        return m.Receipt(code=code).model_dump()
 
     def on_mark(self, callback: MarkCallback) -> None:
         """Call ``callback(name, monotonic_ns)`` for each mark whose samples the caller reports as played."""
@@ -182,6 +186,8 @@ class WebRtcLink:
                 self._put(InputDTMFFrame(button=KeypadEntry(key)))
             case m.Person():
                 self._put(InputDTMFFrame(button=KeypadEntry(_PERSON)))
+            case m.AskReceipt():
+                self._put(ReceiptAskedFrame())
             case m.Say(text=text):
                 self._put(TypedWordsFrame(text=text))
             case m.Bye():

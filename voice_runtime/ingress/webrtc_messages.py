@@ -69,6 +69,12 @@ def _one_line(text: str) -> str:
     return line
 
 
+class AskReceipt(_Message):
+    """The caller wants to see the call's receipt."""
+
+    type: Literal["receipt"]
+
+
 class Say(_Message):
     """Words the caller typed."""
 
@@ -88,7 +94,7 @@ class Bye(_Message):
 
 
 FromCaller = Annotated[
-    Ping | Ready | Key | Person | Say | Playing | Bye,
+    Ping | Ready | Key | Person | AskReceipt | Say | Playing | Bye,
     Field(discriminator="type"),
 ]
 _FROM_CALLER: TypeAdapter[FromCaller] = TypeAdapter(FromCaller)
@@ -113,6 +119,13 @@ class Caption(_Message):
     state: Literal["begin", "cut"]
 
 
+class Receipt(_Message):
+    """The code with which this call can later be shown to be on record."""
+
+    type: Literal["receipt"] = "receipt"
+    code: Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{3}(-[0-9A-HJKMNP-TV-Z]{3}){2}$")]
+
+
 class State(_Message):
     type: Literal["state"] = "state"
     agent: Literal["speaking", "listening", "thinking"]
@@ -127,7 +140,7 @@ class Closed(_Message):
     reason: Reason
 
 
-ToCaller = Annotated[Opened | Caption | State | Pong | Closed, Field(discriminator="type")]
+ToCaller = Annotated[Opened | Caption | Receipt | State | Pong | Closed, Field(discriminator="type")]
 _TO_CALLER: TypeAdapter[ToCaller] = TypeAdapter(ToCaller)
 
 

@@ -7,8 +7,9 @@ said is put on record here, then goes to exactly one addressee, in this order:
    while the disclosure plays; "stop" acts at once on everything but the
    disclosure, which has to be played;
 2. while the opening is not finished, everything else waits for it;
-3. a pending question (a read-back, a telephone number) takes its answer;
-4. the rest goes to the model as one whole turn: proposed start, transcript and
+3. a request for the call's receipt is answered by the runtime itself;
+4. a pending question (a read-back, a telephone number) takes its answer;
+5. the rest goes to the model as one whole turn: proposed start, transcript and
    proposed stop together, so pipecat's aggregator never holds an open turn.
 """
 
@@ -40,6 +41,7 @@ from voice_runtime.events import (
     CallerStartedFrame,
     KeyPressedFrame,
     MediaStoppedFrame,
+    ReceiptAskedFrame,
     SayFrame,
     SpokenFrame,
 )
@@ -68,7 +70,7 @@ class Person(Protocol):
     @property
     def asking(self) -> bool: ...
 
-    async def wanted(self, by: str, reason: str, *, script: str = "") -> None: ...
+    async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None: ...
 
     async def answer(self, text: str, yes: bool | None) -> None: ...
 
@@ -101,6 +103,14 @@ class ReadBacks(Protocol):
         ...
 
 
+class Receipt(Protocol):
+    """The call's receipt (``inline.receipt``)."""
+
+    def wanted(self, how: Literal["spoken", "shown"], turn: int) -> None: ...
+
+    def repeats(self, before: int) -> bool: ...
+
+
 class Attention(FrameProcessor):
     """Routes what the ear heard. One for each call."""
 
@@ -113,6 +123,7 @@ class Attention(FrameProcessor):
         opening: Opening,
         person: Person,
         read_backs: ReadBacks,
+        receipt: Receipt,
         reader: Reader,
         begin: Callable[[], Awaitable[None]],
         begins_with: type[Frame] = OutputTransportReadyFrame,
@@ -135,12 +146,14 @@ class Attention(FrameProcessor):
         self._opening = opening
         self._person = person
         self._read_backs = read_backs
+        self._receipt = receipt
         self._reader = reader
         self._begin = begin
         self._begins_with = begins_with
         self._finish = finish
         self._media_patience_s = media_patience_s
         self._waiting: list[str] = []
+        self._receipt_waits = False
         self._cut = False
         self._begun = False
         self._question_played = ""
@@ -152,6 +165,8 @@ class Attention(FrameProcessor):
                 await self._said(frame)
             case KeyPressedFrame():
                 await self._key(frame.key)
+            case ReceiptAskedFrame():
+                self._receipt.wanted("shown", self._journal.turn)
             case CallerSilentFrame():
                 await self._silent(frame.step)
             case MediaStoppedFrame():
@@ -163,8 +178,7 @@ class Attention(FrameProcessor):
             case CallerStartedFrame():
                 pass
             case InterruptionFrame():
-                self._cut = True
-                await self.push_frame(frame, direction)
+                await self._interrupted(frame, direction)
             case _:
                 await self.push_frame(frame, direction)
                 if not self._begun and isinstance(frame, self._begins_with):
@@ -177,14 +191,22 @@ class Attention(FrameProcessor):
 
     async def interrupt(self) -> None:
         """Cut whatever the agent says or thinks, at once."""
-        await self.push_frame(InterruptionFrame())
+        await self._interrupted(InterruptionFrame(), FrameDirection.DOWNSTREAM)
+
+    async def _interrupted(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
+        self._cut = True
+        if direction is FrameDirection.DOWNSTREAM:
+            self._journal.cutting()
+        await self.push_frame(frame, direction)
 
     # -- speech ---------------------------------------------------------------------------------
 
     async def _said(self, frame: CallerSaidFrame) -> None:
         await self.push_frame(CallerCaptionFrame(frame.text, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
-        if meant is Intent.EMERGENCY:
+        if frame.aside:
+            self._journal.caller_said(frame, "nobody")
+        elif meant is Intent.EMERGENCY:
             await self._emergency(frame)
         elif meant is Intent.PERSON:
             self._journal.caller_said(frame, "person")
@@ -196,6 +218,8 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
+        elif self._is_for_the_receipt(meant):
+            await self._asks_for_receipt(frame)
         elif self._person.asking:
             self._journal.caller_said(frame, "question")
             await self._person.answer(frame.text, yes_or_no(frame.text, self._language))
@@ -220,6 +244,18 @@ class Attention(FrameProcessor):
         )
         await self._opening.asked("emergency")
         await self._person.wanted("emergency", rule, script=found.script if found else "emergency")
+
+    def _is_for_the_receipt(self, meant: Intent | None) -> bool:
+        """Asked for it, or for it once more; while a person is fetched, whoever comes has the caller."""
+        again = meant is Intent.AGAIN and self._receipt.repeats(self._journal.newest)
+        return (meant is Intent.RECEIPT or again) and not self._person.under_way
+
+    async def _asks_for_receipt(self, frame: CallerSaidFrame) -> None:
+        turn = self._journal.caller_said(frame, "receipt")
+        if self._opening.finished:
+            self._receipt.wanted("spoken", turn)
+        else:
+            self._receipt_waits = True
 
     async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
         yes = yes_or_no(frame.text, self._language)
@@ -257,6 +293,8 @@ class Attention(FrameProcessor):
             if judged.verdict is Verdict.HANDOFF or not judged.phrase:
                 await self._person.wanted("rule", judged.verdicts[0].rule)
             return
+        await self._journal.cut_settled()
+        self._journal.goes_to_model(turn)
         start = ProposedUserStartedSpeakingFrame()
         transcript = TranscriptionFrame(
             text=text, user_id="caller", timestamp=time_now_iso8601(), finalized=True
@@ -273,15 +311,17 @@ class Attention(FrameProcessor):
             await self._person.key(key)
         elif key == "0":
             await self._opening.asked("key_0")
-            await self._person.wanted("caller_key", "pressed 0")
+            await self._person.wanted("caller_key", "pressed 0", answers=False)
 
     async def _silent(self, step: int) -> None:
         if step == 1 and self._person.asking:
             await self._person.answer("", None)
         elif step == 1 and self._opening.finished:
-            await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn))
+            await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
         elif step == 2:
-            frame = SayFrame(phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence")
+            frame = SayFrame(
+                phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence", answers=False
+            )
             self._cut = False
             await self.push_frame(frame)
 
@@ -301,7 +341,12 @@ class Attention(FrameProcessor):
 
     async def catch_up(self) -> None:
         """Answer what was said while the opening played: one answer to all of it."""
-        if not self._waiting or not self._opening.finished:
+        if not self._opening.finished:
+            return
+        if self._receipt_waits:
+            self._receipt_waits = False
+            self._receipt.wanted("spoken", self._journal.turn)
+        if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
         await self._to_model(" ".join(waiting))

@@ -98,7 +98,9 @@ class Guard(FrameProcessor):
                 return
             await self._judge(text, self._turn)
 
-    async def _judge(self, text: str, turn: int, tag: str = "", final: bool = False) -> None:
+    async def _judge(
+        self, text: str, turn: int, tag: str = "", final: bool = False, answers: bool = True
+    ) -> None:
         started = time.perf_counter_ns()
         read = self._read(text)
         if not tag and not any(c.isalnum() for c in read.text):
@@ -110,7 +112,9 @@ class Guard(FrameProcessor):
         if outcome.cleared is not None:
             # A caption of what a rule has rewritten can only show the words spoken.
             written = read.shown if outcome.cleared.text == read.text else ""
-            await self._pass_on(outcome.cleared, verdict_ms, tag=tag, final=final, written=written)
+            await self._pass_on(
+                outcome.cleared, verdict_ms, tag=tag, final=final, written=written, answers=answers
+            )
             return
         # One clause that may not be said makes the rest of the answer meaningless.
         self._answer_over = True
@@ -118,7 +122,8 @@ class Guard(FrameProcessor):
         rule = decision.verdicts[0].rule
         logger.info("call {} turn {}: {} by {}", self._journal.call, turn, decision.verdict, rule)
         if decision.phrase:
-            await self._pass_on(self._gate.phrase(decision.phrase, turn), verdict_ms, tag=tag, final=final)
+            instead = self._gate.phrase(decision.phrase, turn)
+            await self._pass_on(instead, verdict_ms, tag=tag, final=final, answers=answers)
         if decision.verdict is Verdict.HANDOFF or not decision.phrase:
             self._on_handoff(decision.verdicts[0].rule)
 
@@ -133,24 +138,28 @@ class Guard(FrameProcessor):
     async def _say(self, frame: SayFrame) -> None:
         if frame.phrase:
             cleared = self._gate.phrase(frame.phrase, frame.turn)
-            await self._pass_on(cleared, 0.0, tag=frame.tag, final=frame.final, hard=not frame.interruptible)
+            await self._pass_on(
+                cleared, None, tag=frame.tag, final=frame.final, hard=not frame.interruptible,
+                answers=frame.answers,
+            )  # fmt: skip
         else:
             self._answer_over = False
-            await self._judge(frame.text, frame.turn, tag=frame.tag, final=frame.final)
+            await self._judge(frame.text, frame.turn, tag=frame.tag, final=frame.final, answers=frame.answers)
 
     async def _pass_on(
         self,
         cleared: Cleared,
-        verdict_ms: float,
+        verdict_ms: float | None,
         *,
         tag: str,
         final: bool,
         hard: bool = False,
         written: str = "",
+        answers: bool = True,
     ) -> None:
-        first = self._journal.cleared(cleared, verdict_ms)
+        first = self._journal.cleared(cleared, verdict_ms, answers=answers)
         clause = ClauseFrame(
-            cleared, verdict_ms=verdict_ms, tag=tag, first=first, final=final,
+            cleared, verdict_ms=verdict_ms or 0.0, tag=tag, first=first, final=final,
             written=written or self._written.get(cleared.phrase, ""),
         )  # fmt: skip
         clause.interruptible = not hard

@@ -9,7 +9,6 @@ methods only queue work for the ledger's writer, so any stage may call them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,50 +21,12 @@ from controls.decision import Cleared, PendingReceipt, Receipt, Recorder
 from controls.errors import LedgerError
 from controls.ledger import records as r
 from voice_runtime.clock import Clock
-from voice_runtime.events import RATE_HZ, CallerSaidFrame
+from voice_runtime.events import RATE_HZ, TYPED, CallerSaidFrame
+from voice_runtime.inline.counted import Spool
+from voice_runtime.inline.marks import ClauseMarks, TurnMarks, latency
 from voice_runtime.ports import PlayedClause
 
-Addressed = Literal["model", "question", "person", "emergency", "opt_out", "stop", "nobody"]
-
-#: Writes a record to the fallback spool; blocks for one small write.
-Spool = Callable[[r.Record, r.Personal | None], Receipt]
-
-
-@dataclass(slots=True)
-class TurnMarks:
-    """Monotonic times (ns) of one turn, from which ``latency_ms`` is made; 0 when not reached."""
-
-    t0: int = 0
-    ended: int = 0
-    recognised: int = 0
-    asked: int = 0
-    first_token: int = 0
-    cleared: int = 0
-    durable: int = 0
-    synthesised: int = 0
-    first_sample: int = 0
-    verdict_ms: float | None = None
-    reported: bool = False
-
-    def latency(self) -> r.Latency:
-        """Milliseconds between the marks that exist."""
-
-        def ms(start: int, end: int) -> float | None:
-            # Recognition runs beside endpointing and may be done first: that is 0, not less.
-            return round(max(0, end - start) / 1e6, 2) if start and end else None
-
-        ready = max(self.durable, self.synthesised)
-        return r.Latency(
-            endpointing=ms(self.t0, self.ended),
-            recognition=ms(self.ended, self.recognised),
-            first_token=ms(self.asked, self.first_token),
-            verdict=self.verdict_ms,
-            durable=ms(self.cleared, self.durable),
-            synthesis=ms(self.cleared, self.synthesised),
-            egress=ms(ready, self.first_sample),
-            asr_to_first_token=ms(self.t0, self.first_token),
-            first_audio_out=ms(self.t0, self.first_sample),
-        )
+Addressed = Literal["model", "question", "person", "emergency", "opt_out", "stop", "receipt", "nobody"]
 
 
 @dataclass(slots=True)
@@ -74,7 +35,7 @@ class _Open:
 
     cleared: Cleared
     generation: int
-    synthesised: int = 0
+    marks: ClauseMarks
 
 
 class Journal:
@@ -100,12 +61,19 @@ class Journal:
         self._context = context
         self._spool = spool
         self._marks: dict[int, TurnMarks] = {}
-        self._said: dict[int, str] = {}
+        #: The newest turn that was no aside, and its words.
+        self.newest = 0
+        self._words = ""
         self._open: dict[str, _Open] = {}
         self._assistant: tuple[int, dict[str, Any]] | None = None
+        #: Turn → how many messages of the caller's stand before its own in the context.
+        self._places: dict[int, int] = {}
+        self._cuts = self._cuts_done = 0
+        self._cut_done = asyncio.Event()
         self._said_receipt: PendingReceipt | None = None
         self._spooled: WeakSet[PendingReceipt] = WeakSet()
         self.misheard = 0
+        self._answered = -1  # newest turn that something was cleared for
         self.transcript: list[tuple[str, str]] = []
         self._to_model: list[int] = []
         self._summarised_to = 0
@@ -156,16 +124,22 @@ class Journal:
     # -- the caller -----------------------------------------------------------------------------
 
     def caller_said(self, frame: CallerSaidFrame, addressed: Addressed) -> int:
-        """Record a turn of the caller and return its number (from 1)."""
+        """Record a turn of the caller and return its number (from 1).
+
+        An aside has a number of its own, and changes nothing of what is being answered.
+        """
         self.turn += 1
         self.misheard = 0
+        spoken = frame.engine != TYPED
         self._marks[self.turn] = TurnMarks(
-            t0=frame.t0_ns, ended=frame.ended_ns, recognised=frame.recognised_ns
+            t0=frame.t0_ns,
+            ended=frame.ended_ns if spoken else 0,
+            recognised=frame.recognised_ns if spoken else 0,
         )
-        self._said[self.turn] = frame.text
-        self._said.pop(self.turn - 2, None)
-        self._marks.pop(self.turn - 4, None)
-        self.transcript.append(("caller", frame.text))
+        self._marks.pop(self.turn - 8, None)
+        if not frame.aside:
+            self.newest, self._words = self.turn, frame.text
+            self.transcript.append(("caller", frame.text))
         if addressed == "model":
             self._to_model.append(self.turn)
         self._said_receipt = self.append(
@@ -191,14 +165,14 @@ class Journal:
         return self.turn
 
     def caller_text(self) -> str:
-        """What the caller said in the current turn."""
-        return self._said.get(self.turn, "")
+        """What the caller said newest; asides are no words one answers."""
+        return self._words
 
     # -- the model ------------------------------------------------------------------------------
 
     def marks(self, turn: int) -> TurnMarks:
-        """The marks of ``turn``, created when missing."""
-        return self._marks.setdefault(turn, TurnMarks())
+        """The marks of ``turn``; empty ones when it is long over, or none of the caller's."""
+        return self._marks.get(turn) or TurnMarks()
 
     def asked(self, turn: int) -> None:
         marks = self.marks(turn)
@@ -223,8 +197,7 @@ class Journal:
     ) -> PendingReceipt:
         """Record one request to the model, whatever became of it."""
         if outcome == "withdrawn":
-            spoken = self.marks(turn).cleared
-            self.withdrawn(turn, "interrupted" if spoken else "caller_went_on")
+            self.withdrawn(turn, "interrupted" if turn == self._answered else "caller_went_on")
         return self.append(
             r.TurnDecided(
                 tenant=self.tenant, call=self.call, turn=turn, supplier=supplier, outcome=outcome,
@@ -244,22 +217,30 @@ class Journal:
 
     # -- clauses --------------------------------------------------------------------------------
 
-    def cleared(self, cleared: Cleared, verdict_ms: float) -> bool:
-        """A clause owes its ``agent.played`` from now on. True when it is its turn's first."""
-        self._open[cleared.id] = _Open(cleared, self.generation)
-        marks = self.marks(cleared.turn)
-        first = not marks.cleared
-        if first:
-            marks.cleared = self._clock.monotonic_ns()
-            marks.verdict_ms = round(verdict_ms, 3)
+    def cleared(self, cleared: Cleared, verdict_ms: float | None, *, answers: bool = True) -> bool:
+        """A clause owes its ``agent.played`` from now on. True when it is its turn's first.
+
+        Args:
+            verdict_ms: what judging it took; None for a fixed phrase that replaces nothing.
+            answers: it is part of the answer to its turn.
+        """
+        marks = ClauseMarks(self._clock.monotonic_ns(), verdict_ms, answers=answers)
+        self._open[cleared.id] = _Open(cleared, self.generation, marks)
+        if not cleared.phrase:  # its record is of this moment, and not of the call's opening
+            cleared.receipt.add_done_callback(lambda future: self._is_durable(future, marks))
+        first = self._answered != cleared.turn
+        self._answered = cleared.turn
         return first
+
+    def _is_durable(self, future: Future[Receipt], marks: ClauseMarks) -> None:
+        """In the ledger's thread: the commit returned just now."""
+        if not future.cancelled() and future.exception() is None:
+            marks.durable = self._clock.monotonic_ns()
 
     def synthesised(self, clause: str, first_piece_ns: int) -> None:
         """The first piece of a clause's speech exists."""
         if (owed := self._open.get(clause)) is not None:
-            owed.synthesised = first_piece_ns
-            marks = self.marks(owed.cleared.turn)
-            marks.synthesised = marks.synthesised or first_piece_ns
+            owed.marks.synthesised = owed.marks.synthesised or first_piece_ns
 
     def is_open(self, clause: str) -> bool:
         """Whether a clause was cleared and has not been settled."""
@@ -283,7 +264,8 @@ class Journal:
 
     def played(self, cleared: Cleared, result: PlayedClause) -> None:
         """Settle a clause: its record, and what the caller got to hear into the context."""
-        if self._open.pop(cleared.id, None) is None:
+        owed = self._open.pop(cleared.id, None)
+        if owed is None:
             return
         receipt_ns = 0
         if cleared.receipt.done() and cleared.receipt.exception() is None:
@@ -291,45 +273,94 @@ class Journal:
         self.append(
             r.AgentPlayed(
                 tenant=self.tenant, call=self.call, turn=cleared.turn, clause=cleared.id,
-                phrase=cleared.phrase or None, samples=result.samples, of_samples=result.of_samples,
+                fixed=bool(cleared.phrase), samples=result.samples, of_samples=result.of_samples,
                 rate_hz=RATE_HZ, interrupted=result.interrupted, evidence=result.evidence,
             ),
             r.PlayedDetails(
+                phrase=cleared.phrase or None,
                 text=cleared.text,
                 played_text=result.text,
                 started_s=round(result.started_s, 3),
                 receipt_at_ns=receipt_ns,
                 first_sample_at_ns=result.first_sample_at_ns,
-                latency_ms=self._latency(cleared, result),
+                latency_ms=self._latency(owed, result),
             ),
         )  # fmt: skip
         if result.text:
             self.transcript.append(("agent", result.text))
             self._into_context(cleared.turn, result.text)
 
-    def _latency(self, cleared: Cleared, result: PlayedClause) -> r.Latency | None:
-        marks = self.marks(cleared.turn)
-        if marks.reported or not result.first_sample_at_ns or not marks.t0:
+    def _latency(self, owed: _Open, result: PlayedClause) -> r.Latency | None:
+        """Stands once in a turn: with the first clause of its answer that was handed to the transport."""
+        marks = self.marks(owed.cleared.turn)
+        if marks.reported or not owed.marks.answers or not result.first_sample_at_ns or not marks.t0:
             return None
         marks.reported = True
-        marks.first_sample = result.first_sample_at_ns
-        if cleared.receipt.done() and cleared.receipt.exception() is None:
-            marks.durable = marks.durable or cleared.receipt.result().durable_at_ns
-        if cleared.phrase:  # cleared when the call opened, synthesised when the server started
-            marks.durable = marks.cleared
-            marks.synthesised = marks.synthesised or marks.cleared
-        return marks.latency()
+        return latency(marks, owed.marks, result.first_sample_at_ns)
+
+    # -- the model's context --------------------------------------------------------------------
+
+    def goes_to_model(self, turn: int) -> None:
+        """The words of ``turn`` are on their way into the context."""
+        said = sum(1 for message in self._context.get_messages() if _role(message) == "user")
+        # Words of a turn before it may still be on their way.
+        self._places[turn] = max(said, max(self._places.values(), default=-1) + 1)
+        self._places.pop(turn - 8, None)
+
+    def cutting(self) -> None:
+        """An interruption is on its way to egress."""
+        self._cuts += 1
+        self._cut_done.clear()
+
+    def cut(self) -> None:
+        """Egress has settled everything that the oldest such interruption cut."""
+        self._cuts_done = min(self._cuts, self._cuts_done + 1)
+        if self._cuts_done == self._cuts:
+            self._cut_done.set()
+
+    def nothing_cut(self) -> None:
+        """No interruption is on its way: a new pipeline begins."""
+        self._cuts = self._cuts_done = 0
+        self._cut_done.set()
+
+    async def cut_settled(self, deadline_s: float = 0.5) -> None:
+        """Wait until what was played before the caller's words stands in the context ahead of them."""
+        if self._cuts_done == self._cuts:
+            return
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._cut_done.wait()
+        except TimeoutError:
+            logger.warning("call {}: an interruption was not settled in time", self.call)
+            self.nothing_cut()  # whatever became of it, nobody waits for it twice
 
     def _into_context(self, turn: int, text: str) -> None:
-        """Append played words to the model's context, one message for each answer."""
+        """Put played words into the model's context, ahead of what the caller said after them.
+
+        One message for each answer.
+        """
         messages: list[Any] = list(self._context.get_messages())
-        newest = messages[-1] if messages else None
-        if self._assistant is not None and self._assistant[0] == turn and newest is self._assistant[1]:
+        at = self._place(turn, messages)
+        before = messages[at - 1] if at else None
+        if self._assistant is not None and self._assistant[0] == turn and before is self._assistant[1]:
             self._assistant[1]["content"] += " " + text
             return
         message: dict[str, Any] = {"role": "assistant", "content": text}
-        self._context.add_message(message)  # type: ignore[arg-type]
+        if at == len(messages):
+            self._context.add_message(message)  # type: ignore[arg-type]
+        else:
+            messages.insert(at, message)
+            self._context.set_messages(messages)
         self._assistant = (turn, message)
+
+    def _place(self, turn: int, messages: list[Any]) -> int:
+        """Where words of ``turn`` go: before the words of any later turn that are there already."""
+        later = [place for number, place in self._places.items() if number > turn]
+        if not later:
+            return len(messages)
+        said = [at for at, message in enumerate(messages) if _role(message) == "user"]
+        place = min(later)
+        return said[place] if place < len(said) else len(messages)
 
     def summarised(
         self, *, kept: int, supplier: str, model: str, summary: str, tokens_before: int, tokens_after: int,
@@ -347,6 +378,7 @@ class Journal:
             r.SummaryDetails(model=model, summary=summary),
         )  # fmt: skip
         self._summarised_to = to_turn
+        self._places.clear()  # they count messages that are gone
 
     # -- controls that break --------------------------------------------------------------------
 
@@ -357,3 +389,7 @@ class Journal:
                 tenant=self.tenant, call=self.call, control=control, reason=reason, attempt=attempt
             )
         )
+
+
+def _role(message: Any) -> str:
+    return str(message.get("role", "")) if isinstance(message, dict) else ""

@@ -84,6 +84,7 @@ class WayToAPerson:
         self._dialled_at_s = 0.0
         self._stepping = False
         self._promised: tuple[str, datetime] | None = None
+        self._answers = False  # what is said now answers the caller's newest words
         self.transferring = False
 
     # -- events ---------------------------------------------------------------------------------
@@ -105,12 +106,13 @@ class WayToAPerson:
             return True
         return (self.asking or self.transferring) and self._events.empty() and not self._stepping
 
-    async def wanted(self, by: str, reason: str, *, script: str = "") -> None:
+    async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None:
         """Fetch a person; harmless while one is being fetched, but an emergency starts over.
 
         Args:
             by: ``handoff.requested``'s ``requested_by``.
             script: fixed phrase spoken first (an emergency's).
+            answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
         if self.under_way and by != "emergency":
             return
@@ -128,6 +130,7 @@ class WayToAPerson:
         )  # fmt: skip
         self._machine = h.Handoff.over(routes, self._caller)
         self._by, self._reason, self._id = by, reason, new_id("h")
+        self._answers = answers
         if script:
             await self._speak(SayFrame(phrase=script))
         self._task = asyncio.create_task(self._run(), name="way to a person")
@@ -135,6 +138,7 @@ class WayToAPerson:
 
     async def answer(self, text: str, yes: bool | None) -> None:
         """What the caller said to our question; ``yes`` is None when it was neither yes nor no."""
+        self._answers = bool(text)
         runs = [h.clean_number(run) for run in numbers(words(text))]
         number = next((run for run in runs if run), "")
         if number:
@@ -159,6 +163,7 @@ class WayToAPerson:
 
     def _keyed(self) -> None:
         keys, self._keys = self._keys, ""
+        self._answers = False
         if keys:
             self._events.put_nowait(h.Number(keys))
 
@@ -174,7 +179,7 @@ class WayToAPerson:
 
     def dialled(self, status: str) -> None:
         """The carrier reports how a transfer went (``DialCallStatus``)."""
-        self.transferring = False
+        self.transferring = self._answers = False
         waited = max(0, round(self._clock.unix_s() - self._dialled_at_s))
         if status == "completed":
             self._events.put_nowait(h.Accepted(waited))
@@ -260,7 +265,7 @@ class WayToAPerson:
     async def _speak(self, frame: SayFrame, *, hard: bool = True) -> None:
         self._count += 1
         frame.tag = f"{TAG}:{self._count}"
-        frame.turn = self._journal.turn
+        frame.turn, frame.answers = self._journal.turn, self._answers
         frame.interruptible = not hard
         self._spoken[frame.tag] = asyncio.Event()
         await self._say(frame)

@@ -184,6 +184,7 @@ class Ear(FrameProcessor):
         self._acting = False
         self._beside: set[asyncio.Task[Any]] = set()
         self._watching = self._stopped = False
+        self._turn_over = asyncio.Event()
 
     # -- frames ---------------------------------------------------------------------------------
 
@@ -214,8 +215,20 @@ class Ear(FrameProcessor):
         await self._stop()
         await super().cleanup()  # type: ignore[no-untyped-call]  # pipecat leaves it untyped
 
+    async def last_words(self, patience_s: float) -> None:
+        """The caller is gone: tell what was being said once it is recognised, within ``patience_s``."""
+        await self._act(self._machine.media_stopped())
+        try:
+            async with asyncio.timeout(patience_s):
+                while self._machine.open and not self._stopped:
+                    self._turn_over.clear()
+                    await self._turn_over.wait()
+        except TimeoutError:
+            logger.warning("the caller was gone before their last words were recognised")
+
     async def _stop(self) -> None:
         self._stopped = True
+        self._turn_over.set()
         self._audio.close()
         current = asyncio.current_task()
         for task in tuple(self._beside):
@@ -385,6 +398,12 @@ class Ear(FrameProcessor):
         await self._act(self._machine.turn_model(pause, probability))
 
     async def _end_turn(self, end: EndOfTurn) -> None:
+        try:
+            await self._tell(end)
+        finally:
+            self._turn_over.set()
+
+    async def _tell(self, end: EndOfTurn) -> None:
         heard = self._audio.heard
         self._audio.close()
         if self._dropped:
@@ -393,8 +412,10 @@ class Ear(FrameProcessor):
             if self._cut:  # the agent cut itself: it must not stay silent, and these are nobody's words
                 self._on_failed("misheard")
             return
-        if end.said and end.understood:
-            self._silence.broken()
+        aside = bool(end.text) and not (end.said or end.cut)  # such as "mhm" over the agent
+        if end.understood and (end.said or aside):
+            if not aside:
+                self._silence.broken()
             await self.push_frame(
                 CallerSaidFrame(
                     text=end.text,
@@ -408,6 +429,7 @@ class Ear(FrameProcessor):
                     why=end.why,
                     during_agent=end.during_agent,
                     urgent=end.urgent,
+                    aside=aside,
                 )
             )
         elif heard.failure:

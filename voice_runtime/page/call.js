@@ -22,7 +22,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * States: new → connecting → open ⇄ reconnecting → ended.
- * Events: ``state`` (detail: {state, reason}); ``caption``, ``agent`` (detail: the channel's message);
+ * Events: ``state`` (detail: {state, reason}); ``caption``, ``receipt``, ``agent`` (detail: the channel's message);
  * ``network`` (detail: "weak" | "good"); ``sound`` (detail: "playing" | "blocked" | "missing").
  * Reasons of an end: hung_up, dropped, blocked, the server's, and the kinds of Refused.
  */
@@ -78,6 +78,11 @@ export class Call extends EventTarget {
   person() {
     if (this.isOver) return;
     this.#wantsPerson = !this.#link?.channel.person();
+  }
+
+  /** Ask to be shown the call's receipt; false when there is no line. */
+  receipt() {
+    return this.#link?.channel.receipt() ?? false;
   }
 
   /** Typed words. Whoever types before any sound came wants to go on without it. */
@@ -238,7 +243,7 @@ export class Call extends EventTarget {
 
   #received(message) {
     if (message.type === "closed") this.#end(REASONS.has(message.reason) ? message.reason : "ended");
-    else if (message.type === "caption") this.#emit("caption", message);
+    else if (message.type === "caption" || message.type === "receipt") this.#emit(message.type, message);
     else if (message.type === "state") this.#emit("agent", message);
   }
 

@@ -12,6 +12,7 @@ const one_of = (...values) => (value) => values.includes(value);
 const FROM_SERVER = {
   opened: { call: text, language: text },
   caption: { who: one_of("agent", "caller"), id: text, text, state: one_of("begin", "cut") },
+  receipt: { code: (value) => text(value) && /^[0-9A-Z-]{1,32}$/.test(value) },
   state: { agent: one_of("speaking", "listening", "thinking") },
   pong: {},
   closed: { reason: text },
@@ -79,6 +80,11 @@ export class Channel extends EventTarget {
   /** Whether it is not known that a request for a person arrived: no later ping has been answered. */
   get isPersonPending() {
     return this.#personAfter >= this.#pongs;
+  }
+
+  /** Ask to be shown the call's receipt. */
+  receipt() {
+    return this.#send({ type: "receipt" });
   }
 
   /** Words typed by the caller; false when there is nothing to say or no channel. */

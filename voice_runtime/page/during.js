@@ -35,6 +35,8 @@ export class During {
     const on = (id, event, run) => element(id).addEventListener(event, run);
     on("hang-up", "click", () => this.#call?.hangUp());
     on("person", "click", () => this.#person());
+    on("receipt", "click", () => this.#askReceipt());
+    on("receipt-copy", "click", () => this.#copyReceipt());
     on("mute", "click", () => this.#mute(!this.#microphone.muted));
     on("devices", "click", () => this.#openDevices(element("devices-panel").hidden));
     on("microphone", "change", (event) => this.#changeMicrophone(event.target.value));
@@ -64,6 +66,8 @@ export class During {
     element("agent-state").textContent = "";
     element("duration").textContent = "0:00";
     element("pulse").dataset.agent = "";
+    element("receipt-card").hidden = true;
+    element("receipt-code").textContent = "";
     element("words").value = "";
     element("words").placeholder = t("type_here");
     element("words").lang = language;
@@ -93,6 +97,7 @@ export class During {
       element("captions-empty").hidden = true;
       this.#captions.show(caption);
     });
+    on("receipt", ({ code }) => this.#receipt(code));
     on("agent", ({ agent }) => {
       element("agent-state").textContent = this.#t(`agent_${agent}`);
       element("pulse").dataset.agent = agent;
@@ -110,6 +115,7 @@ export class During {
     if (state === "ended") return this.#ended(reason);
     element("call-state").textContent = this.#t(state === "open" ? "connected" : state);
     element("words").disabled = element("send").disabled = state !== "open";
+    element("receipt").disabled = state !== "open";
     element("keypad").disabled = state !== "open"; // asking for a person always works
     if (state === "connecting") element("call-state").focus();
     if (state === "open") this.#opened();
@@ -162,6 +168,29 @@ export class During {
   #person() {
     this.#call.person();
     this.#notices.show("person", "info", this.#t("person_asked"));
+  }
+
+  #askReceipt() {
+    if (this.#call?.receipt()) this.#notices.pass("receipt", "info", this.#t("receipt_asked"), PASSING_MS);
+  }
+
+  /** Shown until the next call: who has hung up can still write it down. */
+  #receipt(code) {
+    this.#notices.clear("receipt");
+    element("receipt-code").textContent = code;
+    element("receipt-card").hidden = false;
+    this.#say(this.#t("receipt_is", { code: [...code.replaceAll("-", "")].join(" ") }));
+  }
+
+  async #copyReceipt() {
+    const code = element("receipt-code");
+    try {
+      await navigator.clipboard.writeText(code.textContent); // not there on a page without https
+      this.#say(this.#t("copied"));
+    } catch {
+      getSelection().selectAllChildren(code);
+      this.#say(this.#t("copy_yourself"));
+    }
   }
 
   #mute(muted, aloud = true) {

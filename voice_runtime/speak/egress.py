@@ -12,7 +12,8 @@ Directly before ``transport.output()``. In order, for each clause:
 
 Every other caller-bound frame is dropped. On a link that shows captions, a
 clause's words go out with its first samples (so never before its receipt), and
-what was played of it when it is cut; the caller's own words need no clearance.
+what was played of it when it is cut; the caller's own words need no clearance. The
+code of the caller's receipt is shown once ``receipt.issued`` is durable.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -56,11 +56,13 @@ from voice_runtime.events import (
     ClauseAudioFrame,
     ClauseFrame,
     PauseSpeechFrame,
+    ReceiptShownFrame,
     ResumeSpeechFrame,
     SpokenFrame,
 )
 from voice_runtime.ports import MediaLink, PlayedClause, PlayedSink
 from voice_runtime.speak.played import PlayedLedger
+from voice_runtime.speak.shown import Shown
 
 #: Caller-bound frames of pipecat. None passes unless egress made it itself.
 CALLER_BOUND = (
@@ -80,7 +82,7 @@ _MARK_PATIENCE_NS = 2_000_000_000
 _IDLE_ANSWER_NS = 5_000_000_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Playing:
     """A clause on its way out. ``sent`` and ``len(pcm)`` are bytes, ``end`` is a stream position."""
 
@@ -138,7 +140,7 @@ class Egress(FrameProcessor):
         self._sent: deque[_Playing] = deque()
         self._ledger = PlayedLedger(link.evidence)
         self._spoken: deque[SpokenFrame] = deque()
-        self._captions: deque[OutputTransportMessageFrame] = deque()
+        self._shown = Shown(link)
         self._wake = asyncio.Event()
         self._player: asyncio.Task[None] | None = None
         self._paused = self._resumed = False
@@ -169,6 +171,7 @@ class Egress(FrameProcessor):
             self._wake.set()
         elif isinstance(frame, InterruptionFrame):
             self._cut()
+            self._sink.cut()
             await self.push_frame(frame, direction)
             await self._report()
         elif isinstance(frame, EndFrame | CancelFrame):
@@ -176,7 +179,11 @@ class Egress(FrameProcessor):
             await self._stop()
             await self.push_frame(frame, direction)
         elif isinstance(frame, CallerCaptionFrame):
-            self._caption("caller", frame.text, f"said-{frame.turn}", "begin")
+            self._shown.caption("caller", frame.text, f"said-{frame.turn}", "begin")
+            await self._show()
+        elif isinstance(frame, ReceiptShownFrame):
+            if not self._shown.receipt(frame.cleared):
+                self._drop("receipt without its record")
             await self._show()
         elif isinstance(frame, CALLER_BOUND):
             self._drop(type(frame).__name__)
@@ -297,7 +304,7 @@ class Egress(FrameProcessor):
             playing.first_sample_ns = now
             playing.started_s = self._sink.seconds(max(now, self._playhead_ns))
             words = playing.frame.written or playing.cleared.text
-            self._caption("agent", words, playing.cleared.id, "begin")
+            self._shown.caption("agent", words, playing.cleared.id, "begin")
             await self._show()
             if self._paused or playing not in self._queue:
                 return
@@ -370,6 +377,7 @@ class Egress(FrameProcessor):
         if as_sent:
             self._ledger.played_through(playing.end)
         result = self._ledger.result(cleared.id)
+        full = result.full and playing.complete  # what was still being synthesised has no end yet
         evidence = Evidence.SENT_ONLY if as_sent else result.evidence
         self._sink.played(
             cleared,
@@ -377,22 +385,22 @@ class Egress(FrameProcessor):
                 samples=result.samples,
                 of_samples=result.of_samples,
                 text=result.text,
-                interrupted=not result.full,
+                interrupted=not full,
                 evidence=evidence,
-                first_sample_at_ns=playing.first_sample_ns,
+                first_sample_at_ns=playing.first_sample_ns if playing.sent else 0,
                 started_s=playing.started_s,
             ),
         )
         self._ledger.forget(cleared.id)
-        if playing.sent and not result.full:
-            self._caption("agent", result.text, cleared.id, "cut")
+        if playing.sent and not full:
+            self._shown.caption("agent", result.text, cleared.id, "cut")
         self._spoken.append(
             SpokenFrame(
                 tag=playing.frame.tag,
                 clause=cleared.id,
                 phrase=cleared.phrase,
                 turn=cleared.turn,
-                full=result.full,
+                full=full,
                 played_ms=result.samples * 1000 // RATE_HZ,
                 of_ms=result.of_samples * 1000 // RATE_HZ,
                 text=result.text,
@@ -412,18 +420,9 @@ class Egress(FrameProcessor):
         if self._speaking and not self._queue and not self._playhead_ns and not self._answer_open:
             await self._floor(False)
 
-    # -- captions -------------------------------------------------------------------------------
-
-    def _caption(
-        self, who: Literal["agent", "caller"], text: str, id: str, state: Literal["begin", "cut"]
-    ) -> None:
-        message = self._link.caption(who, text, id=id, state=state)
-        if message is not None:
-            self._captions.append(OutputTransportMessageFrame(message=message))
-
     async def _show(self) -> None:
-        while self._captions:
-            await self.push_frame(self._captions.popleft())
+        for message in self._shown.take():
+            await self.push_frame(message)
 
     async def _floor(self, speaking: bool) -> None:
         self._speaking = speaking

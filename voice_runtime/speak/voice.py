@@ -213,7 +213,7 @@ class Voice(FrameProcessor):
         if cleared.phrase:
             speech = self._phrases.speech(cleared.phrase, cleared.language, self._voice, cleared.text)
             if speech is not None:
-                await self._push(clause, speech, first=True)
+                await self._push(clause, speech, first=False)  # it exists since the server started
                 return
         began = False
         engines = in_order(self._engines, lambda engine: engine.breaker)

@@ -112,11 +112,16 @@ def played(
     script.add(
         r.AgentPlayed,
         r.PlayedDetails(
-            text=text, played_text=spoken, receipt_at_ns=1, first_sample_at_ns=2, latency_ms=latency
+            phrase=phrase,
+            text=text,
+            played_text=spoken,
+            receipt_at_ns=1,
+            first_sample_at_ns=2,
+            latency_ms=latency,
         ),
         turn=turn,
         clause=clause,
-        phrase=phrase,
+        fixed=phrase is not None,
         samples=samples,
         of_samples=of,
         rate_hz=8000,
@@ -215,6 +220,7 @@ def clinic_call() -> CallScript:
         r.ClauseRefused,
         r.ClauseDetails(
             text="It is probably just eczema.",
+            instead="rule.health-boundaries.no-diagnosis",
             verdicts=(
                 found(
                     "health-boundaries/no-diagnosis", Verdict.BLOCK, "A.9.4", risk=80, reason="a diagnosis"
@@ -226,7 +232,6 @@ def clinic_call() -> CallScript:
         verdict=Verdict.BLOCK,
         risk=80,
         annex_a=("A.9.4",),
-        instead="rule.health-boundaries.no-diagnosis",
     )
     played(script, 2, new_id("k"), "I can't judge that.", phrase="rule.health-boundaries.no-diagnosis")
     said(script, 3, "let me talk to a person")

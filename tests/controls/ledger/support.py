@@ -100,11 +100,11 @@ def played(
     receipt: int = 10, first: int = 20,
 ) -> tuple[r.AgentPlayed, r.PlayedDetails]:  # fmt: skip
     record = r.AgentPlayed(
-        tenant=TENANT, call=call, turn=1, clause=clause, phrase=phrase, samples=samples, of_samples=800,
-        rate_hz=8000, interrupted=False, evidence=r.Evidence.SENT_ONLY,
+        tenant=TENANT, call=call, turn=1, clause=clause, fixed=phrase is not None, samples=samples,
+        of_samples=800, rate_hz=8000, interrupted=False, evidence=r.Evidence.SENT_ONLY,
     )  # fmt: skip
     return record, r.PlayedDetails(
-        text=text, played_text=text, receipt_at_ns=receipt, first_sample_at_ns=first
+        phrase=phrase, text=text, played_text=text, receipt_at_ns=receipt, first_sample_at_ns=first
     )
 
 

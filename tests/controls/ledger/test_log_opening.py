@@ -12,7 +12,8 @@ import pytest
 from controls.errors import IntegrityError, LedgerError, OperatorError, WriterLocked
 from controls.ids import new_id
 from controls.ledger import batching
-from controls.ledger.log import Ledger, Log
+from controls.ledger.ledger import Ledger
+from controls.ledger.log import Log
 from controls.ledger.reader import Reader
 from controls.ledger.storage import LARGE_BLOB, SqliteStorage
 from controls.ledger.verify import verify_directory
@@ -143,7 +144,7 @@ def test_a_lost_or_foreign_key_is_refused(tmp_path: Path) -> None:
     foreign = next(p for p in (tmp_path / "other" / "keys").iterdir() if p.name != "wrapping.key")
     key.write_bytes(foreign.read_bytes())
     key.chmod(0o600)
-    with pytest.raises(OperatorError, match="not the one this log was begun with"):
+    with pytest.raises(OperatorError, match="not the one this log is written with"):
         open_log(tmp_path / "log")
     key.write_bytes(kept)
     open_log(tmp_path / "log").close()

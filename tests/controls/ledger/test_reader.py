@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,12 @@ import pytest
 from controls.errors import IntegrityError, OperatorError
 from controls.ids import new_id
 from controls.ledger import records as r
-from controls.ledger.log import Ledger
-from controls.ledger.reader import Reader
+from controls.ledger.ledger import Ledger
+from controls.ledger.log import Log
+from controls.ledger.reader import LogView, Reader
+from controls.ledger.trust import Trust
+from controls.ledger.verify import verify_directory
+from tests.controls.ledger.forged import ForgedWitness, changed
 from tests.controls.ledger.support import TENANT, Clock, closed, open_log, opened, said, small_call, tagger
 
 
@@ -112,3 +118,54 @@ def test_what_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         )  # fmt: skip
         with pytest.raises(IntegrityError, match="missing"):
             reader.personal(record.model_copy(update={"sealed": ref}))
+
+
+def test_what_later_logs_say_about_a_call_comes_after_its_own_records(tmp_path: Path) -> None:
+    """A look at a call, and an erasure, after the turn of the period; another tenant's stay out."""
+    first, call = open_log(tmp_path / "zz"), new_id("c")
+    first.append(*opened(call)).result(10)
+    said_at = first.append(*said(call)).result(10).leaf
+    first.append(closed(call, 2)).result(10)
+    first.close()
+    with Reader.open(tmp_path) as reader:
+        before = reader.opened(call)
+        sealed = next(o.record.sealed for o in before if o.leaf == said_at)
+    assert sealed is not None and {o.origin for o in before} == {first.origin}
+    later = open_log(tmp_path / "aa")  # found first
+    viewed = r.AccessViewed(tenant=TENANT, call=call, what="trace")
+    later.append(viewed, r.AccessDetails(who="an auditor (fictional)", purpose="test")).result(10)
+    later.append(r.ErasureDone(tenant=TENANT, artifact=sealed.artifact, ground="request")).result(10)
+    later.append(r.ErasureDone(tenant=TENANT, artifact=new_id("a"), ground="request")).result(10)
+    later.close()
+    other = Log.open(tmp_path / "other", tenant="beta", tagger=tagger, spool_bytes=65_536)
+    other.append(r.AccessViewed(tenant="beta", call=call, what="trace")).result(10)
+    other.close()
+    with Reader.open(tmp_path) as reader:
+        assert reader.view_of(call).origin == first.origin
+        found = reader.opened(call)
+        assert [o.origin for o in found] == [first.origin] * 3 + [later.origin] * 2
+        assert [o.record.type for o in found[3:]] == ["access.viewed", "erasure.done"]
+        assert isinstance(found[3].personal, r.AccessDetails)
+
+
+def test_cosigned_checkpoints_are_read_by_size(tmp_path: Path) -> None:
+    log, witness = open_log(tmp_path / "log"), ForgedWitness()
+    cosigned = witness.cosign(log.checkpoint())
+    log.add_cosigned(cosigned).result(10)
+    with closing(LogView(tmp_path / "log")) as view:
+        assert view.cosigned() == [(cosigned.size, cosigned.note)]
+    log.close()
+    trust = Trust.of([log.verifier, witness.key])
+    assert verify_directory(tmp_path, trust).authenticated
+    with closing(sqlite3.connect(tmp_path / "log" / "log.db")) as db, db:
+        db.execute("UPDATE cosigned SET note=?", (changed(cosigned.note, len(cosigned.note) - 10),))
+    assert "cosigned checkpoint" in verify_directory(tmp_path, trust).verdict
+
+
+def test_a_snapshot_does_not_move_while_the_writer_runs(tmp_path: Path) -> None:
+    log, call = open_log(tmp_path / "log"), new_id("c")
+    with closing(LogView(tmp_path / "log")) as view:
+        view.snapshot()
+        log.append(*said(call)).result(10)
+        assert view.size() == 2 and list(view.rows(call)) == []
+    log.close()

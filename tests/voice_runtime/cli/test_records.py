@@ -2,96 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import shutil
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controls.ledger import records as r
-from controls.ledger.log import Ledger
+from controls.ledger.ledger import Ledger
 from controls.ledger.reader import Reader
-from tests.controls.evidence.calls import CallScript, clinic_call
-from voice_runtime.cli.app import run
-from voice_runtime.local import LocalSocket, socket_path
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def tagger(kind: str, at: int) -> r.RetentionTag:
-    return r.RetentionTag(
-        retention_class="transcripts",
-        purpose="service",
-        legal_basis="contract",
-        region="us",
-        expires_at=at + 86_400,
-    )
-
-
-@dataclass
-class House:
-    """A profile whose records lie in a folder of the test's own."""
-
-    profile: Path
-    data_dir: Path
-    capsys: pytest.CaptureFixture[str]
-
-    @property
-    def ledger(self) -> Path:
-        return self.data_dir / "ledger"
-
-    def fill(self, *scripts: CallScript) -> None:
-        ledger = Ledger.open(self.ledger, tagger=tagger)
-        try:
-            for script in scripts:
-                futures = [ledger.append(record, personal) for _, record, personal in script.opened]
-                for future in futures:
-                    future.result(timeout=20)
-        finally:
-            ledger.close()
-
-    def sayso(self, *args: str) -> tuple[int, str, str]:
-        code = run([*args, "--config", str(self.profile)])
-        out, err = self.capsys.readouterr()
-        return code, out, err
-
-    def json(self, *args: str) -> Any:
-        code, out, err = self.sayso(*args, "--json")
-        assert code == 0, err
-        return json.loads(out)
-
-    def access(self) -> list[tuple[r.AccessViewed, r.AccessDetails]]:
-        with Reader.open(self.ledger) as reader:
-            found = [e.record for e in reader.records() if isinstance(e.record, r.AccessViewed)]
-            return [(record, reader.personal(record)) for record in found]  # type: ignore[misc]
-
-    def environment(self, name: str) -> None:
-        """The same records under a profile of another environment, with real suppliers."""
-        text = (
-            self.profile.read_text().split("model:")[0].replace("environment: demo", f"environment: {name}")
-        )
-        model = "model:\n  endpoints: [{name: local, base_url: 'http://127.0.0.1:9/v1', model: m}]\n"
-        voice = "voice:\n  voices:\n    warm: {}\n    clear: {}\n"
-        self.profile.write_text(text + model + voice)
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> House:
-    monkeypatch.chdir(ROOT)
-    data_dir = tmp_path / "data"
-    text = (ROOT / "configs/profiles/offline.yaml").read_text()
-    assert "data_dir: .sayso" in text
-    profile = tmp_path / "profile.yaml"
-    profile.write_text(text.replace("data_dir: .sayso", f"data_dir: {data_dir}"))
-    return House(profile, data_dir, capsys)
-
+from tests.controls.evidence.calls import clinic_call
+from tests.voice_runtime.cli.records_house import House, serving, tagger
 
 # --- calls ------------------------------------------------------------------------------------------
 
@@ -222,30 +144,6 @@ def test_erased_words_read_erased(house: House):
 # --- through the running server -----------------------------------------------------------------------
 
 
-@contextmanager
-def serving(house: House) -> Iterator[Ledger]:
-    """A server's ledger and local socket, in a thread of their own."""
-    ledger = Ledger.open(house.ledger, tagger=tagger)
-    ready, stop = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        local = LocalSocket(ledger, socket_path(house.data_dir))
-        await local.start()
-        ready.set()
-        await asyncio.to_thread(stop.wait)
-        await local.close()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),), name="server")
-    thread.start()
-    try:
-        assert ready.wait(20)
-        yield ledger
-    finally:
-        stop.set()
-        thread.join()
-        ledger.close()
-
-
 def test_beside_a_running_server_the_record_goes_through_its_socket(house: House):
     script = clinic_call()
     house.fill(script)
@@ -291,7 +189,8 @@ def test_one_flipped_byte_in_a_copy_is_found_by_every_command(house: House, tmp_
     house.fill(script)
     copy = tmp_path / "copy"
     shutil.copytree(house.data_dir, copy)
-    [log] = (copy / "ledger").glob("*/log.db")
+    with Reader.open(copy / "ledger") as reader:
+        log = reader.view_of(script.call).directory / "log.db"
     with sqlite3.connect(log) as db:
         envelope = bytearray(db.execute("SELECT envelope FROM leaves WHERE leaf=21").fetchone()[0])
         envelope[len(envelope) // 2] ^= 1
@@ -316,14 +215,30 @@ def test_a_directory_without_a_log_is_a_usage_error(house: House, tmp_path: Path
 
 def test_a_checkpoint_is_printed_as_it_was_signed(house: House):
     house.fill(clinic_call())
-    [entry] = house.json("ledger", "checkpoint")["checkpoints"]
+    entries = {entry["tenant"]: entry for entry in house.json("ledger", "checkpoint")["checkpoints"]}
     code, out, _ = house.sayso("ledger", "checkpoint")
     assert code == 0
-    assert out == entry["note"]
-    assert entry["size"] >= len(clinic_call().opened)  # and the log's own first records
+    assert all(entry["note"] in out for entry in entries.values())
+    assert entries["clinic"]["size"] >= len(clinic_call().opened)  # and the log's own first records
     trust = house.profile.with_name("auditor.keys")
-    trust.write_text(entry["key"] + "\n")
+    trust.write_text(entries["register"]["key"] + "\n")
     assert "holds, issuer authenticated" in house.sayso("ledger", "verify", "--trust", str(trust))[1]
+
+
+def test_a_cosigned_checkpoint_is_shown_with_its_witness(house: House):
+    script = clinic_call()
+    house.fill(script)
+    code, out, _ = house.sayso("ledger", "checkpoint", "--cosigned")
+    assert (code, out) == (0, "no witness has cosigned a checkpoint yet\n")
+    assert house.json("trace", script.call)["ledger"]["witnessed"] is None
+    house.cosign("clinic")
+    [entry] = house.json("ledger", "checkpoint", "--cosigned")["checkpoints"]
+    assert "witness.example" in entry["note"]
+    assert (
+        "leaves cosigned by witness.example at 2026-09-21T14:29:59Z" in house.sayso("trace", script.call)[1]
+    )
+    found = house.json("trace", script.call)["ledger"]["witnessed"]
+    assert found["cosigned"] == [{"witness": "witness.example", "at": "2026-09-21T14:29:59Z"}]
 
 
 def test_a_broken_profile_is_named_with_file_and_line(house: House):

@@ -31,6 +31,7 @@ GOOD: dict[str, tuple[dict[str, Any], m.FromCaller]] = {
     ),
     "key": ({"type": "key", "key": "#"}, m.Key(type="key", key="#")),
     "person": ({"type": "person"}, m.Person(type="person")),
+    "receipt": ({"type": "receipt"}, m.AskReceipt(type="receipt")),
     "say": ({"type": "say", "text": "buenos días"}, m.Say(type="say", text="buenos días")),
     "playing": ({"type": "playing", "rtp": 0xFFFFFFFF}, m.Playing(type="playing", rtp=0xFFFFFFFF)),
     "bye": ({"type": "bye"}, m.Bye(type="bye")),
@@ -58,6 +59,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "signalling": ('{"type":"signalling","message":{"type":"trackStatus"}}', "unknown"),
     "ready-without-facts": ('{"type":"ready"}', "malformed"),
     "ready-number": ('{"type":"ready","echo_cancellation":"on","microphone":1}', "malformed"),
+    "a-receipt-of-its-own": ('{"type":"receipt","code":"7K2-M9Q-X4R"}', "malformed"),
     "two-keys": ('{"type":"key","key":"12"}', "malformed"),
     "letter-key": ('{"type":"key","key":"A"}', "malformed"),
     "key-newline": ('{"type":"key","key":"1\\n"}', "malformed"),
@@ -124,3 +126,9 @@ def test_only_listed_messages_go_out() -> None:
         {"label": "rtvi-ai", "type": "bot-llm-text", "data": {"text": "raw"}},
     ):
         assert m.write(bad) is None
+
+
+def test_only_a_whole_code_is_shown() -> None:
+    assert m.write({"type": "receipt", "code": "7K2-M9Q-X4R"})
+    for code in ("", "7K2", "7K2-M9Q-X4U", "<b>7K2-M9Q-X4R"):
+        assert m.write({"type": "receipt", "code": code}) is None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.simulators.house import DESK, OnTheLine, booking, on_the_line
 from tests.simulators.model_server import call, say
+from tests.simulators.whole import problems
 from voice_runtime.agent import Tool
-from voice_runtime.events import MediaStoppedFrame
+from voice_runtime.events import CallerSaidFrame, MediaStoppedFrame
 from voice_runtime.typed import NotPossible
 
 pytestmark = pytest.mark.anyio
@@ -251,3 +254,41 @@ async def test_typing_after_the_end_is_refused() -> None:
         await line.hang_up()
         with pytest.raises(NotPossible):
             await line.carrier.say("hello")
+
+
+# --- asides ---------------------------------------------------------------------------------------------
+
+
+def _aside(text: str) -> CallerSaidFrame:
+    now = time.monotonic_ns()
+    return CallerSaidFrame(text, 0.9, 1.0, 1.2, now, now, now, "test", aside=True)
+
+
+async def test_listening_is_on_record_and_interrupts_nothing() -> None:
+    """ "Mhm" over the agent was recognised, and stood on no record."""
+    async with on_the_line(say("We open at nine. Come when you like."), say("Goodbye.")) as line:
+        await line.opened()
+        line.carrier.freeze(400)
+        await line.carrier.say("when do you open")
+        assert await line.carrier.frozen()
+        await line.carrier.send(_aside("mhm"))
+        line.carrier._let_go()
+        await line.settled()
+        assert line.addressed() == [("when do you open", "model"), ("mhm", "nobody")]
+        assert line.played()[2:] == ["We open at nine.", "Come when you like."]
+        assert {record.turn for record, _ in line.of("agent.played") if not record.fixed} == {1}
+        assert line.call.journal.caller_text() == "when do you open"
+        await line.say("thank you")
+        assert line.of("caller.said")[-1][0].turn == 3
+        await line.hang_up()
+        assert not problems(line.recorder.records, ["when do you open", "mhm", "thank you"])
+
+
+async def test_again_behind_listening_still_means_the_code() -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        await line.say("can i have a receipt")
+        await line.carrier.send(_aside("okay"))
+        await line.say("again please")
+        assert line.played()[-1] == line.played()[-2]
+        assert len(line.of("receipt.issued")) == 1

@@ -108,7 +108,7 @@ async def test_a_block_ends_the_answer_and_its_safe_phrase_speaks() -> None:
         frames = await line.answer("Good morning. It is probably just eczema. ", "Rub it with butter.")
         assert spoken(frames) == ["Good morning.", RASH]
         [(refused, details)] = line.recorder.of("clause.refused")
-        assert (refused.verdict, refused.instead) == ("block", RASH)
+        assert (refused.verdict, details.instead) == ("block", RASH)
         assert details.text == "It is probably just eczema."
         assert line.handoffs == []
         assert spoken(await line.answer("We open at nine.")) == [

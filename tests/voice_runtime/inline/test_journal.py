@@ -116,7 +116,7 @@ def test_the_latency_of_a_turn_stands_once_with_its_first_audio() -> None:
     first, second = [details.latency_ms for _, details in recorder.of("agent.played")]
     assert second is None
     assert (first.endpointing, first.recognition, first.asr_to_first_token, first.first_audio_out) == (
-        200, 100, 450, 600,
+        200, 300, 450, 600,
     )  # fmt: skip
     assert first.verdict == 0.25
 
@@ -156,3 +156,87 @@ async def test_words_leave_the_house_only_once_they_are_on_record() -> None:
     assert not waiting.done()
     recorder.commit()
     await waiting
+
+
+# --- the context in the order of the conversation -----------------------------------------------------
+
+
+def test_words_settled_late_stand_ahead_of_what_the_caller_said_after_them() -> None:
+    """Marks that came back after the caller's next words put the answer behind them."""
+    journal, context = make(MemoryRecorder())
+    first = cleared("At nine.", turn=journal.caller_said(said("when"), "model"))
+    journal.goes_to_model(1)
+    context.add_message({"role": "user", "content": "when"})
+    journal.cleared(first, 0.1)
+    journal.caller_said(said("and where"), "model")
+    journal.goes_to_model(2)
+    context.add_message({"role": "user", "content": "and where"})
+    journal.played(first, played("At nine."))
+    assert words(context) == [("user", "when"), ("assistant", "At nine."), ("user", "and where")]
+
+
+def test_words_settled_while_the_next_ones_are_on_their_way_stay_behind_their_own_question() -> None:
+    journal, context = make(MemoryRecorder())
+    first = cleared("At nine.", turn=journal.caller_said(said("yes"), "model"))
+    journal.goes_to_model(1)
+    journal.caller_said(said("yes"), "model")
+    journal.goes_to_model(2)  # neither stands in the context yet
+    context.add_message({"role": "user", "content": "yes"})
+    journal.cleared(first, 0.1)
+    journal.played(first, played("At nine."))
+    assert words(context) == [("user", "yes"), ("assistant", "At nine.")]
+
+
+async def test_an_interruption_is_waited_for_until_egress_has_settled_it() -> None:
+    journal, _ = make(MemoryRecorder())
+    await journal.cut_settled()
+    journal.cutting()
+    journal.cutting()
+    waiting = asyncio.create_task(journal.cut_settled(deadline_s=5))
+    journal.cut()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    journal.cut()
+    await waiting
+    journal.cutting()
+    await journal.cut_settled(deadline_s=0.01)  # one that never arrives costs no more than that
+    await journal.cut_settled(deadline_s=0)  # nor is it waited for again
+    journal.cutting()
+    journal.nothing_cut()
+    await journal.cut_settled(deadline_s=0)
+
+
+# --- marks ---------------------------------------------------------------------------------------------
+
+
+def test_a_clause_that_was_cleared_and_cut_leaves_its_marks_to_nobody() -> None:
+    """The turn's latency was made of one clause's receipt and another one's first sample."""
+    recorder = MemoryRecorder()
+    journal, _ = make(recorder)
+    t0 = 10_000_000_000
+    journal.caller_said(said("when", t0), "model")
+    cut, phrase = cleared("We open."), cleared("Sorry.", phrase="fallback")
+    journal.cleared(cut, 0.25)
+    journal.synthesised(cut.id, t0 + 500_000_000)
+    journal.cleared(phrase, None)
+    journal.never_played(cut)
+    journal.played(phrase, played("Sorry.", SystemClock().monotonic_ns()))
+    first, second = [details.latency_ms for _, details in recorder.of("agent.played")]
+    assert first is None
+    assert (second.verdict, second.durable, second.synthesis) == (None, None, None)
+    assert second.egress is not None
+
+
+def test_what_the_runtime_says_of_itself_is_no_answer() -> None:
+    recorder = MemoryRecorder()
+    journal, _ = make(recorder)
+    t0 = SystemClock().monotonic_ns()
+    journal.caller_said(said("stop", t0), "stop")
+    asked, answer = cleared("Are you there?", phrase="still-there"), cleared("Yes.")
+    journal.cleared(asked, None, answers=False)
+    journal.cleared(answer, 0.1)
+    journal.played(asked, played("Are you there?", t0 + 1))
+    journal.played(answer, played("Yes.", SystemClock().monotonic_ns()))
+    first, second = [details.latency_ms for _, details in recorder.of("agent.played")]
+    assert first is None
+    assert second is not None

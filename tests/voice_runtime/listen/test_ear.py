@@ -231,7 +231,7 @@ async def test_a_backchannel_pauses_and_resumes() -> None:
     async with staged() as stage:
         await stage.agent(True)
         await stage.say("uh huh", ms=300)
-        assert stage.names() == ["CallerStarted", "PauseSpeech", "ResumeSpeech"]
+        assert stage.names() == ["CallerStarted", "PauseSpeech", "ResumeSpeech", "CallerSaid"]
         assert stage.failed == []
 
 

@@ -33,6 +33,7 @@ from voice_runtime.events import (
     ClauseAudioFrame,
     ClauseFrame,
     PauseSpeechFrame,
+    ReceiptShownFrame,
     ResumeSpeechFrame,
     SpokenFrame,
     Word,
@@ -60,6 +61,9 @@ class Sink:
         if cleared.id in self.open:
             self.open.discard(cleared.id)
             self.settled[cleared.id] = result
+
+    def cut(self) -> None:
+        pass
 
     def never_played(self, cleared: Cleared) -> None:
         self.played(cleared, PlayedClause(0, 0, "", True, Evidence.SENT_ONLY))
@@ -302,3 +306,53 @@ async def test_each_chunk_sent_is_told_with_the_time_it_sounds() -> None:
         await tail.until(lambda _: audio(tail) == 4)
     assert [len(pcm) for pcm, _ in sent] == [320] * 4
     assert [b - a for (_, a), (_, b) in pairwise(sent)] == [20_000_000] * 3
+
+
+async def test_a_clause_cut_before_its_first_chunk_left_a_time_at_which_it_had_sounded() -> None:
+    """Its caption was pushed first; what came meanwhile cut it, and its record named a first sample."""
+    made = Rig(FakeLink(captions=True))
+    frame = made.clause(4)
+
+    original = made.egress._show
+
+    async def show_and_be_cut() -> None:
+        begins = bool(made.egress._shown._due)
+        await original()
+        if begins and made.egress._queue:
+            made.egress._cut()
+
+    made.egress._show = show_and_be_cut  # type: ignore[method-assign]
+    async with running(made.egress) as (head, tail):
+        await head.send(frame)
+        await tail.until(lambda _: bool(captions(tail)))
+        await head.until(lambda _: bool(head.of(SpokenFrame)))
+    settled = made.sink.settled[frame.clause.cleared.id]
+    assert (settled.samples, settled.first_sample_at_ns) == (0, 0)
+
+
+# --- the caller's receipt --------------------------------------------------------------------------
+
+
+def receipts(end: End) -> list[object]:
+    return [f.message["receipt"] for f in end.of(OutputTransportMessageFrame) if "receipt" in f.message]  # type: ignore[attr-defined]
+
+
+async def test_a_receipt_is_shown_only_with_its_token_and_its_record() -> None:
+    async with rig(link=FakeLink(captions=True)) as (made, head, tail):
+        pending = made.clause(1, "7K2-M9Q-X4R", durable=False).clause.cleared
+        failed = made.clause(1, "7K2-M9Q-X4R", durable=False).clause.cleared
+        failed.receipt.set_exception(LedgerError("disk full"))
+        for cleared in (pending, failed, object()):
+            await head.send(ReceiptShownFrame(cleared))  # type: ignore[arg-type]
+        await head.send(ReceiptShownFrame(made.clause(1, "7K2-M9Q-X4R").clause.cleared))
+        await tail.until(lambda _: bool(receipts(tail)))
+        assert receipts(tail) == ["7K2-M9Q-X4R"]
+        assert made.dropped == ["receipt without its record"] * 3
+
+
+async def test_a_link_without_a_screen_is_shown_no_receipt() -> None:
+    async with rig() as (made, head, tail):
+        await head.send(ReceiptShownFrame(made.clause(1, "7K2-M9Q-X4R").clause.cleared))
+        await head.send(made.clause(1))
+        await tail.until(lambda _: audio(tail) == 1)
+        assert receipts(tail) == []

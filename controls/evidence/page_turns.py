@@ -1,0 +1,159 @@
+"""The turns of a call on its page: what was said, decided and played. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from controls.annex_a import ANNEX_A
+from controls.decision import Verdict
+from controls.evidence import shape as s
+from controls.evidence.markup import Html, joined, quoted, tag, words
+
+#: What a claim that audio was played rests on, in words.
+EVIDENCE = {
+    "carrier_mark": "the carrier's marks say so",
+    "rtcp": "the receiver's own reports say so (RTCP)",
+    "client_report": "the caller's device says so",
+    "sent_only": "it was sent; nothing says it was played",
+}
+_ORDER = {control: i for i, control in enumerate(ANNEX_A)}
+_TIMES = {
+    "endpointing": "end of speech",
+    "recognition": "recognition",
+    "first_token": "first word",
+    "verdict": "verdict",
+    "durable": "on record",
+    "synthesis": "voice",
+    "egress": "sent",
+    "asr_to_first_token": "recognised to first word",
+    "first_audio_out": "to first sound",
+}
+_WITHDRAWN = {
+    "caller_went_on": "the caller went on speaking",
+    "interrupted": "the caller interrupted",
+    "blocked": "it was blocked",
+    "hung_up": "the caller had hung up",
+    "eager": "it had been begun too early",
+}
+
+
+def controls(ids: list[str]) -> str:
+    """Annex A controls, or a dash."""
+    return ", ".join(ids) or "–"
+
+
+def plain(value: str | None) -> str:
+    """An enumeration's member, readable."""
+    return (value or "").replace("_", " ")
+
+
+def turn_section(turn: s.Turn, lang: str | None) -> Html:
+    """One turn: a heading and what happened, in order."""
+    name = "Before the caller spoke" if turn.n == 0 else f"Turn {turn.n}"
+    found = joined(joined([tag("dt", label), tag("dd", *content)]) for label, *content in _facts(turn, lang))
+    return tag("section", tag("h3", name), tag("dl", found), class_="turn")
+
+
+def _facts(turn: s.Turn, lang: str | None) -> Iterator[tuple[object, ...]]:
+    if turn.said is not None:
+        sure = "" if turn.said.confidence is None else f" confidence {turn.said.confidence:.2f}"
+        to = "" if turn.said.addressed == "model" else f", taken as: {plain(turn.said.addressed)}"
+        yield (
+            "Caller said",
+            quoted(turn.said.text, lang=lang, class_="said"),
+            tag("span", f" {sure}, {turn.said.engine}{to}", class_="small"),
+        )
+    if turn.emergency is not None:
+        rule = words(turn.emergency.rule)
+        yield "Emergency", tag("span", rule, f" ({controls(turn.emergency.annex_a)})", class_="bad")
+    if turn.decision is not None:
+        yield from _decision(turn.decision, lang)
+    if turn.withdrawn is not None:
+        yield "Withdrawn", f"the answer was dropped: {_WITHDRAWN.get(turn.withdrawn, plain(turn.withdrawn))}"
+    if turn.played is not None:
+        yield from _played(turn.played, lang)
+    if times := _times(turn):
+        yield "Latency", tag("span", times, class_="small")
+
+
+def _decision(decision: s.TurnDecision, lang: str | None) -> Iterator[tuple[object, ...]]:
+    if decision.supplier is not None and decision.candidate != "":
+        by = tag("span", f" {decision.supplier} ", decision.model or "", class_="small")
+        yield "Model wrote", quoted(decision.candidate, lang=lang), by
+    for tool in decision.tools:
+        yield "Tool", *_tool(tool)
+    allowed = [v for v in decision.verdicts if v.verdict is Verdict.ALLOW]
+    if allowed:
+        rules = ", ".join(dict.fromkeys(v.rule or "(erased)" for v in allowed))
+        ids = sorted({c for v in allowed for c in v.annex_a}, key=by_number)
+        yield "Allowed", rules, tag("span", f" ({controls(ids)})", class_="small")
+    for clause in decision.clauses:
+        if clause.verdict is Verdict.REWRITE:
+            yield (
+                "Reworded",
+                quoted(clause.candidate, lang=lang, class_="never"),
+                " to ",
+                quoted(clause.text, lang=lang),
+            )
+        elif clause.verdict is not Verdict.ALLOW:
+            instead = f" The agent said instead: {clause.instead}." if clause.instead else ""
+            never = quoted(clause.text, lang=lang, class_="never")
+            yield "Never spoken", tag("span", never, tag("span", instead, class_="small"), class_="bad")
+    for found in decision.verdicts:
+        if found.verdict is not Verdict.ALLOW:
+            yield "Rule", *_finding(found)
+
+
+def _finding(found: s.RuleFinding) -> Iterator[object]:
+    yield tag("strong", found.verdict.value.upper())
+    yield " "
+    yield words(found.rule)
+    if found.reason:
+        yield ": "
+        yield words(found.reason)
+    yield tag("span", f" risk {found.risk}, {controls(found.annex_a)}", class_="small")
+
+
+def _tool(tool: s.ToolTrace) -> Iterator[object]:
+    yield words(tool.name)
+    yield f" {plain(tool.outcome)}"
+    details = [f"risk {tool.risk}"] if tool.risk else []
+    details += ["read back, the caller said yes"] if tool.read_back == "confirmed" else []
+    details += [plain(tool.reason)] if tool.reason else []
+    details += [f"{tool.duration_ms} ms"] if tool.duration_ms is not None else []
+    if details:
+        yield tag("span", f" ({', '.join(details)})", class_="small")
+    for label, value in (("with", tool.arguments), ("answer", tool.result)):
+        if value:
+            yield joined([tag("br"), tag("span", f"{label} ", tag("code", compact(value)), class_="small")])
+
+
+def compact(value: dict[str, Any]) -> str:
+    """A tool's arguments or answer on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), sort_keys=True)
+
+
+def _played(played: s.Played, lang: str | None) -> Iterator[tuple[object, ...]]:
+    facts = [f"{played.played_s:.1f} s"]
+    facts += ["cut off by the caller"] if played.interrupted else []
+    facts += [EVIDENCE[played.evidence]]
+    facts += [f"fixed phrase: {', '.join(played.phrases)}"] if played.phrases else []
+    small = tag("span", f" {'; '.join(facts)}", class_="small")
+    if played.played_text == "":
+        yield "Agent played", tag("span", "nothing", class_="erased"), small
+    else:
+        yield "Agent played", quoted(played.played_text, lang=lang, class_="spoken"), small
+    if played.interrupted and played.text and played.text != played.played_text:
+        yield "Whole answer", quoted(played.text, lang=lang)
+
+
+def _times(turn: s.Turn) -> str:
+    known = turn.latency_ms.model_dump(exclude_none=True)
+    return ", ".join(f"{label} {known[name]:.0f} ms" for name, label in _TIMES.items() if name in known)
+
+
+def by_number(control: str) -> tuple[int, str]:
+    """Sorts controls as the standard does; what is none of its comes last."""
+    return _ORDER.get(control, len(_ORDER)), control

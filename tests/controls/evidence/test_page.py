@@ -1,0 +1,259 @@
+"""The page: what a tired reader needs, nothing that runs or is fetched, no word of a caller's that acts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from html.parser import HTMLParser
+from itertools import count, pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controls.decision import Verdict
+from controls.errors import IntegrityError
+from controls.evidence import shape as s
+from controls.evidence.markup import Html, joined, shown, table, tag, words
+from controls.evidence.page import FORMAT, render
+from controls.evidence.page_sections import Proof
+from controls.evidence.rebuild import fixed_files, trace_bytes
+from controls.evidence.release_facts import release_facts
+from controls.evidence.trace import trace
+from controls.ids import new_id
+from controls.ledger import records as r
+from tests.controls.evidence import calls
+from tests.controls.evidence.packets import RESOLVED
+
+PROOF = Proof(
+    log="sayso.dev/log/o_0123456789ABCDEF", register=None, registered=False, node_key="sha256:" + "1" * 64,
+    made_by="0.1.0",
+)  # fmt: skip
+
+
+def page(script: calls.CallScript, *, release: bytes | None = RESOLVED) -> str:
+    found = trace(
+        script.opened, origin="o_0123456789ABCDEF", checkpoint=s.Checkpoint(size=200, root="sha256:00")
+    )
+    return render(found, release_facts(release) if release is not None else None, PROOF).decode()
+
+
+class Outline(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.unbalanced: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((name, dict(attributes)))
+        if name not in ("meta", "br"):
+            self.open.append(name)
+
+    def handle_endtag(self, name: str) -> None:
+        if not self.open or self.open.pop() != name:
+            self.unbalanced.append(name)
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def test_the_first_screen_answers_the_questions():
+    text = Outline(page(calls.clinic_call())).words
+    brief = text[text.index("In one minute") : text.index("The conversation")]
+    for answer in (
+        "healthcare", "Riverside Clinic (fictional)", "NOT approved",
+        "ended with a call-back promised, by the agent",
+        "played in full yes 6.0 s from 0.4 s on, in en-US, first attempt",
+        "evidence: the carrier's marks say so",
+        "yes, 1 1 sentence of the agent, before it was spoken; by health-boundaries/no-diagnosis",
+        "asked for, call-back promised", "number confirmed", "1 tool use book_appointment",
+        "Did a control fail none on record", "Is the record whole yes", "numbered without a gap",
+    ):  # fmt: skip
+        assert answer in brief, answer
+
+
+def test_the_conversation_tells_said_decided_and_played():
+    text = Outline(page(calls.clinic_call())).words
+    assert "“ is this rash serious ”" in text and "“ It is probably just eczema. ”" in text
+    assert "BLOCK health-boundaries/no-diagnosis : a diagnosis risk 80, A.9.4" in text
+    assert "cut off by the caller; it was sent; nothing says it was played" in text
+    assert "recognised to first word 310 ms, to first sound 480 ms" in text
+    assert "A.9.4 Intended use of the AI system" in text
+    assert "tamper-evident to holders of an earlier checkpoint, no more" in text
+    assert "It cannot show a call that was never logged" in text
+
+
+def test_it_says_what_asks_for_attention():
+    script = calls.CallScript()
+    calls.opening(script)
+    script.opened = [o for o in script.opened if not isinstance(o[1], r.DisclosurePlayed)]
+    calls.said(script, 1, "my chest hurts")
+    script.add(r.EmergencyDetected, r.EmergencyDetails(rule="emergency-us/chest", said="x"), turn=1)
+    script.add(r.ControlFailed, control="model", reason="deadline", attempt=1)
+    details = r.ToolDetails(name="book")
+    use = new_id("u")
+    script.add(r.ToolRequested, details, turn=1, use=use, risk="low", read_back="none", idempotent=False)
+    script.add(r.ToolUnknown, details, turn=1, use=use, reason="timeout")
+    script.opened.pop(3)
+    text = page(script, release=None)
+    brief = text[text.index("In one minute") : text.index("The conversation")]
+    flagged = re.findall(r'<tr class="no"><th scope="row">(.*?)</th>', brief)
+    assert flagged == [
+        "When", "Was this version approved", "Was “this is an AI” played in full", "Emergency",
+        "What did the agent do", "Did a control fail", "Is the record whole",
+    ]  # fmt: skip
+    assert "was not archived on this machine" in text
+
+
+def test_it_is_one_whole_document_that_runs_and_fetches_nothing():
+    text = page(calls.clinic_call())
+    outline = Outline(text)
+    assert (
+        text.startswith('<!DOCTYPE html>\n<html lang="en">') and not outline.unbalanced and not outline.open
+    )
+    names = {name for name, _ in outline.elements}
+    assert not names & {"script", "img", "link", "iframe", "object", "embed", "form", "a", "svg", "base"}
+    attributes = {key for _, found in outline.elements for key in found}
+    assert not any(key.startswith("on") for key in attributes) and not attributes & {"src", "href", "style"}
+    assert "url(" not in text and "@import" not in text and "http://" not in text
+    policy = next(a["content"] for n, a in outline.elements if a.get("http-equiv"))
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def test_it_can_be_read_without_seeing_it():
+    outline = Outline(page(calls.clinic_call()))
+    levels = [int(n[1]) for n, _ in outline.elements if re.fullmatch("h[1-6]", n)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+    every = [n for n, _ in outline.elements]
+    assert every.count("caption") == every.count("table") > 5
+    assert all(a.get("scope") for n, a in outline.elements if n == "th")
+    assert {"header", "main", "footer"} <= set(every)
+    assert {a["lang"] for n, a in outline.elements if n == "bdi" and "lang" in a} == {"en-US"}
+
+
+HOSTILE = (
+    "<script>alert(1)</script>", "</style><img src=x onerror=alert(1)>", '" onmouseover="x', "<!--", "]]>",
+    "&lt;b&gt;",
+    "\u202eslaw fo tuo\u202c", "a\u200bb\ufeff", "\x00\x1b[31m", "w" * 5000, "🙂 مرحبا שלום नमस्ते",
+)  # fmt: skip
+
+
+def hostile_call(text: str) -> calls.CallScript:
+    script = calls.CallScript()
+    calls.opening(script)
+    calls.said(script, 1, text)
+    script.add(
+        r.TurnDecided,
+        r.DecidedDetails(model=text, candidate=text, tools=(r.ToolUse(name=text, arguments={text: text}),)),
+        turn=1, supplier="standin", outcome="answered",
+    )  # fmt: skip
+    verdicts = (calls.found(text, Verdict.BLOCK, text, reason=text),)
+    script.add(
+        r.ClauseRefused, r.ClauseDetails(text=text, verdicts=verdicts), turn=1, clause=new_id("k"),
+        verdict=Verdict.BLOCK, risk=1,
+    )  # fmt: skip
+    script.add(r.HandoffRequested, r.HandoffDetails(to=text, reason=text, summary=text), handoff=new_id("h"),
+               requested_by="caller_voice")  # fmt: skip
+    script.add(r.AccessViewed, r.AccessDetails(who=text, purpose=text), what="audit")
+    return script
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_caller_says_stays_text(text: str):
+    made, plain = page(hostile_call(text)), page(hostile_call("x"))
+    assert [n for n, _ in Outline(made).elements if n != "span"] == [
+        n for n, _ in Outline(plain).elements if n != "span"
+    ]
+    assert not Outline(made).unbalanced
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\ufeff\x00\x1b]", made)
+    if text.isascii() and text.isprintable():
+        assert text in Outline(made).words
+
+
+def test_marks_nobody_sees_are_shown_by_number():
+    assert shown("a\u202eb") == 'a<span class="mark">U+202E</span>b'
+    assert shown("\u200d\u200c") == "\u200d\u200c"  # joiners of scripts
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60))
+def test_escaped_text_comes_back_as_it_was(text: str):
+    outline = Outline(tag("p", shown(text)))
+    marks = len(re.findall('class="mark"', shown(text)))
+    assert "".join(outline.text).replace("\r\n", "\n").count("U+") - text.count("U+") == marks
+    if not marks:
+        assert "".join(outline.text) == text
+
+
+def test_only_markup_of_our_own_passes_unescaped():
+    assert tag("p", "<b>", Html("<i></i>"), class_="x", title=None) == '<p class="x">&lt;b&gt;<i></i></p>'
+    assert joined(["a", "<"], "&") == "a&amp;&lt;"
+    assert words(None) == '<span class="erased">(erased)</span>'
+    assert table("c", ["<x>"], []) == '<p class="small">None on record.</p>'
+    assert "&lt;x&gt;" in table("c", ["<x>"], [["1"]])
+
+
+def test_a_call_of_300_turns():
+    script = calls.CallScript()
+    calls.opening(script)
+    for turn in range(1, 301):
+        calls.said(script, turn, f"question {turn}")
+        clause = calls.cleared(script, turn, f"Answer {turn}.")
+        calls.played(script, turn, clause, f"Answer {turn}.")
+    text = page(script)
+    assert text.count('class="turn"') == 301 and "Answer 300." in text
+    assert not Outline(text).unbalanced
+
+
+def test_the_same_trace_gives_the_same_bytes():
+    script = calls.clinic_call()
+    assert page(script) == page(script)
+
+
+def test_a_release_is_told_part_by_part():
+    facts = release_facts(RESOLVED)
+    assert ("Rules", "truthful-ai, health-boundaries", "sha256:" + "ab" * 32) in facts.parts
+    assert [name for part, name, _ in facts.parts if part == "Tool"] == [
+        "book_appointment (appointments/book)"
+    ]
+    assert [name for part, name, _ in facts.parts if part == "Model"] == ["standin: not a language model"]
+    release_facts(
+        b'{"tools": 7, "agent": [], "models": [1]}'
+    )  # whatever it holds, it is told as far as it goes
+    for junk in (b"", b"[]", b"\xff", b"[" * 100_000):
+        with pytest.raises(IntegrityError):
+            release_facts(junk)
+
+
+#: Page format → SHA-256 of the trace and the page of one fixed call. Whoever changes either makes a new
+#: format (``page.FORMAT``): packets out there are rendered again by later verifiers, and compared.
+GOLDEN = {
+    1: (
+        "553a71a7cfbbba98c9416fbe6543d09be401c8555e861f7254a8d283c8786d45",
+        "850949e45be724e9cb1e8792d4a6ace33dff6d93c48db6ca5ac9ec6ae6e9fb77",
+    )
+}
+
+
+def test_a_changed_page_is_a_new_format(monkeypatch: pytest.MonkeyPatch):
+    numbers = count()
+    monkeypatch.setattr(calls, "new_id", lambda kind: f"{kind}_{next(numbers):016d}")
+    script = calls.clinic_call()
+    covered = s.Checkpoint(size=200, root="sha256:00")
+    found = trace(script.opened, origin="o_0123456789ABCDEF", checkpoint=covered)
+    texts = b"".join([*fixed_files("audit").values(), *fixed_files("receipt").values()])
+    made = render(found, release_facts(RESOLVED), PROOF) + texts
+    digests = (hashlib.sha256(trace_bytes(found)).hexdigest(), hashlib.sha256(made).hexdigest())
+    assert digests == GOLDEN[FORMAT]
