@@ -5,7 +5,7 @@ with progress on standard error and prints its table; ``--keep`` also writes it,
 machine, commit and command, to ``loadtests/results/ledger/<benchmark>.json``. The disk
 is the one under ``--dir`` (the system's temporary folder by default). Nothing here
 asserts a time; ``crash`` exits 1 when an acknowledged record was lost or a log does
-not hold.
+not hold. ``table`` prints what is kept, as docs/measuring holds it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from loadtests import ledger_crash, ledger_proofs, ledger_rates
+from loadtests import ledger_crash, ledger_proofs, ledger_rates, ledger_table
 from loadtests.ledger_figures import RESULTS, Figures, figures, keep, progress, show
 
 
@@ -73,12 +73,16 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("crash", parents=[shared], help="kill -9 at random points of a busy writer")
     one.add_argument("--kills", type=int, default=200)
     one.set_defaults(run=crash)
+    commands.add_parser("table", help="print the kept figures as docs/measuring holds them")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one benchmark; 1 when what must hold did not."""
     options = _parser().parse_args(arguments)
+    if options.benchmark == "table":
+        sys.stdout.write(ledger_table.table() + "\n")
+        return 0
     with tempfile.TemporaryDirectory(dir=options.dir) as folder:
         found: Figures = options.run(options, Path(folder))
     sys.stdout.write(show(found) + "\n")

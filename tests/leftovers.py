@@ -12,7 +12,6 @@ import asyncio
 import functools
 import gc
 import os
-import resource
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -150,30 +149,51 @@ class Steps:
 def slow_steps(limit_s: float = SLOW_STEP_S) -> Iterator[Steps]:
     """Time every step of every asyncio loop meanwhile.
 
-    A step counts when it computed for most of that time or waited by itself
-    (a blocking call gives the processor up voluntarily). Being pushed off the
-    processor by others is not its fault.
+    What counts is the time it computed or waited by itself (a blocking call).
+    Time in which it could have run and others had the processor is not its fault.
     """
     steps = Steps(limit_s)
     original = asyncio.Handle._run
+    scheduled = _Scheduled()
 
     def run(handle: asyncio.Handle) -> None:
-        wall, before = time.monotonic(), resource.getrusage(resource.RUSAGE_THREAD)
+        wall, (ran_s, pushed_off_s) = time.monotonic(), scheduled.read()
         try:
             original(handle)
         finally:
-            took = time.monotonic() - wall
-            if took > steps.limit_s:
-                after = resource.getrusage(resource.RUSAGE_THREAD)
-                cpu = (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-                if cpu > took / 2 or after.ru_nvcsw > before.ru_nvcsw:
-                    steps.slow.append(f"{took:.1f} s ({cpu:.1f} s computing): {_owner(handle)}")
+            if time.monotonic() - wall > steps.limit_s:
+                after = scheduled.read()
+                took = time.monotonic() - wall - (after[1] - pushed_off_s)
+                if took > steps.limit_s:
+                    computed = after[0] - ran_s
+                    steps.slow.append(f"{took:.1f} s ({computed:.1f} s computing): {_owner(handle)}")
 
     asyncio.Handle._run = run  # type: ignore[method-assign]
     try:
         yield steps
     finally:
         asyncio.Handle._run = original  # type: ignore[method-assign]
+
+
+class _Scheduled(threading.local):
+    """What the scheduler did with this thread (Linux, sched-stats: ran, ready and not running, in ns)."""
+
+    def __init__(self) -> None:
+        try:
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # another system, or a kernel without it: every second counts
+            self._file = -1
+
+    def __del__(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+    def read(self) -> tuple[float, float]:
+        """Seconds it ran, and seconds it was ready while others ran."""
+        if self._file < 0:
+            return time.thread_time(), 0.0
+        ran, ready, _ = os.pread(self._file, 80, 0).split()
+        return int(ran) / 1e9, int(ready) / 1e9
 
 
 def _owner(handle: asyncio.Handle) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from controls.annex_a import table as controls_table
+from controls.ledger import record_schemas
 from controls.ledger.__main__ import records_table
 from controls.ledger.findings import CHECKS
 from controls.ledger.ledger import Ledger
@@ -100,3 +101,16 @@ def test_the_table_of_checks_is_the_verifiers() -> None:
     assert re.findall(r"^\| (\d+) \| (\w+) \|", page, re.MULTILINE) == [
         (str(number), name) for number, name in enumerate(CHECKS, 1)
     ]
+
+
+def test_the_ledgers_figures_are_the_kept_results() -> None:
+    """Made by ``python -m loadtests.ledger table``."""
+    from loadtests.ledger_table import table
+
+    made = table(ROOT / "loadtests" / "results" / "ledger")
+    assert made in (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")
+
+
+def test_the_schemas_of_records_are_the_models() -> None:
+    """Made by ``python -m controls.ledger.record_schemas``."""
+    assert record_schemas.text() == (ROOT / "docs" / "records.schema.json").read_text(encoding="utf-8")

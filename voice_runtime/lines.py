@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError, Problem
-from controls.ledger.records import Language, Slug
+from controls.ledger.records import REGISTER, Language, Slug
 from voice_runtime.yaml_file import Closed, Document, check, load_document
 
 FILE = Path("configs/lines.yaml")
@@ -170,6 +170,14 @@ def _agents(found: LinesFile, document: Document, known: tuple[str, ...]) -> lis
             problems.append(
                 document.problem(
                     ("lines", i, "agent"), f"there is no agent '{entry.agent}'", f"agents here: {options}"
+                )
+            )
+        if entry.tenant == REGISTER:
+            problems.append(
+                document.problem(
+                    ("lines", i, "tenant"),
+                    f"'{REGISTER}' is the record's own name for its register of logs",
+                    "name the tenant otherwise",
                 )
             )
         if tenants.setdefault(entry.agent, entry.tenant) != entry.tenant:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
@@ -187,8 +187,8 @@ class ServiceAddress(Closed):
         return self
 
 
-class Settings(Closed):
-    """One profile. ``name``, ``root`` and absolute ``data_dir`` are filled in by ``load_settings``."""
+class Profile(Closed):
+    """What a profile says, enough to look at its records; ``Settings`` adds what serving needs."""
 
     format: Literal[1] = Field(description="1")
     environment: Environment = Field(description="demo, development, staging or production")
@@ -220,6 +220,37 @@ class Settings(Closed):
     def root(self) -> Path:
         """The project's root: the folder that holds ``agents`` and ``configs``."""
         return self._root
+
+    def engines(self) -> list[Any]:
+        """Every entry of every chain."""
+        return [*self.recogniser.engines, *self.model.endpoints, *self.voice.engines]
+
+    def secrets(self) -> list[tuple[tuple[str | int, ...], Secret]]:
+        """Every secret this profile names, with the path of its field."""
+        found: list[tuple[tuple[str | int, ...], Secret]] = []
+        for place, engines in (
+            (("recogniser", "engines"), self.recogniser.engines),
+            (("model", "endpoints"), self.model.endpoints),
+            (("voice", "engines"), self.voice.engines),
+        ):
+            for i, engine in enumerate(engines):
+                found += [((*place, i, *path), secret) for path, secret in engine.secrets()]
+        if self.carrier.twilio is not None:
+            found.append((("carrier", "twilio", "account_sid"), self.carrier.twilio.account_sid))
+            found.append((("carrier", "twilio", "auth_token"), self.carrier.twilio.auth_token))
+        for i, server in enumerate(self.webrtc.ice_servers if self.webrtc else ()):
+            if server.credential is not None:
+                found.append((("webrtc", "ice_servers", i, "credential"), server.credential))
+        for name, header in (self.telemetry.otlp.headers if self.telemetry.otlp else {}).items():
+            found.append((("telemetry", "otlp", "headers", name), header))
+        for name, service in self.services.items():
+            if service.key is not None:
+                found.append((("services", name, "key"), service.key))
+        return found
+
+
+class Settings(Profile):
+    """One profile. ``name``, ``root`` and absolute ``data_dir`` are filled in by ``load_settings``."""
 
     @model_validator(mode="after")
     def _demo_only(self) -> Settings:
@@ -255,32 +286,8 @@ class Settings(Closed):
                 )
         return self
 
-    def engines(self) -> list[Any]:
-        """Every entry of every chain."""
-        return [*self.recogniser.engines, *self.model.endpoints, *self.voice.engines]
 
-    def secrets(self) -> list[tuple[tuple[str | int, ...], Secret]]:
-        """Every secret this profile names, with the path of its field."""
-        found: list[tuple[tuple[str | int, ...], Secret]] = []
-        for place, engines in (
-            (("recogniser", "engines"), self.recogniser.engines),
-            (("model", "endpoints"), self.model.endpoints),
-            (("voice", "engines"), self.voice.engines),
-        ):
-            for i, engine in enumerate(engines):
-                found += [((*place, i, *path), secret) for path, secret in engine.secrets()]
-        if self.carrier.twilio is not None:
-            found.append((("carrier", "twilio", "account_sid"), self.carrier.twilio.account_sid))
-            found.append((("carrier", "twilio", "auth_token"), self.carrier.twilio.auth_token))
-        for i, server in enumerate(self.webrtc.ice_servers if self.webrtc else ()):
-            if server.credential is not None:
-                found.append((("webrtc", "ice_servers", i, "credential"), server.credential))
-        for name, header in (self.telemetry.otlp.headers if self.telemetry.otlp else {}).items():
-            found.append((("telemetry", "otlp", "headers", name), header))
-        for name, service in self.services.items():
-            if service.key is not None:
-                found.append((("services", name, "key"), service.key))
-        return found
+P = TypeVar("P", bound=Profile)
 
 
 def load_settings(
@@ -300,19 +307,37 @@ def load_settings(
     Raises:
         ConfigurationError: every problem of the file, and every secret that is unset.
     """
-    path = Path(path)
-    root = root or _root_of(path)
-    document = load_document(path, root, what="profile")
-    settings, problems = check(Settings, document)
-    if settings is None:
-        raise ConfigurationError(problems)
-    settings._name = path.stem
-    settings._root = root
-    object.__setattr__(settings, "data_dir", (root / settings.data_dir).absolute())
+    settings, document = _load(Settings, Path(path), root)
     problems = _look_up(settings, document, os.environ if environ is None else environ)
     if problems:
         raise ConfigurationError(problems)
     return settings
+
+
+def load_profile(path: Path | str = DEFAULT_PROFILE, *, root: Path | None = None) -> Profile:
+    """Read a profile for looking at its records and keys: without what only serving needs.
+
+    No secret is looked up, and a stand-in is no reason to refuse.
+
+    Args:
+        path, root: as ``load_settings``.
+
+    Raises:
+        ConfigurationError: every problem of the file.
+    """
+    return _load(Profile, Path(path), root)[0]
+
+
+def _load(model: type[P], path: Path, root: Path | None) -> tuple[P, Document]:
+    root = root or _root_of(path)
+    document = load_document(path, root, what="profile")
+    profile, problems = check(model, document)
+    if profile is None:
+        raise ConfigurationError(problems)
+    profile._name = path.stem
+    profile._root = root
+    object.__setattr__(profile, "data_dir", (root / profile.data_dir).absolute())
+    return profile, document
 
 
 def _root_of(path: Path) -> Path:

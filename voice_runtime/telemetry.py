@@ -89,8 +89,13 @@ class Telemetry:
         )  # fmt: skip
         self.witness_cosigned = Gauge(
             "sayso_witness_cosigned_timestamp_seconds",
-            "Unix time of its newest cosignature, of the log that waits longest; 0 before the first",
+            "Unix time of a log's last cosignature, of those it cosigned the one longest ago; "
+            "0 before the first",
             ["witness"], registry=registry,
+        )  # fmt: skip
+        self.witness_logs = Gauge(
+            "sayso_witness_logs", "Open logs, by whether a witness's last answer was a cosignature",
+            ["witness", "cosigned"], registry=registry,
         )  # fmt: skip
         self.witness_conflicts = Gauge(
             "sayso_witness_conflicts", "How often a witness came to stand against a log since the start",
@@ -109,7 +114,9 @@ class Telemetry:
         """All metrics in Prometheus' text format."""
         for witness in self.witness_readings():
             self.witness_up.labels(witness.name).set(witness.state == "ok")
-            self.witness_cosigned.labels(witness.name).set(witness.cosigned_at or 0)
+            self.witness_cosigned.labels(witness.name).set(witness.oldest_cosigned_at or 0)
+            self.witness_logs.labels(witness.name, "yes").set(witness.cosigned)
+            self.witness_logs.labels(witness.name, "no").set(witness.logs - witness.cosigned)
             self.witness_conflicts.labels(witness.name).set(witness.conflicts)
         return generate_latest(self.registry)
 

@@ -67,7 +67,12 @@ def quoted(text: str | None, *, lang: str | None = None, class_: str | None = No
 
 
 def table(
-    caption: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, empty: str = "None on record."
+    caption: str,
+    columns: Iterable[str],
+    rows: Iterable[Iterable[object]],
+    *,
+    empty: str = "None on record.",
+    class_: str | None = None,
 ) -> Html:
     """A table with a caption and column headings; ``empty`` in its place when there are no rows."""
     body = [
@@ -77,4 +82,4 @@ def table(
     if not body:
         return tag("p", empty, class_="small")
     head = tag("thead", tag("tr", *(tag("th", c, scope="col") for c in columns)))
-    return tag("table", tag("caption", caption), head, tag("tbody", *body))
+    return tag("table", tag("caption", caption), head, tag("tbody", *body), class_=class_)

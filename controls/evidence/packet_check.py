@@ -13,9 +13,16 @@ from pathlib import Path
 
 from controls.errors import IntegrityError, LedgerError, OperatorError
 from controls.evidence import packet_files as f
-from controls.evidence.container import MAX_CONTAINER, read_zip
+from controls.evidence.container import MAX_CONTAINER, read_foreign_zip, read_zip
 from controls.evidence.page import FORMAT as PAGE_FORMAT
-from controls.evidence.part_check import CheckedPart, Content, check_part, check_witnesses
+from controls.evidence.part_check import (
+    UNKNOWN_KEY,
+    CheckedPart,
+    Content,
+    broken_note,
+    check_part,
+    check_witnesses,
+)
 from controls.evidence.rebuild import fixed_files, rebuild, record_of
 from controls.ledger import records as r
 from controls.ledger.findings import Findings, Report
@@ -23,7 +30,8 @@ from controls.ledger.keys import checkpoint_name, node_name
 from controls.ledger.notes import VerifierKey, key_digest
 from controls.ledger.trust import Trust
 
-_UNKNOWN_KEY = "its key is neither in the trust file nor in a register whose key is"
+_CHANGED = "the container was changed, cut off or added to"
+_MADE_ANEW = "the container was made anew; the contents hold"
 
 
 def verify_packet(path: Path, trust: Trust | None = None) -> Report:
@@ -52,6 +60,9 @@ def verify_bytes(data: bytes, trust: Trust | None = None) -> Report:
         issued = check.run(data)
     except Exception as error:  # noqa: BLE001 - hostile input must end in a finding, not a traceback
         findings.fail("files", f"cannot be read ({type(error).__name__})")
+    if check.foreign:
+        told = findings.failed.get("files", [])
+        findings.failed["files"] = [_CHANGED if findings.failed else _MADE_ANEW, *told]
     checks = list(findings.checks())
     ok = all(c.ok for c in checks)
     origins = [part.leaves.origin for part in check.parts.values()]
@@ -60,21 +71,25 @@ def verify_bytes(data: bytes, trust: Trust | None = None) -> Report:
 
 @dataclass(slots=True)
 class _PacketCheck:
-    """One run over one packet. ``manifest`` is None while it could not be read."""
+    """One run over one packet.
+
+    Attributes:
+        manifest: None while it could not be read.
+        foreign: the container is not ours byte for byte, and its content was read all the same.
+    """
 
     findings: Findings
     trust: Trust | None
     manifest: f.Manifest | None = None
+    foreign: bool = False
     opened: dict[str, f.OpenedContent] = field(default_factory=dict)
     raw: dict[str, f.Part] = field(default_factory=dict)
     parts: dict[str, CheckedPart] = field(default_factory=dict)
 
     def run(self, data: bytes) -> bool:
         """Every check; returns whether the issuer is one the auditor trusts, as far as all of them hold."""
-        try:
-            files = read_zip(data)
-        except IntegrityError as error:
-            self.findings.fail("files", str(error))
+        files = self._container(data)
+        if files is None:
             return False
         self._manifest(files)
         kind: f.Kind = self.manifest.kind if self.manifest else "audit" if f.TRACE in files else "receipt"
@@ -84,13 +99,28 @@ class _PacketCheck:
         self._parts(Content(sealed, self.opened, carries=kind == "audit"))
         self._settle(sealed)
         self.findings.note("root", "not applicable: a packet holds proofs, not the tree")
-        if "" in self.raw:
-            check_witnesses(self.raw[""], self.findings, self.trust)
+        check_witnesses(self.parts, self.findings, self.trust)
         if self.manifest is None:
             return False
         self._about(self.manifest, files)
         self._rebuilt(self.manifest, files)
         return self._issuer(self.manifest)
+
+    def _container(self, data: bytes) -> dict[str, bytes] | None:
+        """Check 1; a container that is not ours fails, and is read on, so that what differs is named."""
+        try:
+            return read_zip(data)
+        except IntegrityError as error:
+            ours = error
+        try:
+            found = read_foreign_zip(data)
+        except IntegrityError as error:
+            self.findings.fail("files", f"{ours}: {error}" if str(error) != str(ours) else str(ours))
+            return None
+        self.foreign = True
+        for name in found.damaged:
+            self.findings.fail("files", f"{name}: not what its check sum in the container says")
+        return found.files
 
     # -- files, manifest, content -------------------------------------------------------------------
 
@@ -201,6 +231,10 @@ class _PacketCheck:
 
     def _rebuilt(self, manifest: f.Manifest, files: Mapping[str, bytes]) -> None:
         """Checks 18 and 19."""
+        if any(part.broken for prefix, part in self.parts.items() if prefix in ("", f.REGISTER)):
+            for check in ("trace", "page"):
+                self.findings.note(check, "not checkable: the checkpoint it names does not hold")
+            return
         try:
             made = rebuild(manifest, self.raw, self.opened, files.get(f.RELEASE))
         except (IntegrityError, LedgerError) as error:
@@ -240,15 +274,20 @@ class _PacketCheck:
         for _ in (*self.parts, f.MANIFEST):
             self.findings.count("issuer")
         register = self.parts.get(f.REGISTER)
+        undecided = register is not None and register.broken  # it could have vouched for the others
         if register is not None and register.vouched(believed):
             believed |= {_key(x) for x in registered.values()}
-        elif register is not None:
-            self.findings.note("issuer", f"{f.REGISTER}: not believed, its key is not in the trust file")
+        elif register is not None and not register.broken:
+            why = register.unknown(self.trust)
+            why = "its key is not in the trust file" if why == UNKNOWN_KEY else why
+            self.findings.note("issuer", f"{f.REGISTER}: not believed, {why}")
         for prefix, part in self.parts.items():
-            if prefix != f.REGISTER and not part.vouched(believed):
-                self.findings.fail("issuer", f"{prefix}checkpoint: {_UNKNOWN_KEY}")
-        if node not in believed:
-            self.findings.fail("issuer", f"{f.MANIFEST}: {_UNKNOWN_KEY}")
+            if part.broken:
+                self.findings.note("issuer", broken_note(part.part))
+            elif prefix != f.REGISTER and not undecided and not part.vouched(believed):
+                self.findings.fail("issuer", f"{prefix}checkpoint: {part.unknown(self.trust)}")
+        if node not in believed and not undecided:
+            self.findings.fail("issuer", f"{f.MANIFEST}: {UNKNOWN_KEY}")
         return True
 
     def _registered(self) -> dict[str, r.KeyCreated]:

@@ -7,16 +7,18 @@ Self-contained: no script, no picture, no address that is fetched.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from controls.decision import Verdict
 from controls.evidence import shape as s
-from controls.evidence.markup import Html, joined, tag, words
+from controls.evidence.markup import Html, joined, quoted, tag, words
 from controls.evidence.page_sections import (
     Proof,
     accesses,
     annex_a,
+    artifact_ids,
     artifacts,
     bullets,
     consents,
@@ -28,7 +30,7 @@ from controls.evidence.page_sections import (
     suppliers,
     tools,
 )
-from controls.evidence.page_turns import EVIDENCE, plain, turn_section
+from controls.evidence.page_turns import EVIDENCE, GIVEN, OUTCOMES, plain, turn_section
 from controls.evidence.release_facts import ReleaseFacts
 from controls.evidence.texts import fixed_text, sentences
 
@@ -49,6 +51,16 @@ _ENDED = {
     "failed": "ended by a failure",
     "crashed": "cut off by a crash",
 }
+_ASKED_BY = {
+    "caller_voice": "by the caller, in words",
+    "caller_key": "by the caller, with a key",
+    "rule": "by a rule",
+    "agent": "by the agent",
+    "emergency": "because of an emergency",
+    "failure": "because something failed",
+}
+#: How many refused sentences are quoted at the top, and how many characters of each.
+_QUOTED, _QUOTED_CHARACTERS = 3, 80
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -76,7 +88,7 @@ def render(trace: s.Trace, release: ReleaseFacts | None, proof: Proof) -> bytes:
         tag(
             "main",
             _section("In one minute", _brief(trace)),
-            _section("The conversation", *(turn_section(turn, lang) for turn in trace.turns)),
+            _section("The conversation", *(turn_section(turn, lang, trace.receipts) for turn in trace.turns)),
             _section("Consent", consents(trace)),
             _section("Tools", tools(trace)),
             _section("People", handoffs(trace)),
@@ -84,11 +96,12 @@ def render(trace: s.Trace, release: ReleaseFacts | None, proof: Proof) -> bytes:
             _section("Annex A controls this record shows at work", annex_a(trace)),
             _section("The agent's version", *release_parts(trace, release)),
             _section("Suppliers", suppliers(trace)),
-            _section("What is kept, and until when", artifacts(trace)),
             _section("Who opened this record", accesses(trace)),
             _section("Proof", *proof_facts(trace, proof)),
+            _section("What is kept, and until when", artifacts(trace)),
             _section("What this cannot prove", bullets(sentences("limits.md"))),
             _section("How to check it", *_how(proof)),
+            _section("Every sealed piece of content", artifact_ids(trace)),
         ),
         tag("footer", tag("p", f"Sayso {proof.made_by}, page format {FORMAT}.", class_="small")),
     )
@@ -121,7 +134,8 @@ def _headline(trace: s.Trace) -> Iterator[object]:
     yield tag("br")
     yield tag(
         "span",
-        "Confidential: it holds what was said in the call; the caller's number is in opened.json only. "
+        "Confidential: it holds what was said in the call. The calling number is not shown here; what was "
+        "said may contain it. "
         "This page is for reading. Whether it is true to the record, the verifier tells.",
         class_="small",
     )
@@ -173,12 +187,14 @@ def _answers(trace: s.Trace) -> Iterator[_Answer]:
     yield from _emergency(trace)
     yield _person(trace)
     yield _actions(trace)
+    yield _receipt(trace)
     if trace.failures:
         names = ", ".join(dict.fromkeys(f.control for f in trace.failures))
         yield _Answer("Did a control fail", f"yes, {len(trace.failures)}", names, fine=False)
     else:
         yield _Answer("Did a control fail", "none on record")
     yield _whole(trace)
+    yield _proven(trace.ledger)
 
 
 def _disclosure(disclosure: s.Disclosure | None) -> _Answer:
@@ -200,13 +216,26 @@ def _refused(trace: s.Trace) -> _Answer:
     rewritten = sum(c.verdict is Verdict.REWRITE for d in decisions for c in d.clauses)
     tools = [t for d in decisions for t in d.tools if t.outcome == "refused"]
     rules = [v for d in decisions for v in d.verdicts if v.verdict is not Verdict.ALLOW]
-    parts = [f"{_count(len(clauses), 'sentence')} of the agent, before it was spoken"] if clauses else []
-    parts += [f"{_count(len(tools), 'use')} of a tool"] if tools else []
+    parts: list[object] = []
+    if clauses:
+        shown = [quoted(_shortened(c.text), lang=trace.call.language) for c in clauses[:_QUOTED]]
+        more = f" and {len(clauses) - _QUOTED} more" if len(clauses) > _QUOTED else ""
+        number = _count(len(clauses), "sentence")
+        parts.append(joined([f"{number} of the agent, never spoken: ", joined(shown, ", "), more]))
+    if tools:
+        names = [f"{t.name or '(erased)'} ({plain(t.reason)})" for t in tools]
+        parts.append(joined([f"{_count(len(tools), 'use')} of a tool: ", words(_counted(names))]))
     parts += [f"{_count(rewritten, 'sentence')} reworded"] if rewritten else []
-    names = dict.fromkeys(v.rule or "(erased)" for v in rules)
-    parts += [f"by {', '.join(names)}"] if names else []
-    number = len(clauses) + len(tools)
-    return _Answer("Was anything refused", f"yes, {number}" if number else "nothing", "; ".join(parts))
+    if rules:
+        parts.append(joined(["by ", words(", ".join(dict.fromkeys(v.rule or "(erased)" for v in rules)))]))
+    refused = len(clauses) + len(tools)
+    return _Answer("Was anything refused", f"yes, {refused}" if refused else "nothing", joined(parts, "; "))
+
+
+def _shortened(text: str | None) -> str | None:
+    if text is None or len(text) <= _QUOTED_CHARACTERS:
+        return text
+    return text[: _QUOTED_CHARACTERS - 1].rstrip() + "…"
 
 
 def _emergency(trace: s.Trace) -> Iterator[_Answer]:
@@ -221,35 +250,43 @@ def _person(trace: s.Trace) -> _Answer:
     handoff = trace.handoff
     if handoff is None:
         return _Answer(question, "not asked for")
-    detail: list[str] = [f"asked for by {plain(handoff.requested_by)}"]
-    detail += [plain(reason) for reason in handoff.failed_because]
-    if handoff.waited_s is not None:
-        detail.append(f"after {handoff.waited_s} s")
-    if handoff.to:
-        detail.append(f"to {handoff.to}")
+    asked = _ASKED_BY.get(handoff.requested_by or "", "")
+    desk = words(handoff.to) if handoff.to else "a person"
+    after, within = (f" {word} {handoff.waited_s} s" if handoff.waited_s else "" for word in ("after", "in"))
+    detail: list[object] = [f"asked for {asked}"] if asked else []
+    because = ", ".join(map(plain, handoff.failed_because))
+    if handoff.outcome in ("accepted", "completed"):
+        answer = "asked for, reached"
+        detail += [f"first not reached: {because}"] if because else []
+        detail.append(joined([desk, f" took the call{after}"]))
+    else:
+        answer = "asked for, not reached"
+        detail += [f"nobody was reached{within} ({because})"] if because else []
     if handoff.callback is not None:
-        number = "number confirmed" if handoff.callback.number_confirmed else "number NOT confirmed"
-        detail.append(f"by {readable_time(handoff.callback.due_at or '(erased)')}, {number}")
-    answer = (
-        "asked for, reached" if handoff.outcome in ("accepted", "completed") else "asked for, not reached"
-    )
-    if handoff.outcome == "callback_promised":
         answer = "asked for, call-back promised"
-    return _Answer(question, answer, "; ".join(detail), handoff.outcome in ("accepted", "completed"))
+        due = readable_time(handoff.callback.due_at or "(erased)")
+        number = "number confirmed" if handoff.callback.number_confirmed else "number NOT confirmed"
+        detail.append(joined([desk, f" is to call back by {due}, {number}"]))
+    return _Answer(question, answer, joined(detail, "; "), handoff.outcome in ("accepted", "completed"))
 
 
 def _actions(trace: s.Trace) -> _Answer:
+    """What was proposed only is no use; what was refused has an answer of its own."""
+    question = "What did the agent do"
     tools = [t for turn in trace.turns if turn.decision is not None for t in turn.decision.tools]
-    done = [t for t in tools if t.outcome in ("executed", "done")]
-    unsure = [t for t in tools if t.outcome in ("unknown", "requested")]
-    names = ", ".join(dict.fromkeys(t.name or "(erased)" for t in done))
+    uses = [t for t in tools if t.outcome not in ("proposed", "refused")]
+    unsure = sum(t.outcome in ("unknown", "requested") for t in uses)
+    told = words(_counted([f"{t.name or '(erased)'} {OUTCOMES[t.outcome]}" for t in uses])) if uses else ""
     if unsure:
-        return _Answer(
-            "What did the agent do", f"{_count(len(unsure), 'outcome')} unknown", names, fine=False
-        )
-    return _Answer(
-        "What did the agent do", f"{_count(len(done), 'tool use')}" if done else "nothing but talk", names
-    )
+        return _Answer(question, f"{_count(unsure, 'outcome')} unknown", told, fine=False)
+    return _Answer(question, _count(len(uses), "tool use") if uses else "nothing but talk", told)
+
+
+def _receipt(trace: s.Trace) -> _Answer:
+    given = "; ".join(f"{GIVEN[x.how]}, in turn {x.turn}" for x in trace.receipts)
+    if not given:
+        return _Answer("Did the caller get a receipt", "none on record")
+    return _Answer("Did the caller get a receipt", "yes", f"A receipt was given: {given}")
 
 
 def _whole(trace: s.Trace) -> _Answer:
@@ -270,6 +307,25 @@ def _whole(trace: s.Trace) -> _Answer:
     return _Answer("Is the record whole", "yes" if fine else "no", "; ".join(detail), fine)
 
 
+def _proven(ledger: s.Ledger) -> _Answer:
+    """What there is to check; whether it holds, no page can say of itself."""
+    covered = "no checkpoint yet"
+    if ledger.checkpoint is not None:
+        covered = f"a checkpoint over {ledger.checkpoint.size} leaves"
+    detail: list[object] = [f"leaves {ledger.first_leaf} to {ledger.last_leaf}, under {covered}"]
+    answer = "no witness"
+    if ledger.witnessed is not None and ledger.witnessed.cosigned:
+        cosigned = ledger.witnessed.cosigned
+        answer = "cosigned by 1 witness" if len(cosigned) == 1 else f"cosigned by {len(cosigned)} witnesses"
+        by = joined((joined([words(c.witness), f" at {readable_time(c.at)}"]) for c in cosigned), ", ")
+        detail.append(joined([f"the first {ledger.witnessed.size} leaves cosigned by ", by]))
+    return _Answer(
+        "What proves it",
+        answer,
+        joined([joined(detail, "; "), ". Check it with the verifier; this page cannot."]),
+    )
+
+
 def _how(proof: Proof) -> Iterator[object]:
     yield tag("p", tag("code", "python -m controls.ledger verify THIS.zip --trust auditor.keys"))
     yield tag(
@@ -278,6 +334,11 @@ def _how(proof: Proof) -> Iterator[object]:
         "file of trusted keys has to come from elsewhere than this packet. VERIFY.md says how to check it "
         "without our code.",
     )
+
+
+def _counted(what: Sequence[str]) -> str:
+    """Each thing once, in order, and how often where more than once."""
+    return ", ".join(x if n == 1 else f"{x} ({n} times)" for x, n in Counter(what).items())
 
 
 def _count(number: int, noun: str) -> str:

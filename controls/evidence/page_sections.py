@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from controls.annex_a import ANNEX_A
 from controls.evidence import shape as s
 from controls.evidence.markup import Html, joined, shown, table, tag, words
-from controls.evidence.page_turns import by_number, controls, plain
+from controls.evidence.page_turns import OUTCOMES, by_number, controls, plain
 from controls.evidence.release_facts import ReleaseFacts
 
 _TIME = re.compile(
@@ -62,18 +62,25 @@ def consents(trace: s.Trace) -> Html:
 
 
 def tools(trace: s.Trace) -> Html:
-    """Every use of a tool."""
+    """Every use of a tool, and what the model asked for where no use came of it in the whole call."""
+    every = [(turn.n, t) for turn in trace.turns if turn.decision is not None for t in turn.decision.tools]
     rows = [
         (
-            words(t.name), str(turn.n), plain(t.risk) or "–", plain(t.read_back) or "–",
-            plain(t.outcome) + (f": {plain(t.reason)}" if t.reason else ""),
+            words(t.name), str(n), plain(t.risk) or "–", plain(t.read_back) or "–",
+            "asked for; no such use on record" if t.outcome == "proposed"
+            else OUTCOMES[t.outcome] + (f": {plain(t.reason)}" if t.reason else ""),
             "–" if t.duration_ms is None else f"{t.duration_ms} ms",
         )
-        for turn in trace.turns
-        if turn.decision is not None
-        for t in turn.decision.tools
+        for n, t in every
+        if t.outcome != "proposed" or not _used_later(n, t, every)
     ]  # fmt: skip
     return table("Every use of a tool.", ("Tool", "Turn", "Risk", "Read back", "Outcome", "Took"), rows)
+
+
+def _used_later(n: int, proposal: s.ToolTrace, every: Sequence[tuple[int, s.ToolTrace]]) -> bool:
+    """Whether a use came of it: what is read back to the caller is used (or refused) in a later turn."""
+    wanted = (proposal.name, proposal.arguments)
+    return any(m > n and t.use is not None and (t.name, t.arguments) == wanted for m, t in every)
 
 
 def handoffs(trace: s.Trace) -> Html:
@@ -158,16 +165,34 @@ def suppliers(trace: s.Trace) -> Html:
 
 
 def artifacts(trace: s.Trace) -> Html:
-    """What is kept of the call, why, and until when."""
+    """What is kept of the call, why, and until when: one row for each retention class."""
+    groups: dict[tuple[str, str, str, str], list[s.Artifact]] = {}
+    for a in trace.artifacts:
+        groups.setdefault((a.retention_class, a.legal_basis, a.purpose, a.region), []).append(a)
+    rows = []
+    for (name, basis, purpose, region), found in sorted(groups.items()):
+        days = sorted({a.expires_at[:10] for a in found})
+        erased = sum(a.erased_at is not None for a in found)
+        on_hold = sum(a.legal_hold and a.erased_at is None for a in found)
+        rows.append(
+            (
+                name, str(len(found)), basis, purpose, region,
+                days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}", str(erased or "none"),
+                str(on_hold or "none"),
+            )
+        )  # fmt: skip
+    columns = ("Class", "Pieces", "Legal basis", "Purpose", "Region", "Expires", "Erased", "On legal hold")
+    return table("Sealed pieces of content of this call; the last section lists each.", columns, rows)
+
+
+def artifact_ids(trace: s.Trace) -> Html:
+    """Every sealed piece of content, by its identifier."""
     rows = [
-        (
-            tag("code", a.artifact, class_="id"), a.kind, a.retention_class, a.purpose, a.legal_basis,
-            a.region, a.expires_at[:10], _state(a),
-        )
+        (tag("code", a.artifact, class_="id"), a.kind, a.retention_class, a.expires_at[:10], _state(a))
         for a in trace.artifacts
-    ]  # fmt: skip
-    columns = ("Artefact", "Kind", "Class", "Purpose", "Basis", "Region", "Expires", "State")
-    return table("Every sealed piece of content of this call.", columns, rows)
+    ]
+    columns = ("Artefact", "Kind", "Class", "Expires", "State")
+    return table("In the order of the record.", columns, rows, class_="ids")
 
 
 def accesses(trace: s.Trace) -> Html:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from controls.annex_a import ANNEX_A
@@ -18,17 +18,44 @@ EVIDENCE = {
     "client_report": "the caller's device says so",
     "sent_only": "it was sent; nothing says it was played",
 }
+#: What became of a tool that the model asked for, in words.
+OUTCOMES = {
+    "proposed": "asked for, not used in this turn",
+    "requested": "sent, its outcome not on record",
+    "refused": "refused",
+    "executed": "executed",
+    "failed": "failed",
+    "unknown": "outcome unknown",
+    "done": "done, as was found out later",
+    "not_done": "not done, as was found out later",
+}
+#: How a caller was given the receipt's code, in words.
+GIVEN = {"spoken": "spoken", "shown": "shown on a screen"}
+_TAKEN_AS = {
+    "question": "answer to the agent's question",
+    "person": "request for a person",
+    "emergency": "emergency",
+    "opt_out": "wish not to talk to an AI",
+    "stop": "order to stop speaking",
+    "receipt": "request for a receipt",
+    "nobody": "not meant for the agent, left unanswered",
+}
 _ORDER = {control: i for i, control in enumerate(ANNEX_A)}
 _TIMES = {
-    "endpointing": "end of speech",
+    "endpointing": "end of turn found",
     "recognition": "recognition",
-    "first_token": "first word",
+    "first_token": "model asked to first word",
     "verdict": "verdict",
     "durable": "on record",
     "synthesis": "voice",
     "egress": "sent",
-    "asr_to_first_token": "recognised to first word",
-    "first_audio_out": "to first sound",
+    "asr_to_first_token": "end of speech to first word",
+    "first_audio_out": "end of speech to first sound",
+}
+#: Of words that were typed, which have no last sample (docs/measuring).
+_TYPED_TIMES = _TIMES | {
+    "asr_to_first_token": "words received to first word",
+    "first_audio_out": "words received to first sound",
 }
 _WITHDRAWN = {
     "caller_went_on": "the caller went on speaking",
@@ -49,17 +76,26 @@ def plain(value: str | None) -> str:
     return (value or "").replace("_", " ")
 
 
-def turn_section(turn: s.Turn, lang: str | None) -> Html:
-    """One turn: a heading and what happened, in order."""
+def turn_section(turn: s.Turn, lang: str | None, receipts: Sequence[s.Receipt] = ()) -> Html:
+    """One turn: a heading and what happened, in order.
+
+    Args:
+        receipts: the call's; those given in this turn are told.
+    """
     name = "Before the caller spoke" if turn.n == 0 else f"Turn {turn.n}"
-    found = joined(joined([tag("dt", label), tag("dd", *content)]) for label, *content in _facts(turn, lang))
+    given = [("Receipt", f"A receipt was given: {GIVEN[x.how]}.") for x in receipts if x.turn == turn.n]
+    facts: list[tuple[object, ...]] = [*_facts(turn, lang), *given]
+    if times := _times(turn):
+        facts.append(("Latency", tag("span", times, class_="small")))
+    found = joined(joined([tag("dt", label), tag("dd", *content)]) for label, *content in facts)
     return tag("section", tag("h3", name), tag("dl", found), class_="turn")
 
 
 def _facts(turn: s.Turn, lang: str | None) -> Iterator[tuple[object, ...]]:
     if turn.said is not None:
         sure = "" if turn.said.confidence is None else f" confidence {turn.said.confidence:.2f}"
-        to = "" if turn.said.addressed == "model" else f", taken as: {plain(turn.said.addressed)}"
+        meant = turn.said.addressed
+        to = "" if meant == "model" else f", taken as: {_TAKEN_AS.get(meant, plain(meant))}"
         yield (
             "Caller said",
             quoted(turn.said.text, lang=lang, class_="said"),
@@ -74,8 +110,6 @@ def _facts(turn: s.Turn, lang: str | None) -> Iterator[tuple[object, ...]]:
         yield "Withdrawn", f"the answer was dropped: {_WITHDRAWN.get(turn.withdrawn, plain(turn.withdrawn))}"
     if turn.played is not None:
         yield from _played(turn.played, lang)
-    if times := _times(turn):
-        yield "Latency", tag("span", times, class_="small")
 
 
 def _decision(decision: s.TurnDecision, lang: str | None) -> Iterator[tuple[object, ...]]:
@@ -118,7 +152,7 @@ def _finding(found: s.RuleFinding) -> Iterator[object]:
 
 def _tool(tool: s.ToolTrace) -> Iterator[object]:
     yield words(tool.name)
-    yield f" {plain(tool.outcome)}"
+    yield f" {OUTCOMES[tool.outcome]}"
     details = [f"risk {tool.risk}"] if tool.risk else []
     details += ["read back, the caller said yes"] if tool.read_back == "confirmed" else []
     details += [plain(tool.reason)] if tool.reason else []
@@ -151,7 +185,9 @@ def _played(played: s.Played, lang: str | None) -> Iterator[tuple[object, ...]]:
 
 def _times(turn: s.Turn) -> str:
     known = turn.latency_ms.model_dump(exclude_none=True)
-    return ", ".join(f"{label} {known[name]:.0f} ms" for name, label in _TIMES.items() if name in known)
+    typed = turn.said is not None and turn.said.engine == "typed"
+    labels = _TYPED_TIMES if typed else _TIMES
+    return ", ".join(f"{label} {known[name]:.0f} ms" for name, label in labels.items() if name in known)
 
 
 def by_number(control: str) -> tuple[int, str]:

@@ -212,6 +212,14 @@ class Handoff(Shape):
     callback: Promise | None = None
 
 
+class Receipt(Shape):
+    """The caller was given the call's code, aloud or on a screen; the code itself stays sealed."""
+
+    turn: int
+    how: Literal["spoken", "shown"]
+    at: str
+
+
 class Failure(Shape):
     control: str
     reason: str
@@ -284,6 +292,7 @@ class Trace(Shape):
     summaries: list[Summary]
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
+    receipts: list[Receipt]
     failures: list[Failure]
     artifacts: list[Artifact]
     access: list[Access]

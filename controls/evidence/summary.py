@@ -36,6 +36,7 @@ def summary(trace: s.Trace) -> list[Line]:
         lines += _turn(turn)
     for handoff in [*trace.earlier_handoffs, *([trace.handoff] if trace.handoff else [])]:
         lines += _handoff(handoff)
+    lines += [Line("note", f"receipt given: {given.how}, in turn {given.turn}") for given in trace.receipts]
     lines += [Line("bad", f"{f.control} failed: {f.reason} at {f.at}") for f in trace.failures]
     return [*lines, *_proof(trace)]
 

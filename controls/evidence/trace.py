@@ -66,6 +66,10 @@ def trace(
         summaries=[_summary(record, personal) for record, personal in records_of(mine, r.ContextSummarised)],
         handoff=handoffs[-1] if handoffs else None,
         earlier_handoffs=handoffs[:-1],
+        receipts=[
+            s.Receipt(turn=issued.turn, how=issued.how, at=rfc3339(issued.at))
+            for issued, _ in records_of(mine, r.ReceiptIssued)
+        ],
         failures=[
             s.Failure(control=f.control, reason=f.reason, attempt=f.attempt, at=rfc3339(f.at))
             for f, _ in records_of(mine, r.ControlFailed)

@@ -15,18 +15,20 @@ from controls.ledger.reader import Reader
 from controls.ledger.records import RECORDS, Record
 from controls.ledger.sources import verify
 
+_EXIT = "exit status: 0 it holds, 1 damage was found, 2 usage, or no such file"
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m controls.ledger",
         description="Check a ledger, what is published of it, or an audit packet, offline.",
-        epilog="exit status: 0 it holds, 1 damage was found, 2 usage",
+        epilog=_EXIT,
     )
     commands = parser.add_subparsers(dest="command", required=True)
     checks = commands.add_parser(
         "verify",
         help="run every numbered check and name what failed",
-        epilog="example: python -m controls.ledger verify .sayso/ledger --trust auditor.keys",
+        epilog="example: python -m controls.ledger verify .sayso/ledger --trust auditor.keys; " + _EXIT,
     )
     checks.add_argument(
         "place", metavar="PACKET|DIR|URL",
@@ -54,12 +56,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    encoding = (
+        sys.stdout.encoding or "utf-8"
+    )  # a terminal without the dash gets a question mark, no traceback
+    sys.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
 
 
 def _print(report: Report) -> None:
     for check in report.checks:
-        _say(f"{check.number:>2} {check.name:<12} {'ok  ' if check.ok else 'FAIL'}  {check.detail}".rstrip())
+        outcome = "FAIL" if not check.ok else "ok" if check.checked else "–"
+        _say(f"{check.number:>2} {check.name:<12} {outcome:<4}  {check.detail}".rstrip())
     _say(f"{report.records} records in {len(report.origins)} log(s): {report.verdict}")
 
 

@@ -114,6 +114,11 @@ class Cosigner:
         self._thread = threading.Thread(target=self._run, name=f"cosign {log.directory.name}", daemon=True)
 
     @property
+    def origin(self) -> str:
+        """The log's ``o_…``."""
+        return self._log.origin
+
+    @property
     def standings(self) -> tuple[Standing, ...]:
         """Each witness's, in the order they were given."""
         return tuple(self._standings.values())

@@ -44,11 +44,10 @@ class Signer(Closed):
 class Predicate(Closed):
     """What a statement says: one record of one log.
 
-    ``leaf`` is its place there, counted from 0 by the writer; None in the
-    fallback spool, where nothing has a place yet.
+    ``leaf`` is its place there, counted from 0 by the writer.
     """
 
-    leaf: int | None = Field(default=None, ge=0)
+    leaf: int = Field(ge=0)
     origin: str = Field(pattern=r"^o_[0-9A-HJKMNP-TV-Z]{16}$")
     signer: Signer
     record: dict[str, Any]
@@ -77,7 +76,7 @@ class Leaf:
     record: Record
     subject_name: str
     subject: str
-    leaf: int | None
+    leaf: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def predicate_subject(predicate: bytes) -> str:
     return hashlib.sha256(predicate).hexdigest()
 
 
-def statement_of(record: Record, *, origin: str, key: str, leaf: int | None, role: Role = "log") -> bytes:
+def statement_of(record: Record, *, origin: str, key: str, leaf: int, role: Role = "log") -> bytes:
     """Make the payload that is signed.
 
     Args:
@@ -166,9 +165,8 @@ def statement_of(record: Record, *, origin: str, key: str, leaf: int | None, rol
         LedgerError: the record is larger than a leaf may be.
     """
     body = record.model_dump(mode="json", exclude_none=True)
-    predicate: dict[str, Any] = {"origin": origin, "record": body, "signer": {"key": key, "role": role}}
-    if leaf is not None:
-        predicate["leaf"] = leaf
+    signer = {"key": key, "role": role}
+    predicate = {"leaf": leaf, "origin": origin, "record": body, "signer": signer}
     encoded = canonical(predicate)
     if len(encoded) > MAX_PREDICATE:
         raise LedgerError(f"{record.type}: predicate of {len(encoded)} bytes, allowed are {MAX_PREDICATE}")

@@ -39,16 +39,25 @@ CHECKS = (
 )  # fmt: skip
 #: Failures a check names; the rest are counted.
 _NAMED = 5
+#: What a note begins with that says of a whole check: whatever was counted, this was not decided.
+_UNSETTLED = ("not authenticated", "not checkable: the checkpoint")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One numbered check's outcome; ``detail`` names what failed, such as ``record 21: digest``."""
+    """One numbered check's outcome.
+
+    Attributes:
+        ok: nothing failed, which a check without anything to look at has in common with one that holds.
+        detail: names what failed, such as ``record 21: digest``, or says what was done.
+        checked: something was looked at, and the outcome rests on it.
+    """
 
     number: int
     name: str
     ok: bool
     detail: str
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +128,11 @@ class Findings:
                 found = [f"not applicable: {why}"]
             notes = self.notes.get(name, [])
             detail = [*found, *notes[:_NAMED]] or ["not applicable: nothing of the kind here"]
-            yield Check(number, name, True, "; ".join(detail))
+            yield Check(number, name, True, "; ".join(detail), self._was_checked(name))
+
+    def _was_checked(self, name: str) -> bool:
+        told = self.notes.get(name, [])
+        return name in self.counted and not any(what.startswith(_UNSETTLED) for what in told)
 
     def report(self, origins: list[str], *, authenticated: bool = False) -> Report:
         """All of it; ``authenticated`` counts only if everything holds."""

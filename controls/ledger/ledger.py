@@ -30,7 +30,7 @@ from controls.ledger.periods import ENDLESS, Period, PeriodKind, period_at
 from controls.ledger.records import REGISTER, ErasureDone, Personal, Record
 from controls.ledger.shown import Asks, Shown
 from controls.ledger.spool import SPOOL_BYTES
-from controls.ledger.storage import Batch, SqliteStorage, Storage
+from controls.ledger.storage import ERASING, Batch, SqliteStorage, Storage
 from controls.ledger.tenant_logs import TenantLogs, failed_future, find_logs, tombstones_in
 from controls.ledger.upkeep import destroy_again, rewrap_some
 
@@ -181,10 +181,12 @@ class Ledger:
         for directory in logs.closed:
             with self._closed_storage(directory) as storage:
                 if storage.holds(artifact):
+                    # Noted first: a crash behind the tombstone leaves what the next start destroys,
+                    # and a verification until then can tell from a key that was kept.
+                    storage.commit(Batch(meta={ERASING: artifact}))
                     done = ErasureDone(tenant=tenant, artifact=artifact, ground=ground)
                     receipt = logs.present.append(done).result()
-                    # A crash here leaves a tombstone; the next start destroys what it names.
-                    storage.commit(Batch(erase=[artifact]))
+                    storage.commit(Batch(erase=[artifact], meta={ERASING: ""}))
                     return receipt
         raise LedgerError("no such artefact, or erased already")
 

@@ -34,6 +34,10 @@ _STORED = (
     "SELECT b.artifact, b.leaf, b.subject, b.wrapped, b.ciphertext, b.size, s.wrapped"
     " FROM blobs b LEFT JOIN subjects s ON s.subject=b.subject"
 )
+_BESIDE = (
+    "SELECT 1 FROM blobs UNION ALL SELECT 1 FROM subjects UNION ALL SELECT 1 FROM cosigned"
+    " UNION ALL SELECT 1 FROM spooled LIMIT 1"
+)
 #: Records without a call that still concern a call's artefacts.
 _ABOUT_ARTIFACTS = ("erasure.done", "retention.expired")
 
@@ -122,7 +126,7 @@ class LogView:
     def snapshot(self) -> None:
         """From here on, see the log as it is now, whatever the writer adds."""
         self._all("BEGIN")
-        self._all("SELECT count(*) FROM meta")
+        self.meta = dict(self._all("SELECT key, value FROM meta"))
 
     def problems(self) -> list[str]:
         """What SQLite itself finds wrong with the file, its indices included: readers go by them."""
@@ -157,6 +161,10 @@ class LogView:
             CheckpointRow(*row)
             for row in self._all("SELECT size, note, frontier FROM checkpoints ORDER BY size")
         ]
+
+    def is_bare(self) -> bool:
+        """Whether leaves and checkpoints are all: no content, key, cosignature or spooled entry."""
+        return not self._all(_BESIDE)
 
     def checkpoint(self) -> Checkpoint | None:
         """The newest one, unverified."""

@@ -137,7 +137,6 @@ def check_leaf(payload: bytes, *, origin: str, key: str, closed: int, known: Kno
     2. It is a record of the closed schemas, and its subject is the record's.
     3. It names this log, this key, and the role ``log``.
     4. Its place is not below ``closed``, the size of the newest checkpoint.
-       (An entry of the fallback spool has no place yet.)
     5. A key it announces for a log or for the node is one that lies here
        (``known``), so that nobody's own key becomes a successor.
 
@@ -154,7 +153,7 @@ def check_leaf(payload: bytes, *, origin: str, key: str, closed: int, known: Kno
         raise OperatorError("not signed: the subject is not the record's")
     if (leaf.origin, leaf.signer.role, leaf.signer.key) != (origin, "log", key):
         raise OperatorError("not signed: it names another log, key or role")
-    if leaf.leaf is not None and leaf.leaf < closed:
+    if leaf.leaf < closed:
         raise OperatorError(f"not signed: leaf {leaf.leaf} lies below a checkpoint of {closed} leaves")
     if not _announces_known(leaf, known):
         raise OperatorError("not signed: it announces a key that does not lie here")

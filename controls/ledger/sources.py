@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controls.errors import OperatorError
+from controls.errors import IntegrityError, LedgerError, OperatorError
 from controls.ledger.findings import CHECKS, Findings, Report
 from controls.ledger.proof_file import HEADER
 from controls.ledger.read_only import CHECKPOINT_FILE, log_directories
 from controls.ledger.trust import Trust
+from controls.ledger.url_tiles import UnreachableError, UrlTiles
 from controls.ledger.verify import tile_folders, verify_directory, verify_tiles
 from controls.ledger.verify_proof import verify_leaf
 
@@ -36,9 +37,12 @@ def verify(
     """
     trusted = Trust.read(trust) if isinstance(trust, Path) else trust
     if isinstance(place, str) and place.startswith(("http://", "https://")):
-        return verify_tiles(place, trusted)
+        why = _unreachable(place)
+        return verify_tiles(place, trusted) if why is None else _unread(f"{place}: {why}")
     path = Path(place)
     if path.is_dir():
+        if _unpacked(path):
+            return _unread(f"{path.name}: this looks like an unpacked packet; verify the zip itself")
         if log_directories(path):
             return verify_directory(path, trusted, keys=keys)
         if tile_folders(path) and not _ledger(path):
@@ -55,10 +59,29 @@ def verify(
         if leaf is None:
             raise OperatorError("a proof is about a leaf: give its file with --leaf FILE")
         return verify_leaf(path, leaf, trusted)
+    return _unread(f"{path.name}: neither a packet, nor a ledger, nor a proof")
+
+
+def _unread(why: str) -> Report:
     findings = Findings()
-    findings.fail("files", f"{path.name}: neither a packet, nor a ledger, nor a proof")
+    findings.fail("files", why)
     findings.not_applicable("nothing there can be read", *CHECKS)
     return findings.report([])
+
+
+def _unreachable(url: str) -> str | None:
+    """Why nobody answers there; asked first, so that it is said once and not of every file."""
+    try:
+        UrlTiles(url).get(CHECKPOINT_FILE)
+    except UnreachableError as error:
+        return error.why
+    except (LedgerError, IntegrityError):
+        pass  # told where it is read in earnest
+    return None
+
+
+def _unpacked(path: Path) -> bool:
+    return (path / "manifest.json").is_file() and (path / "leaves").is_dir()
 
 
 def _ledger(path: Path) -> bool:

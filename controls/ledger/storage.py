@@ -37,6 +37,8 @@ _TABLES = (
     "CREATE TABLE cosigned(size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
     "CREATE TABLE spooled(entry TEXT PRIMARY KEY) WITHOUT ROWID",
 )
+#: In ``meta`` of a closed log: the artefact being erased, whose tombstone goes to another log; "" when done.
+ERASING = "erasing"
 #: Calls that were opened and have no end on record.
 OPEN_CALLS = (
     "SELECT call FROM leaves WHERE type='call.opened' EXCEPT"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from controls.ledger.envelope import parse_envelope
 from controls.ledger.keys import Wrapping
 from controls.ledger.records import ErasureDone
-from controls.ledger.storage import Batch, LeafRow, Storage
+from controls.ledger.storage import ERASING, Batch, LeafRow, Storage
 
 #: Subjects wrapped anew, or artefacts destroyed, in one transaction.
 CHUNK = 500
@@ -29,10 +29,15 @@ def erased_by(tombstones: Iterable[LeafRow]) -> set[str]:
 
 
 def destroy_again(storage: Storage, erased: Iterable[str]) -> int:
-    """Destroy the erased artefacts that are there again, from a back-up; returns how many."""
+    """Destroy the erased artefacts that are there again, or still; returns how many.
+
+    From a back-up, or because an erasure from a closed log was cut short: then it is finished here.
+    """
     revived = [artifact for artifact in sorted(erased) if storage.holds(artifact)]
     for start in range(0, len(revived), CHUNK):
         storage.commit(Batch(erase=revived[start : start + CHUNK]))
+    if storage.meta().get(ERASING):
+        storage.commit(Batch(meta={ERASING: ""}))
     return len(revived)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +22,15 @@ _CHUNK = 65_536
 _PORTS = {"http": 80, "https": 443}
 #: zlib: a gzip stream.
 _GZIP = 31
+
+
+class UnreachableError(LedgerError):
+    """Nobody answers at the address; ``why`` in a word or two."""
+
+    def __init__(self, path: str, why: str) -> None:
+        """``path``: what was asked for."""
+        super().__init__(f"{path} cannot be read: {why}")
+        self.why = why
 
 
 def _place(url: str) -> tuple[str, str, int]:
@@ -95,7 +105,11 @@ class UrlTiles:
             self._opener.add_handler(handler)
 
     def get(self, path: str, /) -> bytes | None:
-        """As ``TileSource.get``; 404 and 410 say that there is no such file."""
+        """As ``TileSource.get``; 404 and 410 say that there is no such file.
+
+        Raises:
+            UnreachableError: the server cannot be reached, a ``LedgerError``.
+        """
         limit = size_limit(path)
         request = urllib.request.Request(  # noqa: S310 - `_place` has let http and https through alone
             f"{self.url}/{path}", headers={"Accept-Encoding": "gzip, identity", "User-Agent": "sayso"}
@@ -111,11 +125,26 @@ class UrlTiles:
                     return None
                 why = error.reason if 300 <= error.code < 400 else f"HTTP {error.code}"
             raise LedgerError(f"{path} cannot be read: {why}") from None
+        except urllib.error.URLError as error:  # it came to no answer at all
+            raise UnreachableError(path, _why(error.reason)) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise LedgerError(f"{path} cannot be read: {type(error).__name__}") from error
         if data is None:
             raise IntegrityError(f"{path}: longer than such a file can be")
         return _decoded(data, encoding, limit, path)
+
+
+def _why(reason: object) -> str:
+    match reason:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case socket.gaierror():
+            return "no such host"
+        case TimeoutError():
+            return "timed out"
+        case OSError(strerror=str(said)):
+            return said
+    return "no connection"
 
 
 def _read(response: http.client.HTTPResponse, limit: int, deadline: float) -> bytes | None:

@@ -17,7 +17,8 @@ from controls.ledger.findings import Findings, Report
 from controls.ledger.prover import FolderTiles, TileSource
 from controls.ledger.read_only import CHECKPOINT_FILE, log_directories
 from controls.ledger.reader import LogView, Stored
-from controls.ledger.records import REGISTER, Personal, Record, SealedRef
+from controls.ledger.records import REGISTER, KeyCreated, Personal, Record, SealedRef
+from controls.ledger.storage import ERASING
 from controls.ledger.trust import Trust
 from controls.ledger.url_tiles import UrlTiles
 from controls.ledger.verify_checkpoints import CheckpointChecks
@@ -29,6 +30,8 @@ from controls.ledger.verify_tiles import TileChecks, check_published_log
 TILES = "tlog"
 #: What ``meta`` repeats of leaf 0.
 _OPENING = ("period_from", "period_to", "kept_until", "previous")
+#: Leaves a log begins with.
+_OWN = 2
 #: Sealed artefacts read at once.
 _AHEAD = 256
 _NO_PACKET = ("manifest", "proof", "trace", "page")
@@ -161,22 +164,31 @@ def _log(directory: Path, findings: Findings, keys: Path | None, *, several: boo
             findings.fail("files", f"{directory.name}: {problem}")
         where = f"{view.origin} " if several else ""
         leaves = _leaves(view, findings, where)
-        for problem in _told_otherwise(view, leaves):
+        begun = _only_begun(leaves) and view.is_bare()
+        for problem in _told_otherwise(view, leaves, begun=begun):
             findings.fail("files", f"{where}log.db: {problem}")
         checkpoints = CheckpointChecks(findings, leaves)
         checkpoints.stored(view.checkpoints())
         checkpoints.published(published)
         for _, note in view.cosigned():
             checkpoints.with_witnesses(note)
-        log = VerifiedLog(directory.name, leaves, checkpoints)
+        erasing = str(view.meta.get(ERASING, ""))
+        log = VerifiedLog(directory.name, leaves, checkpoints, begun=begun, erasing=erasing)
         _tiles(directory / TILES, notes, log, findings)
         findings.records += len(leaves.tree)
         return log
 
 
-def _told_otherwise(view: LogView, leaves: LeafChecks) -> Iterator[str]:
-    """What the database says of the log, and no leaf does."""
-    if view.verifier not in leaves.chain.present:
+def _only_begun(leaves: LeafChecks) -> bool:
+    """Whether it is just what a log begins with: no leaf, or (in one commit) its opening and that key."""
+    own = [record.key for _, record in leaves.register if isinstance(record, KeyCreated)]
+    begins = leaves.opening is not None and own == [leaves.opening.key]
+    return leaves.count == 0 or (leaves.count == _OWN and begins)
+
+
+def _told_otherwise(view: LogView, leaves: LeafChecks, *, begun: bool) -> Iterator[str]:
+    """What the database says of the log, and no leaf does (a log laid just now has none to say it)."""
+    if view.verifier not in leaves.chain.present and not (begun and leaves.count == 0):
         yield "names a key that no record made valid"
     opening = leaves.opening
     for name in _OPENING if opening is not None else ():
@@ -256,7 +268,7 @@ class _Database:
             return None
         row = self._view.with_ciphertext(found.row)
         self._found = found._replace(row=row)
-        return Blob(row.ciphertext, row.wrapped is None and row.ciphertext is None)
+        return Blob(row.ciphertext, row.wrapped is None and found.row.ciphertext is None)
 
     def personal(self, record: Record) -> Personal | None:
         return self._view.personal(record, self._found)  # of the artefact asked for last

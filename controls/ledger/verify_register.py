@@ -15,19 +15,28 @@ from controls.ledger.notes import VerifierKey, key_digest
 from controls.ledger.records import REGISTER, KeyCreated, OriginClosed, OriginOpened
 from controls.ledger.trust import Trust
 from controls.ledger.verify_checkpoints import CheckpointChecks
-from controls.ledger.verify_leaves import LeafChecks
+from controls.ledger.verify_leaves import MENDS, LeafChecks
 
+#: An erasure is finished right behind its tombstone: a record this many s later says the writer lived on.
+_LIVED_ON_S = 60
 #: What an opening must say in the register exactly as in the log itself.
 _SAME = ("key", "public", "period_from", "period_to", "kept_until", "previous")
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLog:
-    """One log whose leaves and checkpoints were fed; ``name`` is what it is called in findings."""
+    """One log whose leaves and checkpoints were fed; ``name`` is what it is called in findings.
+
+    Attributes:
+        begun: there is nothing but what a log begins with, in a database with nothing else in it.
+        erasing: the artefact that its database says is being erased ("" for none): a claim.
+    """
 
     name: str
     leaves: LeafChecks
     checkpoints: CheckpointChecks
+    begun: bool = False
+    erasing: str = ""
 
     @property
     def origin(self) -> str:
@@ -94,12 +103,20 @@ class HouseChecks:
         by_origin = {log.origin: log.checkpoints for log in self.logs}
         for log in self.logs:
             log.checkpoints.embedded(by_origin)
+        unborn = _unborn(self.logs, known)
         for log in self.logs:
-            log.checkpoints.finish()
-            log.checkpoints.witnesses(trust, known.witnesses if known else (), now=self.now)
+            if log.origin in unborn and not log.checkpoints.good:
+                what = f"{log.leaves.where}begun, without a checkpoint yet, {MENDS} signs it"
+                self.findings.note("root", what)
+            else:
+                log.checkpoints.finish()
+            if register in (None, log) or log.origin not in unborn:
+                log.checkpoints.witnesses(trust, known.witnesses if known else (), now=self.now)
         if known is not None:
             for log in self.logs:
-                if log is not register:
+                if log is not register and log.origin in unborn:
+                    self.findings.note("issuer", f"{log.origin}: begun, not registered yet, {MENDS} does it")
+                elif log is not register:
                     self._registered(log, known)
             if self.complete:
                 self._missing(known)
@@ -107,7 +124,8 @@ class HouseChecks:
                 self.findings.note("files", "the register alone: whether its logs are there is not checked")
         elif self.logs:
             self.findings.note("issuer", "no register here: a hidden or a shadow log would not show")
-        return self._issuer(trust, register, known)
+        serving = [log for log in self.logs if register in (None, log) or log.origin not in unborn]
+        return self._issuer(serving, trust, register, known)
 
     def _once(self) -> None:
         seen: dict[str, str] = {}
@@ -124,8 +142,24 @@ class HouseChecks:
                     for other in self.logs
                     if other is not log and other.leaves.tenant == log.leaves.tenant
                     for artifact, leaf in other.leaves.tombstones.items()
-                }
+                },
+                cut_short=self._cut_short(log),
             )
+
+    def _cut_short(self, log: VerifiedLog) -> str:
+        """The artefact of a closed log that a kill kept between tombstone and erasure; "" for none.
+
+        That the log's database says so is not enough, as whoever keeps a key could
+        write it there: its tombstone must be the newest of the tenant's other log,
+        and the tenant's logs must have gone on for no longer than the erasure takes.
+        """
+        tenants = [other for other in self.logs if other.leaves.tenant == log.leaves.tenant]
+        told = [o.leaves.last_erased for o in tenants if o is not log]
+        at = [when for artifact, when in told if artifact and artifact == log.erasing]
+        if log.leaves.closing is None or not at:
+            return ""
+        latest = max(other.leaves.latest for other in tenants)
+        return log.erasing if latest - max(at) <= _LIVED_ON_S else ""
 
     # -- the register ---------------------------------------------------------------------------
 
@@ -171,16 +205,22 @@ class HouseChecks:
 
     # -- who issued it --------------------------------------------------------------------------
 
-    def _issuer(self, trust: Trust | None, register: VerifiedLog | None, known: _Registered | None) -> bool:
-        self.findings.count("issuer", len(self.logs))
+    def _issuer(
+        self,
+        logs: Sequence[VerifiedLog],
+        trust: Trust | None,
+        register: VerifiedLog | None,
+        known: _Registered | None,
+    ) -> bool:
+        self.findings.count("issuer", len(logs))
         if trust is None:
             self.findings.note("issuer", "not authenticated: no trust file")
             return False
         listed: Mapping[str, Mapping[str, VerifierKey]] = {}
         if register is not None and known is not None and self._trusted(register, trust, {}):
             listed = known.keys
-        found = [self._trusted(log, trust, listed) for log in self.logs]
-        for log, trusted in zip(self.logs, found, strict=True):
+        found = [self._trusted(log, trust, listed) for log in logs]
+        for log, trusted in zip(logs, found, strict=True):
             if not trusted:
                 self.findings.fail("issuer", f"{log.origin}: its key is not in the trust file")
         return bool(found) and all(found)
@@ -190,6 +230,16 @@ class HouseChecks:
         return log.issued_by(
             [*trust.keys_of(checkpoint_name(log.origin)), *listed.get(log.origin, {}).values()]
         )
+
+
+def _unborn(logs: Iterable[VerifiedLog], known: _Registered | None) -> set[str]:
+    """Logs that hold nothing yet and that no register has: they were not let take a record.
+
+    A log is registered behind its first checkpoint and before its first record. One
+    that is registered and holds nothing was emptied.
+    """
+    registered = known.opened.keys() if known is not None else ()
+    return {log.origin for log in logs if log.begun and log.origin not in registered}
 
 
 def _read(register: VerifiedLog) -> _Registered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from controls.ledger.cosign import TIMEOUT_S, CosignedLog, Cosigner
@@ -13,11 +13,25 @@ _WORST: tuple[Reached, ...] = ("ok", "unasked", "unreachable", "refused", "confl
 
 
 class Reading(NamedTuple):
-    """How it goes with one witness over all logs: the worst state, the oldest of the newest cosignatures."""
+    """How it goes with one witness over all open logs.
+
+    Attributes:
+        state: the worst of all logs.
+        logs: how many are open.
+        cosigned: of how many of them its last answer was a cosignature.
+        others: origin → state of those of which it was not.
+        newest_cosigned_at, oldest_cosigned_at: of the logs it cosigned since the start, the times
+            of their last cosignatures, Unix s; None before the first.
+        failures, conflicts: of all logs together; see ``Standing``.
+    """
 
     name: str
     state: Reached
-    cosigned_at: int | None
+    logs: int
+    cosigned: int
+    others: Mapping[str, Reached]
+    newest_cosigned_at: int | None
+    oldest_cosigned_at: int | None
     failures: int
     conflicts: int
 
@@ -58,16 +72,22 @@ class Witnesses:
     def readings(self) -> list[Reading]:
         """One for each witness, over the logs that are open."""
         with self._gate:
-            standings = [s for c in self._cosigners if not c.closed for s in c.standings]
+            standings = [(c.origin, s) for c in self._cosigners if not c.closed for s in c.standings]
         found = []
         for address in self.addresses:
-            over = [s for s in standings if s.witness == address]
-            times = [s.last_cosigned_at or 0 for s in over]
+            of = {origin: s for origin, s in standings if s.witness == address}
+            over = of.values()
+            times = [s.last_cosigned_at for s in over if s.last_cosigned_at is not None]
+            others = {origin: s.state for origin, s in of.items() if s.state != "ok"}
             found.append(
                 Reading(
                     name=address.key.name,
                     state=max((s.state for s in over), key=_WORST.index, default="unasked"),
-                    cosigned_at=min(times, default=0) or None,
+                    logs=len(of),
+                    cosigned=len(of) - len(others),
+                    others=others,
+                    newest_cosigned_at=max(times, default=None),
+                    oldest_cosigned_at=min(times, default=None),
                     failures=sum(s.failures for s in over),
                     conflicts=sum(s.conflicts for s in over),
                 )

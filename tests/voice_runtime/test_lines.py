@@ -58,6 +58,7 @@ MISTAKES = [
     ('    number: "+12025550142"\n', "", "lines[0]", "write number, or web: true"),
     ("agent: healthcare", "agent: helthcare", "lines[0].agent", "healthcare"),
     ("tenant: riverside", "tenant: other", "lines[1].tenant", "an agent folder of its own"),
+    ("tenant: riverside", "tenant: register", "lines[0].tenant", "name the tenant otherwise"),
     ("name: riverside-web", "name: riverside-front-desk", "lines[1].name", "the first is in line"),
     ("  - name: riverside-web\n    web: true", '  - name: again\n    number: "+12025550142"', "lines[1].number", "the first is in line 6"),
     ("jurisdiction: us-il", "jurisdicton: us-il", "lines[0].jurisdicton", "did you mean 'jurisdiction'?"),

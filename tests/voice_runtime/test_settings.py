@@ -11,7 +11,7 @@ import pytest
 
 from controls.errors import ConfigurationError, OperatorError
 from tests.voice_runtime.project import ROOT, Project, copy
-from voice_runtime.settings import load_settings, public_view
+from voice_runtime.settings import load_profile, load_settings, public_view
 
 PROFILE = "configs/profiles/offline.yaml"
 SECRETS = {
@@ -156,6 +156,19 @@ def test_a_mistake_is_named_with_line_and_remedy(
     assert remedy in problem.remedy + problem.message
     assert not field or abs(problem.line - line) <= 1
     assert "hunter2" not in str(caught.value)
+
+
+def test_records_are_reviewed_under_a_profile_that_may_not_serve(project: Project) -> None:
+    project.edit(PROFILE, "environment: demo", "environment: staging")
+    with pytest.raises(ConfigurationError, match="for demo and development only"):
+        project.settings()
+    profile = load_profile(project.root / PROFILE, root=project.root)
+    assert (profile.environment, profile.name) == ("staging", "offline")
+    assert (profile.root, profile.data_dir) == (project.root, project.root / ".sayso")
+    assert load_profile(project.root / "configs/profiles/cloud.yaml").name == "cloud"  # no secret is set
+    project.edit(PROFILE, "admission:", "admision:")
+    with pytest.raises(ConfigurationError, match="admision"):
+        load_profile(project.root / PROFILE)
 
 
 def test_a_missing_profile_is_an_error_of_the_operator(project: Project) -> None:

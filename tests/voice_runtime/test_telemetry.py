@@ -56,8 +56,8 @@ def test_a_supplier_whose_breaker_is_open_shows() -> None:
 def test_a_witness_against_the_log_shows() -> None:
     telemetry = Telemetry()
     telemetry.witness_readings = lambda: [
-        Reading("good.example/w", "ok", 1_900_000_000, 2, 0),
-        Reading("bad.example/w", "conflict", None, 7, 1),
+        Reading("good.example/w", "ok", 2, 2, {}, 1_900_000_060, 1_900_000_000, 2, 0),
+        Reading("bad.example/w", "conflict", 2, 1, {"o_B": "conflict"}, None, None, 7, 1),
     ]
     telemetry.exposition()
     assert sample(telemetry, "sayso_witness_up", witness="good.example/w") == 1
@@ -66,6 +66,11 @@ def test_a_witness_against_the_log_shows() -> None:
     assert sample(telemetry, age, witness="good.example/w") == 1_900_000_000
     assert sample(telemetry, age, witness="bad.example/w") == 0
     assert sample(telemetry, "sayso_witness_conflicts", witness="bad.example/w") == 1
+    logs = "sayso_witness_logs"
+    assert sample(telemetry, logs, witness="good.example/w", cosigned="yes") == 2
+    assert sample(telemetry, logs, witness="good.example/w", cosigned="no") == 0
+    assert sample(telemetry, logs, witness="bad.example/w", cosigned="yes") == 1
+    assert sample(telemetry, logs, witness="bad.example/w", cosigned="no") == 1
 
 
 def test_records_without_a_receipt_are_counted_until_they_have_one() -> None:

@@ -12,7 +12,7 @@ import typer
 
 from controls.errors import LedgerError, OperatorError
 from voice_runtime.cli.records import existing, ledger_root, node_signer, opening_of, record_access, viewer
-from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, settings_of
+from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, profile_of
 
 if TYPE_CHECKING:
     from controls.decision import Receipt
@@ -49,7 +49,7 @@ def audit(
     from controls.ledger.reader import Reader
     from voice_runtime.release_archive import archived_release
 
-    settings = settings_of(config)
+    settings = profile_of(config)
     free_to_write(out, force=force)
     root = existing(ledger_root(settings))
     signer = node_signer(settings)

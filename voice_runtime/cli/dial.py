@@ -92,6 +92,8 @@ class _Teller:
     async def __call__(self, event: CallerEvent) -> None:
         if not self._quiet:
             data = " ".join(f"{k}={v}" for k, v in event.data.items())
+            if event.kind == "caption":  # only a browser is shown words: a telephone call's are on record
+                data = "{who} ({state}): {text}".format_map(event.data)
             typer.echo(f"{event.at_ms / 1000:7.2f} s  {event.kind:<14} {data}")
 
 

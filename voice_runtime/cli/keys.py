@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controls.errors import LedgerError, OperatorError
+from voice_runtime.cli.records import keys_of
 from voice_runtime.cli.text import (
     DEFAULT_CONFIG,
     Config,
@@ -24,14 +25,14 @@ from voice_runtime.cli.text import (
     emit_json,
     emit_table,
     emit_text,
-    settings_of,
+    profile_of,
 )
 
 if TYPE_CHECKING:
     from controls.ledger.ledger import Ledger
     from controls.ledger.tenant_logs import FoundLog
     from voice_runtime.local import OperationName
-    from voice_runtime.settings import Settings
+    from voice_runtime.settings import Profile
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,7 +54,7 @@ PassphraseFile = Annotated[
 ]
 
 
-def key_directory(settings: Settings) -> Path:
+def key_directory(settings: Profile) -> Path:
     """Where a profile's keys lie."""
     return settings.data_dir / "ledger" / "keys"
 
@@ -70,7 +71,7 @@ def create(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     from controls.ledger.keys import FileKeys
     from controls.ledger.tenant_logs import find_logs
 
-    settings = settings_of(config)
+    settings = profile_of(config)
     directory = key_directory(settings)
     keys = FileKeys(directory)
     made = [stem for stem in ("node", "wrapping") if not keys.path(stem).exists()]
@@ -89,10 +90,16 @@ def create(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
         )
 
 
-@app.command("list", epilog="Example: sayso keys list --trust > auditor.keys")
+@app.command(
+    "list",
+    epilog="Example: sayso keys list --trust > auditor.keys, or sayso keys list --witness > logs.keys",
+)
 def list_keys(
     trust: Annotated[
         bool, typer.Option("--trust", help="Print only the verifier keys for an auditor's trust file.")
+    ] = False,
+    witness: Annotated[
+        bool, typer.Option("--witness", help="Print only the verifier keys for a witness's file of logs.")
     ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
@@ -100,18 +107,26 @@ def list_keys(
     """List the keys, and the verifier keys an auditor puts into a trust file. Prints no secret half.
 
     Hand the verifier keys over by a way that whoever could change the record does not control.
+    With --witness: for `sayso witness serve --logs FILE`, every key of every log (the register's
+    too), those before a rotation as well, since a witness follows none by itself.
     """
     from controls.ledger.keys import FileKeys
     from controls.ledger.tenant_logs import find_logs
 
-    directory = key_directory(settings_of(config))
+    if trust and witness:
+        raise OperatorError("an auditor's file is not a witness's: give --trust or --witness")
+    directory = key_directory(profile_of(config))
     found = FileKeys(directory).describe() if directory.is_dir() else []
     logs = find_logs(directory.parent)
     tenants = {log.origin: log.tenant for log in logs}
     lines = _trust_lines(logs)
+    witnessed = [key for log in logs for key in _keys(log)] if witness or as_json else []
     if as_json:
         rows = [asdict(key) | {"tenant": tenants.get(key.origin)} for key in found]
-        emit_json({"keys": rows, "trust": [key for key, _ in lines]})
+        emit_json({"keys": rows, "trust": [key for key, _ in lines], "witness": witnessed})
+        return
+    if witness:
+        emit_text("".join(f"{key}\n" for key in witnessed))
         return
     if not trust:
         emit_table(
@@ -141,51 +156,59 @@ def _trust_lines(logs: list[FoundLog]) -> list[tuple[str, str]]:
     lines = []
     for log in register or logs:
         what = "the register: every log's and the node's key stand in it" if register else log.tenant
-        for i, key in enumerate(_keys_of(log)):
+        for i, key in enumerate(reversed(_keys(log))):
             lines.append(
                 (key, what if i == 0 else f"{'the register' if register else what}, before a rotation")
             )
     return lines
 
 
-def _keys_of(log: FoundLog) -> list[str]:
-    from controls.ledger.key_schedule import KEY_TYPES, read_schedule
-    from controls.ledger.keys import checkpoint_name
+def _keys(log: FoundLog) -> list[str]:
+    """Every key it ever had, the newest last."""
     from controls.ledger.reader import LogView
 
     view = LogView(log.directory)
     try:
-        rows = view.rows_of(*KEY_TYPES)
-        schedule = read_schedule(rows, origin=log.origin, name=checkpoint_name(log.origin))
+        return [str(key) for key in keys_of(view).keys]
     finally:
         view.close()
-    return [str(key) for key in reversed(schedule.keys)] if schedule else []
 
 
 # --- rotate -----------------------------------------------------------------------------------------
 
 
-@rotate_app.command("log", epilog="Example: sayso keys rotate log --tenant demo-clinic")
+@rotate_app.command(
+    "log",
+    epilog="Example: sayso keys rotate log --tenant demo-clinic, or every log: sayso keys rotate log --all",
+)
 def rotate_log(
     tenant: Annotated[
         str,
-        typer.Option(metavar="T", help="Whose present log; every tenant's and the register's by default."),
+        typer.Option(metavar="T", help="Whose present log; `register` is the register's."),
     ] = "",
+    everybody: Annotated[bool, typer.Option("--all", help="Every tenant's and the register's.")] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
     """Give a log a new key: the old one signs its announcement and its own end, and is destroyed.
 
-    A trust file with the old key (or the register's) goes on holding. Runs in the running
-    server, or takes the writer lock where there is none.
+    A trust file with the old key (or the register's) goes on holding; a witness has to be given
+    the new one (sayso keys list --witness). Runs in the running server, or takes the writer lock
+    where there is none.
     """
-    _rotated(_operate(settings_of(config), "rotate_log", tenant), as_json)
+    settings = profile_of(config)
+    if bool(tenant) == everybody:
+        from controls.ledger.tenant_logs import find_logs
+
+        known = dict.fromkeys(log.tenant for log in find_logs(key_directory(settings).parent))
+        raise OperatorError(f"say whose: --tenant T ({', '.join(sorted(known)) or 'none yet'}), or --all")
+    _rotated(_operate(settings, "rotate_log", tenant), as_json)
 
 
 @rotate_app.command("node", epilog="Example: sayso keys rotate node")
 def rotate_node(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """Give the node a new key for audit packets; the register says from when on, and the old one's end."""
-    _rotated(_operate(settings_of(config), "rotate_node"), as_json)
+    _rotated(_operate(profile_of(config), "rotate_node"), as_json)
 
 
 @rotate_app.command("wrapping", epilog="Example: sayso keys rotate wrapping")
@@ -195,7 +218,7 @@ def rotate_wrapping(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> N
     Cut short at any point, everything still opens; run it again. Back-ups of the old
     wrapping key open nothing written from then on: make a new one.
     """
-    done = _operate(settings_of(config), "rewrap")
+    done = _operate(profile_of(config), "rewrap")
     if as_json:
         emit_json(done)
     else:
@@ -211,7 +234,7 @@ def _rotated(done: dict[str, Any], as_json: bool) -> None:
     emit_text("make a new back-up: sayso keys backup FILE\n")
 
 
-def _operate(settings: Settings, operation: OperationName, tenant: str = "") -> dict[str, Any]:
+def _operate(settings: Profile, operation: OperationName, tenant: str = "") -> dict[str, Any]:
     """Have the running server do it, or do it under the writer lock.
 
     Raises:
@@ -234,7 +257,7 @@ def _operate(settings: Settings, operation: OperationName, tenant: str = "") -> 
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[tuple[Ledger, Any]]:
+def _alone(settings: Profile) -> Iterator[tuple[Ledger, Any]]:
     """This profile's ledger and keys, in this process."""
     from controls.ledger.keys import FileKeys
     from controls.ledger.ledger import Ledger
@@ -279,7 +302,7 @@ def backup(
 
     if file.exists():
         raise OperatorError(f"{file} exists already; give the back-up a name of its own")
-    directory = key_directory(settings_of(config))
+    directory = key_directory(profile_of(config))
     now, passphrase = int(time.time()), _passphrase(passphrase_file, twice=True)
     data = make_backup(directory, passphrase, now=now, days=days)
     opened = open_backup(data, passphrase, now=now)  # a back-up nobody has opened is a hope
@@ -303,7 +326,7 @@ def restore(
     """Write back the keys that are missing. A key that is there and differs is never replaced."""
     from controls.ledger.backup import open_backup, read_backup, restore_backup
 
-    directory = key_directory(settings_of(config))
+    directory = key_directory(profile_of(config))
     data = read_backup(file)
     passphrase = _passphrase(passphrase_file, twice=False)
     opened = open_backup(data, passphrase, now=int(time.time()), even_expired=even_expired)

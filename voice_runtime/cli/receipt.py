@@ -17,7 +17,7 @@ from voice_runtime.cli.audit import (
     write_out,
 )
 from voice_runtime.cli.records import existing, ledger_root, node_signer, opening_of, record_access, viewer
-from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, settings_of
+from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from controls.evidence.packet_files import Place
     from controls.ledger.records import CallOpened
-    from voice_runtime.settings import Settings
+    from voice_runtime.settings import Profile
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def receipt(
     from controls.ledger.reader import Reader
     from controls.receipt_code import normalise
 
-    settings = settings_of(config)
+    settings = profile_of(config)
     wanted = normalise(code)
     free_to_write(out, force=force)
     root = existing(ledger_root(settings))
@@ -85,7 +85,7 @@ def receipt(
         raise typer.Exit(1)
 
 
-def _asked(settings: Settings, root: Path, who: str, purpose: str) -> Iterator[tuple[CallOpened, Place]]:
+def _asked(settings: Profile, root: Path, who: str, purpose: str) -> Iterator[tuple[CallOpened, Place]]:
     """Tenant after tenant that ever issued a receipt, each when its turn comes: put on record that we look.
 
     Yields:

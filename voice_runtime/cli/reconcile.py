@@ -12,7 +12,7 @@ import typer
 from controls.errors import OperatorError
 from controls.ledger import records as r
 from voice_runtime.cli.records import existing, ledger_root, record_access, viewer
-from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, settings_of
+from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def reconcile(
     from controls.evidence.reconcile import reconcile as compare
     from controls.ledger.reader import Reader
 
-    settings = settings_of(config)
+    settings = profile_of(config)
     wanted = _day(day)
     try:
         text = carrier_list.read_text(encoding="utf-8-sig")

@@ -24,17 +24,18 @@ from voice_runtime.cli.text import (
     emit_lines,
     emit_table,
     emit_text,
-    settings_of,
+    profile_of,
 )
 
 if TYPE_CHECKING:
     from controls.decision import Receipt
     from controls.evidence.shape import Checkpoint as CheckpointShape
     from controls.evidence.shape import Trace
+    from controls.ledger.key_schedule import KeySchedule
     from controls.ledger.keys import Signer
     from controls.ledger.notes import Checkpoint
     from controls.ledger.reader import CallInfo, LogView, Reader
-    from voice_runtime.settings import Settings
+    from voice_runtime.settings import Profile
 
 calls_app = typer.Typer()
 trace_app = typer.Typer()
@@ -46,12 +47,12 @@ _APPEND_S = 10.0
 _NO_CHECKPOINT = ("no checkpoint yet\n", "no witness has cosigned a checkpoint yet\n")
 
 
-def ledger_root(settings: Settings) -> Path:
+def ledger_root(settings: Profile) -> Path:
     """Where a profile's logs lie."""
     return settings.data_dir / "ledger"
 
 
-def node_signer(settings: Settings) -> Signer:
+def node_signer(settings: Profile) -> Signer:
     """The node's key: in the running signing process where the profile wants one, else in its file.
 
     Raises:
@@ -80,7 +81,7 @@ def calls(
     """List calls, newest first. Opens nothing personal."""
     from controls.ledger.reader import Reader
 
-    root = ledger_root(settings_of(config))
+    root = ledger_root(profile_of(config))
     rows: list[dict[str, Any]] = []
     if root.is_dir():
         with Reader.open(root) as reader:
@@ -154,7 +155,7 @@ def trace(
     """
     from controls.evidence import summary as lines
 
-    found = read_trace(settings_of(config), call, who=who, purpose=purpose, verify=verify)
+    found = read_trace(profile_of(config), call, who=who, purpose=purpose, verify=verify)
     if as_json:
         emit_json(found)
     else:
@@ -164,7 +165,7 @@ def trace(
 
 
 def read_trace(
-    settings: Settings, call: str, *, who: str = "", purpose: str = "", verify: bool = True
+    settings: Profile, call: str, *, who: str = "", purpose: str = "", verify: bool = True
 ) -> Trace:
     """Rebuild a call's trace; that somebody looks is durable before anything is opened.
 
@@ -217,14 +218,15 @@ def opening_of(reader: Reader, call: str) -> r.CallOpened:
     return first.record
 
 
-def viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) -> r.AccessDetails:
+def viewer(settings: Profile, opening: r.CallOpened, who: str, purpose: str) -> r.AccessDetails:
     """Who looks and why.
 
     Raises:
         OperatorError: not said, where it must be.
     """
-    if not {settings.environment, opening.environment} <= set(_NO_NAME_NEEDED) and not (who and purpose):
-        raise OperatorError(f"a {opening.environment} call is opened with --as NAME and --purpose WHY")
+    real = [e for e in (opening.environment, settings.environment) if e not in _NO_NAME_NEEDED]
+    if real and not (who and purpose):
+        raise OperatorError(f"in {real[0]} a call is opened with --as NAME and --purpose WHY")
     if not who:
         try:
             who = getpass.getuser()
@@ -234,7 +236,7 @@ def viewer(settings: Settings, opening: r.CallOpened, who: str, purpose: str) ->
 
 
 def record_access(
-    settings: Settings,
+    settings: Profile,
     tenant: str,
     region: str,
     call: str | None,
@@ -256,7 +258,7 @@ def record_access(
 
 
 def _append_alone(
-    settings: Settings, region: str, record: r.AccessViewed, details: r.AccessDetails
+    settings: Profile, region: str, record: r.AccessViewed, details: r.AccessDetails
 ) -> Receipt:
     from controls.ledger.ledger import Ledger
 
@@ -274,7 +276,7 @@ def _append_alone(
         ledger.close()
 
 
-def _tagger(settings: Settings, region: str) -> Any:
+def _tagger(settings: Profile, region: str) -> Any:
     """How long it is kept who looked: as the strictest schedule for that region asks.
 
     From the schedules alone: a broken agent folder must not keep anybody from the record.
@@ -291,6 +293,20 @@ def _tagger(settings: Settings, region: str) -> Any:
     if not taggers:
         raise OperatorError(f"{RETENTION_FILE}: no schedule was reviewed for the call's region")
     return max(taggers, key=lambda tag: tag(r.AccessDetails.kind, 0).expires_at)
+
+
+def keys_of(view: LogView) -> KeySchedule:
+    """Every key a log ever had, as its own leaves tell; whether to trust the first is decided outside.
+
+    Raises:
+        IntegrityError: a leaf about them does not hold.
+    """
+    from controls.ledger.key_schedule import KEY_TYPES, KeySchedule, read_schedule
+    from controls.ledger.keys import checkpoint_name
+
+    rows = view.rows_of(*KEY_TYPES)
+    schedule = read_schedule(rows, origin=view.origin, name=checkpoint_name(view.origin))
+    return schedule or KeySchedule(view.verifier)
 
 
 def newest_cosigned(view: LogView) -> Checkpoint | None:
@@ -329,7 +345,7 @@ def verify(
     """
     from controls.ledger.__main__ import main
 
-    root = directory or existing(ledger_root(settings_of(config)))
+    root = directory or existing(ledger_root(profile_of(config)))
     options = ["--json"] if as_json else []
     options += ["--trust", str(trust)] if trust else []
     raise typer.Exit(main(["verify", *options, "--", str(root)]))
@@ -343,16 +359,19 @@ def checkpoint(
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Print each log's newest signed checkpoint (C2SP): whoever keeps one can later show a rewrite."""
-    from controls.ledger.notes import verify_checkpoint
+    """Print each log's newest signed checkpoint (C2SP): whoever keeps one can later show a rewrite.
+
+    With --json also each log's keys, newest last: what a rotated one signed is verified by it.
+    """
     from controls.ledger.reader import Reader
 
     found = []
-    with Reader.open(existing(ledger_root(settings_of(config)))) as reader:
+    with Reader.open(existing(ledger_root(profile_of(config)))) as reader:
         for view in reader.views():
             if (newest := newest_cosigned(view) if cosigned else view.checkpoint()) is not None:
-                verify_checkpoint(newest, view.verifier)
-                found.append((view, newest))
+                keys = keys_of(view)
+                keys.verify(newest)  # a rotation's last checkpoint is still the old key's
+                found.append((view, keys, newest))
     if as_json:
         emit_json(
             {
@@ -363,11 +382,12 @@ def checkpoint(
                         "size": newest.size,
                         "root": "sha256:" + newest.root.hex(),
                         "key": view.vkey,
+                        "keys": [str(key) for key in keys.keys],
                         "note": newest.note.decode(),
                     }
-                    for view, newest in found
+                    for view, keys, newest in found
                 ]
             }
         )
         return
-    emit_text("\n".join(newest.note.decode() for _, newest in found) or _NO_CHECKPOINT[cosigned])
+    emit_text("\n".join(newest.note.decode() for _, _, newest in found) or _NO_CHECKPOINT[cosigned])

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from controls.evidence.summary import Line
-    from voice_runtime.settings import Settings
+    from voice_runtime.settings import Profile, Settings
 
 #: The same path as ``voice_runtime.settings.DEFAULT_PROFILE``, without importing it for ``--help``.
 DEFAULT_CONFIG = Path("configs/profiles/offline.yaml")
@@ -42,7 +42,7 @@ _STYLES = {
 
 
 def settings_of(config: Path) -> Settings:
-    """Load the profile named by ``--config``.
+    """Load the profile named by ``--config`` to serve with it.
 
     Raises:
         ConfigurationError: the profile or one of its secrets.
@@ -50,6 +50,17 @@ def settings_of(config: Path) -> Settings:
     from voice_runtime.settings import load_settings
 
     return load_settings(config)
+
+
+def profile_of(config: Path) -> Profile:
+    """Load the profile named by ``--config`` to look at its records and keys: nothing is served.
+
+    Raises:
+        ConfigurationError: the profile.
+    """
+    from voice_runtime.settings import load_profile
+
+    return load_profile(config)
 
 
 def emit_json(value: BaseModel | dict[str, Any]) -> None:

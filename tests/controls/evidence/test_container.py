@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controls.errors import IntegrityError
 from controls.evidence import container
-from controls.evidence.container import read_zip, write_zip
+from controls.evidence.container import read_foreign_zip, read_zip, write_zip
 
 FILES = {
     "index.html": b"<p>hello</p>",
@@ -97,6 +97,12 @@ def test_names_that_reach_elsewhere_are_neither_written_nor_read(name: str):
         file.writestr(zipfile.ZipInfo(name), b"")
     with pytest.raises(IntegrityError):
         read_zip(made.getvalue())
+    if name not in (
+        "a/",
+        "a\x00b",
+    ):  # a folder, which holds nothing; a name that zipfile itself writes as "a"
+        with pytest.raises(IntegrityError):
+            read_foreign_zip(made.getvalue())
 
 
 def test_names_that_a_file_system_may_take_for_one_are_refused():
@@ -111,6 +117,57 @@ def test_another_programs_zip_of_the_same_files_is_refused():
             file.writestr(name, data)
     with pytest.raises(IntegrityError, match="changed"):
         read_zip(made.getvalue())
+
+
+def zipped(files: list[tuple[str, bytes]], how: int = zipfile.ZIP_DEFLATED) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", how) as file:
+        for name, data in files:
+            file.writestr(name, data)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_another_programs_zip_is_read_to_say_what_differs(how: int):
+    found = read_foreign_zip(zipped([("leaves/", b""), *FILES.items()], how))
+    assert found.files == FILES and found.damaged == []
+
+
+def test_a_file_with_another_check_sum_is_named():
+    data = write_zip(FILES)
+    changed = data.replace(b"hello", b"hallo")
+    found = read_foreign_zip(changed)
+    assert found.damaged == ["index.html"] and found.files["index.html"] == b"<p>hallo</p>"
+    packed = bytearray(zipped([("a", b"some words " * 40)]))
+    packed[31] ^= 0xFF  # its first byte behind header and name
+    assert read_foreign_zip(bytes(packed)).damaged == ["a"]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_what_is_not_safely_read_is_refused(monkeypatch: pytest.MonkeyPatch):
+    for twice in ([("a", b"1"), ("a", b"2")], [("a", b"1"), ("A", b"2")]):
+        with pytest.raises(IntegrityError, match="two files"):
+            read_foreign_zip(zipped(twice))
+    with pytest.raises(IntegrityError, match="compressed"):
+        read_foreign_zip(zipped([("a", b"1")], zipfile.ZIP_LZMA))
+    monkeypatch.setattr(container, "MAX_BYTES", 1000)
+    with pytest.raises(IntegrityError, match="too large"):
+        read_foreign_zip(zipped([("a", bytes(600)), ("b", bytes(600))]))
+    monkeypatch.setattr(container, "MAX_FILES", 1)
+    with pytest.raises(IntegrityError, match="too large"):
+        read_foreign_zip(zipped([("a", b""), ("b", b"")]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 1 << 20), st.integers(0, 255), st.integers(0, 40))
+def test_a_damaged_foreign_zip_is_refused_or_read_and_never_raises_otherwise(at: int, byte: int, cut: int):
+    data = bytearray(zipped([*FILES.items()]))
+    data[at % len(data)] = byte
+    try:
+        found = read_foreign_zip(bytes(data[: len(data) - cut]))
+    except IntegrityError:
+        return
+    assert all(isinstance(content, bytes) for content in found.files.values())
 
 
 def test_there_is_an_end_to_what_is_taken(monkeypatch: pytest.MonkeyPatch):

@@ -204,12 +204,13 @@ WITNESS = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
 WITNESS_KEY = VerifierKey("witness.example", WITNESS.public_key().public_bytes_raw(), COSIGNER)
 
 
-def cosign(books: Books) -> int:
-    """Have a witness cosign the newest checkpoint of the tenant's log; returns its size."""
+def cosign(books: Books, tenant: str = "clinic") -> int:
+    """Have a witness cosign the newest checkpoint of a log; returns its size."""
     sizes: list[int] = []
 
     def add(ledger: Ledger) -> None:
-        log = ledger.prepare("clinic")
+        ledger.prepare("clinic")
+        log = next(log for log in ledger.logs() if log.tenant == tenant)
         checkpoint = log.checkpoint()
         line = cosignature_line(parse_note(checkpoint.note)[0], WITNESS_KEY, 1_790_000_999, WITNESS)
         log.add_cosigned(with_signatures(checkpoint, line)).result(20)
@@ -222,6 +223,7 @@ def cosign(books: Books) -> int:
 def test_a_cosigned_checkpoint_that_covers_the_call_is_proven_a_prefix(tmp_path: Path):
     books, call = one_call(tmp_path / "ledger")
     size = cosign(books)
+    cosign(books, "register")
     made = books.audit(call)
     files = read_zip(made.data)
     assert parse_checkpoint(files["cosigned"]).size == size < parse_checkpoint(files["checkpoint"]).size
@@ -237,6 +239,35 @@ def test_a_cosigned_checkpoint_that_covers_the_call_is_proven_a_prefix(tmp_path:
         for place in range(0, len(files[name]), 7):
             changed = files[name][:place] + bytes([files[name][place] ^ 1]) + files[name][place + 1 :]
             assert not verify_bytes(write_zip({**files, name: changed})).ok
+
+
+def test_the_register_needs_the_quorum_too_where_the_logs_key_rests_on_it(tmp_path: Path):
+    books, call = one_call(tmp_path / "ledger")
+    cosign(books)
+    made = books.audit(call)
+    register = Trust.of([*books.trust("register").logs, WITNESS_KEY])
+    report = verify_bytes(made.data, register)
+    assert failed(report) == {"witness": "register: no cosignature"} and not report.authenticated
+    node = f.read_manifest(read_zip(made.data)[f.MANIFEST]).manifest.key
+    itself = verify_bytes(made.data, Trust.of([*books.trust("clinic").logs, node, WITNESS_KEY]))
+    assert itself.authenticated and "register: not asked for" in itself.checks[11].detail
+    cosign(books, "register")
+    again = verify_bytes(books.audit(call).data, register)
+    assert again.authenticated and "register: quorum reached" in again.checks[11].detail
+    other = VerifierKey("witness.example", bytes(32), COSIGNER)
+    short = Trust.of([*books.trust("register").logs, other])
+    assert "register: no cosignature" in failed(verify_bytes(made.data, short))["witness"]
+
+
+def test_a_trusted_key_from_behind_a_rotation_is_told_so(tmp_path: Path):
+    books, call = one_call(tmp_path / "ledger")
+    before = books.audit(call)
+    node = f.read_manifest(read_zip(before.data)[f.MANIFEST]).manifest.key
+    books.do(lambda ledger: ledger.rotate("clinic"))
+    newer = Trust.of([*books.trust("clinic").logs, node])
+    told = failed(verify_bytes(before.data, newer))
+    assert set(told) == {"issuer"}
+    assert "signed before a rotation: the earlier key is needed too" in told["issuer"]
 
 
 def test_a_call_says_which_checkpoint_was_there_before_it(tmp_path: Path):

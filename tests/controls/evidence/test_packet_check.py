@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +166,79 @@ def test_a_manifest_with_somebody_elses_signature(house: House):
     files = {n: d for n, d in house.files.items() if n != f.MANIFEST}
     files[f.MANIFEST] = f.write_manifest(files, manifest, stranger())
     assert found(files) == {"signature": "manifest.json: signature"}
+
+
+# --- another program's container --------------------------------------------------------------------
+
+
+def zipped(files: Files, how: int = zipfile.ZIP_DEFLATED) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", how) as container:
+        for name, data in files.items():
+            container.writestr(name, data)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_a_container_made_anew_fails_alone_when_its_content_holds(house: House, how: int):
+    report = verify_bytes(zipped(house.files, how), house.trust)
+    assert failed(report) == {"files": "the container was made anew; the contents hold"}
+    assert report.records and not report.authenticated
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_a_container_made_anew_with_another_file_in_it_names_the_file(house: House, how: int):
+    edited = {**house.files, f.TRACE: house.files[f.TRACE].replace(b"clinic", b"klinik", 1)}
+    told = failed(verify_bytes(zipped(edited, how)))
+    assert told["files"] == "the container was changed, cut off or added to"
+    assert told["manifest"] == "trace.json: digest" and told["trace"].startswith("trace.json: not what")
+    assert set(told) == {"files", "manifest", "trace"}
+
+
+def test_a_byte_changed_inside_a_leaf_in_the_container_names_the_leaf(house: House):
+    name = names(house.files, "leaves/")[1]
+    whole = write_zip(house.files)
+    place = whole.index(house.files[name]) + 40
+    told = failed(verify_bytes(flipped(whole, place, 0)))
+    assert f"{name}: not what its check sum in the container says" in told["files"]
+    assert told["manifest"] == f"{name}: digest" and set(told) - {"files", "manifest"}
+
+
+# --- a damaged checkpoint ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "register/"])
+@pytest.mark.parametrize("what", ["size", "origin", "junk"])
+def test_a_damaged_checkpoint_is_told_once_and_no_leaf_is_blamed(house: House, prefix: str, what: str):
+    name = f"{prefix}checkpoint"
+    note = house.files[name]
+    origin, size, rest = note.split(b"\n", 2)
+    damaged = {
+        "size": b"\n".join([origin, b"%d" % (int(size) + 1), rest]),
+        "origin": b"\n".join([origin[:-1] + (b"0" if origin[-1:] != b"0" else b"1"), size, rest]),
+        "junk": b"junk",
+    }[what]
+    check_named = ("parse", f"{name}: malformed signed note")
+    if what != "junk":
+        check_named = ("signature", f"{name}: signature does not hold")
+    for trust in (None, house.trust):
+        report = check({**house.files, name: damaged}, trust)
+        told = failed(report)
+        assert told == {"manifest": f"{name}: digest", check_named[0]: check_named[1]}
+        unchecked = {c.name for c in report.checks if not c.checked}
+        assert {"trace", "page", "consistency"} <= unchecked
+        proof = report.checks[9]
+        assert "not checkable: the checkpoint" in proof.detail and not proof.checked
+        assert not report.authenticated
+
+
+def test_without_a_trust_file_the_witnesses_are_not_said_to_be_missing_from_it(house: House):
+    report = check(house.files)
+    witness, issuer = report.checks[11], report.checks[19]
+    assert witness.detail == "not checked: no trust file"
+    assert not witness.checked and not issuer.checked and witness.ok
+    trusted = check(house.files, house.trust)
+    assert "the trust file names none" in trusted.checks[11].detail and trusted.checks[19].checked
 
 
 # --- files removed, added, swapped ------------------------------------------------------------------

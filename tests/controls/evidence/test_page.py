@@ -6,6 +6,7 @@ import hashlib
 import re
 from html.parser import HTMLParser
 from itertools import count, pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -68,17 +69,26 @@ class Outline(HTMLParser):
         return " ".join(" ".join(self.text).split())
 
 
+def tight(text: str) -> str:
+    """Without the spaces that ``Outline`` puts between two elements and punctuation."""
+    return re.sub(" (?=[;,.”])|(?<=“) ", "", text)
+
+
 def test_the_first_screen_answers_the_questions():
     text = Outline(page(calls.clinic_call())).words
-    brief = text[text.index("In one minute") : text.index("The conversation")]
+    brief = tight(text[text.index("In one minute") : text.index("The conversation")])
     for answer in (
         "healthcare", "Riverside Clinic (fictional)", "NOT approved",
         "ended with a call-back promised, by the agent",
         "played in full yes 6.0 s from 0.4 s on, in en-US, first attempt",
         "evidence: the carrier's marks say so",
-        "yes, 1 1 sentence of the agent, before it was spoken; by health-boundaries/no-diagnosis",
-        "asked for, call-back promised", "number confirmed", "1 tool use book_appointment",
+        "yes, 1 1 sentence of the agent, never spoken: “It is probably just eczema.”; by "
+        "health-boundaries/no-diagnosis",
+        "asked for, call-back promised asked for by the caller, in words; nobody was reached in 12 s "
+        "(nobody there); reception is to call back by 2026-09-21 16:00:00 UTC, number confirmed",
+        "1 tool use book_appointment executed", "Did the caller get a receipt none on record",
         "Did a control fail none on record", "Is the record whole yes", "numbered without a gap",
+        "no witness leaves 100 to 122, under a checkpoint over 200 leaves. Check it with the verifier",
     ):  # fmt: skip
         assert answer in brief, answer
 
@@ -88,10 +98,119 @@ def test_the_conversation_tells_said_decided_and_played():
     assert "“ is this rash serious ”" in text and "“ It is probably just eczema. ”" in text
     assert "BLOCK health-boundaries/no-diagnosis : a diagnosis risk 80, A.9.4" in text
     assert "cut off by the caller; it was sent; nothing says it was played" in text
-    assert "recognised to first word 310 ms, to first sound 480 ms" in text
+    assert "end of speech to first word 310 ms, end of speech to first sound 480 ms" in text
     assert "A.9.4 Intended use of the AI system" in text
     assert "tamper-evident to holders of an earlier checkpoint, no more" in text
     assert "It cannot show a call that was never logged" in text
+
+
+def test_what_there_is_to_check_is_named_and_left_to_the_verifier():
+    script = calls.clinic_call()
+    seen = [s.Cosignature(witness=f"witness.example/{x}", at="2026-09-21T14:00:00Z") for x in "ab"]
+    covered = s.Checkpoint(size=200, root="sha256:00")
+    found = trace(
+        script.opened,
+        checkpoint=covered,
+        witnessed=covered.model_copy(update={"size": 150, "cosigned": seen}),
+    )
+    text = Outline(render(found, None, PROOF).decode()).words
+    assert (
+        "cosigned by 2 witnesses leaves 100 to 122, under a checkpoint over 200 leaves; the first 150 "
+        "leaves cosigned by witness.example/a at 2026-09-21 14:00:00 UTC, "
+        "witness.example/b at 2026-09-21 14:00:00 UTC. "
+    ) in tight(text)
+    text = Outline(render(trace(script.opened), None, PROOF).decode()).words
+    assert "no witness leaves 100 to 122, under no checkpoint yet. Check it with the verifier" in text
+
+
+def test_a_receipt_is_told_without_its_code():
+    script = calls.CallScript()
+    calls.opening(script)
+    calls.said(script, 2, "give me a receipt")
+    for how, turn in (("spoken", 2), ("shown", 3)):
+        script.add(r.ReceiptIssued, r.ReceiptDetails(code="7K2-M9Q-X4R"), turn=turn, how=how)
+    text = Outline(page(script)).words
+    assert "yes A receipt was given: spoken, in turn 2; shown on a screen, in turn 3" in text
+    assert "Turn 3 Receipt A receipt was given: shown on a screen." in text
+    assert "7K2" not in text
+
+
+def test_what_the_caller_meant_is_told_in_words():
+    meant = {
+        "model": None, "question": "answer to the agent's question", "person": "request for a person",
+        "emergency": "emergency", "opt_out": "wish not to talk to an AI", "stop": "order to stop speaking",
+        "receipt": "request for a receipt", "nobody": "not meant for the agent, left unanswered",
+    }  # fmt: skip
+    assert set(meant) == set(get_args(r.CallerSaid.model_fields["addressed"].annotation))
+    for addressed, told in meant.items():
+        script = calls.CallScript()
+        calls.opening(script)
+        details = r.SaidDetails(text="yes", confidence=1, started_s=1, ended_s=2)
+        script.add(r.CallerSaid, details, turn=1, engine="typed", addressed=addressed)
+        calls.played(script, 1, new_id("k"), "Fine.", latency=r.Latency(first_audio_out=3.0))
+        text = Outline(page(script)).words
+        assert "words received to first sound 3 ms" in text  # typed words have no end of speech
+        assert (f"taken as: {told}" in text) if told else "taken as" not in text
+
+
+def asked_for(script: calls.CallScript, turn: int, time: str) -> None:
+    tool = r.ToolUse(name="book", arguments={"time": time})
+    script.add(
+        r.TurnDecided,
+        r.DecidedDetails(model="m", candidate="", tools=(tool,)),
+        turn=turn,
+        supplier="standin",
+        outcome="tools",
+    )
+
+
+def test_what_is_read_back_and_used_later_stands_once_among_the_tools():
+    script = calls.CallScript()
+    calls.opening(script)
+    asked_for(script, 1, "09:00")  # nothing came of it
+    asked_for(script, 2, "10:00")
+    use, details = new_id("u"), r.ToolDetails(name="book", arguments={"time": "10:00"})
+    script.add(
+        r.ToolRequested, details, turn=3, use=use, risk="medium", read_back="confirmed", idempotent=True
+    )
+    script.add(r.ToolExecuted, details, turn=3, use=use, ok=True, status=200, duration_ms=5)
+    for _ in range(2):
+        refused = r.ToolDetails(name="pay")
+        script.add(r.ToolRefused, refused, turn=4, use=new_id("u"), reason="caller_said_no")
+    text = Outline(page(script)).words
+    table_of = text[text.index("Every use of a tool.") : text.index("No person was asked for")]
+    assert "book 1 – – asked for; no such use on record" in table_of
+    assert "book 3 medium confirmed executed 5 ms" in table_of and table_of.count("book") == 2
+    assert text.count("book asked for, not used in this turn") == 2
+    assert "1 tool use book executed" in text
+    assert "yes, 2 2 uses of a tool: pay (caller said no) (2 times)" in text
+
+
+def test_of_many_and_long_refused_sentences_the_first_are_quoted_and_cut():
+    script = calls.CallScript()
+    calls.opening(script)
+    for i in range(5):
+        found = (calls.found("r", Verdict.BLOCK, "A.9.4"),)
+        details = r.ClauseDetails(text=f"{i}" + "x" * 200, verdicts=found)
+        script.add(
+            r.ClauseRefused, details, turn=1, clause=new_id("k"), verdict=Verdict.BLOCK, risk=1
+        )  # fmt: skip
+    text = Outline(page(script)).words
+    brief = text[: text.index("The conversation")]
+    assert f"“ 2{'x' * 78}… ” and 2 more" in brief and "“ 3x" not in brief
+
+
+def test_what_is_kept_is_told_by_class_and_each_identifier_at_the_end():
+    script = calls.clinic_call()
+    script.erase(r.CallerSaid)
+    text = Outline(page(script)).words
+    order = ["Who opened this record", "Proof", "What is kept, and until when", "How to check it",
+             "Every sealed piece of content"]  # fmt: skip
+    assert sorted(order, key=text.rindex) == order
+    kept = text[text.index("What is kept, and until when") : text.index("What this cannot prove")]
+    pieces = [record.sealed.artifact for _, record, _ in script.opened if record.sealed]
+    assert f"transcript {len(pieces)} contract service us 2027-01-15 3 none" in kept
+    assert all(text.rindex(piece) > text.rindex("Every sealed piece of content") for piece in pieces)
 
 
 def test_it_says_what_asks_for_attention():
@@ -241,8 +360,8 @@ def test_a_release_is_told_part_by_part():
 #: format (``page.FORMAT``): packets out there are rendered again by later verifiers, and compared.
 GOLDEN = {
     1: (
-        "553a71a7cfbbba98c9416fbe6543d09be401c8555e861f7254a8d283c8786d45",
-        "850949e45be724e9cb1e8792d4a6ace33dff6d93c48db6ca5ac9ec6ae6e9fb77",
+        "535e2f776cb146e761aaa3227b65ae5c7efaa85796d39ed3a12e26abe1b06f92",
+        "0be5318e6feae14bf69393d5ea0d082ef9429ea57b4dd6ad24f2ad493688538d",
     )
 }
 

@@ -12,7 +12,7 @@ from controls.decision import Verdict
 from controls.errors import IntegrityError
 from controls.evidence.shape import Checkpoint
 from controls.evidence.summary import summary
-from controls.evidence.trace import gaps, trace
+from controls.evidence.trace import gaps, rfc3339, trace
 from controls.ids import new_id
 from controls.ledger import records as r
 from tests.controls.evidence import calls
@@ -199,6 +199,23 @@ def test_a_legal_hold_shows_until_it_is_lifted():
     assert all(a.legal_hold for a in trace(script.opened).artifacts)
     script.add(r.LegalHoldLifted, hold=hold)
     assert not any(a.legal_hold for a in trace(script.opened).artifacts)
+
+
+def test_receipts_are_told_and_their_code_is_not():
+    script = calls.CallScript()
+    calls.opening(script)
+    issued = [
+        script.add(r.ReceiptIssued, r.ReceiptDetails(code="7K2-M9Q-X4R"), turn=turn, how=how)
+        for turn, how in ((2, "spoken"), (3, "shown"))
+    ]
+    found = trace(script.opened)
+    assert [(x.turn, x.how, x.at) for x in found.receipts] == [
+        (2, "spoken", rfc3339(issued[0].at)), (3, "shown", rfc3339(issued[1].at)),
+    ]  # fmt: skip
+    assert "7K2" not in found.model_dump_json()
+    assert "receipt given: spoken, in turn 2" in "\n".join(map(str, summary(found)))
+    script.erase(r.ReceiptIssued)
+    assert trace(script.opened).receipts == found.receipts
 
 
 def test_an_emergency_and_a_failed_control_are_in_the_trace():

@@ -36,3 +36,17 @@ def test_every_check_says_what_it_did() -> None:
 def test_a_verdict_is_a_plain_pass_only_with_an_issuer() -> None:
     assert Findings().report([]).verdict == "self-consistent, issuer not authenticated"
     assert Findings().report([], authenticated=True).verdict == "holds, issuer authenticated"
+
+
+def test_what_was_not_looked_at_is_not_called_checked() -> None:
+    findings = Findings()
+    findings.count("parse")
+    findings.count("issuer")
+    findings.note("issuer", "not authenticated: no trust file")
+    findings.count("opened", 2)
+    findings.note("opened", "1 erased, not checkable")
+    findings.note("witness", "not checked: no trust file")
+    findings.fail("root", "checkpoint 1: root")
+    checks = list(findings.checks())
+    assert {c.name for c in checks if c.checked} == {"parse", "opened", "root"}
+    assert {c.name for c in checks if not c.ok} == {"root"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -70,6 +71,42 @@ def test_usage_is_told_from_damage(tmp_path: Path, capsys: pytest.CaptureFixture
     capsys.readouterr()
 
 
+def test_the_help_tells_the_exit_status_of_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["verify", "--help"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "2 usage, or no such file" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_unpacked_packet_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "leaves").mkdir()
+    (tmp_path / "manifest.json").write_bytes(b"{}")
+    (tmp_path / "checkpoint").write_bytes(b"")
+    assert main(["verify", str(tmp_path)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(" 1 files        FAIL")
+    assert "this looks like an unpacked packet; verify the zip itself" in told[0]
+    assert all(" –  " in line for line in told[1:-1])
+
+
+def test_a_terminal_that_has_no_dash_gets_its_report(tmp_path: Path) -> None:
+    (tmp_path / "junk").write_bytes(b"junk")
+    done = subprocess.run(
+        [sys.executable, "-m", "controls.ledger", "verify", str(tmp_path / "junk")],
+        cwd=ROOT, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and not done.stderr and len(done.stdout.splitlines()) == 21
+
+
+def test_a_refused_connection_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/log"
+    report = verify(url)
+    assert not report.ok and report.checks[0].detail == f"{url}: connection refused"
+    assert [c.name for c in report.checks if not c.ok] == ["files"]
+
+
 def test_a_ledger_whose_databases_are_gone_is_a_damaged_ledger(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
     log.close()
@@ -90,6 +127,9 @@ def test_every_check_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
         report = json.loads(capsys.readouterr().out)
         assert [c["number"] for c in report["checks"]] == list(range(1, 21))
         assert all(c["detail"] for c in report["checks"])
+        assert all(c["ok"] for c in report["checks"])
+        checked = {c["name"]: c["checked"] for c in report["checks"]}
+        assert checked["parse"] and checked["root"] and not checked["trace"] and not checked["issuer"]
 
 
 def test_it_needs_nothing_but_controls_and_small_packages(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ import pytest
 from controls.errors import IntegrityError, LedgerError, OperatorError
 from controls.ledger.prover import Prover
 from controls.ledger.tree import Tree, leaf_hash
-from controls.ledger.url_tiles import UrlTiles
+from controls.ledger.url_tiles import UnreachableError, UrlTiles
 from tests.controls.ledger.tile_folders import files_of, leaves
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -154,11 +155,13 @@ def test_a_name_that_is_no_published_file_is_never_asked_for(site: Site) -> None
     assert site.asked == []
 
 
-def test_nobody_there(site: Site) -> None:
-    url = site.url
-    site.server.server_close()
-    with pytest.raises(LedgerError, match="cannot be read"):
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/log"
+    with pytest.raises(UnreachableError, match="cannot be read: connection refused") as raised:
         UrlTiles(url).get("checkpoint")
+    assert raised.value.why == "connection refused"
 
 
 def test_a_deadline_ends_a_body_that_drips(site: Site) -> None:

@@ -314,7 +314,13 @@ def test_json_and_exit_codes(ledger: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["verify", str(ledger), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["ok"] is True and report["authenticated"] is False and len(report["checks"]) == 20
-    assert report["checks"][2] == {"number": 3, "name": "parse", "ok": True, "detail": "12 checked"}
+    assert report["checks"][2] == {
+        "number": 3,
+        "name": "parse",
+        "ok": True,
+        "detail": "12 checked",
+        "checked": True,
+    }
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.keys").write_text("no key\n")
     for usage in (

@@ -14,7 +14,8 @@ from controls.ledger import records as r
 from controls.ledger.envelope import Envelope, envelope_of, pae, parse_envelope
 from controls.ledger.findings import Findings
 from controls.ledger.notes import key_digest
-from controls.ledger.verify_leaves import LeafChecks, _split
+from controls.ledger.verify_encoding import split_envelope
+from controls.ledger.verify_leaves import LeafChecks
 from tests.controls.ledger.forged import Forged, changed, details, failures, public
 from tests.controls.ledger.support import DIGEST, TENANT, cleared, closed, opened, played, tagger
 
@@ -313,7 +314,7 @@ def test_the_quick_way_to_read_an_envelope_takes_what_the_plain_one_takes(
     payload: bytes, at: int, by: int
 ) -> None:
     good = envelope_of(payload, DIGEST, bytes(range(64)))
-    assert _split(good) == parse_envelope(good) == Envelope(payload, DIGEST, bytes(range(64)))
+    assert split_envelope(good) == parse_envelope(good) == Envelope(payload, DIGEST, bytes(range(64)))
     bad = changed(good, at % len(good), by)
 
     def read(how: Callable[[bytes], Envelope]) -> Envelope | None:
@@ -322,7 +323,7 @@ def test_the_quick_way_to_read_an_envelope_takes_what_the_plain_one_takes(
         except Exception:
             return None
 
-    assert read(_split) == read(parse_envelope)
+    assert read(split_envelope) == read(parse_envelope)
 
 
 def test_many_leaves_are_verified_in_threads_and_the_wrong_ones_are_named() -> None:

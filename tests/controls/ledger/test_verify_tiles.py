@@ -172,7 +172,7 @@ def test_a_log_behind_an_address(served: str, folder: Path, long: Forged) -> Non
 
 
 def test_an_address_where_nobody_answers() -> None:
-    assert "cannot be read" in failed(verify("http://127.0.0.1:9/log"))["files"]
+    assert failed(verify("http://127.0.0.1:9/log")) == {"files": "http://127.0.0.1:9/log: connection refused"}
 
 
 def test_nothing_published(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from tests.controls.ledger.witnessing import LONG
 from tests.simulators.witness import GrowingLog, WitnessHouse
 
 
-def test_a_house_tells_the_worst_of_its_logs_and_forgets_those_that_closed() -> None:
+def test_a_house_tells_each_of_its_logs_and_forgets_those_that_closed() -> None:
     house = WitnessHouse(GrowingLog())
     told: list[str] = []
     witnesses = Witnesses([house.address], 3600.0, timeout_s=LONG, on_conflict=lambda o, w, n: told.append(o))
-    assert witnesses.readings() == [("witness.example/w1", "unasked", None, 0, 0)]
+    assert witnesses.readings() == [("witness.example/w1", "unasked", 0, 0, {}, None, None, 0, 0)]
     good, forked = GrowingLog(5), GrowingLog(5, name="b.example/log", said="other")
     forked.origin = "o_BBBBBBBBBBBBBBBB"
     house.logs.append(forked)
@@ -19,13 +19,16 @@ def test_a_house_tells_the_worst_of_its_logs_and_forgets_those_that_closed() -> 
     first, second = witnesses(good), witnesses(forked)
     first.start()
     assert first.ask_now(LONG)
-    assert witnesses.readings()[0][1:3] == ("unasked", None)  # of the second log nothing is known yet
+    at = 1_900_000_000
+    [found] = witnesses.readings()  # of the second log nothing is known yet, which hides nothing of the first
+    assert found[1:7] == ("unasked", 2, 1, {forked.origin: "unasked"}, at, at)
     second.start()
     assert second.ask_now(LONG) is None
-    ((_, state, at, failures, conflicts),) = witnesses.readings()
-    assert (state, at, conflicts, told) == ("conflict", None, 1, ["o_BBBBBBBBBBBBBBBB"])
-    assert failures >= 1
+    [found] = witnesses.readings()
+    assert found[1:7] == ("conflict", 2, 1, {forked.origin: "conflict"}, at, at)
+    assert (found.conflicts, told) == (1, [forked.origin])
+    assert found.failures >= 1
     second.close()
-    assert witnesses.readings() == [("witness.example/w1", "ok", 1_900_000_000, 0, 0)]
+    assert witnesses.readings() == [("witness.example/w1", "ok", 1, 1, {}, at, at, 0, 0)]
     first.close()
     house.close()

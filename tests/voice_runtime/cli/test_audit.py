@@ -246,6 +246,15 @@ def test_what_is_no_code_opens_nothing(house: House, tmp_path: Path):
     assert house.access() == []
 
 
+def test_a_receipt_is_written_under_a_profile_that_may_not_serve(house: House, tmp_path: Path):
+    code, out = real_code(), tmp_path / "receipt.zip"
+    house.fill(with_receipt(code))
+    house.profile.write_text(house.profile.read_text().replace("environment: demo", "environment: staging"))
+    exit_code, _, err = house.sayso("receipt", code, "-o", str(out))
+    assert (exit_code, "--as NAME and --purpose WHY" in err, out.exists()) == (2, True, False)
+    assert house.sayso("receipt", code, "-o", str(out), *WHO)[0] == 0
+
+
 def test_where_nobody_ever_got_a_receipt_nothing_is_opened(house: House, tmp_path: Path):
     house.fill(released(clinic_call()))
     assert house.sayso("receipt", real_code(), "-o", str(tmp_path / "receipt.zip"))[0] == 2

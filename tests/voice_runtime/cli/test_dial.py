@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.simulators.browser_door import Agents, BrowserDoor, browser_door
+from voice_runtime.caller.results import CallerEvent
 from voice_runtime.cli.app import run
+from voice_runtime.cli.dial import _Teller
 
 OFFLINE = ["--config", "configs/profiles/offline.yaml"]
 
@@ -58,6 +60,18 @@ def door() -> Iterator[BrowserDoor]:
     thread.join(30)
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
+
+
+def test_what_a_browser_is_shown_is_printed_as_words(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {"who": "agent", "id": "t1.1", "text": "We open at eight.", "state": "final"}
+    events = [CallerEvent("caption", 1500.0, shown), CallerEvent("typed", 2000.0, {"text": "thanks"})]
+    for quiet in (True, False):
+        for event in events:
+            asyncio.run(_Teller(quiet=quiet)(event))
+    assert capsys.readouterr().out.splitlines() == [
+        "   1.50 s  caption        agent (final): We open at eight.",
+        "   2.00 s  typed          text=thanks",
+    ]
 
 
 def test_a_typed_call_by_webrtc_is_reported_as_json(

@@ -24,6 +24,7 @@ from controls.ledger.reader import Reader
 from controls.ledger.records import REGISTER
 from controls.ledger.trust import Trust
 from controls.ledger.verify import verify_directory
+from controls.ledger.witness_logs import parse_logs
 from tests.controls.ledger.support import TENANT, faulty, said, small_call, tagger
 from voice_runtime.cli import keys as command
 from voice_runtime.cli.app import run
@@ -173,7 +174,7 @@ def test_no_new_wrapping_key_is_made_over_content_another_one_sealed(house: Hous
 
 
 def test_what_is_listed_is_what_an_auditor_needs_and_nothing_secret(house: House):
-    assert house.json("list") == {"keys": [], "trust": []}
+    assert house.json("list") == {"keys": [], "trust": [], "witness": []}
     assert "sayso keys create" in house.sayso("list")[1]
     house.fill()
     found = house.json("list")
@@ -215,15 +216,48 @@ def test_a_logs_new_key_is_on_record_and_an_old_trust_file_holds(house: House):
     call = house.fill()
     house.holds(trust)
     assert len(house.opened(call)) == 4
-    code, out, _ = house.sayso("rotate", "log")  # every tenant's and the register's
+    code, out, _ = house.sayso("rotate", "log", "--all")
     assert (code, REGISTER in out, TENANT in out, "new back-up" in out) == (0, True, True, True)
     house.holds(trust)  # the register's old key announced the new one
     assert len(house.trust().logs) == 2  # an auditor who comes now needs the one before, too
     house.holds(house.trust())
 
 
+@pytest.mark.parametrize("words", [(), ("--all", "--tenant", TENANT)], ids=["neither", "both"])
+def test_no_log_is_rotated_by_leaving_something_out(house: House, words: tuple[str, ...]):
+    house.fill()
+    before = house.keys.describe()
+    code, out, err = house.sayso("rotate", "log", *words)
+    assert (code, out, f"--tenant T ({TENANT}, {REGISTER}), or --all" in err) == (2, "", True)
+    assert house.keys.describe() == before
+
+
+def test_a_witness_that_begins_after_a_rotation_gets_every_key(house: House):
+    house.fill()
+    before = {k.origin: k.vkey for k in house.keys.describe("log")}
+    house.sayso("rotate", "log", "--all")
+    after = {k.origin: k.vkey for k in house.keys.describe("log")}
+    code, out, _ = house.sayso("list", "--witness")
+    assert code == 0
+    assert sorted(out.splitlines()) == sorted([*before.values(), *after.values()])
+    for origin in before:
+        assert out.index(before[origin]) < out.index(after[origin])  # the newest last
+    assert len(parse_logs(out, "logs.keys")) == len(before)
+    assert house.json("list")["witness"] == out.splitlines()
+    code, _, err = house.sayso("list", "--witness", "--trust")
+    assert (code, "--trust or --witness" in err) == (2, True)
+
+
+def test_keys_are_listed_and_rotated_under_a_profile_that_may_not_serve(house: House):
+    text = house.profile.read_text()
+    house.profile.write_text(text.replace("environment: demo", "environment: staging"))
+    house.fill()
+    assert house.sayso("list")[0] == 0
+    assert house.sayso("rotate", "log", "--tenant", TENANT)[0] == 0
+
+
 def test_a_tenant_nobody_knows_gets_no_log(house: House):
-    code, _, err = house.sayso("rotate", "log")
+    code, _, err = house.sayso("rotate", "log", "--all")
     assert (code, "no key to rotate" in err) == (2, True)
     house.fill()
     logs = sorted(p.name for p in house.ledger.iterdir())
@@ -306,7 +340,7 @@ def test_a_writer_without_a_socket_is_not_worked_around(house: House):
     before = house.keys.describe()
     ledger = Ledger.open(house.ledger, tagger=tagger, publish=False)
     try:
-        for words in (("rotate", "log"), ("rotate", "node"), ("rotate", "wrapping")):
+        for words in (("rotate", "log", "--all"), ("rotate", "node"), ("rotate", "wrapping")):
             code, out, err = house.sayso(*words)
             assert (code, out, "another process" in err) == (2, "", True)
     finally:

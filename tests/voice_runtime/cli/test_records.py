@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import sqlite3
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
-from controls.ledger.reader import Reader
+from controls.ledger.notes import Checkpoint, VerifierKey, parse_checkpoint, verify_checkpoint
+from controls.ledger.reader import LogView, Reader
 from tests.controls.evidence.calls import clinic_call
 from tests.voice_runtime.cli.records_house import House, serving, tagger
 
@@ -223,6 +225,78 @@ def test_a_checkpoint_is_printed_as_it_was_signed(house: House):
     trust = house.profile.with_name("auditor.keys")
     trust.write_text(entries["register"]["key"] + "\n")
     assert "holds, issuer authenticated" in house.sayso("ledger", "verify", "--trust", str(trust))[1]
+
+
+def test_a_rotated_key_goes_on_holding_for_the_checkpoint_it_signed(house: House):
+    house.fill(clinic_call())
+    [before] = [e for e in house.json("ledger", "checkpoint")["checkpoints"] if e["tenant"] == "clinic"]
+    house.cosign("clinic")
+    assert house.sayso("keys", "rotate", "log", "--tenant", "clinic")[0] == 0  # without a server
+    assert house.sayso("ledger", "checkpoint")[0] == 0
+    [after] = [e for e in house.json("ledger", "checkpoint")["checkpoints"] if e["tenant"] == "clinic"]
+    old, new = (VerifierKey.parse(e["key"]) for e in (before, after))
+    assert (before["keys"], after["keys"]) == ([str(old)], [str(old), str(new)])
+    verify_checkpoint(parse_checkpoint(after["note"].encode()), old)  # the rotation's end is still its own
+    [cosigned] = house.json("ledger", "checkpoint", "--cosigned")["checkpoints"]
+    assert cosigned["size"] == before["size"]
+    house.fill(clinic_call())
+    [later] = [e for e in house.json("ledger", "checkpoint")["checkpoints"] if e["tenant"] == "clinic"]
+    assert (later["key"], later["keys"]) == (str(new), after["keys"])
+    verify_checkpoint(parse_checkpoint(later["note"].encode()), new)
+
+
+def test_a_checkpoint_that_no_key_of_the_log_signed_is_not_printed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    house.fill(clinic_call())
+    real = LogView.checkpoint
+
+    def altered(view: LogView) -> Checkpoint | None:
+        found = real(view)
+        return found and parse_checkpoint(with_another_signature(found.note))
+
+    monkeypatch.setattr(LogView, "checkpoint", altered)
+    code, out, err = house.sayso("ledger", "checkpoint")
+    assert (code, out, "checkpoint signature does not hold" in err) == (1, "", True)
+
+
+def with_another_signature(note: bytes) -> bytes:
+    """The same note; the last bytes of its first signature are others."""
+    head, _, line = note.partition(b"\n\n")
+    name, _, coded = line.splitlines()[0].rpartition(b" ")
+    raw = bytearray(base64.b64decode(coded))
+    raw[-1] ^= 1
+    return head + b"\n\n" + name + b" " + base64.b64encode(raw) + b"\n"
+
+
+#: What opens something personal, and what it is called with before --as and --purpose.
+OPENING = {
+    "trace": lambda call, folder: [call],
+    "audit": lambda call, folder: [call, "-o", str(folder / "call.zip")],
+    "reconcile": lambda call, folder: [str(folder / "calls.csv")],
+}
+
+
+@pytest.mark.parametrize("command", OPENING)
+def test_a_profile_that_may_not_serve_is_enough_to_review(house: House, command: str, tmp_path: Path):
+    script = clinic_call()
+    house.fill(script)
+    staging = house.profile.read_text().replace("environment: demo", "environment: staging")
+    house.profile.write_text(staging)
+    assert house.sayso("calls")[0] == 0
+    assert house.sayso("ledger", "checkpoint")[0] == 0
+    assert house.sayso("ledger", "verify")[0] == 0
+    (tmp_path / "calls.csv").write_text("Call Sid,Start Time,Direction,Status,Duration\n")
+    code, out, err = house.sayso(command, *OPENING[command](script.call, tmp_path))
+    assert (code, out, "--as NAME and --purpose WHY" in err) == (2, "", True), err
+    assert house.access() == []
+
+
+@pytest.mark.parametrize("command", [["serve"], ["demo"]], ids=" ".join)
+def test_a_stand_in_still_takes_no_call_in_staging(house: House, command: list[str]):
+    house.profile.write_text(house.profile.read_text().replace("environment: demo", "environment: staging"))
+    code, _, err = house.sayso(*command)
+    assert (code, "for demo and development only" in err) == (2, True)
 
 
 def test_a_cosigned_checkpoint_is_shown_with_its_witness(house: House):
