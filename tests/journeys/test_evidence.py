@@ -10,6 +10,7 @@ import asyncio
 import base64
 import http.server
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ from controls.ledger.ledger import Ledger
 from controls.ledger.notes import VerifierKey, cosigned_at, parse_checkpoint
 from controls.ledger.reader import Reader
 from tests.controls.ledger.support import tagger
+from tests.controls.ledger.test_stranger import build_stranger, run
 from tests.journeys.conftest import ROOT, Server
 from tests.journeys.test_commands import sayso
 from voice_runtime.caller.script import HangUp, Say, Wait
@@ -169,6 +171,18 @@ def as_a_stranger(server: Server, packet: Path, key: str, logs: Path, trace: Tra
 
     # --- and the whole log, as any web server hands it out ---
     [directory] = [p for p in server.ledger.glob("o_*") if trace.ledger.origin == p.name]
+    [vkey] = [line for line in logs.read_text().splitlines() if directory.name in line]
+    program = build_stranger(folder)  # Go's own note and tlog packages, on the real call's log
+    code, told = run(program, directory / "tlog", vkey)
+    assert code == 0, told
+    altered = folder / "altered"
+    shutil.copytree(directory / "tlog", altered)
+    [bundle] = (altered / "tile" / "entries").glob("000.p/*")
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    bundle.write_bytes(data)
+    assert run(program, altered, vkey)[0] == 1
+
     with web(directory / "tlog") as url:
         code, report = verified(url, "--trust", str(trust))
         assert code == 1 and failed(report) == ["issuer"]  # the register's key alone does not name this log

@@ -40,10 +40,9 @@ class Published(NamedTuple):
     proof: Path
 
 
-@pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build_stranger(built: Path) -> Path:
+    """Compile the program into ``built``; skips by name without Go."""
     gopath = needs_go("golang.org/x/mod/sumdb/tlog")
-    built = tmp_path_factory.mktemp("stranger")
     settings = {
         "GO111MODULE": "off", "GOPATH": str(gopath), "GOCACHE": str(built / "cache"), "GOFLAGS": "",
         "CGO_ENABLED": "0",
@@ -55,6 +54,11 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=110,
     )
     return built / "stranger"
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_stranger(tmp_path_factory.mktemp("stranger"))
 
 
 @pytest.fixture(scope="module")
