@@ -177,7 +177,7 @@ def as_a_stranger(server: Server, packet: Path, key: str, logs: Path, trace: Tra
     assert code == 0, told
     altered = folder / "altered"
     shutil.copytree(directory / "tlog", altered)
-    [bundle] = (altered / "tile" / "entries").glob("000.p/*")
+    bundle = max((altered / "tile" / "entries").glob("000.p/*"), key=lambda partial: int(partial.name))
     data = bytearray(bundle.read_bytes())
     data[len(data) // 2] ^= 1
     bundle.write_bytes(data)
