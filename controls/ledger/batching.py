@@ -283,8 +283,7 @@ class Assembler:
             artifact=artifact, kind=personal.kind, tag=self._tagger(personal.kind, at),
             subject_key=self._subject_key(staged, subject),
         )  # fmt: skip
-        size = len(sealed.ciphertext)
-        return BlobRow(artifact, leaf, subject, sealed.wrapped, sealed.ciphertext, size), sealed.ref
+        return BlobRow(artifact, leaf, subject, sealed.wrapped, sealed.ciphertext), sealed.ref
 
     def _subject_key(self, staged: Staged, subject: str) -> bytes:
         for keys in (staged.keys, self._keys):

@@ -37,11 +37,6 @@ class KeySchedule:
         """Every key the log ever had, the newest last."""
         return tuple(key for _, key in self._starts)
 
-    @property
-    def by_digest(self) -> dict[str, VerifierKey]:
-        """Every key the log ever had, by ``key_digest``."""
-        return {key_digest(key.public): key for key in self.keys}
-
     def follow(self, leaf: int, key: VerifierKey) -> None:
         """From ``leaf`` on, this key signs."""
         self._starts.append((leaf, key))

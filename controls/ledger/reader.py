@@ -31,7 +31,7 @@ from controls.ledger.storage import FORMAT, BlobRow, CheckpointRow, LeafRow, tra
 _PAGE = 500
 _LEAF = "SELECT leaf, call, n, type, envelope FROM leaves"
 _STORED = (
-    "SELECT b.artifact, b.leaf, b.subject, b.wrapped, b.ciphertext, b.size, s.wrapped"
+    "SELECT b.artifact, b.leaf, b.subject, b.wrapped, b.ciphertext, s.wrapped"
     " FROM blobs b LEFT JOIN subjects s ON s.subject=b.subject"
 )
 _BESIDE = (
@@ -204,7 +204,7 @@ class LogView:
         """What the tables hold of these artefacts (some hundred at most)."""
         marks = ",".join("?" * len(artifacts))
         rows = self._all(f"{_STORED} WHERE b.artifact IN ({marks})", *artifacts)
-        return {row[0]: Stored(BlobRow(*row[:6]), row[6]) for row in rows}
+        return {row[0]: Stored(BlobRow(*row[:5]), row[5]) for row in rows}
 
     def with_ciphertext(self, row: BlobRow) -> BlobRow:
         """The same with its ciphertext, if that lies in the folder (and is there)."""

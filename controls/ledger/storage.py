@@ -31,7 +31,7 @@ _TABLES = (
     "CREATE INDEX leaves_by_type ON leaves(type, leaf)",
     # In the order of leaves: new rows go to the end, wherever their random names would stand.
     "CREATE TABLE blobs(artifact TEXT NOT NULL UNIQUE, leaf INTEGER PRIMARY KEY, subject TEXT NOT NULL,"
-    " wrapped BLOB, ciphertext BLOB, size INTEGER NOT NULL)",
+    " wrapped BLOB, ciphertext BLOB)",
     "CREATE TABLE subjects(subject TEXT PRIMARY KEY, wrapped BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE checkpoints(size INTEGER PRIMARY KEY, note BLOB NOT NULL, frontier BLOB NOT NULL)",
     "CREATE TABLE cosigned(size INTEGER PRIMARY KEY, note BLOB NOT NULL)",
@@ -71,7 +71,11 @@ class BlobRow(NamedTuple):
     subject: str
     wrapped: bytes | None
     ciphertext: bytes | None
-    size: int
+
+    @property
+    def large(self) -> bool:
+        """Whether its ciphertext belongs into the folder."""
+        return self.ciphertext is not None and len(self.ciphertext) > LARGE_BLOB
 
 
 class CheckpointRow(NamedTuple):
@@ -307,8 +311,8 @@ class SqliteStorage:
     def _insert(self, db: sqlite3.Connection, batch: Batch) -> None:
         db.executemany("INSERT INTO leaves VALUES(?,?,?,?,?)", batch.leaves)
         db.executemany(
-            "INSERT INTO blobs VALUES(?,?,?,?,?,?)",
-            [b if b.size <= LARGE_BLOB else b._replace(ciphertext=None) for b in batch.blobs],
+            "INSERT INTO blobs VALUES(?,?,?,?,?)",
+            [b._replace(ciphertext=None) if b.large else b for b in batch.blobs],
         )
         db.executemany("INSERT INTO subjects VALUES(?,?)", batch.subjects.items())
         db.executemany(
@@ -324,7 +328,7 @@ class SqliteStorage:
             db.execute("INSERT OR REPLACE INTO checkpoints VALUES(?,?,?)", batch.checkpoint)
 
     def _write_blobs(self, batch: Batch) -> None:
-        large = [b for b in batch.blobs if b.size > LARGE_BLOB and b.ciphertext is not None]
+        large = [b for b in batch.blobs if b.large]
         for blob in large:
             with (self._blobs / blob.artifact).open("wb") as file:
                 file.write(blob.ciphertext or b"")

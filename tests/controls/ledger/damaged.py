@@ -21,7 +21,7 @@ _READS = (
     "SELECT leaf, call, n FROM leaves INDEXED BY leaves_by_call WHERE call IS NOT NULL ORDER BY call, n",
     "SELECT leaf, n FROM leaves INDEXED BY leaves_by_call WHERE call IS NULL ORDER BY n",
     "SELECT leaf, type FROM leaves INDEXED BY leaves_by_type WHERE type>'' ORDER BY type, leaf",
-    # Nobody reads `size` (it tells the writer where a new blob goes), nor whose an erased artefact was.
+    # Nobody reads whose an erased artefact was.
     "SELECT artifact, leaf, CASE WHEN wrapped IS NULL THEN '' ELSE subject END, wrapped, ciphertext"
     " FROM blobs ORDER BY artifact",
     "SELECT * FROM subjects ORDER BY subject",

@@ -214,7 +214,7 @@ def test_an_open_log_erases_in_one_commit_and_has_no_excuse(tmp_path: Path) -> N
         row = db.execute("SELECT * FROM blobs").fetchone()
     log.erase(row[0], ground="request").result(10)
     log.close()
-    changed(log.directory, "INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?,?)", *row)
+    changed(log.directory, "INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?)", *row)
     changed(log.directory, "INSERT INTO meta VALUES(?,?)", ERASING, row[0])
     assert STILL in failed(verify_directory(tmp_path))["sealed"]
 
@@ -239,7 +239,7 @@ def _other(house: Erasing) -> str:
 
 
 def _keep(house: Erasing) -> None:
-    changed(house.closed, "INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?,?)", *house.row)
+    changed(house.closed, "INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?)", *house.row)
     changed(house.closed, "INSERT OR REPLACE INTO meta VALUES(?,?)", ERASING, house.artifact)
 
 
@@ -409,7 +409,7 @@ def test_a_shadow_log_with_a_record_fails(house: Path, record: tuple[r.Record, r
     "statement",
     [
         "INSERT INTO subjects VALUES('c_0000000000000000', zeroblob(60))",
-        "INSERT INTO blobs VALUES('a_0000000000000000', 7, 'c_0000000000000000', NULL, NULL, 5)",
+        "INSERT INTO blobs VALUES('a_0000000000000000', 7, 'c_0000000000000000', NULL, NULL)",
         "INSERT INTO spooled VALUES('x')",
         "DELETE FROM leaves WHERE leaf=1",
     ],

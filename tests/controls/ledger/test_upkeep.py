@@ -236,7 +236,7 @@ def _blob_row(directory: Path) -> tuple[object, ...]:
 
 def _bring_back(directory: Path, row: tuple[object, ...]) -> None:
     with sqlite3.connect(directory / "log.db") as db:
-        db.execute("INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?,?)", row)
+        db.execute("INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?)", row)
     db.close()
 
 

@@ -9,17 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from controls.ledger import records as r
+from controls.ledger.keys import Keys
 from controls.ledger.ledger import Ledger
 from controls.ledger.notes import COSIGNER, VerifierKey, cosignature_line, parse_note, with_signatures
 from controls.ledger.reader import Reader
 from tests.controls.evidence.calls import CallScript
 from voice_runtime.cli.app import run
+from voice_runtime.key_operations import key_operations
 from voice_runtime.local import LocalSocket, socket_path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,14 +98,24 @@ class House:
         self.profile.write_text(text + model + voice)
 
 
+class Served(Protocol):
+    """What a server needs of a house."""
+
+    data_dir: Path
+
+    @property
+    def ledger(self) -> Path: ...
+
+
 @contextmanager
-def serving(house: House) -> Iterator[Ledger]:
-    """A server's ledger and local socket, in a thread of their own."""
-    ledger = Ledger.open(house.ledger, tagger=tagger)
+def serving(house: Served, *, keys: Keys | None = None, publish: bool = True) -> Iterator[Ledger]:
+    """A server's ledger and local socket, in a thread of their own; ``keys``: it rotates them, too."""
+    ledger = Ledger.open(house.ledger, tagger=tagger, publish=publish)
+    operations = None if keys is None else key_operations(ledger, keys)
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        local = LocalSocket(ledger, socket_path(house.data_dir))
+        local = LocalSocket(ledger, socket_path(house.data_dir), operations)
         await local.start()
         ready.set()
         await asyncio.to_thread(stop.wait)

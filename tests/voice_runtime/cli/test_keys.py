@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import hashlib
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +24,9 @@ from controls.ledger.trust import Trust
 from controls.ledger.verify import verify_directory
 from controls.ledger.witness_logs import parse_logs
 from tests.controls.ledger.support import TENANT, faulty, said, small_call, tagger
+from tests.voice_runtime.cli.records_house import serving
 from voice_runtime.cli import keys as command
 from voice_runtime.cli.app import run
-from voice_runtime.key_operations import key_operations
-from voice_runtime.local import LocalSocket, socket_path
 
 ROOT = Path(__file__).resolve().parents[3]
 WORDS = "correct horse battery"  # a passphrase of these tests only
@@ -88,26 +85,9 @@ class House:
 
     @contextmanager
     def serving(self) -> Iterator[Ledger]:
-        """A server's ledger and local socket, in a thread of their own."""
-        ledger = Ledger.open(self.ledger, tagger=tagger, publish=False)
-        ready, stop = threading.Event(), threading.Event()
-
-        async def serve() -> None:
-            local = LocalSocket(ledger, socket_path(self.data_dir), key_operations(ledger, self.keys))
-            await local.start()
-            ready.set()
-            await asyncio.to_thread(stop.wait)
-            await local.close()
-
-        thread = threading.Thread(target=asyncio.run, args=(serve(),), name="server")
-        thread.start()
-        try:
-            assert ready.wait(20)
+        """A server that also takes operations on keys."""
+        with serving(self, keys=self.keys, publish=False) as ledger:
             yield ledger
-        finally:
-            stop.set()
-            thread.join()
-            ledger.close()
 
 
 @pytest.fixture
