@@ -98,8 +98,8 @@ def begun(server: Server) -> list[str]:
         return [view.vkey for view in reader.views()]
 
 
-async def cosigned(server: Server, key: VerifierKey, tenant: str = "riverside") -> None:
-    """Wait until a witness's cosignature of the tenant's log is on record."""
+async def cosigned(server: Server, key: VerifierKey, tenant: str = "riverside", *, beyond: int = -1) -> None:
+    """Wait until a witness's cosignature of the tenant's log is on record, over more than leaf ``beyond``."""
     async with asyncio.timeout(60):
         while True:
             ran = await asyncio.to_thread(
@@ -109,7 +109,7 @@ async def cosigned(server: Server, key: VerifierKey, tenant: str = "riverside") 
             if ran.returncode == 0:
                 for found in json.loads(ran.stdout)["checkpoints"]:
                     note = parse_checkpoint(found["note"].encode())
-                    if found["tenant"] == tenant and cosigned_at(note, key):
+                    if found["tenant"] == tenant and note.size > beyond and cosigned_at(note, key):
                         return
             await asyncio.sleep(0.2)
 
@@ -133,6 +133,7 @@ async def test_a_stranger_checks_a_call(make_server: Callable[..., Server], tmp_
         assert opened.checkpoint is not None
         embedded = parse_checkpoint(base64.b64decode(opened.checkpoint))
         assert cosigned_at(embedded, watching)  # not before
+        await cosigned(server, watching, beyond=trace.ledger.last_leaf)
 
         packet = tmp_path / "call.zip"
         made = await asyncio.to_thread(

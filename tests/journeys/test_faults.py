@@ -135,7 +135,8 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     await server.up()
     recovered = [x for x in server.records() if x.recovered]
     assert recovered
-    assert verify_directory(server.ledger).ok
+    report = verify_directory(server.ledger)
+    assert report.ok, [check for check in report.checks if not check.ok]
     await server.down()
 
 

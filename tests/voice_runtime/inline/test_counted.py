@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from controls.decision import Receipt
 from controls.errors import LedgerError
 from controls.ids import new_id
 from controls.ledger import records as r
@@ -57,3 +58,21 @@ def test_what_the_spool_does_not_take_either_does_not_count() -> None:
         count.spool(LEFT, None)
     assert count.count == 0
     assert counted(MemoryRecorder()).spool is None
+
+
+def test_a_call_that_closed_while_a_record_went_into_the_spool_counted_one_too_few() -> None:
+    seen: list[int] = []
+    recorder, taken = MemoryRecorder(delayed=True), FakeSpool()
+    count: Counted
+
+    def spool(record: r.Record, personal: r.Personal | None) -> Receipt:
+        seen.append(count.count)  # as call.closed would read it now, in the event loop's thread
+        return taken(record, personal)
+
+    count = Counted(recorder, spool, lambda record, personal: None)
+    failing = count.append(LEFT)
+    assert count.spool is not None
+    failing.add_done_callback(lambda future: count.spool(LEFT, None))  # type: ignore[misc]
+    recorder.failing = True
+    recorder.commit()
+    assert (seen, count.count) == ([1], 1)
