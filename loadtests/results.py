@@ -71,7 +71,7 @@ class Turn(Shape):
         call: index of its call in the run.
         kind: what the caller did.
         answer_correct: the answer was the one the scenario expects; null where nothing can tell.
-        governance_ms: verdict and durable append of its first clause, where the server tells (not the waveform).
+        governance_ms: verdict and durable append of its first clause, as the server tells.
         audible_pause_ms: a backchannel made the agent fall silent for so long; null when it did not.
         stages: the server's own spans (``latency_ms`` of its trace), for the waterfall only.
         cold: the first turn a server had ever answered; not in the summary.
