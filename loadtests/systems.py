@@ -20,6 +20,7 @@ class TwilioDoor:
         auth_token: what the webhook is signed with; "" signs nothing.
         stream_url: ws(s) address of the media stream, where no webhook names it.
         parameters: custom parameters of ``start``, where no webhook gives them.
+        connect_to: where the server is really reached, such as a proxy; "" where its address says.
     """
 
     base_url: str
@@ -29,6 +30,7 @@ class TwilioDoor:
     webhook: str = "/telephony/twilio/voice"
     stream_url: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    connect_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
