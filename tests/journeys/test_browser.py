@@ -21,7 +21,7 @@ from tests import audio
 from tests.journeys.conftest import Server
 from tests.needs import needs_system
 from tests.page.conftest import FLAGS
-from tests.simulators.impaired import ImpairedLink, Impairment, impaired
+from loadtests.impaired_udp import ImpairedLink, Impairment, udp_link
 from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.script import HangUp, Say, Script, TypeWords, Wait
 from voice_runtime.caller.webrtc import WebRtcCaller
@@ -188,7 +188,7 @@ async def test_the_same_with_three_percent_of_the_packets_lost(
 ) -> None:
     server = await make_server(start=False).up()
     up, down = Impairment(loss=0.03, seed=1), Impairment(loss=0.03, seed=2)
-    async with impaired(up, down) as link, page_of(server, microphone, link) as page:
+    async with udp_link(up, down) as link, page_of(server, microphone, link) as page:
         await a_spoken_call(page)
         assert min(len(up.lost), len(down.lost)) > 3, "the network was not bad"
         await page.get_by_role("button", name="Hang up").click()

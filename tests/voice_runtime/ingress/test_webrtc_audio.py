@@ -20,7 +20,7 @@ from aiortc.stats import RTCRemoteInboundRtpStreamStats, RTCStatsReport
 from av import AudioFrame
 
 from controls.errors import InternalError
-from tests.simulators.impaired import Impairment, impaired
+from loadtests.impaired_udp import Impairment, udp_link
 from tests.voice_runtime.ingress.test_opus import encoded, tone
 from voice_runtime.events import CHUNK_BYTES
 from voice_runtime.ingress.webrtc_audio import AudioReceiver
@@ -343,7 +343,7 @@ async def test_a_real_peer_over_a_bad_network(network: Impairment):
 
     sender = caller.addTrack(Tone())
     try:
-        async with impaired(network) as link, asyncio.timeout(30):
+        async with udp_link(network) as link, asyncio.timeout(30):
             await caller.setLocalDescription(await caller.createOffer())
             offer = link.offer(caller.localDescription.sdp)
             await server.setRemoteDescription(RTCSessionDescription(offer, "offer"))

@@ -30,6 +30,7 @@ class Impairment:
 
     Attributes:
         loss: share of RTP packets lost, 0 to 1.
+        delay_ms: of every packet, RTP or not.
         jitter_ms: each is delayed by 0 to twice this, each for itself.
         overtaken: share kept back for 45 ms more.
         lose: numbers of packets (from 0) that are lost whatever ``loss`` says.
@@ -37,6 +38,7 @@ class Impairment:
     """
 
     loss: float = 0.0
+    delay_ms: float = 0.0
     jitter_ms: float = 0.0
     overtaken: float = 0.0
     lose: frozenset[int] = frozenset()
@@ -50,7 +52,7 @@ class Impairment:
     def fate(self, data: bytes) -> float | None:
         """Delay in s, or None: lost."""
         if not is_rtp(data):
-            return 0.0
+            return self.delay_ms / 1000
         sequence = int.from_bytes(data[2:4], "big")
         number = len(self.passed) + len(self.lost)
         chance, delay, overtaken = (self._random.random() for _ in range(3))
@@ -58,7 +60,8 @@ class Impairment:
             self.lost.append(sequence)
             return None
         self.passed.append(sequence)
-        return (delay * 2 * self.jitter_ms + _OVERTAKEN_MS * (overtaken < self.overtaken)) / 1000
+        late_ms = delay * 2 * self.jitter_ms + _OVERTAKEN_MS * (overtaken < self.overtaken)
+        return (self.delay_ms + late_ms) / 1000
 
 
 def is_rtp(data: bytes) -> bool:
@@ -158,7 +161,7 @@ def _replace_candidates(sdp: str, address: Address) -> str:
 
 
 @asynccontextmanager
-async def impaired(
+async def udp_link(
     up: Impairment | None = None, down: Impairment | None = None, *, host: str = "127.0.0.1"
 ) -> AsyncIterator[ImpairedLink]:
     """A link on two ports of ``host``, until the block ends."""

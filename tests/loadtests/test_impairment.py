@@ -1,0 +1,168 @@
+"""A bad network, made in user space or by the kernel: what it does, and to whom."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+
+import pytest
+from aiohttp import ClientSession, web
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+
+from controls.errors import OperatorError
+from loadtests import netem
+from loadtests.impaired_offers import impaired_offers
+from loadtests.impaired_tcp import TcpImpairment, tcp_link
+from loadtests.impaired_udp import Impairment
+from loadtests.impairment import impaired
+from loadtests.results import Network
+from loadtests.systems import TwilioDoor, WebRtcDoor
+
+anyio = pytest.mark.anyio
+LOSSY = TcpImpairment(loss=0.2, jitter_ms=2, seed=3)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 0.1), st.integers(1, 5000)), min_size=1, max_size=80),
+    st.floats(0, 0.5), st.floats(0, 50), st.floats(0, 30), st.integers(0, 9),
+)  # fmt: skip
+def test_nothing_comes_early_or_out_of_order(
+    steps: list[tuple[float, int]], loss: float, delay_ms: float, jitter_ms: float, seed: int
+) -> None:
+    impairment = TcpImpairment(loss, delay_ms, jitter_ms, seed)
+    now, before = 100.0, 0.0
+    for step, size in steps:
+        now += step
+        due = impairment.due(now, size)
+        assert due >= now + delay_ms / 1000 and due >= before
+        before = due
+
+
+def test_the_same_seed_has_the_same_fate_and_without_harm_nothing_is_late() -> None:
+    drawn = [[TcpImpairment(0.3, 5, 10, seed).due(n / 50, 160) for n in range(50)] for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert TcpImpairment().due(7.0, 100_000) == 7.0
+
+
+def test_a_lost_segment_comes_after_a_round_trip_and_three_packets() -> None:
+    impairment = TcpImpairment(loss=1.0, delay_ms=10)
+    assert impairment.due(1.0, 160) == pytest.approx(1.0 + 0.010 + 0.080)
+    assert impairment.lost == 1
+
+
+@anyio
+async def test_a_websocket_behind_a_lossy_network_loses_and_reorders_nothing() -> None:
+    async def echo(ws: ServerConnection) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    async with serve(echo, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with (
+            tcp_link("127.0.0.1", port, LOSSY, LOSSY) as link,
+            connect(f"ws://{link.address[0]}:{link.address[1]}") as ws,
+        ):
+            for n in range(50):
+                await ws.send(str(n))
+            assert [await ws.recv() for _ in range(50)] == [str(n) for n in range(50)]
+
+
+@anyio
+async def test_a_connection_to_nobody_breaks() -> None:
+    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    async with tcp_link("127.0.0.1", port) as link:
+        reader, writer = await asyncio.open_connection(*link.address)
+        with pytest.raises(ConnectionError):
+            if not await reader.read():
+                raise ConnectionError
+        writer.close()
+
+
+@anyio
+async def test_offers_and_answers_name_only_the_link_and_all_else_passes_unchanged() -> None:
+    def description(host: str, port: int) -> str:
+        return (
+            "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-pwd:x\r\n"
+            f"a=candidate:1 1 udp 2130706431 {host} {port} typ host\r\n"
+        )
+
+    seen: list[str] = []
+
+    async def offer(request: web.Request) -> web.Response:
+        seen.append((await request.json())["sdp"])
+        return web.json_response({"type": "answer", "sdp": description("192.0.2.7", 7007), "call": "c"})
+
+    async def token(request: web.Request) -> web.Response:
+        return web.json_response({"token": await request.text()}, status=201)
+
+    app = web.Application()
+    app.router.add_post("/webrtc/offer", offer)
+    app.router.add_post("/call/clinic/token", token)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        host, port = runner.addresses[0][:2]
+        async with impaired_offers(f"http://{host}:{port}", Impairment()) as url, ClientSession() as client:
+            async with client.post(f"{url}/call/clinic/token", data="{}") as granted:
+                assert (granted.status, await granted.json()) == (201, {"token": "{}"})
+            body = {"type": "offer", "sdp": description("192.0.2.9", 9009)}
+            async with client.post(f"{url}/webrtc/offer", json=body) as answered:
+                answer = (await answered.json())["sdp"]
+            async with client.post(f"{url}/webrtc/offer", data="no offer") as refused:
+                assert refused.status == 500  # the server's own affair
+    finally:
+        await runner.cleanup()
+    assert "192.0.2" not in seen[0] + answer
+    assert seen[0].count("127.0.0.1") == answer.count("127.0.0.1") == 1
+
+
+@anyio
+async def test_a_door_is_the_same_door_behind_a_proxy() -> None:
+    twilio, page = TwilioDoor("http://127.0.0.1:9"), WebRtcDoor("http://127.0.0.1:9", "healthcare")
+    bad = Network(by="proxy", loss_percent=1, jitter_ms=30)
+    async with impaired(twilio, Network()) as same:
+        assert same is twilio
+    async with impaired(twilio, bad) as door:
+        assert isinstance(door, TwilioDoor)
+        assert (door.base_url, bool(door.connect_to)) == (twilio.base_url, True)
+    async with impaired(page, bad) as door:
+        assert isinstance(door, WebRtcDoor)
+        assert (door.agent, door.base_url != page.base_url) == ("healthcare", True)
+    with pytest.raises(OperatorError, match="http://"):
+        async with impaired(TwilioDoor("https://127.0.0.1"), bad):
+            pass
+
+
+def test_netem_touches_the_server_alone() -> None:
+    made = netem.commands(Network(by="netem", loss_percent=3, delay_ms=20, jitter_ms=30), 7860, udp=True)
+    assert made[1][-6:] == ["netem", "delay", "20ms", "30ms", "loss", "3%"]
+    assert made[0][-16:] == ["0"] * 16  # whatever no filter names takes the first band
+    filters = [" ".join(command) for command in made[2:]]
+    assert [f.split(" match ", 1)[1] for f in filters] == [
+        "ip protocol 6 0xff match ip dport 7860 0xffff flowid 1:4",
+        "ip protocol 6 0xff match ip sport 7860 0xffff flowid 1:4",
+        "ip protocol 17 0xff flowid 1:4",
+    ]
+
+
+@anyio
+async def test_a_system_without_netem_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netem, "available", lambda: False)
+    with pytest.raises(OperatorError, match="proxy"):
+        async with impaired(TwilioDoor("http://127.0.0.1:9"), Network(by="netem", delay_ms=1)):
+            pass
+
+
+def test_the_commands_are_ones_that_tc_takes_where_the_kernel_has_netem() -> None:
+    network = Network(by="netem", loss_percent=1, delay_ms=5, jitter_ms=2)
+    script = " && ".join(" ".join(command) for command in netem.commands(network, 7860, udp=True))
+    in_a_namespace = ["unshare", "--net", "sh", "-c", script]
+    ran = subprocess.run(in_a_namespace, capture_output=True, check=False, timeout=30)
+    assert (ran.returncode == 0) is netem.available(), ran.stderr.decode()
