@@ -17,11 +17,11 @@ import soxr
 from playwright.async_api import Page, Route, async_playwright, expect
 
 from controls.ledger.verify import verify_directory
+from loadtests.impaired_udp import ImpairedLink, Impairment, udp_link
 from tests import audio
 from tests.journeys.conftest import Server
 from tests.needs import needs_system
 from tests.page.conftest import FLAGS
-from loadtests.impaired_udp import ImpairedLink, Impairment, udp_link
 from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.script import HangUp, Say, Script, TypeWords, Wait
 from voice_runtime.caller.webrtc import WebRtcCaller
