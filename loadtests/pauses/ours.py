@@ -1,0 +1,183 @@
+"""Our turn policy on a labelled line: detector, turn machine and turn model as the ear has them.
+
+The words are not recognised: the true ones stand in for a recogniser that makes no
+mistakes and is ``text_ms`` late. A partial has the words that were over by then, the
+final text also one that was half over: its last sound may be too soft to be speech. What the turn
+model and the detector cost in processor time is not counted: their answers are there
+at once. The agent neither speaks nor thinks (``Floor.IDLE``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from controls.errors import ProviderError
+from controls.intents import Intent, intent
+from loadtests.pauses.lines import Line
+from loadtests.pauses.policies import Listener
+from voice_runtime.events import RATE_HZ
+from voice_runtime.listen.ear import Patience, policy_of
+from voice_runtime.listen.smart_turn import SmartTurn, TurnModel
+from voice_runtime.listen.turn import TurnMachine
+from voice_runtime.listen.turn_audio import TurnAudio, Understood
+from voice_runtime.listen.turn_values import AskSmartTurn, AskText, EndOfTurn, GoOn, Output, Started
+from voice_runtime.listen.vad import Vad
+from voice_runtime.ports import Hints, Utterance
+from voice_runtime.settings import Turn
+
+__all__ = ["TEXT_MS", "Ours", "Patience", "both", "speech_of"]
+
+#: How late the true words are, ms.
+TEXT_MS = 150
+#: A language without word lists: the machine is never sure of its words.
+_NO_LISTS = "und"
+_LANGUAGE = "en-US"
+_URGENT = (Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, Intent.STOP)
+_PER_MS = RATE_HZ // 1000
+
+
+@lru_cache(maxsize=4)
+def speech_of(line: Line) -> tuple[bool, ...]:
+    """Which chunks of a line our detector takes for speech."""
+    vad = Vad()
+    return tuple(vad.hear(chunk) for chunk in line.chunks())
+
+
+class Ours:
+    """``voice_runtime``'s turn policy with a profile's default waits.
+
+    Args:
+        text_ms: how late the words are.
+        patience: of the agent.
+        words: False leaves all judgement to the turn model and the waits, as in a language without lists.
+    """
+
+    def __init__(
+        self,
+        turn_model: TurnModel,
+        *,
+        text_ms: int = TEXT_MS,
+        patience: Patience = "normal",
+        words: bool = True,
+    ) -> None:
+        self.name = "ours" if words else "ours, no text"
+        self._model = turn_model
+        self._language = _LANGUAGE if words else _NO_LISTS
+        self._text_ms = text_ms
+        self._turn = Turn()
+        self._policy = policy_of(self._turn, patience)
+
+    def listen(self, line: Line) -> Listener:
+        machine = TurnMachine(self._policy, self._language, _urgent)
+        return _Ear(line, machine, self._model, self._text_ms, self._turn.preroll_ms)
+
+
+@contextmanager
+def both(text_ms: int, patience: Patience) -> Iterator[tuple[Ours, Ours]]:
+    """Our policy with and without a recogniser's words, on one turn model: the product's own."""
+    model = SmartTurn(threads=1)
+    try:
+        yield (
+            Ours(model, text_ms=text_ms, patience=patience),
+            Ours(model, text_ms=text_ms, patience=patience, words=False),
+        )
+    finally:
+        model.close()
+
+
+def _urgent(text: str) -> bool:
+    """As ``voice_runtime.carrier`` decides it."""
+    return intent(text, _LANGUAGE) in _URGENT
+
+
+class _NoRecogniser:
+    """``ports.Recogniser`` that takes nobody: the words come from the line."""
+
+    name = "true words"
+
+    async def load(self, key: str, hints: Hints) -> None:
+        """Nothing to prepare."""
+
+    def open(self, key: str) -> Utterance:
+        raise ProviderError("the words are known", supplier=self.name)
+
+
+class _Ear:
+    """What ``listen.ear.Ear`` does with the machine's outputs, in media time."""
+
+    def __init__(
+        self, line: Line, machine: TurnMachine, model: TurnModel, text_ms: int, preroll_ms: int
+    ) -> None:
+        self._speech = iter(speech_of(line))
+        self._words = line.words
+        self._machine = machine
+        self._model = model
+        self._text_ms = text_ms
+        self._audio = TurnAudio(_NoRecogniser(), "", preroll_ms, lambda: 0)
+        self._preroll_ms = preroll_ms
+        self._first = self._taken = 0  # words: from which on they are this turn's; how many older turns took
+        self._partial = ""
+        self._due: tuple[int, int, str] | None = None  # at ms, of which pause, the words
+
+    async def chunk(self, pcm: bytes) -> bool:
+        machine = self._machine
+        self._audio.add(pcm)
+        todo = machine.chunk(next(self._speech))
+        if machine.open and (said := self._over(machine.now_ms - self._text_ms)) != self._partial:
+            self._partial = said
+            todo += machine.partial(said)
+        ended = False
+        while todo or (todo := self._final()):
+            output = todo.pop(0)
+            ended |= isinstance(output, EndOfTurn) and output.said
+            todo += await self._do(output)
+        return ended
+
+    async def close(self) -> None:
+        """Forget the open turn."""
+        self._audio.close()
+
+    async def _do(self, output: Output) -> list[Output]:
+        match output:
+            case Started(at_ms):
+                self._first, self._partial = self._since(at_ms - self._preroll_ms), ""
+                self._audio.begin()
+            case AskText(pause):
+                now_ms = self._machine.now_ms
+                self._due = (now_ms + self._text_ms, pause, self._final_words(now_ms))
+            case AskSmartTurn(pause):
+                return self._machine.turn_model(pause, await self._model.complete(self._audio.pcm))
+            case GoOn():
+                self._partial = ""
+                self._audio.go_on()
+            case EndOfTurn():
+                self._audio.close()
+        return []
+
+    def _final(self) -> list[Output]:
+        """The final text once it is due; what came of it."""
+        if self._due is None or self._due[0] > self._machine.now_ms:
+            return []
+        (_, pause, text), self._due = self._due, None
+        if not self._machine.awaits(pause):
+            return []
+        self._audio.heard = Understood(text, 1.0)
+        return self._machine.final(pause, text)
+
+    def _since(self, at_ms: int) -> int:
+        """Index of the first word that is over after ``at_ms`` and was in no turn yet."""
+        earlier = sum(word.end <= at_ms * _PER_MS for word in self._words)
+        return max(earlier, self._taken)
+
+    def _over(self, until_ms: int) -> str:
+        """The words of the open turn that were over by then."""
+        until = until_ms * _PER_MS
+        return " ".join(word.text for word in self._words[self._first :] if word.end <= until)
+
+    def _final_words(self, now_ms: int) -> str:
+        """The words of the open turn that were half over by now."""
+        now = now_ms * _PER_MS
+        self._taken = sum(word.start + word.end <= 2 * now for word in self._words)
+        return " ".join(word.text for word in self._words[self._first : self._taken])
