@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from loguru import logger
 
+from voice_runtime.caller.background import Background, background
 from voice_runtime.caller.live import Live, StreamEnded
 from voice_runtime.caller.results import CallerEvent, CallResult, Kind, played_at_ms
-from voice_runtime.caller.script import Script
-from voice_runtime.caller.speech import Spoken
+from voice_runtime.caller.script import SNR_DB, Backchannel, Noise, Script
+from voice_runtime.caller.speech import Flite, Spoken
 from voice_runtime.caller.steps import Steps
 
 OnEvent = Callable[[CallerEvent], Awaitable[None]]
@@ -74,6 +75,34 @@ class News:
                 logger.warning("a caller's event was not taken: {}", type(error).__name__)
 
 
+async def prepare(script: Script, voice: Flite | None) -> dict[str, Spoken]:
+    """Everything a caller will say, by its line, made before the call: in it nothing may take long.
+
+    Args:
+        voice: the caller's; None: the script's. A backchannel's own voice is always the script's.
+
+    Raises:
+        OperatorError: a sentence cannot be spoken (flite is missing).
+    """
+    voice = voice or Flite(script.voice, rate=script.rate)
+    speech = {text: await voice.say(text) for text in script.sentences}
+    for step in script.steps:
+        if isinstance(step, Backchannel) and step.voice:
+            speech[step.line] = await Flite(step.voice, rate=script.rate).say(step.text)
+    await _noises(script, speech)  # leaves behind each kind's loop, which is what takes time
+    return speech
+
+
+async def _noises(script: Script, speech: Mapping[str, Spoken]) -> dict[Noise, Background]:
+    made = {}
+    for noise in script.noises:
+        if noise.kind != "off":
+            level = noise.snr_db if noise.snr_db is not None else script.snr_db
+            level = SNR_DB if level is None else level
+            made[noise] = await background(noise.kind, level, speech.values(), seed=script.seed)
+    return made
+
+
 async def follow(
     stream: Live,
     script: Script,
@@ -83,8 +112,12 @@ async def follow(
     *,
     longest_s: float,
 ) -> None:
-    """Run a stream and a script beside each other until one of them ends; ``result.ended_by`` says which."""
-    steps = Steps(stream, speech, result.turns, news.emit)
+    """Run a stream and a script beside each other until one of them ends; ``result.ended_by`` says which.
+
+    Args:
+        speech: as ``prepare`` made it.
+    """
+    steps = Steps(stream, speech, await _noises(script, speech), result.turns, news.emit)
     running = asyncio.create_task(stream.run(), name="caller-stream")
     acting = asyncio.create_task(steps.run(script), name="caller-script")
     result.ended_by = "server"

@@ -5,7 +5,8 @@ at least 100 of 32768 (-50 dBFS). µ-law's idle code, comfort noise and the
 dither of a synthesiser lie below it, the softest consonants of a synthetic
 voice above it. A start is the first sample of an audible window whose
 magnitude reaches that level, an end the last one. So starts and ends err by
-5 ms at most, and always in the same direction for every system compared.
+5 ms at most where speech begins and ends firmly, in the same direction for every system
+compared; soft endings err by more (``python -m loadtests.calibrate`` says by how much).
 """
 
 from __future__ import annotations
@@ -58,3 +59,19 @@ def bounds(pcm: bytes) -> tuple[int, int] | None:
     end = int(loud[-1]) * WINDOW_SAMPLES
     tail = np.flatnonzero(samples[end : end + WINDOW_SAMPLES] >= AUDIBLE_RMS)
     return first, end + int(tail[-1])
+
+
+def energy(pcm: bytes) -> tuple[float, int]:
+    """Sum of squares, and number, of the samples in audible windows of 8 kHz s16le speech.
+
+    The root of their quotient is the level of speech while it is there (as ITU-T P.56 means
+    it), whatever silence lies around it.
+    """
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64)
+    loud = np.repeat(windows(pcm), WINDOW_SAMPLES)[: len(samples)]
+    return float(np.square(samples[loud]).sum()), int(loud.sum())
+
+
+def mix(first: bytes, second: bytes) -> bytes:
+    """The sum of two equally long pieces of s16le samples, clipped."""
+    return audioop.add(first, second, 2)

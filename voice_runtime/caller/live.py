@@ -1,26 +1,29 @@
 """A running call at the caller, whatever the carrier: 20 ms said, 20 ms played, on one absolute clock.
 
-Tick ``k`` is due at ``answered + k * 20 ms``, however late earlier ticks were. It
-plays the next 20 ms and sends the next 20 ms, so sample indices of both directions
-are on the same clock (``results.sent_at_ms``, ``results.played_at_ms``).
+Tick ``k`` is due at ``answered + k * 20 ms``, however late earlier ticks were (``ticker``).
+It plays the next 20 ms and sends the next 20 ms, so sample indices of both directions
+are on the same clock (``results.sent_at_ms``, ``results.played_at_ms``). A tick is one
+function call from end to end and waits for nothing: so a process can have many.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from voice_runtime.caller import audible, measure
+from voice_runtime.caller.arrivals import Arrivals
+from voice_runtime.caller.background import Background
 from voice_runtime.caller.playout import Playout
 from voice_runtime.caller.results import CallResult
 from voice_runtime.caller.speech import Spoken
-from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES, RATE_HZ
+from voice_runtime.caller.ticker import Lateness, Ticking, shared_ticker
+from voice_runtime.events import CHUNK_SAMPLES, RATE_HZ
 
-_TICK_NS = CHUNK_MS * 1_000_000
+_SILENT_TICK = audible.ULAW_SILENCE * CHUNK_SAMPLES
 #: The agent counts as silent after so much silence, samples (300 ms).
 AGENT_PAUSE = RATE_HZ * 300 // 1000
 
@@ -41,15 +44,43 @@ class Listener(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A step that waits for something, looked at in every tick."""
+
+    condition: Callable[[], bool]
+    last: int
+    met: asyncio.Future[bool]
+
+    def look(self, now: int) -> None:
+        if self.met.done():
+            return
+        try:
+            if self.condition():
+                self.met.set_result(True)
+            elif now >= self.last:
+                self.met.set_result(False)
+        except Exception as error:  # noqa: BLE001 - the step's own error is the step's, not the tick's
+            self.met.set_exception(error)
+
+
 class Live(ABC):
     """One stream from its first tick to its end. Use ``run`` in a task of its own.
 
     Args:
         listener: told of the agent's speech.
+
+    Attributes:
+        background: noise under everything that is sent; None: none.
+        arrivals: how evenly the agent's audio comes.
+        lateness: of the ticks.
     """
 
     def __init__(self, listener: Listener) -> None:
         self.playout = Playout()
+        self.arrivals = Arrivals()
+        self.lateness = Lateness()
+        self.background: Background | None = None
         self.answered_ns = 0
         self.bad_messages = 0
         self.close_code: int | None = None
@@ -59,10 +90,10 @@ class Live(ABC):
         self._speech = bytearray()
         self._keys: list[str] = []
         self._typed: list[str] = []
-        self._ticked = asyncio.Event()
+        self._waiting: list[_Waiting] = []
+        self._ticking: Ticking | None = None
         self._closed = asyncio.Event()
-        self._late_ms: Counter[int] = Counter()
-        self._worst_late_ns = 0
+        self._error: Exception | None = None
         self._agent_speaks = False
 
     # -- what a carrier makes of it ---------------------------------------------------------------
@@ -76,26 +107,33 @@ class Live(ABC):
         """The connection breaks, without a word."""
 
     @abstractmethod
-    async def _receive(self) -> None:
-        """Take what comes until the stream is over."""
-
-    @abstractmethod
-    async def _play(self) -> None:
+    def _play(self) -> None:
         """Play the next 20 ms: ``playout.tick``, and what the carrier does about it."""
 
     @abstractmethod
-    async def _send_key(self, key: str) -> None: ...
+    def _send_key(self, key: str) -> None: ...
 
     @abstractmethod
-    async def _send_words(self, text: str) -> None: ...
+    def _send_words(self, text: str) -> None: ...
 
     @abstractmethod
-    async def _send_audio(self, ulaw: bytes) -> None:
+    def _send_audio(self, ulaw: bytes) -> None:
         """Send 20 ms.
 
         Raises:
             StreamEnded: the other side takes no more.
         """
+
+    def _end(self, error: Exception | None = None) -> None:
+        """The stream is over, whoever ended it; ``run`` raises ``error``. Only the first counts."""
+        if self._closed.is_set():
+            return
+        self._error = error
+        self._closed.set()
+        for waiting in self._waiting:
+            waiting.look(self.playout.now)
+            if not waiting.met.done():
+                waiting.met.set_exception(StreamEnded())
 
     # -- the caller's side ------------------------------------------------------------------------
 
@@ -126,56 +164,70 @@ class Live(ABC):
         Raises:
             StreamEnded: the stream ended first.
         """
-        last = self.playout.now + int(timeout_s * RATE_HZ)
-        while not condition():
-            if self._closed.is_set():
-                raise StreamEnded
-            if self.playout.now >= last:
-                return False
-            await self._ticked.wait()
-        return True
+        if condition():
+            return True
+        if self._closed.is_set():
+            raise StreamEnded
+        met: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(condition, self.playout.now + int(timeout_s * RATE_HZ), met)
+        self._waiting.append(waiting)
+        try:
+            return await met
+        finally:
+            self._waiting.remove(waiting)
 
-    # -- the loops --------------------------------------------------------------------------------
+    # -- the clock --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Tick and receive until either side closes."""
-        receiving = asyncio.create_task(self._receive(), name="caller-receive")
-        ticking = asyncio.create_task(self._tick_on(), name="caller-ticks")
+        """Tick until either side closes."""
+        self._ticking = shared_ticker().start(self.answered_ns, self._tick)
         try:
-            done, _ = await asyncio.wait({receiving, ticking}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                if (error := task.exception()) and not isinstance(error, StreamEnded):
-                    raise error
+            await self._closed.wait()
         finally:
-            for task in (receiving, ticking):
-                task.cancel()
-            await asyncio.gather(receiving, ticking, return_exceptions=True)
-            self._closed.set()
-            self._ticked.set()
+            self._fall_silent()
+            self._end()
+        if self._error is not None:
+            raise self._error
 
-    async def _tick_on(self) -> None:
-        tick = 0
-        while True:
-            wait_ns = self.answered_ns + tick * _TICK_NS - time.monotonic_ns()
-            if wait_ns > 0:
-                await asyncio.sleep(wait_ns / 1e9)
-            self._note_lateness(time.monotonic_ns() - self.answered_ns - tick * _TICK_NS)
-            await self._play()
-            keys, self._keys = self._keys, []
-            for key in keys:
-                await self._send_key(key)
-            typed, self._typed = self._typed, []
-            for text in typed:
-                await self._send_words(text)
-            packet = bytes(self._speech[:CHUNK_SAMPLES])
+    def _fall_silent(self) -> None:
+        """Say and play nothing more, though the stream may not be over yet."""
+        if self._ticking is not None:
+            self._ticking.stop()
+
+    def _tick(self, late_ns: int) -> None:
+        if self._closed.is_set():
+            return
+        try:
+            self.lateness.note(late_ns)
+            self._play()
+            if self._keys or self._typed:
+                self._send_signs()
+            self._send_audio(self._next_packet())
+        except StreamEnded:
+            self._end()
+            return
+        except Exception as error:  # noqa: BLE001 - one call's failure is not another's: ``run`` raises it
+            self._end(error)
+            return
+        self.sent += CHUNK_SAMPLES
+        self._watch_agent()
+        for waiting in self._waiting:
+            waiting.look(self.playout.now)
+
+    def _send_signs(self) -> None:
+        keys, self._keys = self._keys, []
+        for key in keys:
+            self._send_key(key)
+        typed, self._typed = self._typed, []
+        for text in typed:
+            self._send_words(text)
+
+    def _next_packet(self) -> bytes:
+        packet = _SILENT_TICK
+        if self._speech:
+            packet = bytes(self._speech[:CHUNK_SAMPLES]).ljust(CHUNK_SAMPLES, audible.ULAW_SILENCE)
             del self._speech[:CHUNK_SAMPLES]
-            packet += audible.ULAW_SILENCE * (CHUNK_SAMPLES - len(packet))
-            await self._send_audio(packet)
-            self.sent += CHUNK_SAMPLES
-            tick += 1
-            self._watch_agent()
-            self._ticked.set()
-            self._ticked.clear()
+        return packet if self.background is None else self.background.mix(packet)
 
     def _watch_agent(self) -> None:
         end = self.playout.last_loud
@@ -189,26 +241,7 @@ class Live(ABC):
             self._agent_speaks = False
             self._listener.agent_stopped(end)
 
-    # -- lateness and results ---------------------------------------------------------------------
-
-    def _note_lateness(self, late_ns: int) -> None:
-        self._worst_late_ns = max(self._worst_late_ns, late_ns)
-        self._late_ms[max(0, late_ns) // 1_000_000] += 1
-
-    @property
-    def late_worst_ms(self) -> float:
-        """How late the worst tick was, ms."""
-        return self._worst_late_ns / 1e6
-
-    @property
-    def late_p99_ms(self) -> float:
-        """99th percentile of the ticks' lateness, rounded up to whole ms."""
-        left = sum(self._late_ms.values()) * 0.01
-        for late in sorted(self._late_ms, reverse=True):
-            left -= self._late_ms[late]
-            if left <= 0:
-                return float(late + 1) if late else 0.0
-        return 0.0
+    # -- results ----------------------------------------------------------------------------------
 
     def collect(self, result: CallResult) -> None:
         """Write down what was measured."""
@@ -217,10 +250,5 @@ class Live(ABC):
         result.bad_messages = self.bad_messages
         result.gaps, result.marks, result.clears = playout.gaps, playout.marks, playout.clears
         result.sent_samples, result.played_samples = self.sent, playout.played
-        result.late_worst_ms, result.late_p99_ms = self.late_worst_ms, self.late_p99_ms
-        begins: list[int | None] = [*(measure.place(turn.first_sample) for turn in result.turns), None]
-        sounded = measure.opening(playout, begins[0])
-        if sounded is not None:
-            result.opening_first_ms, result.opening_last_ms = sounded
-        for turn, until in zip(result.turns, begins[1:], strict=True):
-            measure.fill_in(playout, turn, until)
+        result.late_worst_ms, result.late_p99_ms = self.lateness.worst_ms, self.lateness.at_ms(99)
+        measure.measure_call(playout, result, self.arrivals)

@@ -20,7 +20,23 @@ from voice_runtime.events import CHUNK_SAMPLES
 #: Silence between pieces of audio up to this long is a gap, longer is a pause between utterances. Samples.
 LONGEST_GAP = 8000
 _SILENT_TICK = audible.ULAW_SILENCE * CHUNK_SAMPLES
-_WINDOWS_PER_TICK = CHUNK_SAMPLES // audible.WINDOW_SAMPLES
+_SILENT_WINDOWS = bytes(CHUNK_SAMPLES // audible.WINDOW_SAMPLES)
+#: Marks, gaps and clears beyond so many are treated as ever, and no longer written down.
+_MOST_NOTED = 100_000
+#: The power of a sample, by its µ-law code, and that of a window which is just audible.
+_POWER = tuple(
+    int.from_bytes(audible.to_pcm(bytes([code])), "little", signed=True) ** 2 for code in range(256)
+)
+_AUDIBLE_POWER = audible.AUDIBLE_RMS**2 * audible.WINDOW_SAMPLES
+
+
+def loud_windows(ulaw: bytes) -> bytes:
+    """One byte for each 5 ms of µ-law, 1 where ``audible.windows`` is true: cheaper for 20 ms at a time."""
+    if ulaw == _SILENT_TICK:
+        return _SILENT_WINDOWS
+    size = audible.WINDOW_SAMPLES
+    power = _POWER.__getitem__
+    return bytes(sum(map(power, ulaw[at : at + size])) >= _AUDIBLE_POWER for at in range(0, len(ulaw), size))
 
 
 class Gap(NamedTuple):
@@ -60,6 +76,8 @@ class Playout:
         self.clears: list[int] = []
         #: Samples received, of them played, and of them thrown away by clears.
         self.received = self.played = self.discarded = 0
+        #: Samples received and not yet played; marks placed and not yet returned.
+        self.buffered = self.pending_marks = 0
         self._queue: deque[_Piece | str] = deque()
         self._ended: list[MarkBack] = []  # all before them sounds by the end of the current tick
         self._sounding = False
@@ -77,16 +95,17 @@ class Playout:
         if ulaw:
             self._queue.append(_Piece(ulaw))
             self.received += len(ulaw)
+            self.buffered += len(ulaw)
 
     def mark(self, name: str) -> list[str]:
         """Place a mark; returns it at once when nothing before it is still to be played."""
+        self.pending_marks += 1
         if self._queue:
             self._queue.append(name)
         elif self._sounding:
             self._ended.append(MarkBack(name, self._now, False))
         else:
-            self.marks.append(MarkBack(name, self._now, False))
-            return [name]
+            return self._returned([MarkBack(name, self._now, False)])
         return []
 
     def clear(self) -> list[str]:
@@ -95,11 +114,17 @@ class Playout:
             MarkBack(item, self._now, True) for item in self._queue if isinstance(item, str)
         ]
         self.discarded += self.buffered
+        self.buffered = 0
         self._queue.clear()
         self._ended = []
-        self.clears.append(self._now)
-        self.marks += back
+        if len(self.clears) < _MOST_NOTED:
+            self.clears.append(self._now)
         self._dry_since = None
+        return self._returned(back)
+
+    def _returned(self, back: list[MarkBack]) -> list[str]:
+        self.pending_marks -= len(back)
+        self.marks += back[: _MOST_NOTED - len(self.marks)]
         return [mark.name for mark in back]
 
     # -- the clock --------------------------------------------------------------------------------
@@ -107,8 +132,18 @@ class Playout:
     def tick(self) -> list[str]:
         """Start the next 20 ms; returns the marks before which everything has now been played."""
         back, self._ended = self._ended, []
-        self.marks += back
-        out = bytearray()
+        out = self._take() if self._queue else b""
+        self._sounding = bool(out)
+        self.played += len(out)
+        self.buffered -= len(out)
+        if 0 < len(out) < CHUNK_SAMPLES:
+            self._dry_since = self._now + len(out)
+        self._record(out.ljust(CHUNK_SAMPLES, audible.ULAW_SILENCE) if out else _SILENT_TICK)
+        return self._returned(back) if back else []
+
+    def _take(self) -> bytes:
+        """The next 20 ms of what is queued, or less; marks that come up end with them."""
+        out = b""
         while self._queue and (len(out) < CHUNK_SAMPLES or isinstance(self._queue[0], str)):
             item = self._queue[0]
             if isinstance(item, str):
@@ -122,28 +157,19 @@ class Playout:
             item.taken += len(part)
             if item.taken == len(item.ulaw):
                 self._queue.popleft()
-        self._sounding = bool(out)
-        self.played += len(out)
-        if 0 < len(out) < CHUNK_SAMPLES:
-            self._dry_since = self._now + len(out)
-        out += audible.ULAW_SILENCE * (CHUNK_SAMPLES - len(out))
-        self._record(bytes(out))
-        return [mark.name for mark in back]
+        return out
 
     def _wet(self) -> None:
         """Audio again: what was dry until now was a gap, unless it was long enough to be a pause."""
         if self._dry_since is not None:
             dry = self._now - self._dry_since
-            if 0 < dry <= LONGEST_GAP:
+            if 0 < dry <= LONGEST_GAP and len(self.gaps) < _MOST_NOTED:
                 self.gaps.append(Gap(self._dry_since, dry))
         self._dry_since = None
 
     def _record(self, ulaw: bytes) -> None:
-        if ulaw == _SILENT_TICK:
-            loud = bytes(_WINDOWS_PER_TICK)
-        else:
-            loud = audible.windows(audible.to_pcm(ulaw)).tobytes()
-        if b"\1" in loud:
+        loud = loud_windows(ulaw)
+        if 1 in loud:
             self._last_loud = self._now + (loud.rindex(b"\1") + 1) * audible.WINDOW_SAMPLES
         if self._now < self._keep:
             self._timeline += ulaw
@@ -160,14 +186,9 @@ class Playout:
         return self._now
 
     @property
-    def buffered(self) -> int:
-        """Samples received and not yet played."""
-        return sum(len(i.ulaw) - i.taken for i in self._queue if isinstance(i, _Piece))
-
-    @property
-    def pending_marks(self) -> int:
-        """Marks placed and not yet returned."""
-        return len(self._ended) + sum(isinstance(item, str) for item in self._queue)
+    def queued(self) -> int:
+        """Pieces of audio and marks that wait."""
+        return len(self._queue)
 
     @property
     def timeline(self) -> bytes:

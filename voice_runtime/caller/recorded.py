@@ -14,7 +14,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from voice_runtime.caller.speech import Flite, Spoken
+from voice_runtime.caller.speech import LEVEL, Flite, Spoken
 
 FOLDER = Path(__file__).parent / "recorded"
 
@@ -32,7 +32,10 @@ def _voice(voice: str) -> dict[str, Spoken]:
 
 
 class RecordedFlite(Flite):
-    """flite's voice, with the sentences at hand first; flite itself is only needed for others."""
+    """flite's voice, with the sentences at hand first; flite itself is only needed for others.
+
+    What is at hand has flite's own pace and level: at any other, flite speaks everything.
+    """
 
     async def say(self, text: str) -> Spoken:
         """As ``Flite.say``.
@@ -40,7 +43,8 @@ class RecordedFlite(Flite):
         Raises:
             FliteMissing: the sentence is not at hand, and there is no flite.
         """
-        spoken = _voice(self.voice).get(text)
+        at_hand = (self.rate, self.level) == (1.0, LEVEL)
+        spoken = _voice(self.voice).get(text) if at_hand else None
         return spoken if spoken is not None else await super().say(text)
 
 

@@ -1,15 +1,17 @@
 """The simulated caller's voice: flite, a program of its own, to 8 kHz µ-law with exact edges.
 
-Also the sounds callers make that are not speech: a cough, line noise.
+Also the sounds callers make that are not speech: a cough, a burst of noise.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import re
 import tempfile
 import wave
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -26,9 +28,23 @@ from voice_runtime.events import RATE_HZ
 VOICES = ("slt", "awb", "rms", "kal", "kal16", "awb_time")
 #: Silence kept around speech, samples (10 ms).
 _MARGIN = RATE_HZ // 100
+#: Peak of a caller's voice, of full scale.
+LEVEL = 0.5
 _TIMEOUT_S = 30.0
 _LONGEST_TEXT = 2000
 _KEPT = 500
+
+#: flite's dictionary spells hums out, letter by letter; these are their phones.
+_HUMS = {
+    "mhmm": "m m hh m m",
+    "mhm": "m hh m m",
+    "mm hmm": "m m hh m m",
+    "mm hm": "m m hh m",
+    "hmm": "hh m m m",
+    "hm": "hh m m",
+    "mm": "m m m",
+    "mmm": "m m m m",
+}
 
 Sound = Literal["cough", "noise", "tone"]
 
@@ -68,20 +84,19 @@ class Flite:
     Args:
         voice: one of ``VOICES``.
         rate: 1.0 as recorded, 1.25 a quarter faster.
-        level: peak, of 1.0 full scale.
+        level: peak, of 1.0 full scale; ``LEVEL`` is what recordings were made at.
 
     Raises:
         OperatorError: rate or level out of range.
     """
 
-    def __init__(self, voice: str = "slt", *, rate: float = 1.0, level: float = 0.5) -> None:
+    def __init__(self, voice: str = "slt", *, rate: float = 1.0, level: float = LEVEL) -> None:
         if not 0.4 <= rate <= 2.5 or not 0.01 <= level <= 1.0:
             raise OperatorError("a caller's rate is 0.4 to 2.5, its level 0.01 to 1.0")
         if voice not in VOICES and not voice.endswith(".flitevox"):
             raise OperatorError(f"flite has the voices {', '.join(VOICES)}, or the path of a .flitevox file")
         self.voice = voice
-        self._stretch = 1.0 / rate
-        self._level = level
+        self.rate, self.level = rate, level
         self._kept: OrderedDict[str, Spoken] = OrderedDict()
 
     async def say(self, text: str) -> Spoken:
@@ -97,7 +112,7 @@ class Flite:
         if not text.strip() or len(text) > _LONGEST_TEXT or "\0" in text:
             raise OperatorError("a caller's sentence needs 1 to 2000 characters")
         samples, rate = _read_wave(await self._synthesise(text))
-        spoken = await asyncio.to_thread(_finish, samples, rate, self._level, text)
+        spoken = await asyncio.to_thread(_finish, samples, rate, self.level, text)
         self._kept[text] = spoken
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -106,10 +121,12 @@ class Flite:
     async def _synthesise(self, text: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="sayso-caller-") as folder:
             out = Path(folder) / "speech.wav"
-            command = ["flite", "-voice", self.voice, "--setf", f"duration_stretch={self._stretch:.3f}"]
+            command = ["flite", "-voice", self.voice, "--setf", f"duration_stretch={1 / self.rate:.3f}"]
+            hum = _HUMS.get(" ".join(re.findall(r"[a-z]+", text.lower())))
+            words = ["-p", f"pau {hum} pau"] if hum else ["-t", f" {text}"]
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *command, "-t", f" {text}", "-o", str(out),
+                    *command, *words, "-o", str(out),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,
                     stderr=asyncio.subprocess.DEVNULL,
@@ -120,7 +137,8 @@ class Flite:
                 async with asyncio.timeout(_TIMEOUT_S):
                     code = await process.wait()
             except BaseException:
-                process.kill()
+                with suppress(ProcessLookupError):  # it has ended: uvloop says so
+                    process.kill()
                 await process.wait()
                 raise
             if code or not out.exists():

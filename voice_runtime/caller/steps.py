@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from voice_runtime.caller import measure
+from voice_runtime.caller.background import Background
 from voice_runtime.caller.live import Live
-from voice_runtime.caller.results import Kind, TurnResult, sent_at_ms
+from voice_runtime.caller.results import Kind, TurnKind, TurnResult, played_at_ms, sent_at_ms
 from voice_runtime.caller.script import (
+    Backchannel,
     HangUp,
     Interrupt,
     MakeSound,
+    Noise,
     Press,
     Say,
     Script,
@@ -38,18 +41,26 @@ class Steps:
 
     Args:
         stream: running, or about to.
-        speech: every sentence of the script, synthesised.
+        speech: every line of the script, synthesised.
+        noises: every noise of the script that is none of ``off``, made.
         turns: where results go.
         emit: where events go.
     """
 
     def __init__(
-        self, stream: Live, speech: Mapping[str, Spoken], turns: list[TurnResult], emit: Emit
+        self,
+        stream: Live,
+        speech: Mapping[str, Spoken],
+        noises: Mapping[Noise, Background],
+        turns: list[TurnResult],
+        emit: Emit,
     ) -> None:
         self._stream = stream
         self._speech = speech
+        self._noises = noises
         self._turns = turns
         self._emit = emit
+        self._step = 0
 
     async def run(self, script: Script) -> None:
         """Act until the script or the stream ends; hangs up when through.
@@ -57,7 +68,9 @@ class Steps:
         Raises:
             StreamEnded: the other side ended the call first.
         """
-        for step in script.steps:
+        if script.begins_with is not None:
+            self._noise(script.begins_with)
+        for self._step, step in enumerate(script.steps):
             await self._act(step)
             if isinstance(step, HangUp):
                 return
@@ -66,28 +79,29 @@ class Steps:
     async def _act(self, step: Step) -> None:
         match step:
             case Wait():
-                await self._wait_for_agent(self._since(), step.quiet_ms, step.timeout_s)
+                await self._wait_for_agent(self._since(), step)
             case Say():
-                turn = await self._say(step.text, interrupts=False)
-                if step.wait:
-                    await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
+                turn = await self._say(step.text, step.text, "say")
+                await self._wait_for_answer(turn, step)
             case Interrupt():
                 await self._until_agent_has_spoken(step.after_ms, step.timeout_s)
-                turn = await self._say(step.text, interrupts=True)
-                if step.wait:
-                    await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
+                turn = await self._say(step.text, step.text, "interrupt")
+                await self._wait_for_answer(turn, step)
+            case Backchannel():
+                if await self._until_agent_has_spoken(step.after_ms, step.timeout_s):
+                    await self._say(step.line, step.text, "backchannel")
             case Press():
                 turn = await self._press(step)
-                if step.wait:
-                    await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
+                await self._wait_for_answer(turn, step)
             case TypeWords():
                 turn = self._type(step.text)
-                if step.wait:
-                    await self._wait_for_answer(turn, step.quiet_ms, step.timeout_s)
+                await self._wait_for_answer(turn, step)
             case Silence():
                 await self._stream.until(lambda: False, step.seconds)
             case MakeSound():
                 await self._sound(step)
+            case Noise():
+                self._noise(step)
             case HangUp():
                 if step.how == "abrupt":
                     self._stream.abort()
@@ -96,38 +110,47 @@ class Steps:
 
     # -- speaking ---------------------------------------------------------------------------------
 
-    async def _say(self, text: str, *, interrupts: bool) -> TurnResult:
-        spoken = self._speech[text]
+    async def _say(self, line: str, text: str, kind: TurnKind) -> TurnResult:
+        spoken = self._speech[line]
         start = self._stream.say(spoken)
-        turn = TurnResult(len(self._turns) + 1, text=text, interrupts=interrupts)
+        turn = self._turn(kind, text=text)
         turn.first_sample, turn.last_sample = start + spoken.first, start + spoken.last
-        turn.t0_ns = self._stream.answered_ns + int(sent_at_ms(turn.last_sample) * 1e6)
-        self._turns.append(turn)
+        self._time(turn)
         at = sent_at_ms(turn.first_sample)
-        self._emit("said_started", at, turn=turn.n, text=text, interrupts=interrupts)
+        self._emit("said_started", at, turn=turn.n, text=text, interrupts=turn.interrupts)
         await self._until_sent()
         self._emit("said", sent_at_ms(turn.last_sample), turn=turn.n, text=text)
         return turn
 
     async def _press(self, step: Press) -> TurnResult:
-        turn = TurnResult(len(self._turns) + 1, keys=step.keys)
-        self._turns.append(turn)
+        turn = self._turn("press", keys=step.keys)
         for i, key in enumerate(step.keys):
             if i:
                 await self._stream.until(lambda: False, step.gap_ms / 1000)
             turn.last_sample = self._stream.press(key)
             turn.first_sample = turn.first_sample or turn.last_sample
             self._emit("key", sent_at_ms(turn.last_sample), key=key, turn=turn.n)
-        turn.t0_ns = self._stream.answered_ns + int(sent_at_ms(turn.last_sample) * 1e6)
+        self._time(turn)
         return turn
 
     def _type(self, text: str) -> TurnResult:
-        turn = TurnResult(len(self._turns) + 1, text=text, typed=True)
+        turn = self._turn("type", text=text)
         turn.first_sample = turn.last_sample = self._stream.type(text)
-        turn.t0_ns = self._stream.answered_ns + int(sent_at_ms(turn.last_sample) * 1e6)
-        self._turns.append(turn)
+        self._time(turn)
         self._emit("typed", sent_at_ms(turn.last_sample), turn=turn.n, text=text)
         return turn
+
+    def _turn(self, kind: TurnKind, *, text: str = "", keys: str = "") -> TurnResult:
+        """Begin a turn."""
+        turn = TurnResult(
+            len(self._turns) + 1, kind, self._step, text, keys,
+            typed=kind == "type", interrupts=kind == "interrupt",
+        )  # fmt: skip
+        self._turns.append(turn)
+        return turn
+
+    def _time(self, turn: TurnResult) -> None:
+        turn.t0_ns = self._stream.answered_ns + int(sent_at_ms(turn.last_sample) * 1e6)
 
     async def _sound(self, step: MakeSound) -> None:
         made = sound(step.kind, step.seconds, level=step.level)
@@ -135,40 +158,60 @@ class Steps:
         self._emit("sound", sent_at_ms(start + made.first), sound=step.kind)
         await self._until_sent()
 
+    def _noise(self, noise: Noise) -> None:
+        self._stream.background = self._noises.get(noise)
+        at = sent_at_ms(self._stream.sent)
+        self._emit("noise", at, noise=noise.kind, snr_db=noise.snr_db)
+
     async def _until_sent(self) -> None:
         await self._stream.until(lambda: not self._stream.saying, _LONGEST_SPEECH_S)
 
     # -- listening --------------------------------------------------------------------------------
 
     def _since(self) -> int:
-        return measure.place(self._turns[-1].last_sample) if self._turns else 0
+        """Where the newest turn that expects an answer ended."""
+        awaited = (turn for turn in reversed(self._turns) if turn.kind != "backchannel")
+        turn = next(awaited, None)
+        return measure.place(turn.last_sample) if turn is not None else 0
 
-    async def _wait_for_answer(self, turn: TurnResult, quiet_ms: int, timeout_s: float) -> None:
-        turn.timed_out = not await self._wait_for_agent(measure.place(turn.last_sample), quiet_ms, timeout_s)
+    async def _wait_for_answer(self, turn: TurnResult, step: Say | Interrupt | Press | TypeWords) -> None:
+        if step.wait:
+            turn.timed_out = not await self._wait_for_agent(measure.place(turn.last_sample), step)
 
-    async def _wait_for_agent(self, since: int, quiet_ms: int, timeout_s: float) -> bool:
+    async def _wait_for_agent(self, since: int, step: Wait | Say | Interrupt | Press | TypeWords) -> bool:
         """Wait until the agent has spoken after ``since`` and fallen silent; False if it did not."""
         playout = self._stream.playout
-        if not await self._stream.until(lambda: measure.answer_start(playout, since) is not None, timeout_s):
-            self._emit("no_answer", playout.now * 1000 / RATE_HZ)
+        if not await self._stream.until(
+            lambda: measure.answer_start(playout, since) is not None, step.timeout_s
+        ):
+            self._emit("no_answer", played_at_ms(playout.now))
             return False
-        quiet = quiet_ms * RATE_HZ // 1000
+        quiet = step.quiet_ms * RATE_HZ // 1000
         return await self._stream.until(
             lambda: not playout.buffered and playout.now - (playout.last_loud or 0) >= quiet,
-            timeout_s + 60,
+            step.longest_s,
         )
 
-    async def _until_agent_has_spoken(self, after_ms: int, timeout_s: float) -> None:
-        """Wait until the agent's newest stretch of speech has lasted ``after_ms`` and goes on."""
+    async def _until_agent_has_spoken(self, after_ms: int, timeout_s: float) -> bool:
+        """Wait until the agent's newest stretch of speech has lasted ``after_ms`` and goes on.
+
+        What was said during that stretch (a backchannel) starts the count anew. False if it never came.
+        """
         playout, wanted = self._stream.playout, after_ms * RATE_HZ // 1000
         since = self._since()
+        newest = measure.place(self._turns[-1].last_sample) if self._turns else 0
+        not_before = 0  # looked at in every tick: only as closely as it can matter
 
         def spoken_long_enough() -> bool:
-            first = measure.answer_start(playout, since)
+            nonlocal not_before
             end = playout.last_loud
-            if first is None or end is None or playout.now - end > measure.PAUSE:
+            if end is None or playout.now < not_before or playout.now - end > measure.PAUSE:
+                return False
+            first = measure.answer_start(playout, since)
+            if first is None:
                 return False
             stretches = playout.onsets(pause=measure.PAUSE, since=first)
-            return bool(stretches) and playout.now - stretches[-1].first >= wanted
+            not_before = max(stretches[-1].first, newest) + wanted
+            return playout.now >= not_before
 
-        await self._stream.until(spoken_long_enough, timeout_s)
+        return await self._stream.until(spoken_long_enough, timeout_s)

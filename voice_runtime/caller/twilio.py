@@ -11,8 +11,8 @@ import functools
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Literal
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal, TypeVar
 from urllib.parse import urljoin
 
 import httpx
@@ -20,7 +20,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from controls.errors import OperatorError, ProviderError, SayError
-from voice_runtime.caller.acting import News, OnEvent, follow
+from voice_runtime.caller.acting import News, OnEvent, follow, prepare
+from voice_runtime.caller.failure import Refused, failure_of
+from voice_runtime.caller.media_socket import MediaSocket
+from voice_runtime.caller.playout import Playout
 from voice_runtime.caller.results import CallResult
 from voice_runtime.caller.script import Script
 from voice_runtime.caller.speech import Flite, Spoken
@@ -32,6 +35,8 @@ DialOutcome = Literal["completed", "busy", "no-answer", "failed", "canceled"]
 #: A fallback that points at itself is followed no further than this.
 _MOST_DOCUMENTS = 5
 
+_Connection = TypeVar("_Connection", bound=ClientConnection)
+
 
 class TwilioCaller:
     """Places calls, one at a time; many of these make many calls.
@@ -41,12 +46,23 @@ class TwilioCaller:
         auth_token: the account's; "" sends no signature.
         from_number, to_number: E.164.
         connect_to: where the server really listens, when that is not ``base_url``.
+        webhook: path of the voice webhook.
+        stream_url: ws(s) address of any agent's media stream: no webhook is sent, the call begins there.
+        parameters: custom parameters of ``start`` where no webhook gives them.
         voice: speaks; shared between callers it synthesises each sentence once.
         on_event: awaited for each event, in order, beside the call: a slow one
             delays no audio, and beyond 1000 waiting events they are lost and counted.
         dial_outcome: what comes of dialling a number in TwiML.
         longest_s: the caller hangs up after so long, s.
         connect_timeout_s: for the webhook, and for opening the stream, s.
+
+    Attributes:
+        stream: of the call in progress.
+        playout: what the newest call's caller was played, from its answer on and after its end.
+        result: of the newest call.
+
+    Raises:
+        OperatorError: an address is none.
     """
 
     def __init__(
@@ -58,6 +74,9 @@ class TwilioCaller:
         *,
         connect_to: str | None = None,
         account_sid: str = "",
+        webhook: str = "/telephony/twilio/voice",
+        stream_url: str = "",
+        parameters: Mapping[str, str] | None = None,
         voice: Flite | None = None,
         on_event: OnEvent | None = None,
         dial_outcome: Callable[[str], DialOutcome] = lambda to: "no-answer",
@@ -69,6 +88,13 @@ class TwilioCaller:
         for url in (self._public, self._real):
             if not url.startswith(("http://", "https://")):
                 raise OperatorError("a server's address starts with http:// or https://")
+        if stream_url and not stream_url.startswith(("ws://", "wss://")):
+            raise OperatorError("a media stream's address starts with ws:// or wss://")
+        if not webhook and not stream_url:
+            raise OperatorError("a call needs a webhook or the address of a media stream")
+        self._webhook = webhook
+        self._stream_url = stream_url
+        self._parameters = dict(parameters or {})
         self._auth_token = auth_token
         self._account_sid = account_sid or new_sid("AC")
         self._from, self._to = from_number, to_number
@@ -80,6 +106,7 @@ class TwilioCaller:
         self._update: str | None = None
         self.call_sid = new_sid("CA")
         self.stream: MediaStream | None = None
+        self.playout: Playout | None = None
         self.result = CallResult(self.call_sid)
 
     # -- a whole call -----------------------------------------------------------------------------
@@ -98,9 +125,9 @@ class TwilioCaller:
         """
         if script.typed:
             raise OperatorError("a telephone takes no typed words: use --via webrtc")
-        voice = self._voice or Flite(script.voice, rate=script.rate)
-        speech = {text: await voice.say(text) for text in script.sentences}
+        speech = await prepare(script, self._voice)
         self._update = None
+        self.playout = None
         if back_with is None:
             self.call_sid = new_sid("CA")
         self.result = result = CallResult(self.call_sid)
@@ -110,6 +137,7 @@ class TwilioCaller:
         except (SayError, OSError, httpx.HTTPError, WebSocketException, TimeoutError) as error:
             result.ended_by = "failed"
             result.error = str(error) or type(error).__name__
+            result.failure = failure_of(error)
         except BaseException:
             news.drop()
             raise
@@ -134,15 +162,18 @@ class TwilioCaller:
             await self._go_on(verbs)
             return
         verb = verbs[connect_at]
-        async with self.open(verb) as ws:
+        async with self._open(verb, MediaSocket) as ws:
             out = Outgoing(new_sid("MZ"), self.call_sid, self._account_sid)
             self.stream = stream = MediaStream(ws, out, news)
-            await stream.start(parameters(verb))
+            stream.start(parameters(verb))
+            self.playout = stream.playout
             self.result.answered_ns = stream.answered_ns
             self.result.webhook_ms = (stream.answered_ns - began) / 1e6
             news.emit("answered", 0.0)
-            await follow(stream, script, speech, self.result, news, longest_s=self._longest_s)
-        stream.collect(self.result)
+            try:
+                await follow(stream, script, speech, self.result, news, longest_s=self._longest_s)
+            finally:
+                stream.collect(self.result)
         if self._update is not None:
             self.result.ended_by = "carrier"
             await self._go_on(parse_twiml(self._update) if self._update else [])
@@ -152,12 +183,17 @@ class TwilioCaller:
     # -- the carrier ------------------------------------------------------------------------------
 
     async def place(self) -> list[Verb]:
-        """Send the webhook; returns the TwiML's verbs.
+        """Send the webhook; returns the TwiML's verbs, or those that lead straight to ``stream_url``.
 
         Raises:
             ProviderError: not reached, refused, or not answered with TwiML.
         """
-        return await self.webhook(f"{self._public}/telephony/twilio/voice", {"CallStatus": "ringing"})
+        if self._stream_url:
+            given = tuple(
+                Verb("Parameter", {"name": name, "value": value}) for name, value in self._parameters.items()
+            )
+            return [Verb("Connect", nouns=(Verb("Stream", {"url": self._stream_url}, nouns=given),))]
+        return await self.webhook(urljoin(self._public + "/", self._webhook), {"CallStatus": "ringing"})
 
     async def webhook(self, url: str, more: Mapping[str, str]) -> list[Verb]:
         """Send a signed webhook to ``url`` (as the public would see it).
@@ -188,20 +224,23 @@ class TwilioCaller:
         except httpx.HTTPError as error:
             raise ProviderError(f"server not reached: {type(error).__name__}", supplier=SUPPLIER) from error
         if not response.is_success:
-            raise ProviderError(
+            raise Refused(
                 f"the server answered the webhook with status {response.status_code}",
                 supplier=SUPPLIER,
                 transient=response.status_code >= 500,
             )
         return parse_twiml(response.text)
 
-    @asynccontextmanager
-    async def open(self, verb: Verb) -> AsyncIterator[ClientConnection]:
-        """Open the media websocket a ``<Connect>`` names; for raw tests too.
+    def open(self, verb: Verb) -> AbstractAsyncContextManager[ClientConnection]:
+        """Open the media websocket a ``<Connect>`` names, for raw tests.
 
         Raises:
             ProviderError: no stream in it, or it does not open.
         """
+        return self._open(verb, ClientConnection)
+
+    @asynccontextmanager
+    async def _open(self, verb: Verb, kind: type[_Connection]) -> AsyncIterator[_Connection]:
         stream = verb.noun("Stream")
         if stream is None or "url" not in stream.attributes:
             raise ProviderError("<Connect> without a <Stream url>", supplier=SUPPLIER, transient=False)
@@ -215,9 +254,11 @@ class TwilioCaller:
                 close_timeout=1,
                 ping_interval=None,
                 max_size=1 << 20,
+                create_connection=kind,
             )
         except (OSError, TimeoutError, WebSocketException) as error:
             raise ProviderError(f"stream not opened: {type(error).__name__}", supplier=SUPPLIER) from error
+        assert isinstance(ws, kind)
         try:
             yield ws
         finally:

@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from aiortc import RTCIceServer
 
 from controls.errors import OperatorError, ProviderError, SayError
-from voice_runtime.caller.acting import News, OnEvent, follow
+from voice_runtime.caller.acting import News, OnEvent, follow, prepare
+from voice_runtime.caller.failure import Refused, failure_of
+from voice_runtime.caller.playout import Playout
 from voice_runtime.caller.results import CallResult, CaptionShown
 from voice_runtime.caller.script import Script
 from voice_runtime.caller.speech import Flite, Spoken
 from voice_runtime.caller.webrtc_stream import WebRtcStream
 from voice_runtime.caller.webrtc_wire import SUPPLIER, checked
+
+#: ``sayso``: our page's protocol. ``pipecat``: ``POST /api/offer`` as pipecat's runner takes it, without
+#: a data channel: no keys, no typed words, no captions.
+Dialect = Literal["sayso", "pipecat"]
 
 
 class WebRtcCaller:
@@ -29,22 +35,32 @@ class WebRtcCaller:
 
     Args:
         base_url: the server's address.
-        agent: whom to call.
+        agent: whom to call; pipecat's dialect names nobody.
+        dialect: how a call is offered.
         language: BCP 47; "" leaves it to the line.
-        microphone: None has one where the script makes a sound.
+        microphone: None has one where the script makes a sound; pipecat cannot do without.
         origin: the ``Origin`` header of a page; "" sends none, as other programs do.
         voice: speaks; shared between callers it synthesises each sentence once.
         on_event: awaited for each event, in order, beside the call: a slow one
             delays no audio, and beyond 1000 waiting events they are lost and counted.
         longest_s: the caller hangs up after so long, s.
         connect_timeout_s: for each request, and for the connection to come about, s.
+
+    Attributes:
+        stream: of the call in progress.
+        playout: what the newest call's caller was played, from its answer on and after its end.
+        result: of the newest call.
+
+    Raises:
+        OperatorError: the address is none.
     """
 
     def __init__(
         self,
         base_url: str,
-        agent: str,
+        agent: str = "",
         *,
+        dialect: Dialect = "sayso",
         language: str = "",
         microphone: bool | None = None,
         origin: str = "",
@@ -57,6 +73,7 @@ class WebRtcCaller:
             raise OperatorError("a server's address starts with http:// or https://")
         self._url = base_url.rstrip("/")
         self._agent = agent
+        self._dialect = dialect
         self._language = language
         self._microphone = microphone
         self._headers = {"origin": origin} if origin else {}
@@ -65,6 +82,7 @@ class WebRtcCaller:
         self._longest_s = longest_s
         self._connect_timeout_s = connect_timeout_s
         self.stream: WebRtcStream | None = None
+        self.playout: Playout | None = None
         self.result = CallResult("")
 
     async def run(self, script: Script) -> CallResult:
@@ -75,8 +93,8 @@ class WebRtcCaller:
         Raises:
             OperatorError: a sentence cannot be spoken (flite is missing).
         """
-        voice = self._voice or Flite(script.voice, rate=script.rate)
-        speech = {text: await voice.say(text) for text in script.sentences}
+        speech = await prepare(script, self._voice)
+        self.playout = None
         self.result = result = CallResult("")
         news = News(result, self._on_event)
         try:
@@ -85,6 +103,7 @@ class WebRtcCaller:
             if result.ended_by != "refused":
                 result.ended_by = "failed"
             result.error = str(error) or type(error).__name__
+            result.failure = failure_of(error)
         except BaseException:
             news.drop()
             raise
@@ -97,32 +116,55 @@ class WebRtcCaller:
     async def _call(self, script: Script, speech: Mapping[str, Spoken], news: News) -> None:
         began = time.monotonic_ns()
         news.emit("ringing", 0.0)
-        microphone = script.audible if self._microphone is None else self._microphone
+        microphone = self._microphone
+        if microphone is None:
+            microphone = script.audible or self._dialect == "pipecat"
         async with httpx.AsyncClient(
             trust_env=False, timeout=self._connect_timeout_s, headers=self._headers
         ) as client:
-            granted = await self._post(client, f"/call/{self._agent}/token", {}, news)
-            token = checked(granted, "token")["token"]
+            token, ice_servers = await self._admitted(client, news)
             self.stream = stream = WebRtcStream(
-                news, lambda message: self._told(message, news), _ice_servers(granted), microphone=microphone
+                news,
+                lambda message: self._told(message, news),
+                ice_servers,
+                microphone=microphone,
+                channel=self._dialect == "sayso",
             )
             try:
-                offer: dict[str, Any] = {"token": token, "type": "offer", "sdp": await stream.offer()}
-                if self._language:
-                    offer["language"] = self._language
-                answer = checked(await self._post(client, "/webrtc/offer", offer, news), "sdp", "call")
-                self.result.call_sid = answer["call"]
-                await stream.answered(answer["sdp"], self._connect_timeout_s)
+                answer = await self._offered(client, await stream.offer(), token, news)
+                await stream.answered(answer, self._connect_timeout_s)
+                self.playout = stream.playout
                 self.result.answered_ns = stream.answered_ns
                 self.result.webhook_ms = (stream.answered_ns - began) / 1e6
                 news.emit("answered", 0.0)
                 await follow(stream, script, speech, self.result, news, longest_s=self._longest_s)
             finally:
                 await stream.close()
-        stream.collect(self.result)
+                if self.playout is not None:
+                    stream.collect(self.result)
         self.result.lost_packets = stream.lost_packets
         if stream.broken:
             raise ProviderError(stream.broken, supplier=SUPPLIER)
+
+    async def _admitted(self, client: httpx.AsyncClient, news: News) -> tuple[str, list[RTCIceServer]]:
+        """A token to call with, and the servers' ICE; pipecat asks for no token."""
+        if self._dialect == "pipecat":
+            return "", []
+        granted = await self._post(client, f"/call/{self._agent}/token", {}, news)
+        return checked(granted, "token")["token"], _ice_servers(granted)
+
+    async def _offered(self, client: httpx.AsyncClient, sdp: str, token: str, news: News) -> str:
+        """The SDP that answers ours; the call has an identifier from then on."""
+        offer: dict[str, Any] = {"type": "offer", "sdp": sdp}
+        path, call = "/api/offer", "pc_id"
+        if self._dialect == "sayso":
+            path, call = "/webrtc/offer", "call"
+            offer["token"] = token
+            if self._language:
+                offer["language"] = self._language
+        answer = checked(await self._post(client, path, offer, news), "sdp", call)
+        self.result.call_sid = answer[call]
+        return answer["sdp"]
 
     async def _post(self, client: httpx.AsyncClient, path: str, body: dict[str, Any], news: News) -> Any:
         """Ask the server.
@@ -143,7 +185,7 @@ class WebRtcCaller:
         why = answer.get("error") if isinstance(answer, dict) else None
         self.result.ended_by = "refused"
         news.emit("refused", 0.0, says=[str(why)])
-        raise ProviderError(
+        raise Refused(
             f"server refused: status {response.status_code}, {why}", supplier=SUPPLIER, transient=False
         )
 

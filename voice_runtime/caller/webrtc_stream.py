@@ -12,10 +12,8 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from typing import Any
 
-import av
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -24,63 +22,27 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtp import RtpPacket
 
-from controls.errors import InternalError, ProviderError
+from controls.errors import OperatorError, ProviderError
 from voice_runtime.caller.live import Listener, Live, StreamEnded
+from voice_runtime.caller.webrtc_audio import Microphone, tap
 from voice_runtime.caller.webrtc_wire import (
     LABEL,
-    PACKET,
-    RTP_HZ,
     SUPPLIER,
     Decoder,
     Encoder,
     PacketPlayout,
     parse_message,
 )
-from voice_runtime.events import CHUNK_MS
+from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES
 
 _PING_TICKS = 1000 // CHUNK_MS
 _REPORT_TICKS = 200 // CHUNK_MS
-#: More packets of ours than this that aiortc has not taken are a connection that is gone.
-_MOST_UNSENT = 50
 #: How long the server may take to say that the call is closed, once we hung up, s.
 _GOODBYE_S = 1.0
-_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 OnMessage = Callable[[dict[str, Any]], None]
-
-
-class _Microphone(MediaStreamTrack):
-    """Sends the packets it is given, at the pace they are given."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.packets: asyncio.Queue[bytes] = asyncio.Queue(_MOST_UNSENT)
-        self._pts = 0
-
-    async def recv(self) -> av.Packet[Any]:
-        if self.readyState != "live":
-            raise MediaStreamError
-        packet = av.Packet(await self.packets.get())
-        packet.pts, packet.time_base = self._pts, Fraction(1, RTP_HZ)
-        self._pts += PACKET
-        return packet
-
-
-class _Taken:
-    """In the place of aiortc's jitter buffer, which delays by 80 ms: hands every packet on at once."""
-
-    def __init__(self, packets: PacketPlayout) -> None:
-        self._packets = packets
-
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        """Never completes a frame for aiortc's own decoder."""
-        self._packets.put(packet.timestamp, packet.payload)
-        return False, None
 
 
 class WebRtcStream(Live):
@@ -91,6 +53,8 @@ class WebRtcStream(Live):
         on_message: told of the server's messages, but for pongs.
         ice_servers: as the server names them.
         microphone: whether we send audio.
+        channel: whether there is a data channel, and the page's manners on it; without one the call
+            is answered once the connection is made.
     """
 
     def __init__(
@@ -100,6 +64,7 @@ class WebRtcStream(Live):
         ice_servers: Sequence[RTCIceServer] = (),
         *,
         microphone: bool = True,
+        channel: bool = True,
     ) -> None:
         super().__init__(listener)
         #: Why the connection broke, "" when it did not.
@@ -107,11 +72,10 @@ class WebRtcStream(Live):
         self._on_message = on_message
         self._packets = PacketPlayout()
         self._encoder, self._decoder = Encoder(), Decoder()
-        self._microphone = _Microphone() if microphone else None
+        self._microphone = Microphone() if microphone else None
         self._ready = False
         self._ticks = 0
         self._open = asyncio.Event()
-        self._over = asyncio.Event()
         self._pc = pc = RTCPeerConnection(
             RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
@@ -119,18 +83,17 @@ class WebRtcStream(Live):
             pc.addTrack(self._microphone)
         else:
             pc.addTransceiver("audio", direction="recvonly")
-        receiver = pc.getTransceivers()[0].receiver
-        if not hasattr(receiver, _BUFFER):
-            raise InternalError(f"aiortc's receiver has no {_BUFFER}")
-        setattr(receiver, _BUFFER, _Taken(self._packets))
-        self._channel = self._listen(pc.createDataChannel(LABEL))
+        tap(pc.getTransceivers()[0].receiver, self._arrived)
+        self._channel = self._listen(pc.createDataChannel(LABEL)) if channel else None
 
         @pc.on("connectionstatechange")
         def _() -> None:
+            if pc.connectionState == "connected" and self._channel is None:
+                self._open.set()
             if pc.connectionState == "failed":
                 self.broken = "the connection was lost"
             if pc.connectionState in ("failed", "closed"):
-                self._over.set()
+                self._end()
 
     @property
     def lost_packets(self) -> int:
@@ -145,7 +108,9 @@ class WebRtcStream(Live):
         return self._pc.localDescription.sdp
 
     async def answered(self, sdp: str, timeout_s: float) -> None:
-        """Take the answer and wait until the data channel is open; sample 0 is then.
+        """Take the answer and wait until the data channel (or without one, the connection) is open.
+
+        Sample 0 is then.
 
         Raises:
             ProviderError: not an answer, or the connection did not come about in time.
@@ -156,7 +121,7 @@ class WebRtcStream(Live):
             raise ProviderError(
                 f"not an answer: {type(error).__name__}", supplier=SUPPLIER, transient=False
             ) from None
-        waiting = [asyncio.ensure_future(event.wait()) for event in (self._open, self._over)]
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._open, self._closed)]
         try:
             await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -173,7 +138,7 @@ class WebRtcStream(Live):
 
         @channel.on("close")
         def _() -> None:
-            self._over.set()
+            self._end()
 
         @channel.on("message")
         def _(data: str | bytes) -> None:
@@ -183,19 +148,20 @@ class WebRtcStream(Live):
             elif message["type"] != "pong":
                 self._on_message(dict(message))
                 if message["type"] == "closed":
-                    self._over.set()
+                    self._end()
 
         return channel
 
     # -- ending -----------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Say goodbye; the server closes."""
-        self._tell({"type": "bye"})
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE_S):
-                await self._over.wait()
-        self._over.set()
+        """Say goodbye, and the server closes; without a data channel nothing is said."""
+        if self._channel is not None:
+            self._tell({"type": "bye"})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_S):
+                    await self._closed.wait()
+        self._end()
 
     def abort(self) -> None:
         """From now on not a packet leaves, and nobody is told."""
@@ -204,7 +170,7 @@ class WebRtcStream(Live):
             pass
 
         self._pc.getTransceivers()[0].receiver.transport.transport._send = nowhere
-        self._over.set()
+        self._end()
 
     async def close(self) -> None:
         """Close the connection; harmless twice."""
@@ -212,10 +178,11 @@ class WebRtcStream(Live):
 
     # -- live -------------------------------------------------------------------------------------
 
-    async def _receive(self) -> None:
-        await self._over.wait()
+    def _arrived(self, packet: RtpPacket) -> None:
+        self.arrivals.note(time.monotonic_ns(), CHUNK_SAMPLES, rtp=packet.timestamp)
+        self._packets.put(packet.timestamp, packet.payload)
 
-    async def _play(self) -> None:
+    def _play(self) -> None:
         payload = self._packets.tick()
         if payload is not None:
             self.playout.audio(self._decoder.decode(payload))
@@ -230,13 +197,15 @@ class WebRtcStream(Live):
             self._tell({"type": "playing", "rtp": self._packets.playing})
         self._ticks += 1
 
-    async def _send_key(self, key: str) -> None:
+    def _send_key(self, key: str) -> None:
+        self._must_have_channel()
         self._tell({"type": "key", "key": key})
 
-    async def _send_words(self, text: str) -> None:
+    def _send_words(self, text: str) -> None:
+        self._must_have_channel()
         self._tell({"type": "say", "text": text})
 
-    async def _send_audio(self, ulaw: bytes) -> None:
+    def _send_audio(self, ulaw: bytes) -> None:
         if self._microphone is None:
             return
         try:
@@ -245,6 +214,10 @@ class WebRtcStream(Live):
             self.broken = self.broken or "no audio could be sent"
             raise StreamEnded from None
 
+    def _must_have_channel(self) -> None:
+        if self._channel is None:
+            raise OperatorError("without a data channel no keys are pressed and no words typed")
+
     def _tell(self, message: dict[str, Any]) -> None:
-        if self._channel.readyState == "open":
+        if self._channel is not None and self._channel.readyState == "open":
             self._channel.send(json.dumps(message))

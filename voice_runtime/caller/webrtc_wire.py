@@ -3,7 +3,9 @@
 Written from the documented protocol and not from ``ingress``, so that an error
 there is not repeated here. The playout is a plain one: packets play at the time
 their RTP timestamp says, a fixed 40 ms after the first came; what comes later than
-its time is lost. Nothing is stretched, concealed or hidden from the figures.
+its time is lost. When every packet has come earlier than that for half a second (the
+first one was held up), the spare time is given back at once, as a browser's buffer
+drains. Nothing is stretched, concealed or hidden from the figures.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ BUFFER_TICKS = 2
 #: Nothing but late packets for so long mean that the path has become longer, ticks (0.5 s); a
 #: burst after a stall does not.
 _LONGEST_LATE = 25
+#: Nothing but early packets for so many mean that the first was late (0.5 s).
+_EARLY_PACKETS = 25
 _WRAP = 1 << 32
 _MOST_MESSAGE = 64 * 1024
 _FROM_SERVER = {
@@ -98,6 +102,7 @@ class PacketPlayout:
         self._tick = 0
         self._base: tuple[int, int] | None = None  # an RTP timestamp, and the tick in which it plays
         self._late_since: int | None = None
+        self._leads: list[int] = []  # of the newest packets: ticks from arrival to playing
         self._played = False
 
     def put(self, rtp: int, payload: bytes) -> None:
@@ -106,6 +111,7 @@ class PacketPlayout:
             self._base = (rtp, self._tick + BUFFER_TICKS)
         slot = self._slot(rtp)
         if slot < self._tick:
+            self._leads.clear()
             if self._late_since is None:
                 self._late_since = self._tick
             if self._tick - self._late_since < _LONGEST_LATE:
@@ -114,6 +120,19 @@ class PacketPlayout:
             slot = self._tick + BUFFER_TICKS
         self._late_since = None
         self._waiting[slot] = (rtp, payload)
+        self._leads.append(slot - self._tick)
+        if len(self._leads) == _EARLY_PACKETS:
+            self._drain(min(self._leads) - BUFFER_TICKS)
+            self._leads.clear()
+
+    def _drain(self, spare: int) -> None:
+        """Play everything so many ticks earlier; what would then have been played already is dropped."""
+        if spare <= 0:
+            return
+        assert self._base is not None
+        self._base = (self._base[0], self._base[1] - spare)
+        earlier = {slot - spare: packet for slot, packet in self._waiting.items()}
+        self._waiting = {slot: packet for slot, packet in earlier.items() if slot >= self._tick}
 
     def tick(self) -> bytes | None:
         """The packet that plays in the next 20 ms; None when there is none (lost, late or not begun)."""

@@ -152,7 +152,7 @@ async def _call(place: Callable[[], _Caller], script: Script, connect_to: str, *
     await _ready(connect_to)
     result = await place().run(script)
     if not quiet:
-        for turn in result.turns:
+        for turn in (t for t in result.turns if t.kind != "backchannel"):  # nobody answers "mhmm"
             heard = (
                 "no answer"
                 if turn.first_audio_out_ms is None

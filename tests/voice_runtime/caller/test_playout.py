@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voice_runtime.caller import audible
-from voice_runtime.caller.playout import Gap, MarkBack, Onset, Playout
+from voice_runtime.caller import playout as playout_module
+from voice_runtime.caller.playout import Gap, MarkBack, Onset, Playout, loud_windows
 
 LOUD = audible.to_ulaw((b"\x00\x20" + b"\x00\xe0") * 4000)  # ±8192, 1 s
 QUIET = audible.ULAW_SILENCE * 8000
@@ -156,3 +158,44 @@ def test_the_kept_timeline_is_bounded_and_the_clock_goes_on() -> None:
     assert len(playout.timeline) == 1600
     assert playout.now == 4800
     assert playout.played == 4000
+
+
+@given(st.binary(max_size=320))
+def test_the_quick_look_at_loudness_sees_what_the_threshold_says(ulaw: bytes) -> None:
+    ulaw = ulaw[: len(ulaw) // 40 * 40]
+    expected = audible.windows(audible.to_pcm(ulaw)).tobytes() if ulaw else b""
+    assert loud_windows(ulaw) == expected
+
+
+def test_a_window_that_is_just_audible_is_so_for_both() -> None:
+    for amplitude in range(80, 120):
+        ulaw = audible.to_ulaw(amplitude.to_bytes(2, "little", signed=True) * 40)
+        assert loud_windows(ulaw) == audible.windows(audible.to_pcm(ulaw)).tobytes()
+
+
+def test_a_flood_of_marks_and_clears_is_answered_and_no_longer_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(playout_module, "_MOST_NOTED", 10)
+    playout = Playout()
+    playout.audio(loud(160))
+    assert [playout.mark(str(n)) for n in range(20)] == [[]] * 20
+    playout.tick()
+    assert playout.tick() == [str(n) for n in range(20)]
+    for _ in range(20):
+        playout.clear()
+    assert (len(playout.marks), len(playout.clears), playout.pending_marks) == (10, 10, 0)
+
+
+def test_what_waits_is_counted_in_pieces_and_marks() -> None:
+    playout = Playout()
+    playout.audio(loud(100))
+    playout.audio(loud(100))
+    playout.mark("m")
+    assert (playout.queued, playout.buffered, playout.pending_marks) == (3, 200, 1)
+    playout.tick()
+    assert (playout.queued, playout.buffered, playout.pending_marks) == (2, 40, 1)
+    playout.tick()
+    assert (playout.queued, playout.buffered, playout.pending_marks) == (0, 0, 1)
+    assert playout.tick() == ["m"]
+    assert playout.pending_marks == 0

@@ -8,9 +8,11 @@ import pytest
 
 from controls.errors import ConfigurationError
 from voice_runtime.caller.script import (
+    Backchannel,
     HangUp,
     Interrupt,
     MakeSound,
+    Noise,
     Press,
     Say,
     Script,
@@ -23,6 +25,8 @@ GOOD = """\
 format: 1
 voice: rms
 rate: 1.1
+noise: street
+snr_db: 12
 steps:
   - wait
   - wait: {quiet_ms: 400}
@@ -34,6 +38,12 @@ steps:
   - silence_s: 2.5
   - sound: cough
   - sound: {kind: noise, seconds: 1}
+  - backchannel: mhmm
+  - backchannel: {text: uh huh, after_ms: 200, voice: slt}
+  - noise: {snr_db: 10, kind: white}
+  - noise: babble
+  - noise: off
+  - say: {text: thanks, expect: you're welcome, longest_s: 5}
   - hang_up: abrupt
 """
 
@@ -58,9 +68,17 @@ def test_every_step_can_be_written(tmp_path: Path) -> None:
         Silence(seconds=2.5),
         MakeSound(kind="cough"),
         MakeSound(kind="noise", seconds=1),
+        Backchannel(text="mhmm"),
+        Backchannel(text="uh huh", after_ms=200, voice="slt"),
+        Noise(kind="white", snr_db=10),
+        Noise(kind="babble"),
+        Noise(kind="off"),
+        Say(text="thanks", expect="you're welcome", longest_s=5),
         HangUp(how="abrupt"),
     )
-    assert script.sentences == ("at ten", "yes", "stop")
+    assert script.sentences == ("at ten", "yes", "stop", "mhmm", "thanks")
+    assert script.noises == (Noise(kind="street", snr_db=12), *script.steps[12:15])
+    assert [step.line for step in script.steps[10:12]] == ["mhmm", "slt: uh huh"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +92,11 @@ def test_every_step_can_be_written(tmp_path: Path) -> None:
         ("format: 2\nsteps:\n  - wait\n", 1, "format"),
         ("format: 1\nsteps: []\n", 2, "steps"),
         ("format: 1\nsteps:\n  - hang_up: loudly\n", 3, "steps[0].hang_up.how"),
+        ("format: 1\nsteps:\n  - noise: loud\n", 3, "steps[0].noise.kind"),
+        ("format: 1\nsteps:\n  - noise: {snr_db: 90}\n", 3, "steps[0].noise.snr_db"),
+        ("format: 1\nsteps:\n  - backchannel: {text: mhmm, voice: hal}\n", 3, "steps[0].backchannel.voice"),
+        ("format: 1\nvoice: hal\nsteps:\n  - wait\n", 2, "voice"),
+        ("format: 1\nsnr_db: loud\nsteps:\n  - wait\n", 2, "snr_db"),
     ],
 )
 def test_an_error_names_its_line_and_field(tmp_path: Path, text: str, line: int, field: str) -> None:
@@ -84,3 +107,16 @@ def test_an_error_names_its_line_and_field(tmp_path: Path, text: str, line: int,
 
 def test_saying_waits_for_the_opening_and_hangs_up() -> None:
     assert Script.saying("a", "b").steps == (Wait(), Say(text="a"), Say(text="b"), HangUp())
+
+
+def test_an_snr_alone_means_babble_from_the_start() -> None:
+    assert Script(steps=(Wait(),)).noises == ()
+    assert Script(steps=(Wait(),), snr_db=9).noises == (Noise(kind="babble", snr_db=9),)
+    assert Script(steps=(Wait(),), noise="white").begins_with == Noise(kind="white")
+
+
+def test_whoever_makes_any_sound_needs_a_microphone() -> None:
+    assert not Script(steps=(Wait(), Press(keys="1"))).audible
+    for step in (Say(text="a"), Interrupt(text="a"), Backchannel(text="mhmm"), MakeSound(), Noise()):
+        assert Script(steps=(step,)).audible
+    assert Script(steps=(Wait(),), snr_db=9).audible

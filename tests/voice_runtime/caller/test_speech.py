@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from controls.errors import OperatorError
 from voice_runtime.caller import audible
+from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.speech import Flite, FliteMissing, sound
 
 
@@ -99,3 +100,24 @@ def test_a_sound_nobody_could_hear_is_refused() -> None:
         sound("noise", 1, level=0.001)
     with pytest.raises(OperatorError):
         sound("noise", 1000)
+
+
+@pytest.mark.parametrize("text", ["mhmm", "Mm-hmm.", "hmm"])
+def test_a_hum_is_hummed_and_not_spelled(text: str, needs_system: Callable[..., None]) -> None:
+    needs_system("flite")
+    hummed = asyncio.run(Flite("rms").say(text))
+    assert 0.2 < (hummed.last - hummed.first) / 8000 < 0.8  # "em aitch em em" takes more than a second
+    assert hummed.text == text
+
+
+def test_what_is_recorded_is_used_at_its_own_pace_and_level_only(needs_system: Callable[..., None]) -> None:
+    needs_system("flite")
+
+    async def act() -> None:
+        recorded = await RecordedFlite("rms").say("at ten")
+        faster = await RecordedFlite("rms", rate=1.4).say("at ten")
+        softer = await RecordedFlite("rms", level=0.1).say("at ten")
+        assert faster.duration_s < recorded.duration_s
+        assert softer.ulaw != recorded.ulaw
+
+    asyncio.run(act())

@@ -120,3 +120,25 @@ def test_an_answer_with_something_missing_is_an_error() -> None:
     for bad in (None, [], {}, {"sdp": 1, "call": "c"}):
         with pytest.raises(ProviderError):
             checked(bad, "sdp", "call")
+
+
+def test_a_first_packet_that_was_held_up_delayed_every_later_one_for_good() -> None:
+    """Bare pipecat's first packet is: 280 ms of the caller's own buffer counted against it."""
+    playout, played_at, count = PacketPlayout(), dict[int, int](), 120
+    for tick in range(count):
+        for n in range(count):
+            if max(n, 12) == tick:  # the first twelve came together
+                playout.put(n * PACKET, bytes([n]))
+        if (payload := playout.tick()) is not None:
+            played_at[payload[0]] = tick
+    assert played_at[20] == 20 + 12 + BUFFER_TICKS
+    assert played_at[count - 1 - BUFFER_TICKS] == count - 1
+
+
+def test_nothing_is_drained_of_packets_that_come_in_time() -> None:
+    playout = PacketPlayout()
+    played: list[bytes | None] = []
+    for tick in range(200):
+        playout.put(tick * PACKET, bytes([tick]))
+        played.append(playout.tick())
+    assert played[BUFFER_TICKS:] == [bytes([n]) for n in range(200 - BUFFER_TICKS)]

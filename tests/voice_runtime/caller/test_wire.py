@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -82,3 +83,16 @@ def test_messages_count_up_as_twilios_do() -> None:
     assert messages[0]["start"]["customParameters"] == {"a": "b"}
     assert [m["media"]["chunk"] for m in messages if m["event"] == "media"] == ["1", "2"]
     assert messages[3]["media"]["timestamp"] == "20"
+
+
+@given(st.binary(min_size=160, max_size=160), st.text(max_size=20))
+def test_media_put_together_by_hand_is_json_whatever_the_stream_is_called(ulaw: bytes, sid: str) -> None:
+    out = Outgoing(sid, "CA1", "AC1")
+    silent, loud = json.loads(out.media(b"\xff" * 160)), json.loads(out.media(ulaw))
+    assert silent["streamSid"] == loud["streamSid"] == sid
+    assert base64.b64decode(silent["media"]["payload"]) == b"\xff" * 160
+    assert base64.b64decode(loud["media"]["payload"]) == ulaw
+    assert (loud["event"], loud["sequenceNumber"]) == ("media", "2")
+    assert loud["media"] | {"payload": ""} == {
+        "track": "inbound", "chunk": "2", "timestamp": "20", "payload": "",
+    }  # fmt: skip

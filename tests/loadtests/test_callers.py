@@ -1,0 +1,42 @@
+"""The benchmark of the callers themselves: that it counts, not how fast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from loadtests import callers
+from loadtests.callers import MOST_LATE_P99_MS, Measured, measure
+from loadtests.echo_agent import EchoDoors, serving
+from loadtests.echo_answers import voices
+from voice_runtime.caller.recorded import RecordedFlite
+
+FINE = Measured(100, 30.0, 30.0, 3.0, 60.0, 0.6, 1.4, 9.0, 600, 540.0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "holds"),
+    [
+        (FINE, True),
+        (replace(FINE, late_p99_ms=MOST_LATE_P99_MS), False),
+        (replace(FINE, wrong=1), False),
+    ],
+)
+def test_lateness_at_p99_and_calls_that_went_wrong_decide(found: Measured, holds: bool) -> None:
+    assert found.holds is holds
+
+
+@pytest.mark.anyio
+async def test_callers_beside_each_other_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "_BEGIN_S", 0.1)
+    server = await serving(voices([await RecordedFlite("rms").say("yes")]))
+    try:
+        door = EchoDoors(server.sockets[0].getsockname()[1], 0).door("twilio", delays_ms="300")
+        found = await measure(door, 3, 1.5)
+    finally:
+        server.close()
+        await server.wait_closed()
+    assert (found.calls, found.wrong) == (3, 0)
+    assert found.cpu_us_per_tick > 0
+    assert found.late_p50_ms <= found.late_p99_ms
