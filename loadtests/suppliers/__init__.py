@@ -1,0 +1,1 @@
+"""Suppliers behind OpenAI's protocol for load tests: recognition, language, speech; mocked or computing."""
