@@ -1,9 +1,10 @@
-"""Fills the README's demo output and table of numbers from kept results.
+"""Fills the tables of README and docs/measuring from kept results.
 
 ``python -m loadtests.readme`` reads ``loadtests/results/demo.txt`` (the output of
-``sayso demo --once``) and ``loadtests/results/steady/results.json`` (of
-``python -m loadtests.steady --calls 20 --out loadtests/results/steady``).
-``--check`` changes nothing and exits 1 when the README is out of date.
+``sayso demo --once``), ``loadtests/results/steady/results.json`` (of
+``python -m loadtests.steady --calls 20 --out loadtests/results/steady``) and the load tests
+kept in ``loadtests/results/load/*/results.json`` and ``loadtests/results/pauses/results.json``.
+``--check`` changes nothing, names the page that is out of date and exits 1.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ import re
 import sys
 from pathlib import Path
 
+from loadtests import load_table
+
 RESULTS = Path("loadtests/results")
 README = Path("README.md")
+MEASURING = Path("docs/measuring.md")
 
 
 def demo_block(output: str) -> str:
@@ -54,23 +58,43 @@ def _pair(value: object) -> str:
     return f"{first} → {last}"
 
 
+def replaced(page: str, name: str, block: str) -> str:
+    """A page with the block between the markers ``name`` replaced."""
+    pattern = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return pattern.sub(lambda m: f"{m[1]}{block}\n{m[2]}", page)
+
+
 def filled(readme: str, demo: str, steady: dict[str, object]) -> str:
-    """The README with both blocks replaced."""
-    for name, block in (("demo", demo_block(demo)), ("numbers", numbers_block(demo, steady))):
-        pattern = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        readme = pattern.sub(lambda m, block=block: f"{m[1]}{block}\n{m[2]}", readme)
-    return readme
+    """The README with the demo's output and its numbers replaced."""
+    return replaced(replaced(readme, "demo", demo_block(demo)), "numbers", numbers_block(demo, steady))
+
+
+def pages() -> dict[Path, str]:
+    """Both pages as they should be.
+
+    Raises:
+        ConfigurationError: a kept load test cannot be read.
+    """
+    demo = (RESULTS / "demo.txt").read_text(encoding="utf-8")
+    steady = json.loads((RESULTS / "steady" / "results.json").read_text(encoding="utf-8"))["summary"]
+    found = load_table.kept(RESULTS)
+    readme = filled(README.read_text(encoding="utf-8"), demo, steady)
+    measuring = MEASURING.read_text(encoding="utf-8")
+    return {
+        README: replaced(readme, "load", load_table.short(found)),
+        MEASURING: replaced(measuring, "load", load_table.long(found)),
+    }
 
 
 def main() -> int:
-    """Fill the README, or check it."""
-    demo = (RESULTS / "demo.txt").read_text(encoding="utf-8")
-    steady = json.loads((RESULTS / "steady" / "results.json").read_text(encoding="utf-8"))["summary"]
-    now = README.read_text(encoding="utf-8")
-    wanted = filled(now, demo, steady)
+    """Fill the pages, or check them."""
+    stale = {page: text for page, text in pages().items() if page.read_text(encoding="utf-8") != text}
     if "--check" in sys.argv[1:]:
-        return int(wanted != now)
-    README.write_text(wanted, encoding="utf-8")
+        for page in stale:
+            print(f"{page} is out of date: python -m loadtests.readme", file=sys.stderr)
+        return int(bool(stale))
+    for page, text in stale.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 
