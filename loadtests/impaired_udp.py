@@ -14,6 +14,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 _CANDIDATE = re.compile(r"a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host.*", re.IGNORECASE)
@@ -169,9 +170,7 @@ async def udp_link(
     ports: list[_Port] = []
     try:
         for impairment in (up or Impairment(), down or Impairment()):
-            _, port = await loop.create_datagram_endpoint(
-                lambda impairment=impairment: _Port(impairment), local_addr=(host, 0)
-            )
+            _, port = await loop.create_datagram_endpoint(partial(_Port, impairment), local_addr=(host, 0))
             ports.append(port)
         yield ImpairedLink(*ports)
     finally:

@@ -123,7 +123,8 @@ def serve(app: Any) -> None:
         server = Server(config)
 
         def wait_for_the_end() -> None:
-            sys.stdin.buffer.read()
+            while os.read(0, 1 << 16):  # not through sys.stdin: its lock must be free when we exit
+                pass
             server.should_exit = True
 
         threading.Thread(target=wait_for_the_end, daemon=True).start()

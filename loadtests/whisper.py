@@ -21,7 +21,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ctranslate2
 import numpy as np
@@ -84,16 +86,22 @@ def costs(
         found = model.generate(features, [prompt] * callers, beam_size=1, return_scores=True)
         return [tokenizer.decode(one.sequences_ids[0]) for one in found]
 
+    def each_alone(features: Any, callers: int) -> list[list[str]]:
+        return [decode(model.encode(features), 1) for _ in range(callers)]
+
+    def all_at_once(features: Any, callers: int) -> list[str]:
+        return decode(model.encode(features), callers)
+
     for seconds in windows:
         features = mel(1, seconds)
         encoded = model.encode(features)
-        yield Cost(shape, "encode", seconds, 1, *_timed(lambda f=features: model.encode(f), _ROUNDS), _ROUNDS)
-        yield Cost(shape, "decode", seconds, 1, *_timed(lambda e=encoded: decode(e, 1), _ROUNDS), _ROUNDS)
+        yield Cost(shape, "encode", seconds, 1, *_timed(partial(model.encode, features), _ROUNDS), _ROUNDS)
+        yield Cost(shape, "decode", seconds, 1, *_timed(partial(decode, encoded, 1), _ROUNDS), _ROUNDS)
     for callers in batches:
         seconds = windows[0]
         together, alone = mel(callers, seconds), mel(1, seconds)
-        one_by_one = _timed(lambda f=alone, n=callers: [decode(model.encode(f), 1) for _ in range(n)], 5)
-        batch = _timed(lambda f=together, n=callers: decode(model.encode(f), n), 5)
+        one_by_one = _timed(partial(each_alone, alone, callers), 5)
+        batch = _timed(partial(all_at_once, together, callers), 5)
         yield Cost(shape, "one by one", seconds, callers, *one_by_one, 5)
         yield Cost(shape, "batch", seconds, callers, *batch, 5)
 

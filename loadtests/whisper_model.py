@@ -15,9 +15,14 @@ How it tells sentences apart (``Sentence.hz``). The convolutions compare bands o
 the spectrogram, one attention head carries the loudest band to the decoder, and
 the first token is chosen by it. So an utterance that is a tone of 1,000 Hz comes
 back as the sentence of 1,000 Hz, and texts swapped between two calls of a batch
-would show.
+would show. ``Listening`` does the same for speech that is known beforehand
+(``engines.known_speech``).
 
 Published shapes: OpenAI's Whisper, table 1 of https://arxiv.org/abs/2212.04356.
+large-v3-turbo: its model card and ``config.json``
+(https://huggingface.co/openai/whisper-large-v3-turbo): large-v3 (128 mel bands,
+Cantonese as the hundredth language, vocabulary of 51,866) with 4 of its 32
+decoder layers left; 809 million parameters.
 """
 
 from __future__ import annotations
@@ -36,32 +41,41 @@ from faster_whisper.tokenizer import _LANGUAGE_CODES
 from numpy.typing import NDArray
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-_MELS, _RATE_HZ, _FRAMES, _POSITIONS = 80, 16000, 1500, 448
+_RATE_HZ, _FRAMES, _POSITIONS = 16000, 1500, 448
 #: Text tokens of the published multilingual vocabulary; the last is the empty one, which marks it as such.
 _PUBLISHED_TEXT_TOKENS = 50257
 _TIMESTAMPS = 1501
-#: Languages of the published models with 80 mel bands: all but Cantonese, which came with large-v3.
-_LANGUAGES = tuple(code for code in _LANGUAGE_CODES if code != "yue")
 #: What the blocks' outputs are scaled by: nothing that an argmax could notice.
 _NOTHING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Width of the model, layers of its encoder and of its decoder, heads of each layer."""
+    """Width of the model, layers of its encoder and of its decoder, heads of each layer, bands it is given.
+
+    A vocabulary of the published size costs a third of the decoding of ``tiny``; tests of logic need none.
+    """
 
     width: int
-    layers: int
+    encoder_layers: int
+    decoder_layers: int
     heads: int
-    #: A vocabulary of the published size costs a third of the decoding; tests of logic need none.
+    mels: int = 80
     published_vocabulary: bool = True
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes in the published order; Cantonese, the last, came with large-v3 and its 128 bands."""
+        return tuple(code for code in _LANGUAGE_CODES if code != "yue" or self.mels == 128)
 
 
 SHAPES = {
-    "micro": Shape(128, 1, 2, published_vocabulary=False),  # for tests: loads in 10 ms
-    "tiny": Shape(384, 4, 6),
-    "base": Shape(512, 6, 8),
-    "small": Shape(768, 12, 12),
+    "micro": Shape(128, 1, 1, 2, published_vocabulary=False),  # for tests: loads in 10 ms
+    "micro-turbo": Shape(256, 2, 1, 4, mels=128, published_vocabulary=False),
+    "tiny": Shape(384, 4, 4, 6),
+    "base": Shape(512, 6, 6, 8),
+    "small": Shape(768, 12, 12, 12),
+    "large-v3-turbo": Shape(1280, 32, 4, 20, mels=128),
 }
 
 
@@ -70,9 +84,9 @@ class Sentence:
     """What the model says.
 
     Attributes:
-        text: words that differ from one another, and from every other sentence's.
+        text: at least one word.
         hz: says it when the audio is a tone of this frequency; 0: says it whatever the audio is
-            (one sentence only).
+            (one sentence only), or when ``Listening`` finds it.
         probability: of each of its tokens, over 0.5. Set by the size of logits, so only about.
         no_speech: the model's probability that nobody spoke, about.
         language: what detection answers for this tone.
@@ -87,6 +101,27 @@ class Sentence:
     endless: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How sentences that were spoken are told apart, for ``n`` of them, in the order of ``sentences``.
+
+    Attributes:
+        features, thresholds: (width, mels, 3) and (width,): what the first convolution finds in a frame.
+        marks: (n + 1, width), what each feature counts for and against each sentence, and for speech.
+        offset: (n + 1,), added to that; large enough that the activation leaves every frame as it is.
+        attention: logit for each unit of the normalised mark for speech.
+        readout, bias: (n, n) and (n,): the attended mean to about 1 for the sentence, 0 for others.
+    """
+
+    features: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+    marks: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    attention: float
+    readout: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
 def build(
     folder: Path,
     sentences: Sequence[Sentence],
@@ -94,30 +129,34 @@ def build(
     shape: str = "micro",
     multilingual: bool = True,
     quantization: str | None = "int8",
+    listening: Listening | None = None,
     seed: int = 1,
 ) -> Path:
     """Write the model into ``folder`` as a converter would, and return it.
 
+    large-v3-turbo takes 1.6 GB on disk in float16, 0.8 GB in int8, and up to 5 GB of memory while it is made.
+
     Args:
         quantization: of the stored weights, as CTranslate2 names it; None: float32.
+        listening: which of several spoken sentences it was, instead of tones.
 
     Raises:
-        ValueError: sentences that cannot be told apart, or with a word twice.
+        ValueError: sentences that cannot be told apart.
     """
     size = SHAPES[shape]
-    vocabulary = _Vocabulary(sentences, multilingual=multilingual, published=size.published_vocabulary)
-    spec = _spec(size, sentences, vocabulary, np.random.default_rng(seed))
+    vocabulary = _Vocabulary(sentences, size, multilingual=multilingual)
+    spec = _spec(size, sentences, vocabulary, listening, np.random.default_rng(seed))
     spec.register_vocabulary(vocabulary.tokens)
-    spec.config.lang_ids = [vocabulary.id(f"<|{code}|>") for code in _LANGUAGES]
+    spec.config.lang_ids = [vocabulary.id(f"<|{code}|>") for code in size.languages]
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = [vocabulary.id("Ġ"), vocabulary.id("<|endoftext|>")]
-    spec.config.alignment_heads = [[size.layers - 1, 0]]
+    spec.config.alignment_heads = [[size.decoder_layers - 1, 0]]
     spec.validate()
     spec.optimize(quantization=quantization)
     folder.mkdir(parents=True, exist_ok=True)
     spec.save(str(folder))
     vocabulary.save_tokenizer(folder / "tokenizer.json")
-    features = {"feature_size": _MELS, "sampling_rate": _RATE_HZ, "hop_length": 160, "chunk_length": 30}
+    features = {"feature_size": size.mels, "sampling_rate": _RATE_HZ, "hop_length": 160, "chunk_length": 30}
     (folder / "preprocessor_config.json").write_text(json.dumps({**features, "n_fft": 400}))
     return folder
 
@@ -125,17 +164,16 @@ def build(
 class _Vocabulary:
     """Tokens in the published order: text, then the special ones, then timestamps."""
 
-    def __init__(self, sentences: Sequence[Sentence], *, multilingual: bool, published: bool) -> None:
+    def __init__(self, sentences: Sequence[Sentence], size: Shape, *, multilingual: bool) -> None:
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        words = [_as_token(word) for sentence in sentences for word in sentence.text.split()]
-        if len(set(words)) != len(words):
-            raise ValueError("a word may occur once in all sentences together")
-        text = [*alphabet, *words]
-        if published:
+        taken = set(alphabet)
+        self._spelled = {sentence: _spell(sentence.text, taken) for sentence in sentences}
+        text = [*alphabet, *(piece for pieces in self._spelled.values() for piece in pieces)]
+        if size.published_vocabulary:
             text += [f"Ġfiller{i}" for i in range(_PUBLISHED_TEXT_TOKENS - 1 - len(text))]
         if multilingual:
             text.append("")
-        special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in _LANGUAGES)]
+        special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in size.languages)]
         special += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>"]
         special += ["<|nospeech|>", "<|notimestamps|>"]
         special += [f"<|{i * 0.02:.2f}|>" for i in range(_TIMESTAMPS)]
@@ -147,7 +185,7 @@ class _Vocabulary:
         return self._ids[token]
 
     def words(self, sentence: Sentence) -> list[int]:
-        return [self._ids[_as_token(word)] for word in sentence.text.split()]
+        return [self._ids[piece] for piece in self._spelled[sentence]]
 
     def save_tokenizer(self, path: Path) -> None:
         """Byte-level BPE without merges: any text becomes bytes, any token becomes its text."""
@@ -158,31 +196,63 @@ class _Vocabulary:
         tokenizer.save(str(path))
 
 
-def _as_token(word: str) -> str:
-    """A word with the space before it, as byte-level BPE writes it."""
+def _spell(text: str, taken: set[str]) -> list[str]:
+    """The text as tokens that nothing else is spelled with, for each stands for its place in a sentence.
+
+    A word is one token; one that is taken is two, and where every cut is taken, it goes with the word after
+    it (or, the last one, with the one before). Adds them to ``taken``.
+
+    Raises:
+        ValueError: no words, or a text that cannot be spelled so, such as the same one again.
+    """
     level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    return str(level.pre_tokenize_str(f" {word}")[0][0])
+    pieces: list[str] = []
+    left = ""
+    for word in text.split():
+        token = left + str(level.pre_tokenize_str(f" {word}")[0][0])
+        cuts = [[token], *([token[:i], token[i:]] for i in range(len(token) - 2, 2, -1))]
+        free = next((cut for cut in cuts if taken.isdisjoint(cut) and len(set(cut)) == len(cut)), None)
+        left = "" if free else token
+        pieces += free or []
+        taken.update(free or [])
+    if left and pieces:
+        pieces[-1] += left
+    if not pieces or (left and pieces[-1] in taken):
+        raise ValueError(f"cannot be spelled apart from the other sentences: {text!r}")
+    taken.add(pieces[-1])
+    return pieces
 
 
 def _spec(
-    size: Shape, sentences: Sequence[Sentence], vocabulary: _Vocabulary, random: np.random.Generator
+    size: Shape,
+    sentences: Sequence[Sentence],
+    vocabulary: _Vocabulary,
+    listening: Listening | None,
+    random: np.random.Generator,
 ) -> WhisperSpec:
-    spec = WhisperSpec(size.layers, size.heads, size.layers, size.heads)
-    bands = [sentence.hz for sentence in sentences if sentence.hz]
-    if len(bands) != len(sentences) and (bands or len(sentences) != 1):
+    spec = WhisperSpec(size.encoder_layers, size.heads, size.decoder_layers, size.heads)
+    tones = [sentence.hz for sentence in sentences if sentence.hz]
+    if listening is not None and (tones or listening.marks.shape != (len(sentences) + 1, size.width)):
+        raise ValueError("listening is for sentences without tones, each with its marks")
+    if listening is None and len(tones) != len(sentences) and (tones or len(sentences) != 1):
         raise ValueError("give each sentence its tone, or only one sentence without")
-    if len(bands) > size.width // size.heads:
-        raise ValueError("more tones than a head has places")
+    marks = 0 if listening is None and not tones else len(sentences)
+    if marks > size.width // size.heads:
+        raise ValueError("more sentences than a head has places")
     for layer in (*spec.encoder.layer, *spec.decoder.layer):
         _fill_block(layer, size.width, random)
-    _fill_convolutions(spec.encoder, size.width, bands, random)
+    _fill_convolutions(spec.encoder, size, random)
+    first = spec.decoder.layer[0].attention
+    if tones:
+        _listen_for_tones(spec.encoder, size, tones)
+        _attend_to_tones(first, size, marks)
+    elif listening is not None:
+        _listen_for_speech(spec.encoder, first, size, listening)
     _fill_norm(spec.encoder.layer_norm, size.width)
     spec.encoder.position_encodings.encodings = _noise(random, _FRAMES, size.width) * np.float32(_NOTHING)
     _fill_norm(spec.decoder.layer_norm, size.width)
     spec.decoder.position_encodings.encodings = _noise(random, _POSITIONS, size.width) * np.float32(_NOTHING)
-    if bands:
-        _carry_band(spec.decoder.layer[0].attention, size, len(bands))
-    _fill_table(spec.decoder, size.width, sentences, vocabulary, len(bands), random)
+    _fill_table(spec.decoder, size, sentences, vocabulary, marks, random)
     return spec
 
 
@@ -215,49 +285,73 @@ def _fill_block(layer: Any, width: int, random: np.random.Generator) -> None:
     _fill_linear(layer.ffn.linear_1, width, 4 * width, random, _NOTHING)
 
 
-def _fill_convolutions(encoder: Any, width: int, bands: list[int], random: np.random.Generator) -> None:
-    """Channel k: how much louder band k is than the whole; the other channels: nothing, at full cost."""
-    first = random.standard_normal((width, _MELS, 3), dtype=np.float32) * np.float32(_NOTHING)
-    second = random.standard_normal((width, width, 3), dtype=np.float32) * np.float32(_NOTHING)
-    filters = FeatureExtractor.get_mel_filters(_RATE_HZ, 400, _MELS)
-    for k, hz in enumerate(bands):
+def _fill_convolutions(encoder: Any, size: Shape, random: np.random.Generator) -> None:
+    """Channels of nothing, at full cost."""
+    shapes = ((size.width, size.mels, 3), (size.width, size.width, 3))
+    for convolution, shape in zip((encoder.conv1, encoder.conv2), shapes, strict=True):
+        convolution.weight = random.standard_normal(shape, dtype=np.float32) * np.float32(_NOTHING)
+        convolution.bias = np.zeros(size.width, np.float32)
+
+
+def _listen_for_tones(encoder: Any, size: Shape, tones: Sequence[int]) -> None:
+    """Channel k: how much louder the band of tone k is than the whole."""
+    filters = FeatureExtractor.get_mel_filters(_RATE_HZ, 400, size.mels)
+    for k, hz in enumerate(tones):
         mel = int(np.argmax(filters[:, round(hz * 400 / _RATE_HZ)]))
-        first[k, :, 1] = -1 / _MELS
-        first[k, max(0, mel - 1) : mel + 2, 1] += 1 / 3
-        second[k, k, 1] = 1.0
-    encoder.conv1.weight, encoder.conv1.bias = first, np.zeros(width, np.float32)
-    encoder.conv2.weight, encoder.conv2.bias = second, np.zeros(width, np.float32)
+        encoder.conv1.weight[k, :, 1] = -1 / size.mels
+        encoder.conv1.weight[k, max(0, mel - 1) : mel + 2, 1] += 1 / 3
+        encoder.conv2.weight[k, k, 1] = 1.0
 
 
-def _carry_band(attention: Any, size: Shape, bands: int) -> None:
-    """The first head attends to frames with a tone, and writes its band to the last places of the stream."""
-    query, key_value, out = attention.linear
+def _clear_first_head(attention: Any, size: Shape) -> slice:
+    """The first head of a cross-attention, emptied: it attends to all frames alike. Rows of its values."""
+    query, key_value, _ = attention.linear
     head = size.width // size.heads
-    query.weight[:head] = 0.0
-    query.bias[:head] = 0.0
-    query.bias[0] = 12.0
-    key_value.weight[:head] = 0.0
-    key_value.bias[:head] = 0.0
-    key_value.weight[0, :bands] = 1.0
     values = slice(size.width, size.width + head)
-    key_value.weight[values] = 0.0
-    key_value.bias[values] = 0.0
+    for linear, rows in ((query, slice(0, head)), (key_value, slice(0, head)), (key_value, values)):
+        linear.weight[rows] = 0.0
+        linear.bias[rows] = 0.0
+    return values
+
+
+def _attend_to_tones(attention: Any, size: Shape, marks: int) -> None:
+    """The first head attends to frames with a tone, and writes its mark to the last places of the stream."""
+    values = _clear_first_head(attention, size)
+    query, key_value, out = attention.linear
+    query.bias[0] = 12.0
+    key_value.weight[0, :marks] = 1.0
     loud = math.sqrt(size.width)  # what layer normalisation makes of a vector with one large place
-    for k in range(bands):
-        key_value.weight[size.width + k, k] = 1.0
-        out.weight[size.width - bands + k, k] = 1.0 / loud
+    for k in range(marks):
+        key_value.weight[values.start + k, k] = 1.0
+        out.weight[size.width - marks + k, k] = 1.0 / loud
+
+
+def _listen_for_speech(encoder: Any, attention: Any, size: Shape, listening: Listening) -> None:
+    """Channel k: what speaks for sentence k; the first head averages it over the frames with speech."""
+    marks = len(listening.readout)
+    encoder.conv1.weight, encoder.conv1.bias = listening.features, listening.thresholds
+    encoder.conv2.weight[: marks + 1, :, 1] = listening.marks
+    encoder.conv2.bias[: marks + 1] = listening.offset
+    values = _clear_first_head(attention, size)
+    query, key_value, out = attention.linear
+    query.bias[0] = math.sqrt(size.width // size.heads)  # which the model divides by
+    key_value.weight[0, marks] = listening.attention
+    for k in range(marks):
+        key_value.weight[values.start + k, k] = 1.0
+    out.weight[size.width - marks :, :marks] = listening.readout
+    out.bias[size.width - marks :] = listening.bias
 
 
 def _fill_table(
     decoder: Any,
-    width: int,
+    size: Shape,
     sentences: Sequence[Sentence],
     vocabulary: _Vocabulary,
     bands: int,
     random: np.random.Generator,
 ) -> None:
     """Embeddings name the state, the projection names the token that follows it."""
-    count = len(vocabulary.tokens)
+    count, width = len(vocabulary.tokens), size.width
     embedding = _noise(random, count, width) * np.float32(_NOTHING)
     table = _noise(random, count, width) * np.float32(_NOTHING)
     states = {vocabulary.id("<|startoftranscript|>"): 0, vocabulary.id("<|notimestamps|>"): 1}
@@ -277,7 +371,7 @@ def _fill_table(
         band = width - bands + k
         if bands:  # half from "now", half from the band; another band, or a word before, takes a half back
             table[words[0], width - bands :] = -first / 2
-            table[words[0], 2 : len(states)] = -first / 2
+            table[words[0], 2 : len(states)] = -first  # never again, however strong its mark
             table[words[0], 1] = table[words[0], band] = first / 2
         else:
             table[words[0], 1] = first
@@ -286,7 +380,7 @@ def _fill_table(
             table[following, states[token]] += step
         nobody, language = vocabulary.id("<|nospeech|>"), vocabulary.id(f"<|{sentence.language}|>")
         table[nobody, band if bands else 0] = _logit(sentence.no_speech, count) / hot
-        spoken = _logit(0.9, len(_LANGUAGES)) / hot
+        spoken = _logit(0.9, len(size.languages)) / hot
         table[language, 0] = spoken / 2 if bands else spoken
         if bands:
             table[language, band] = spoken / 2

@@ -41,7 +41,7 @@ class Delays(BaseModel):
     first_token_ms: float = Field(default=150, ge=0, le=60_000)
     token_ms: float = Field(default=10, ge=0, le=60_000)
     speech_ms: float = Field(default=80, ge=0, le=60_000)
-    speech_speed: float = Field(default=10, gt=0, le=1000)
+    speech_speed: float = Field(default=40, gt=0, le=1000)
 
 
 def _now() -> float:
