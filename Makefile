@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 # the ledger that is not ours. The runtime needs none of them.
 SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev
 
-.PHONY: help .venv demo test check format lock system-deps clean
+.PHONY: help .venv demo test loadtest check format lock system-deps clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,10 +51,19 @@ test: .venv ## every test, about 15 minutes on two cores (REQUIRE_ALL=1: a missi
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore=tests/journeys
 	@if [ -d tests/journeys ]; then $(BIN)/python -m pytest -q -n 3 --dist loadfile tests/journeys; fi
 
+# A run that does not count (a busy machine) exits with 1 and is said in the report; the rest goes on.
+loadtest: .venv ## what callers hear: 1 and 5 calls, a short comparison, turn policies; about 7 minutes
+	@set -eu; out=loadtests/out; \
+	$(BIN)/python -m loadtests run --calls 1 5 --seconds 15 --out $$out/run || test $$? -eq 1; \
+	$(BIN)/python -m loadtests compare --calls 2 --seconds 1 --baselines equal_silence --out $$out/compare \
+	  || test $$? -eq 1; \
+	$(BIN)/python -m loadtests pauses --voices 1 --out $$out/pauses || test $$? -eq 1; \
+	$(BIN)/python -m loadtests report --out $$out/run --out $$out/compare --out $$out/pauses --into $$out
+
 check: .venv ## lint, format, types, import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy controls voice_runtime
+	@$(BIN)/mypy controls voice_runtime loadtests
 	@$(BIN)/lint-imports
 
 format: .venv ## rewrite what `check` would refuse and a machine can mend

@@ -1,0 +1,93 @@
+"""What answers behind a session's systems: mock suppliers, or engines that compute; one process for all."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from loadtests.cores import Cores
+from loadtests.options import Options
+from loadtests.profiles import ServedEngines
+from loadtests.scenario import Scenario
+from loadtests.voices import every_sentence
+
+#: What answers in the mock profile, the same for every system.
+_MOCKS = (
+    "recogniser: mock, fixed delay, OpenAI's protocol",
+    "model: mock, fixed delays, OpenAI's protocol",
+    "voice: mock tones, fixed delay, OpenAI's protocol, 24 kHz",
+)
+#: The recogniser's shape by that of the engines.
+_WHISPER = {"toy": "micro-turbo", "full": "large-v3-turbo"}
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Where engines answer.
+
+    Attributes:
+        address: of recogniser, model and voice, up to and including ``/v1``; "" where a system has its own.
+        lines: what they are, one line each.
+        engines: ``gpu``: for systems whose recogniser is in their own process.
+    """
+
+    address: str = ""
+    lines: tuple[str, ...] = ()
+    engines: ServedEngines | None = None
+
+
+async def supply(options: Options, scenario: Scenario, cores: Cores, stack: AsyncExitStack) -> Supply:
+    """Start what the profile needs; it goes down with ``stack``.
+
+    Raises:
+        OperatorError: it does not start, or the callers cannot speak.
+    """
+    if options.profile == "mock":
+        from loadtests.suppliers.process import suppliers
+
+        spoken = await every_sentence(scenario)
+        made = suppliers(spoken, scenario.answers, cores=cores.suppliers)
+        return Supply(await stack.enter_async_context(made), _MOCKS)
+    if options.profile == "gpu":
+        return await _engines(options, scenario, cores, stack)
+    return Supply()
+
+
+async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: AsyncExitStack) -> Supply:
+    from loadtests.engines import engine_server
+    from loadtests.engines.known_speech import write_whisper
+
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sayso-whisper-")))
+    device = cast(Literal["cpu", "cuda"], options.device)
+    compute: Literal["float16", "int8"] = "float16" if device == "cuda" else "int8"
+    shape = _WHISPER[options.engines_shape]
+    spoken = await every_sentence(scenario)
+    whisper = await asyncio.to_thread(
+        write_whisper, folder / shape, list(scenario.answers), shape, spoken=spoken, quantization=compute
+    )
+    # A baseline has its recogniser behind the protocol: then the engines' process computes it, too.
+    outside = options.command == "compare" or options.system in ("defaults", "equal_silence")
+    engines = await stack.enter_async_context(
+        engine_server(
+            shape=options.engines_shape,
+            device=device,
+            answers=scenario.answers,
+            cores=cores.suppliers,
+            whisper=str(whisper) if outside else "",
+        )
+    )
+    recogniser = f"recogniser: faster-whisper, {shape} shape, {compute}, random weights"
+    lines = (recogniser, *(line for line in engines.lines if not line.startswith("recogniser")))
+    served = ServedEngines(
+        chat=engines.chat_url,
+        speech=engines.speech_url,
+        whisper=whisper,
+        device=device,
+        compute=compute,
+        lines=lines,
+    )
+    return Supply(engines.transcriptions_url, lines, served)

@@ -1,0 +1,159 @@
+"""The load tests' own command, whole: validity and completeness, never speed, on whatever machine this is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.results import Results, read_results
+from tests.simulators import bad_servers
+
+ROOT = Path(__file__).resolve().parents[2]
+QUICK = str(Path(__file__).parent / "loadtest_quick.yaml")
+#: With this seed both lines begin at once.
+SEED = "1427"
+COMMAND = (sys.executable, "-m", "loadtests")
+#: Servers start on a busy machine; the figures that would suffer are not looked at.
+PATIENCE_S = 280
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+
+def loadtest(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=PATIENCE_S
+    )
+
+
+def kept(folder: Path) -> Results:
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<html" in page
+    return read_results(folder)
+
+
+def test_calls_on_mock_suppliers_are_answered_right_and_every_sound_is_on_record(tmp_path: Path):
+    done = loadtest(
+        "run", "--profile", "mock", "--calls", "2", "--seconds", "1", "--seed", SEED,
+        "--scenario", QUICK, "--out", str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr  # a busy machine's run may not count: it says so
+    results = kept(tmp_path)
+    [run] = results.runs
+    assert run.valid is not bool(run.invalid_because)
+    assert done.returncode == (0 if run.valid else 1)
+    assert (run.system, run.profile, run.tier, run.concurrency) == ("ours", "mock", "mock", 2)
+    assert (run.offered, run.completed, run.outcomes) == (2, 2, {"completed": 2})
+    assert run.generator is not None
+    assert run.generator.tick_late_max_ms > 0
+    assert run.environment.commit
+    assert run.resources.cpu_ms_per_call_s
+    assert run.resources.processes
+
+    assert [turn.answer_correct for turn in run.turns] == [True, True]
+    for turn in run.turns:
+        assert not turn.censored
+        assert turn.asr_to_first_token_ms is not None
+        assert turn.first_audio_out_ms is not None
+        assert 0 < turn.asr_to_first_token_ms < turn.first_audio_out_ms
+        assert turn.governance_ms is not None
+    assert run.cold is not None
+    assert run.summary["first_audio_out_ms"].n == 2  # the cold call is not in it
+    for call in run.calls:
+        assert call.completeness is not None
+        assert call.completeness.whole, call.completeness
+        assert call.completeness.heard >= 2
+        assert call.disclosure_first_ms is not None
+
+    assert "first token p50/p95/max" in done.stdout
+    assert "with 150 ms of network" in done.stdout
+    again = loadtest("report", "--out", str(tmp_path))
+    assert again.returncode == done.returncode, again.stderr
+    assert again.stdout == done.stdout
+
+
+async def test_a_comparison_that_is_interrupted_keeps_the_blocks_it_made(tmp_path: Path):
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "compare", "--baselines", "equal_silence", "--seconds", "1", "--seed", SEED,
+        "--scenario", QUICK, "--out", str(tmp_path),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        said = []
+        async with asyncio.timeout(PATIENCE_S):
+            async for line in process.stderr:
+                said.append(line.decode())
+                if "equal_silence twilio 1 at once: 1/1 calls over" in said[-1]:
+                    process.send_signal(signal.SIGINT)
+                    break
+            _, rest = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 1, "".join(said) + rest.decode()
+    results = kept(tmp_path)
+    assert results.interrupted
+    assert [run.system for run in results.runs[:2]] == ["ours", "equal_silence"]
+    for run in results.runs[:2]:
+        assert run.completed == 1, run.outcomes
+        assert run.turns[0].answer_correct
+        assert run.turns[0].asr_to_first_token_ms is not None
+    assert results.comparison is not None
+    assert results.comparison.invalid_because == ("equal_silence at 1: not all of its blocks were made",)
+
+
+async def test_a_server_that_refuses_is_a_finding(tmp_path: Path):
+    async with bad_servers.answering(lambda path: bad_servers.http(503, "no")) as address:
+        done = await asyncio.to_thread(
+            loadtest, "run", "--profile", "remote", "--url", address, "--calls", "2", "--seconds", "1",
+            "--seed", SEED, "--scenario", QUICK, "--out", str(tmp_path),
+        )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    [run] = kept(tmp_path).runs
+    assert run.outcomes == {"refused": 2}
+    assert (run.offered, run.completed, run.turns) == (2, 0, ())
+    assert {call.outcome for call in run.calls} == {"refused"}
+
+
+async def test_ctrl_c_hangs_up_and_writes_what_was_done(tmp_path: Path):
+    async with bad_servers.streaming(bad_servers.stay_silent) as address:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, "run", "--profile", "remote", "--url", address, "--soak", "600", "--calls", "1",
+            "--scenario", QUICK, "--no-wait-first", "--out", str(tmp_path),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT,
+        )  # fmt: skip
+        assert process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            async for line in process.stderr:
+                if b"at once" in line:
+                    process.send_signal(signal.SIGINT)
+                    break
+            out, rest = await process.communicate()
+    assert process.returncode in (0, 1), rest.decode()
+    results = kept(tmp_path)
+    assert results.interrupted
+    for run in results.runs:  # none, when no call was due yet
+        assert run.offered == len(run.calls) > 0
+        assert set(run.outcomes) <= {"cut_short", "no_answer"}
+    assert b"Interrupted" in out
+
+
+def test_what_cannot_be_made_says_so_and_exits_with_two(tmp_path: Path):
+    done = loadtest("run", "--scenario", str(tmp_path / "none.yaml"), "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "none.yaml" in done.stderr
+    assert not list(tmp_path.iterdir())
+    broken = tmp_path / "broken.yaml"
+    written = Path(QUICK).read_text(encoding="utf-8")
+    broken.write_text(written.replace("hang_up", "hang_out"), encoding="utf-8")
+    done = loadtest("run", "--scenario", str(broken), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "broken.yaml:9" in done.stderr
+    assert json.dumps(done.stdout) == '""'

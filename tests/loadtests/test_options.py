@@ -1,0 +1,89 @@
+"""The command line: what is said becomes options, what cannot be is refused with a word why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controls.errors import OperatorError
+from loadtests.options import OUT, parse
+
+
+def test_the_shortest_command_has_sound_defaults():
+    options = parse(["run"])
+    assert (options.profile, options.transport, options.calls, options.system) == (
+        "mock",
+        "twilio",
+        (1,),
+        "ours",
+    )
+    assert options.folder == OUT / "run"
+    assert options.level_s == 30
+    assert parse(["compare"]).level_s == 20
+    assert parse(["compare"]).baselines == ("defaults", "equal_silence", "controls_off")
+
+
+def test_everything_can_be_said():
+    line = (
+        "run --profile remote --url https://agent.example --to +12025550142 --from +12025550143 "
+        "--auth-token-env TOKEN --webhook /voice --calls 1 2 4 --turns 200 --scenario booking --seed 9 "
+        "--loss 1 --delay 20 --jitter 30 --network-allowance-ms 120 --out a --strict --no-wait-first"
+    )
+    options = parse(line.split())
+    assert options.calls == (1, 2, 4)
+    assert (options.to, options.from_, options.webhook) == ("+12025550142", "+12025550143", "/voice")
+    assert (options.loss, options.delay, options.jitter, options.network_allowance_ms) == (1, 20, 30, 120)
+    assert options.folder == Path("a")
+    assert options.strict
+    assert not options.wait_first
+
+
+def test_a_report_of_several_folders():
+    options = parse(["report", "--out", "a", "--out", "b", "--into", "c"])
+    assert options.out == (Path("a"), Path("b"))
+    assert options.folder == Path("c")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run --profile remote",
+        "run --url http://127.0.0.1:1",
+        "compare --profile remote --url http://127.0.0.1:1",
+        "run --soak 60 --ramp",
+        "run --soak 60 --calls 1 2",
+    ],
+)
+def test_what_does_not_go_together_is_refused(line: str):
+    with pytest.raises((OperatorError, SystemExit)):
+        parse(line.split())
+
+
+_WRONG = ["", "run --calls 0", "run --loss 101", "run --seconds -1", "report", "walk"]
+
+
+@pytest.mark.parametrize("line", _WRONG)
+def test_usage_errors_exit_with_two(line: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        parse(line.split())
+    assert ended.value.code == 2
+    assert "usage: python -m loadtests" in capsys.readouterr().err
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        parse(["run", "--help"])
+    assert ended.value.code == 0
+    assert "python -m loadtests run --profile mock --calls 5" in capsys.readouterr().out
+
+
+def test_a_token_comes_from_the_environment_and_only_from_there(monkeypatch: pytest.MonkeyPatch):
+    line = "run --profile remote --url http://127.0.0.1:1 --auth-token-env SAYSO_TEST_TOKEN"
+    options = parse(line.split())
+    monkeypatch.delenv("SAYSO_TEST_TOKEN", raising=False)
+    with pytest.raises(OperatorError, match="SAYSO_TEST_TOKEN"):
+        _ = options.auth_token
+    monkeypatch.setenv("SAYSO_TEST_TOKEN", "made up")
+    assert options.auth_token == "made up"
+    assert parse(["run"]).auth_token == ""
