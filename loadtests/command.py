@@ -45,7 +45,7 @@ class Findings:
 
     runs: list[Run] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    calibration: Calibration | None = None
+    calibrations: tuple[Calibration, ...] = ()
     comparison: Comparison | None = None
     agent: str = ""
 
@@ -145,7 +145,9 @@ async def calibrate_command(
     cores = choose_cores()
     agent = cores.server[0] if cores.server else None
     with pinned(cores):
-        findings.calibration = await _unless_stopped(calibrate(options.trials, core=agent), stop)
+        made = calibrate(options.trials, transport=options.transport, core=agent)
+        found = await _unless_stopped(made, stop)
+    findings.calibrations = (found,) if found is not None else ()
 
 
 async def _unless_stopped(work: Awaitable[_T], stop: asyncio.Event) -> _T | None:
@@ -186,7 +188,7 @@ async def measured(options: Options, command: str) -> Results:
             network_allowance_ms=options.network_allowance_ms,
             agent=findings.agent,
             objectives=objectives(findings.agent),
-            calibration=findings.calibration,
+            calibrations=findings.calibrations,
             runs=tuple(findings.runs),
             comparison=findings.comparison,
             notes=tuple(findings.notes),

@@ -30,7 +30,7 @@ _TIMELESS = Backchannel | HangUp | MakeSound | Noise | Silence
 def call_of(finished: Finished, scenario: str, evidence: Evidence = _NOTHING) -> Call:
     """One call as it stands in the results."""
     result = finished.result
-    gaps = [Gap(at_ms=played_at_ms(gap.start), ms=played_at_ms(gap.samples)) for gap in result.gaps]
+    gaps = [Gap(at_ms=played_at_ms(gap.start), ms=played_at_ms(gap.samples)) for gap in result.underruns]
     return Call(
         n=finished.start.n,
         call_sid=result.call_sid,

@@ -89,7 +89,7 @@ def _best(found: dict[str, Results]) -> dict[Setting, tuple[Results, list[Load]]
 
 def _both(load: Load, results: Results, allowance_ms: float) -> str:
     """The worse of the two targets' verdicts."""
-    error = error_ms(results.calibration)
+    error = error_ms(results.calibration(load.setting.transport))
     made = [judge(load, goal, allowance_ms=allowance_ms, error_ms=error).verdict for goal in targets()]
     return next(verdict for verdict in ("missed", "not decidable", "met") if verdict in made)
 
@@ -139,7 +139,7 @@ def _where(results: Results) -> str:
         environment = results.runs[0].environment
         device = f", {environment.accelerator}" if environment.accelerator else ""
         parts.append(f"{commit_words(environment)}, {environment.cpu}, {environment.cores} cores{device}")
-        parts.append(error_words(results.calibration))
+        parts.append(error_words(results.calibration(results.runs[0].transport)))
     if results.interrupted:
         parts.append("stopped by hand")
     return f"{'; '.join(parts)}; `{results.command}`"

@@ -27,7 +27,7 @@ def merged(found: Sequence[Results], command: str) -> Results:
         network_allowance_ms=max(results.network_allowance_ms for results in found),
         agent=next((results.agent for results in newest_first if results.agent), ""),
         objectives=next((results.objectives for results in newest_first if results.objectives), {}),
-        calibration=next((r.calibration for r in newest_first if r.calibration is not None), None),
+        calibrations=tuple({c.transport: c for r in reversed(newest_first) for c in r.calibrations}.values()),
         runs=tuple(run for results in found for run in results.runs),
         comparison=_together(comparisons) if comparisons else None,
         pauses=tuple(policy for results in found for policy in results.pauses),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from controls.evidence.markup import Html, tag
 from loadtests import page, sheets
 from loadtests.loads import RANDOM_WEIGHTS, Load, Setting
-from loadtests.results import Calibration, Results
+from loadtests.results import Calibration, Results, Transport
 from loadtests.verdict import Finding, findings, goals
 
 BySetting = dict[Setting, tuple[Load, ...]]
@@ -109,18 +109,22 @@ def _caveats(results: Results, by_setting: BySetting) -> Iterator[Html]:
             "It proves cost, not accuracy."
         )
     if results.runs:
-        notes.append(_error(results.calibration))
+        notes += [
+            _error(transport, results.calibration(transport))
+            for transport in dict.fromkeys(run.transport for run in results.runs)
+        ]
     if unmeasured := goals(results)[1]:
         notes.append(f"Objectives that no load test measures: {', '.join(unmeasured)}.")
     yield tag("h3", "What to keep in mind")
     yield tag("ul", *(tag("li", note) for note in notes))
 
 
-def _error(calibration: Calibration | None) -> str:
+def _error(transport: Transport, calibration: Calibration | None) -> str:
+    on = "on the telephone" if transport == "twilio" else "in a browser"
     if calibration is None:
-        return "The instrument was not calibrated in this run: its error is unknown."
+        return f"The instrument was not calibrated {on} in this run: its error there is unknown."
     return (
-        f"The instrument reads an agent of known delay {sheets.ms(calibration.bias_ms)} ms late. That is in "
-        f"every figure and never taken off; around it the error is {calibration.error_p95_ms:.1f} ms at p95 "
-        f"(n = {calibration.n}). Differences below that are no differences."
+        f"The instrument {on} reads an agent of known delay {sheets.ms(calibration.bias_ms)} ms late. That "
+        f"is in every figure and never taken off; around it the error is "
+        f"{calibration.error_p95_ms:.1f} ms at p95 (n = {calibration.n}). Differences below that are no differences."
     )

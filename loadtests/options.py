@@ -18,7 +18,7 @@ OUT = Path("loadtests/out")
 #: Systems ours is compared with.
 BASELINES: tuple[SystemName, ...] = ("defaults", "equal_silence", "controls_off")
 #: Default length of a level, and of a block of a comparison, s.
-RUN_S, BLOCK_S = 30.0, 20.0
+RUN_S, BLOCK_S = 20.0, 20.0
 #: What a telephone network adds between carrier and caller, stated and not measured, ms.
 ALLOWANCE_MS = 150.0
 

@@ -16,10 +16,10 @@ _HEAD = (
 
 def table(results: Results) -> str:
     """Every load on a line, then both targets, without and with the allowance, then what did not count."""
-    rows = [_row(load) for setting in loads(results.runs).values() for load in setting]
-    lines = _columns([_HEAD, *rows]) if rows else []
-    if results.calibration is not None:
-        lines += [_calibration(results.calibration)]
+    every = [load for setting in loads(results.runs).values() for load in setting]
+    lines = _columns([_HEAD, *map(_row, every)]) if every else []
+    lines += [line for load in every for line in _outcomes(load)]
+    lines += [_calibration(found) for found in results.calibrations]
     lines += [_policy(policy) for policy in results.pauses]
     lines = lines or ["no run was made"]
     for load, judgements in _verdicts(results):
@@ -37,7 +37,7 @@ def table(results: Results) -> str:
 def valid(results: Results) -> bool:
     """Whether the test itself counts: every run, and the comparison if there is one."""
     compared = results.comparison is None or results.comparison.valid
-    measured = bool(results.runs or results.pauses or results.calibration is not None)
+    measured = bool(results.runs or results.pauses or results.calibrations)
     return measured and all(run.valid for run in results.runs) and compared
 
 
@@ -50,11 +50,11 @@ def missed(results: Results) -> bool:
 
 def _judged(results: Results) -> list[tuple[Load, list[tuple[Judgement, Judgement]]]]:
     """Each load tested, and for each target its judgement without and with the allowance."""
-    error = error_ms(results.calibration)
     targets = [goal for goal in goals(results)[0] if "target" in goal.whose]
     found = []
     for setting in loads(results.runs).values():
         for load in tested(setting):
+            error = error_ms(results.calibration(load.setting.transport))
             allowance = results.network_allowance_ms if load.setting.transport == "twilio" else 0.0
             pairs = [
                 (
@@ -105,6 +105,12 @@ def _row(load: Load) -> tuple[str, ...]:
     )
 
 
+def _outcomes(load: Load) -> list[str]:
+    """What became of the calls that did not go by their script: findings about the server."""
+    of = f"{load.system} at {load.concurrency}"
+    return [f"  {of}: {count} {name}" for name, count in load.outcomes.items() if name != "completed"]
+
+
 def _ratio(row: Row) -> tuple[str, ...]:
     low, high = row.ci
     return (
@@ -121,8 +127,9 @@ def _ratio(row: Row) -> tuple[str, ...]:
 
 def _calibration(found: Calibration) -> str:
     return (
-        f"calibration: bias {found.bias_ms:.1f} ms (packetisation and playout, in every figure), error "
-        f"around it p95 {found.error_p95_ms:.1f} ms, at most {found.error_max_ms:.1f} ms, {found.n} trials"
+        f"calibration ({found.transport}): bias {found.bias_ms:.1f} ms (packetisation and playout, in every "
+        f"figure), error around it p95 {found.error_p95_ms:.1f} ms, at most {found.error_max_ms:.1f} ms, "
+        f"{found.n} trials"
     )
 
 

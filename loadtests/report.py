@@ -94,7 +94,7 @@ def _tier(results: Results, tier: Tier, by_setting: BySetting, charts: list[Char
 
 
 def _setting(results: Results, setting: Setting, found: Sequence[Load], charts: list[Chart]) -> Html:
-    error = error_words(results.calibration)
+    error = error_words(results.calibration(setting.transport))
     picked = shown_load(found, knee(found).carried)
     made = [
         ecdf(setting, found, "first_audio_out_ms", error),
@@ -136,7 +136,8 @@ def _comparison(results: Results, by_setting: BySetting, charts: list[Chart]) ->
     drawn: list[Chart] = []
     for transport, concurrency in dict.fromkeys((r.transport, r.concurrency) for r in comparison.rows):
         involved = [load for s, found in settings.items() if s.transport == transport for load in found]
-        chart = ratio_dots(comparison, transport, concurrency, involved, error_words(results.calibration))
+        error = error_words(results.calibration(transport))
+        chart = ratio_dots(comparison, transport, concurrency, involved, error)
         drawn += [chart] if chart else []
     charts += drawn
     names = {str(system): words for system, words in SYSTEMS.items()}
@@ -187,7 +188,7 @@ def _method(results: Results) -> Html:
         page.facts([
             *(fact for environment in _environments(results) for fact in _environment(environment)),
             ("Callers", callers),
-            ("Calibration", _calibration(results.calibration)),
+            *_calibrations(results),
             ("Telephone network", allowance),
             ("Seeds", ", ".join(map(str, sorted({run.seed for run in results.runs})))),
         ]),
@@ -195,9 +196,14 @@ def _method(results: Results) -> Html:
     )  # fmt: skip
 
 
-def _calibration(found: Calibration | None) -> str:
-    if found is None:
-        return "none"
+def _calibrations(results: Results) -> Iterator[tuple[str, object]]:
+    for found in results.calibrations:
+        yield f"Calibration ({found.transport})", _calibration(found)
+    if not results.calibrations:
+        yield "Calibration", "none"
+
+
+def _calibration(found: Calibration) -> str:
     return (
         f"{found.n} answers of an echo agent of {sheets.ms(found.delay_ms)} ms: bias {found.bias_ms:.0f} ms, "
         f"error p50 {found.error_p50_ms:.1f}, p95 {found.error_p95_ms:.1f}, max {found.error_max_ms:.1f} ms"

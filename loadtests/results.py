@@ -265,6 +265,7 @@ class Calibration(Shape):
     ``bias_ms`` is inside every figure and never taken off; ``error_p95_ms`` is what is left around it.
     """
 
+    transport: Transport = "twilio"
     delay_ms: float
     bias_ms: float
     error_p50_ms: float
@@ -302,11 +303,15 @@ class Results(Shape):
     network_allowance_ms: float = 0
     agent: str = ""
     objectives: dict[str, float] = {}
-    calibration: Calibration | None = None
+    calibrations: tuple[Calibration, ...] = ()
     runs: tuple[Run, ...] = ()
     comparison: Comparison | None = None
     pauses: tuple[PausePolicy, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def calibration(self, transport: Transport) -> Calibration | None:
+        """The harness's error on that transport, where it was measured."""
+        return next((found for found in self.calibrations if found.transport == transport), None)
 
 
 def write_results(results: Results, folder: Path) -> Path:

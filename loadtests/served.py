@@ -54,6 +54,7 @@ class ServerProcess:
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", self._module,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a terminal's Ctrl-C is for the parent, who ends this in its turn
             env={**os.environ, "LOGURU_LEVEL": "WARNING"},  # pipecat greets at INFO when it is imported
         )  # fmt: skip
         assert process.stdin is not None

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import cast
 
 from controls.errors import OperatorError
 from loadtests.called_agent import disclosure
@@ -28,6 +27,7 @@ from loadtests.run import Bench, Offer, WarmUp, warm_up
 from loadtests.scenario import Scenario, load_scenario
 from loadtests.supplying import Supply, supply
 from loadtests.systems import Door, System, TwilioDoor, WebRtcDoor
+from loadtests.voices import every_sentence
 
 #: Cores from which on browsers' generators get more than one.
 _MANY_CORES = 6
@@ -101,12 +101,13 @@ class Session:
                 engine_lines=told.lines,
                 engines=told.engines,
                 shape=options.whisper_shape,
+                spoken=await every_sentence(self.scenario) if options.profile == "cpu-whisper" else (),
             )
         if not told.address:
             raise OperatorError(f"bare pipecat needs engines behind a protocol: no {options.profile} profile")
         from loadtests.baseline import BarePipecat
 
-        bare = BarePipecat(
+        return BarePipecat(
             "equal_silence" if name == "equal_silence" else "defaults",
             suppliers=told.address,
             greeting=disclosure(self.scenario.agent),
@@ -115,7 +116,6 @@ class Session:
             engines=told.lines,
             cores=cores.server,
         )
-        return cast(System, bare)  # its pid is a property
 
     def _most(self) -> int:
         options = self.options

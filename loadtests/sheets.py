@@ -109,27 +109,6 @@ def waits(found: Sequence[Load]) -> Sheet:
     )  # fmt: skip
 
 
-def brief(found: Sequence[Load]) -> Sheet:
-    """Waiting and cost in one table narrow enough for a terminal."""
-    rows = []
-    for load in found:
-        token, audio = load.summary.get("asr_to_first_token_ms"), load.summary.get("first_audio_out_ms")
-        unanswered = f" ({audio.censored} never)" if audio and audio.censored else ""
-        rows.append((
-            name(load), f"{audio.n if audio else 0}{unanswered}", " / ".join(_spread_cells(token)),
-            " / ".join(_spread_cells(audio)), f"{load.completed}/{load.offered}",
-            number(load.cost("cpu_ms_per_call_s")), number(load.cost("rss_mb_per_call")),
-            _records(load), _correct(load),
-        ))  # fmt: skip
-    columns = (
-        "system, calls at once", "answered", "first token p50 / p95 / p99 / max",
-        "first audio p50 / p95 / p99 / max", "done",
-        "CPU ms", "MB", "records", "right",
-    )  # fmt: skip
-    note = "ms; CPU per second of a call, MB per added call. A p95 needs 200 turns, a p99 1,000."
-    return Sheet("", columns, tuple(rows), note, _muted(found))
-
-
 def costs(found: Sequence[Load]) -> Sheet:
     """What calls cost the server, and how whole they were."""
     rows = [

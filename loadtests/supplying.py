@@ -15,12 +15,6 @@ from loadtests.profiles import ServedEngines
 from loadtests.scenario import Scenario
 from loadtests.voices import every_sentence
 
-#: What answers in the mock profile, the same for every system.
-_MOCKS = (
-    "recogniser: mock, fixed delay, OpenAI's protocol",
-    "model: mock, fixed delays, OpenAI's protocol",
-    "voice: mock tones, fixed delay, OpenAI's protocol, 24 kHz",
-)
 #: The recogniser's shape by that of the engines.
 _WHISPER = {"toy": "micro-turbo", "full": "large-v3-turbo"}
 
@@ -47,11 +41,12 @@ async def supply(options: Options, scenario: Scenario, cores: Cores, stack: Asyn
         OperatorError: it does not start, or the callers cannot speak.
     """
     if options.profile == "mock":
+        from loadtests.suppliers.mocks import Delays
         from loadtests.suppliers.process import suppliers
 
-        spoken = await every_sentence(scenario)
-        made = suppliers(spoken, scenario.answers, cores=cores.suppliers)
-        return Supply(await stack.enter_async_context(made), _MOCKS)
+        spoken, delays = await every_sentence(scenario), Delays()
+        made = suppliers(spoken, scenario.answers, delays, cores.suppliers)
+        return Supply(await stack.enter_async_context(made), delays.lines)
     if options.profile == "gpu":
         return await _engines(options, scenario, cores, stack)
     return Supply()
@@ -59,15 +54,16 @@ async def supply(options: Options, scenario: Scenario, cores: Cores, stack: Asyn
 
 async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: AsyncExitStack) -> Supply:
     from loadtests.engines import engine_server
+    from loadtests.engines.ears import whisper_device
     from loadtests.engines.known_speech import write_whisper
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sayso-whisper-")))
     device = cast(Literal["cpu", "cuda"], options.device)
-    compute: Literal["float16", "int8"] = "float16" if device == "cuda" else "int8"
+    ears_on, compute, why = whisper_device(device)
     shape = _WHISPER[options.engines_shape]
     spoken = await every_sentence(scenario)
     whisper = await asyncio.to_thread(
-        write_whisper, folder / shape, list(scenario.answers), shape, spoken=spoken, quantization=compute
+        write_whisper, folder / shape, list(scenario.sentences), shape, spoken=spoken, quantization=compute
     )
     # A baseline has its recogniser behind the protocol: then the engines' process computes it, too.
     outside = options.command == "compare" or options.system in ("defaults", "equal_silence")
@@ -80,13 +76,14 @@ async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: As
             whisper=str(whisper) if outside else "",
         )
     )
-    recogniser = f"recogniser: faster-whisper, {shape} shape, {compute}, random weights"
+    on = f"{ears_on} ({why})" if why else ears_on
+    recogniser = f"recogniser: faster-whisper, {shape} shape, {compute} on {on}, random weights"
     lines = (recogniser, *(line for line in engines.lines if not line.startswith("recogniser")))
     served = ServedEngines(
         chat=engines.chat_url,
         speech=engines.speech_url,
         whisper=whisper,
-        device=device,
+        device=ears_on,
         compute=compute,
         lines=lines,
     )

@@ -75,7 +75,6 @@ class System(Protocol):
 
     Attributes:
         engines: what answers, one line each; says "random weights" wherever that is so.
-        pid: root of the process tree that is weighed; None where it is not on this machine.
         doors: by transport.
         server_cores: what it was pinned to.
     """
@@ -84,9 +83,13 @@ class System(Protocol):
     profile: Profile
     tier: Tier
     engines: tuple[str, ...]
-    pid: int | None
     doors: Mapping[Transport, Door]
     server_cores: tuple[int, ...]
+
+    @property
+    def pid(self) -> int | None:
+        """Root of the process tree that is weighed; None where it is not on this machine."""
+        ...
 
     async def start(self) -> None:
         """Come up, ready to be called.

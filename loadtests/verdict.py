@@ -162,11 +162,11 @@ class Finding:
 
 def findings(results: Results, by_setting: Mapping[Setting, Sequence[Load]]) -> list[Finding]:
     """Every goal in every setting in which ours, or a server somebody named, was called."""
-    error = error_ms(results.calibration)
     allowance = results.network_allowance_ms
     made = []
     for setting, found in by_setting.items():
         ours = tested(found)
+        error = error_ms(results.calibration(setting.transport))
         for goal in goals(results)[0] if ours else ():
             farther = None
             if setting.transport == "twilio" and allowance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from loadtests.scenario import Scenario
+from voice_runtime.caller.acting import prepare
 from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.speech import Flite, Spoken
 
@@ -25,10 +26,8 @@ async def voices_for(scenario: Scenario, calls: Iterable[int]) -> tuple[Voices, 
     for n in calls:
         script = scenario.script_for(n)
         voice = voices.setdefault((script.voice, script.rate), RecordedFlite(script.voice, rate=script.rate))
-        for text in script.sentences:
-            key = script.voice, script.rate, text
-            if key not in spoken:
-                spoken[key] = await voice.say(text)
+        for line, said in (await prepare(script, voice)).items():  # its noise, too
+            spoken.setdefault((script.voice, script.rate, line), said)
     return voices, list(spoken.values())
 
 

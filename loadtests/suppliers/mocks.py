@@ -43,6 +43,15 @@ class Delays(BaseModel):
     speech_ms: float = Field(default=80, ge=0, le=60_000)
     speech_speed: float = Field(default=40, gt=0, le=1000)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What answers, as results name it."""
+        return (
+            f"recogniser: mock, {self.asr_ms:g} ms",
+            f"model: mock, first token {self.first_token_ms:g} ms, then every {self.token_ms:g} ms",
+            f"voice: mock, first samples {self.speech_ms:g} ms, then {self.speech_speed:g} x real time",
+        )
+
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
@@ -122,11 +131,7 @@ def mock_backend(
         MockEars(sentences, delays),
         MockMind(book, delays),
         MockMouth(book, delays, speech_rate_hz),
-        (
-            f"recogniser: mock, {delays.asr_ms:g} ms",
-            f"model: mock, first token {delays.first_token_ms:g} ms, then every {delays.token_ms:g} ms",
-            f"voice: mock, first samples {delays.speech_ms:g} ms, then {delays.speech_speed:g} x real time",
-        ),
+        delays.lines,
     )
 
 

@@ -114,9 +114,9 @@ def test_only_the_first_turn_of_the_first_call_is_cold():
     assert [turn.cold for turn in turns_of(call, SCRIPT, cold=True)] == [True, False]
 
 
-def test_a_call_keeps_its_gaps_of_forty_ms_and_its_evidence():
+def test_a_call_keeps_its_underruns_and_its_evidence():
     call = finished()
-    call.result.gaps = [Gap(800, 320), Gap(8000, 319)]
+    call.result.underruns = [Gap(800, 320)]
     call.result.jitter_ms = 2.5
     whole = Completeness(heard=1, recorded=1)
     made = call_of(call, "short", Evidence(completeness=whole))

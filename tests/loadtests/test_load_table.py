@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from controls.errors import ConfigurationError
 from loadtests import load_table, readme
 from loadtests.results import write_results
 from loadtests.sheets import Sheet
-from loadtests.tables import terminal
 from tests.loadtests.made_up import results, run, whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,19 +97,3 @@ def test_check_names_the_page_that_is_out_of_date(
     )
     monkeypatch.setattr("sys.argv", ["readme", "--check"])
     assert readme.main() == 0
-
-
-def test_a_terminal_shows_verdicts_figures_and_what_does_not_count():
-    console = Console(width=220, color_system=None)
-    with console.capture() as shown:
-        console.print(terminal(whole().model_copy(update={"interrupted": True})))
-    text = shown.get()
-    for wanted in ("Stopped by hand", "met up to 16", "Smart Turn alone", "7.9 ms", "ours as a multiple of"):
-        assert wanted in text
-
-
-def test_markup_in_what_was_measured_stays_text():
-    console = Console(width=200, color_system=None)
-    with console.capture() as shown:
-        console.print(terminal(results([run()], notes=("[bold]not bold[/bold]",))))
-    assert "[bold]not bold[/bold]" in shown.get()

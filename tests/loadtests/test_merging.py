@@ -18,14 +18,14 @@ def test_runs_and_rows_and_policies_come_together_and_the_newest_speaks_for_the_
         [made_up.run(calls=2, concurrency=3)],
         started_at="2026-11-22T00:00:00+00:00",
         interrupted=True,
-        calibration=None,
+        calibrations=(),
         comparison=Comparison(valid=False, invalid_because=("drift",), blocks=("0: ours at 1",)),
         pauses=made_up.pauses()[:1],
     )
     both = merged([whole, later], "python -m loadtests report --out a --out b")
     assert both.runs == (*whole.runs, *later.runs)
     assert len(both.pauses) == len(whole.pauses) + 1
-    assert both.calibration == whole.calibration
+    assert both.calibrations == whole.calibrations
     assert (both.started_at, both.interrupted) == (later.started_at, True)
     assert both.comparison is not None
     assert whole.comparison is not None

@@ -19,7 +19,7 @@ def test_the_shortest_command_has_sound_defaults():
         "ours",
     )
     assert options.folder == OUT / "run"
-    assert options.level_s == 30
+    assert options.level_s == 20
     assert parse(["compare"]).level_s == 20
     assert parse(["compare"]).baselines == ("defaults", "equal_silence", "controls_off")
 

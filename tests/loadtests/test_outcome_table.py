@@ -44,7 +44,7 @@ def test_what_did_not_count_is_said():
 
 
 def test_a_test_without_a_run_does_not_count():
-    nothing = made_up.results(calibration=None)
+    nothing = made_up.results(calibrations=())
     assert not outcome_table.valid(nothing)
     assert "no run was made" in outcome_table.table(nothing)
 

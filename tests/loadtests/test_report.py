@@ -130,7 +130,7 @@ def test_colours_are_named_in_the_style(parsed: Parsed):
 ODD = {
     "nothing": results(),
     "nothing but pauses": results(pauses=pauses()),
-    "not calibrated": results([run()], calibration=None),
+    "not calibrated": results([run()], calibrations=()),
     "no allowance, no agent": results([run()], network_allowance_ms=0, agent="", objectives={}),
     "nobody was answered": results([run(calls=9, refused=9)]),
     "nothing counts": results([run(valid=False, invalid_because=("the clock ran away",))]),
