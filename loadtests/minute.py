@@ -124,7 +124,7 @@ def _error(transport: Transport, calibration: Calibration | None) -> str:
     if calibration is None:
         return f"The instrument was not calibrated {on} in this run: its error there is unknown."
     return (
-        f"The instrument {on} reads an agent of known delay {sheets.ms(calibration.bias_ms)} ms late. That "
-        f"is in every figure and never taken off; around it the error is "
-        f"{calibration.error_p95_ms:.1f} ms at p95 (n = {calibration.n}). Differences below that are no differences."
+        f"The instrument {on} reads an echo of known delay {sheets.ms(calibration.bias_ms)} ms late. That is "
+        f"in every figure and never taken off; around it the error is {calibration.error_p95_ms:.1f} ms at "
+        f"p95 (n = {calibration.n}). Differences below that are no differences."
     )

@@ -88,7 +88,7 @@ async def netem(network: Network, port: int, *, udp: bool) -> AsyncIterator[None
         OperatorError: the system does not allow it.
     """
     if not await asyncio.to_thread(available):
-        raise OperatorError("netem needs root and the kernel's sch_netem: leave --network-by at proxy")
+        raise OperatorError("netem needs root and the kernel's sch_netem; a proxy does without")
     first, *others = commands(network, port, udp=udp)
     await _run(first)
     try:

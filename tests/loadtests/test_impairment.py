@@ -155,7 +155,7 @@ def test_netem_touches_the_server_alone() -> None:
 @anyio
 async def test_a_system_without_netem_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netem, "available", lambda: False)
-    with pytest.raises(OperatorError, match="proxy"):
+    with pytest.raises(OperatorError, match="proxy does without"):
         async with impaired(TwilioDoor("http://127.0.0.1:9"), Network(by="netem", delay_ms=1)):
             pass
 
