@@ -32,6 +32,7 @@ from loadtests.echo_agent import EchoDoors, echo_agent
 from loadtests.echo_answers import TWILIO_BIAS_MS
 from loadtests.echo_peer import WEBRTC_BIAS_MS
 from loadtests.results import Calibration, Transport
+from loadtests.statistics import percentile
 from voice_runtime.caller import audible
 from voice_runtime.caller.script import HangUp, Say, Script
 from voice_runtime.caller.speech import Flite, Spoken, sound
@@ -142,7 +143,7 @@ async def trials(
     return done
 
 
-def summarise(done: Iterable[Trial]) -> Calibration:
+def summarise(done: Iterable[Trial], transport: Transport = "twilio") -> Calibration:
     """Bias and error of the trials that were answered.
 
     Raises:
@@ -154,18 +155,14 @@ def summarise(done: Iterable[Trial]) -> Calibration:
     bias = statistics.median(over for _, over in answered)
     errors = sorted(abs(over - bias) for _, over in answered)
     return Calibration(
+        transport=transport,
         delay_ms=statistics.median(delay for delay, _ in answered),
         bias_ms=round(bias, 3),
-        error_p50_ms=round(_percentile(errors, 50), 3),
-        error_p95_ms=round(_percentile(errors, 95), 3),
+        error_p50_ms=round(percentile(errors, 50), 3),
+        error_p95_ms=round(percentile(errors, 95), 3),
         error_max_ms=round(errors[-1], 3),
         n=len(errors),
     )
-
-
-def _percentile(ordered: Sequence[float], percent: int) -> float:
-    """Nearest rank."""
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 async def calibrate(
@@ -176,7 +173,7 @@ async def calibrate(
     Raises:
         OperatorError: as ``trials`` and ``summarise`` do.
     """
-    return summarise(await trials(n, transport=transport, seed=seed, core=core))
+    return summarise(await trials(n, transport=transport, seed=seed, core=core), transport)
 
 
 _HEADING = f"{'trials':28} {'n':>5} {'bias':>10} {'error p50':>10} {'p95':>9} {'max':>9}"

@@ -2,7 +2,8 @@
 
 A server's turn belongs to a caller's turn when it began in the caller's window: from
 the turn's first sample to the next turn's first sample, both counted in the caller's
-media. Its first token counts from the caller's last sample (t0); a token that came
+media. A turn that got another answer than the one expected stands at its cap, as one
+that got none. A turn's first token counts from the caller's last sample (t0); a token that came
 before t0 answered half an utterance and is no answer to it. A backchannel opens no
 window: nobody wants an answer to it.
 """
@@ -70,9 +71,11 @@ def turns_of(
     for i, turn in enumerate(result.turns):
         server = servers.get(turn.n)
         patience_ms = _patience_ms(script, turn)
-        unanswered = turn.first_audio_out_ms is None and patience_ms is not None
+        correct = _correct(finished, i, script, server)
+        # Another answer than the one asked for is none, however quick it was.
+        unanswered = (turn.first_audio_out_ms is None or correct is False) and patience_ms is not None
         # Stopped by us while it waited: nobody knows what would have come.
-        unknown = cut and unanswered and turn is result.turns[-1]
+        unknown = cut and turn.first_audio_out_ms is None and turn is result.turns[-1]
         censored = unanswered and not unknown
         found.append(
             Turn(
@@ -86,7 +89,7 @@ def turns_of(
                 barge_in_commit_ms=turn.barge_in_commit_ms if turn.kind == "interrupt" else None,
                 audible_pause_ms=turn.audible_pause_ms,
                 governance_ms=server.governance_ms if server else None,
-                answer_correct=_correct(finished, i, script, server),
+                answer_correct=correct,
                 censored=censored,
                 cold=cold and turn.n == 1,
                 stages=dict(server.stages) if server and server.stages is not None else None,

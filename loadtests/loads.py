@@ -56,11 +56,13 @@ class Setting:
     tier: Tier
     transport: Transport
     network: Network
+    variant: str = ""
 
     @property
     def title(self) -> str:
         """Engines, transport and network in words."""
-        words = f"{PROFILES[self.profile]}, {TRANSPORTS[self.transport]}"
+        of = f" ({self.variant})" if self.variant else ""
+        words = f"{PROFILES[self.profile]}{of}, {TRANSPORTS[self.transport]}"
         return f"{words}, {network_words(self.network)}" if self.network.by != "none" else words
 
     @property
@@ -68,7 +70,8 @@ class Setting:
         """For ids of a page: letters, digits and hyphens."""
         network = self.network
         impaired = f"-{network.by}-{network.loss_percent:g}-{network.delay_ms:g}-{network.jitter_ms:g}"
-        return f"{self.profile}-{self.transport}" + (
+        variant = "".join(c if c.isalnum() else "-" for c in self.variant)
+        return f"{self.profile}-{variant}-{self.transport}" + (
             impaired.replace(".", "-") if network.by != "none" else ""
         )
 
@@ -152,7 +155,7 @@ def loads(runs: Sequence[Run]) -> dict[Setting, tuple[Load, ...]]:
     """Settings in the order they were run in; within one, by system and then by concurrency."""
     groups: dict[Setting, dict[tuple[SystemName, int], list[Run]]] = {}
     for run in runs:
-        setting = Setting(run.profile, run.tier, run.transport, run.network)
+        setting = Setting(run.profile, run.tier, run.transport, run.network, run.variant)
         groups.setdefault(setting, {}).setdefault((run.system, run.concurrency), []).append(run)
     order = list(SYSTEMS)
     return {

@@ -131,6 +131,15 @@ def _check(options: Options) -> None:
         raise OperatorError("--url and --stream-url are of --profile remote")
     if options.command == "compare" and remote:
         raise OperatorError("a comparison starts both sides itself: it has no --profile remote")
+    bare = set(options.baselines) - {"controls_off"}
+    if options.command == "compare" and bare and options.profile not in ("mock", "gpu"):
+        raise OperatorError(
+            "bare pipecat needs engines behind a protocol: compare takes --profile mock or gpu"
+        )
+    if options.stream_url and (options.loss or options.delay or options.jitter):
+        raise OperatorError(
+            "a bad network stands before --url, not before --stream-url: leave one of them away"
+        )
     if options.soak and (options.ramp or len(options.calls) > 1):
         raise OperatorError("a soak has one number of calls and no ramp")
 
@@ -169,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--strict", action="store_true", help="a missed target exits with 1")
     calibrate = command("calibrate", "the harness's own error, against an echo agent of known delay")
     calibrate.add_argument("--trials", type=_count, default=200)
+    calibrate.add_argument("--transport", choices=get_args(Transport), default="twilio")
     calibrate.add_argument("--out", type=Path, action="append", default=[])
     pauses = command("pauses", "turn policies on labelled pauses: cut-offs against delay")
     pauses.add_argument("--voices", type=_count, default=0, help="only so many of the callers' voices")

@@ -26,7 +26,10 @@ def table(results: Results) -> str:
         lines += ["", f"{load.setting.title}, {load.concurrency} at once:"]
         lines += [f"  {text}" for text in judgements]
     if results.comparison is not None and results.comparison.rows:
-        lines += ["", "Ours against theirs (ratio, 95 % interval drawn by call):"]
+        lines += [
+            "",
+            "Ours against theirs (ratio; 95 % interval drawn by call, of CPU the range of the blocks):",
+        ]
         lines += _columns([_ratio(row) for row in results.comparison.rows])
     lines += _invalid(results)
     if results.interrupted:

@@ -204,6 +204,7 @@ class Run(Shape):
 
     Attributes:
         engines: what answered, one line each, with "random weights" wherever that is so.
+        variant: what tells two loads of one profile apart: the engines' shape and device, the scenario.
         concurrency: simultaneous calls offered.
         offered, completed: calls.
         block: position among the blocks of a comparison.
@@ -217,6 +218,7 @@ class Run(Shape):
     transport: Transport
     network: Network = Network()
     engines: tuple[str, ...] = ()
+    variant: str = ""
     concurrency: int
     block: int = 0
     offered: int
@@ -234,7 +236,8 @@ class Run(Shape):
 
 
 class Row(Shape):
-    """Ours against theirs: one measure. ``ratio`` is ours / theirs, ``ci`` its 95 % interval, drawn by call.
+    """Ours against theirs: one measure. ``ratio`` is ours / theirs, ``ci`` its 95 % interval, drawn by call;
+    of a cost, which is one number a block, the range over the blocks: with two a side that is all there is.
 
     ``measure`` is a summary measure with its percentile ("first_audio_out_ms.p95") or a resource's key.
     """

@@ -60,6 +60,7 @@ class Offer:
     seed: int
     network: Network = field(default_factory=Network)
     agent_opens: bool = True
+    variant: str = ""
     longest_s: float = 600.0
 
     def of(self, starts: Sequence[Start], concurrency: int) -> Offer:
@@ -158,6 +159,7 @@ def run_of(
         transport=offer.transport,
         network=offer.network,
         engines=system.engines,
+        variant=offer.variant,
         concurrency=offer.concurrency,
         block=block,
         # cut short, calls that were not yet due were never offered

@@ -63,6 +63,7 @@ class Session:
             seed=options.seed,
             network=network_of(options),
             agent_opens=options.wait_first,
+            variant=variant_of(options, scenario),
         )
         self._stack = stack
         self._supply: Supply | None = None
@@ -118,8 +119,9 @@ class Session:
         )
 
     def _most(self) -> int:
+        """Calls our house must take: in an open loop more than are meant to be at once may overlap."""
         options = self.options
-        return max(*options.calls, options.most if options.ramp else 1)
+        return 2 * max(*options.calls, options.most if options.ramp else 1) + 4
 
 
 @asynccontextmanager
@@ -159,12 +161,23 @@ def cores_for(options: Options, choose: Callable[[], Cores] = choose_cores) -> C
     return cores
 
 
+def variant_of(options: Options, scenario: Scenario) -> str:
+    """What tells this load from others of the same profile."""
+    shapes = {
+        "cpu-whisper": options.whisper_shape,
+        "gpu": f"{options.engines_shape} shapes on {options.device}",
+        "remote": options.url or options.stream_url,
+    }
+    told = [shapes.get(options.profile, ""), "" if scenario.name == "short" else scenario.name]
+    return ", ".join(part for part in told if part)
+
+
 def network_of(options: Options) -> Network:
     """The network asked for: by the kernel where it allows that, by proxies elsewhere."""
     if not (options.loss or options.delay or options.jitter):
         return Network()
     return Network(
-        by="netem" if netem_available() else "proxy",
+        by="netem" if options.profile != "remote" and netem_available() else "proxy",  # netem: loopback
         loss_percent=options.loss,
         delay_ms=options.delay,
         jitter_ms=options.jitter,

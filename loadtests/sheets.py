@@ -267,7 +267,9 @@ def ratio_rows(comparison: Comparison) -> Sheet:
         "ours / theirs (95 %)",
         "n",
     )
-    note = "Intervals: drawn by call; of CPU and memory by block. n: turns, or blocks, of the smaller side."
+    note = (
+        "Intervals: 95 %, by call; of CPU the range of the blocks. n: turns, or blocks, of the smaller side."
+    )
     return Sheet("Ours against the same pipeline without us", columns, rows, note)
 
 

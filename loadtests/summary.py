@@ -6,8 +6,10 @@ Which turns count, and where:
 2. ASR to first token and first audio out begin with the last sample of the caller's *speech*: turns that were
    spoken (``say``, ``interrupt``) count; a key and typed words have no such sample, and a backchannel wants
    no answer. Leaving them in would flatter: nobody has to find the end of a key.
-3. A turn that was never answered counts at its cap, for the first token too when the run's other turns have
-   one: dropping it would let a server shine by answering the easy ones only.
+3. A turn that was never answered, or got another answer than the one asked for, counts at its cap: dropping
+   it would let a server shine by answering the easy ones only. Where a run's other turns have a first token,
+   a turn without one counts too, censored: at the cap, or else at the first audio of its answer, when it had
+   come.
 4. The disclosure is of calls: when its first sample was played, since the call was answered.
 """
 
@@ -54,10 +56,11 @@ def turn_values(turns: Sequence[Turn], measure: Measure) -> list[tuple[int, floa
     found = []
     for turn in counted:
         value: float | None = getattr(turn, measure)
-        if value is None and tokens_known and turn.censored:
-            value = turn.first_audio_out_ms  # the cap: no token was seen until then
+        missing = value is None and tokens_known
+        if missing:
+            value = turn.first_audio_out_ms
         if value is not None:
-            found.append((turn.call, value, _at_cap(turn, measure, value)))
+            found.append((turn.call, value, missing or _at_cap(turn, measure, value)))
     return found
 
 

@@ -106,6 +106,8 @@ def test_answers_are_judged_by_waveform_first_then_by_words():
     wrong = Evidence([server(2010, 2400, "another one")])
     assert turns_of(call, SCRIPT, wrong)[0].answer_correct is False
     judged = finished(said(1, 8000, 16_000), correct=(False,))
+    [mistaken] = turns_of(judged, SCRIPT)
+    assert (mistaken.first_audio_out_ms, mistaken.censored) == (6000, True)  # it was the quickest of its run
     assert turns_of(judged, SCRIPT, words)[0].answer_correct is False
 
 

@@ -87,3 +87,15 @@ def test_a_token_comes_from_the_environment_and_only_from_there(monkeypatch: pyt
     monkeypatch.setenv("SAYSO_TEST_TOKEN", "made up")
     assert options.auth_token == "made up"
     assert parse(["run"]).auth_token == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare", "--profile", "cpu-offline"],
+        ["run", "--profile", "remote", "--stream-url", "ws://127.0.0.1:9/ws", "--loss", "1"],
+    ],
+)
+def test_what_could_not_be_done_was_found_out_only_later(words: list[str]):
+    with pytest.raises(OperatorError):
+        parse(words)

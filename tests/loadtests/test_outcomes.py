@@ -34,13 +34,13 @@ pytestmark = pytest.mark.anyio
 
 SCRIPT = Script(
     steps=(
-        Wait(quiet_ms=250, timeout_s=1),
-        Press(keys="1", quiet_ms=250, timeout_s=0.5),
-        Press(keys="2", quiet_ms=250, timeout_s=0.5),
+        Wait(quiet_ms=250, timeout_s=2),
+        Press(keys="1", quiet_ms=250, timeout_s=1.5),
+        Press(keys="2", quiet_ms=250, timeout_s=1.5),
         HangUp(),
     )
 )
-BRIEF = 10.0
+BRIEF = 30.0
 
 
 async def test_streams_gone_wrong_are_outcomes() -> None:

@@ -54,7 +54,7 @@ def run(offered: Offer, told: Generated, evidence: dict[str, Evidence] | None = 
 
 
 def test_a_run_joins_what_both_sides_know():
-    evidence = {"CA0": Evidence([ServerTurn(1010, 1400)])}
+    evidence = {"CA0": Evidence([ServerTurn(1010, 1400, played="Parking is behind the building.")])}
     made = run(offer(), generated(finished()), evidence)
     assert made.valid
     assert made.outcomes == {"completed": 1}

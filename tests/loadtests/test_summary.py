@@ -39,6 +39,12 @@ def test_a_token_that_came_without_an_answer_is_no_cap():
     assert (found["asr_to_first_token_ms"].max, found["asr_to_first_token_ms"].censored) == (400, 0)
 
 
+def test_a_turn_whose_token_nobody_saw_was_left_out_of_the_first_tokens():
+    unseen = turn(1, 1, 900, asr_to_first_token_ms=None)
+    found = summarise([turn(0, 1, 600), unseen], [])["asr_to_first_token_ms"]
+    assert (found.n, found.max, found.censored) == (2, 900, 1)
+
+
 def test_a_server_whose_tokens_nobody_sees_gets_no_figure_for_them():
     lost = turn(1, 1, 6000, asr_to_first_token_ms=None, censored=True)
     assert "asr_to_first_token_ms" not in summarise([lost], [])

@@ -29,7 +29,7 @@ Reply = bytes | None
 Act = Callable[["Stream"], Awaitable[None]]
 
 _CALLER, _NUMBER = "+12025550143", "+12025550142"
-_TIMEOUT_S = 0.4
+_TIMEOUT_S = 1.0
 
 
 def http(status: int, body: str, kind: str = "text/xml") -> bytes:
