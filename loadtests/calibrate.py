@@ -1,7 +1,7 @@
 """The harness's own error: callers against an echo agent whose delay is known by counting samples.
 
 ``python -m loadtests.calibrate --trials 200`` places calls from this process to an echo agent in
-another (``loadtests.echo_agent``), reads its answers as any agent's are read
+another (``loadtests.echo_agent.agent``), reads its answers as any agent's are read
 (``caller.measure``), and holds each figure against the delay that was asked for. Delays are
 drawn, so are the samples of a packet at which the caller's speech begins and ends, voices and kinds of
 answers take turns: what depends on the 20 ms grid, or on where the windows of 5 ms lie,
@@ -28,9 +28,9 @@ import uvloop
 
 from controls.errors import OperatorError
 from loadtests.doors import make_caller
-from loadtests.echo_agent import EchoDoors, echo_agent
-from loadtests.echo_answers import TWILIO_BIAS_MS
-from loadtests.echo_peer import WEBRTC_BIAS_MS
+from loadtests.echo_agent.agent import EchoDoors, echo_agent
+from loadtests.echo_agent.answers import TWILIO_BIAS_MS
+from loadtests.echo_agent.peer import WEBRTC_BIAS_MS
 from loadtests.results import Calibration, Transport
 from loadtests.statistics import percentile
 from voice_runtime.caller import audible

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from loadtests.doors import make_caller
-from loadtests.echo_agent import echo_agent
+from loadtests.echo_agent.agent import echo_agent
 from loadtests.systems import Door
 from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.results import CallResult

@@ -14,7 +14,6 @@ from typing import TypeVar
 import uvloop
 
 from controls.errors import SayError
-from loadtests import outcome_table
 from loadtests.called_agent import objectives
 from loadtests.compare import Block, compare, comparison, plan
 from loadtests.cores import choose_cores
@@ -22,6 +21,7 @@ from loadtests.merging import merged
 from loadtests.options import Options
 from loadtests.progress import Display, display
 from loadtests.ramp import ramp
+from loadtests.reporting import outcome_table
 from loadtests.results import (
     Calibration,
     Comparison,
@@ -207,7 +207,7 @@ async def measured(options: Options, command: str) -> Results:
 
 
 def _write(results: Results, folder: Path) -> list[Path]:
-    from loadtests.report import write_report
+    from loadtests.reporting.report import write_report
 
     return [write_results(results, folder), write_report(results, folder)]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from loadtests.job import Finished
+from loadtests.generator.job import Finished
 from loadtests.outcomes import awaited
 from loadtests.results import Call, Gap, Turn
 from loadtests.systems import Evidence, ServerTurn

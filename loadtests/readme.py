@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from loadtests import load_table
+from loadtests.reporting import load_table
 
 RESULTS = Path("loadtests/results")
 README = Path("README.md")

@@ -1,6 +1,6 @@
 """One run: one system under one load, from the first intended start to ``results.Run``.
 
-The calls are placed by generator processes (``loadtests.generators``), the server's
+The calls are placed by generator processes (``loadtests.generator.processes``), the server's
 process tree is weighed while they last, and afterwards what the callers measured is
 joined with what the server keeps. Nothing here starts or stops a system.
 """
@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 
 from controls.errors import OperatorError
 from loadtests.cores import Cores
-from loadtests.generator import script_of
-from loadtests.generators import Generated, generate
-from loadtests.impairment import impaired
-from loadtests.job import Finished, Job
+from loadtests.generator.job import Finished, Job
+from loadtests.generator.process import script_of
+from loadtests.generator.processes import Generated, generate
 from loadtests.joining import call_of, turns_of
+from loadtests.network.impairment import impaired
 from loadtests.outcomes import awaited
 from loadtests.progress import Display, Quiet
 from loadtests.resources import Sampler

@@ -17,9 +17,10 @@ from controls.errors import OperatorError
 from loadtests.called_agent import disclosure
 from loadtests.cores import Cores, available_cores, choose_cores, pin_thread
 from loadtests.environment import environment
-from loadtests.netem import available as netem_available
+from loadtests.generator.voices import every_sentence
+from loadtests.network.netem import available as netem_available
 from loadtests.options import Options
-from loadtests.profiles import make_system
+from loadtests.ours.profiles import make_system
 from loadtests.progress import Display
 from loadtests.remote import Remote
 from loadtests.results import Network, SystemName, Transport, Turn
@@ -27,7 +28,6 @@ from loadtests.run import Bench, Offer, WarmUp, warm_up
 from loadtests.scenario import Scenario, load_scenario
 from loadtests.supplying import Supply, supply
 from loadtests.systems import Door, System, TwilioDoor, WebRtcDoor
-from loadtests.voices import every_sentence
 
 #: Cores from which on browsers' generators get more than one.
 _MANY_CORES = 6
@@ -106,7 +106,7 @@ class Session:
             )
         if not told.address:
             raise OperatorError(f"bare pipecat needs engines behind a protocol: no {options.profile} profile")
-        from loadtests.baseline import BarePipecat
+        from loadtests.baseline.system import BarePipecat
 
         return BarePipecat(
             "equal_silence" if name == "equal_silence" else "defaults",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal, cast
 
 from loadtests.cores import Cores
+from loadtests.generator.voices import every_sentence
 from loadtests.options import Options
-from loadtests.profiles import ServedEngines
+from loadtests.ours.profiles import ServedEngines
 from loadtests.scenario import Scenario
-from loadtests.voices import every_sentence
 
 #: The recogniser's shape by that of the engines.
 _WHISPER = {"toy": "micro-turbo", "full": "large-v3-turbo"}

@@ -105,7 +105,7 @@ def test_the_table_of_checks_is_the_verifiers() -> None:
 
 def test_the_ledgers_figures_are_the_kept_results() -> None:
     """Made by ``python -m loadtests.ledger table``."""
-    from loadtests.ledger_table import table
+    from loadtests.ledger.table import table
 
     made = table(ROOT / "loadtests" / "results" / "ledger")
     assert made in (ROOT / "docs" / "measuring.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from loadtests.baseline import BarePipecat
+from loadtests.baseline.system import BarePipecat
 from loadtests.doors import make_caller
 from loadtests.results import Transport
 from loadtests.suppliers import tones

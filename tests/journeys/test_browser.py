@@ -17,7 +17,7 @@ import soxr
 from playwright.async_api import Page, Route, async_playwright, expect
 
 from controls.ledger.verify import verify_directory
-from loadtests.impaired_udp import ImpairedLink, Impairment, udp_link
+from loadtests.network.udp import ImpairedLink, Impairment, udp_link
 from tests import audio
 from tests.journeys.conftest import Server
 from tests.needs import needs_system

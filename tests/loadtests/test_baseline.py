@@ -23,11 +23,11 @@ from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pydantic import ValidationError
 
 from controls.errors import OperatorError
-from loadtests import baseline_call
-from loadtests.baseline import BarePipecat
-from loadtests.baseline_app import LoopLag
-from loadtests.baseline_call import MediaClock, Model, NotedTurn, Recogniser, _strategies
-from loadtests.baseline_settings import BaselineSettings
+from loadtests.baseline import call as baseline_call
+from loadtests.baseline.app import LoopLag
+from loadtests.baseline.call import MediaClock, Model, NotedTurn, Recogniser, _strategies
+from loadtests.baseline.settings import BaselineSettings
+from loadtests.baseline.system import BarePipecat
 from loadtests.systems import System
 from voice_runtime.caller.results import CallResult
 
@@ -146,7 +146,7 @@ async def test_evidence_is_read_by_call_and_half_a_line_is_waited_for(
     async def sleep(_: float) -> None:
         notes.write_text(whole + late, encoding="utf-8")
 
-    monkeypatch.setattr("loadtests.baseline.asyncio.sleep", sleep)
+    monkeypatch.setattr("loadtests.baseline.system.asyncio.sleep", sleep)
     system._folder = type("Folder", (), {"cleanup": lambda _: None})()  # type: ignore[assignment]  # as if started
     answered = [CallResult(sid, answered_ns=1) for sid in ("CA1", "CA2")]
     evidence = await system.evidence([*answered, CallResult("CA3")])

@@ -11,8 +11,8 @@ import pytest
 from controls.errors import OperatorError
 from loadtests import calibrate
 from loadtests.calibrate import DrawnVoice, Trial, summarise, table
-from loadtests.echo_agent import EchoDoors, serving
-from loadtests.echo_answers import voices
+from loadtests.echo_agent.agent import EchoDoors, serving
+from loadtests.echo_agent.answers import voices
 from voice_runtime.caller import audible
 from voice_runtime.caller.recorded import RecordedFlite
 

@@ -8,8 +8,8 @@ import pytest
 
 from loadtests import callers
 from loadtests.callers import MOST_LATE_P99_MS, Measured, measure
-from loadtests.echo_agent import EchoDoors, serving
-from loadtests.echo_answers import voices
+from loadtests.echo_agent.agent import EchoDoors, serving
+from loadtests.echo_agent.answers import voices
 from voice_runtime.caller.recorded import RecordedFlite
 
 FINE = Measured(100, 30.0, 30.0, 3.0, 60.0, 0.6, 1.4, 9.0, 600, 540.0, 0, 0)

@@ -10,12 +10,12 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from loadtests.charts import Chart, against_load, ecdf
-from loadtests.dots import pause_dots, ratio_dots
-from loadtests.loads import Load, Setting, loads
+from loadtests.reporting.charts import Chart, against_load, ecdf
+from loadtests.reporting.dots import pause_dots, ratio_dots
+from loadtests.reporting.loads import Load, Setting, loads
+from loadtests.reporting.waterfall import bars, examples, shown_load, waterfall
 from loadtests.results import Results
 from loadtests.summary import turn_values
-from loadtests.waterfall import bars, examples, shown_load, waterfall
 from tests.loadtests.made_up import run, turn, whole
 
 ERROR = "error ±2.5 ms (p95)"

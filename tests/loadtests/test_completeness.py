@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controls.evidence.turns import Opened
 from controls.ledger import records as r
-from loadtests.completeness import PLACE_MS, UNPROVEN_MS, completeness
+from loadtests.ours.completeness import PLACE_MS, UNPROVEN_MS, completeness
 from loadtests.results import Completeness
 from tests.loadtests.acted_calls import Acted, renumbered, without
 from voice_runtime.caller.playout import Onset

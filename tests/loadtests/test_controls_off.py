@@ -13,10 +13,10 @@ from controls.errors import OperatorError
 from controls.evidence.turns import Opened
 from controls.ledger import records as r
 from controls.rules.engine import Rules
-from loadtests.controls_off import Note, noted_turns
-from loadtests.controls_off_server import NoRecord, NoRules, settings_of
-from loadtests.evidence_join import server_turns
-from loadtests.house import ROOT
+from loadtests.ours.controls_off import Note, noted_turns
+from loadtests.ours.controls_off_server import NoRecord, NoRules, settings_of
+from loadtests.ours.evidence_join import server_turns
+from loadtests.ours.house import ROOT
 from loadtests.systems import ServerTurn
 from voice_runtime.caller.results import CallResult
 

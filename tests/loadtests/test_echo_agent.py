@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controls.errors import OperatorError
-from loadtests.echo_agent import EchoDoors, serving
-from loadtests.echo_answers import LONGEST_MS, SHORTEST_MS, TWILIO_BIAS_MS, Echo, answer_of, voices
-from loadtests.echo_peer import WEBRTC_BIAS_MS, peers
+from loadtests.echo_agent.agent import EchoDoors, serving
+from loadtests.echo_agent.answers import LONGEST_MS, SHORTEST_MS, TWILIO_BIAS_MS, Echo, answer_of, voices
+from loadtests.echo_agent.peer import WEBRTC_BIAS_MS, peers
 from loadtests.systems import TwilioDoor, WebRtcDoor
 from voice_runtime.caller import audible
 from voice_runtime.caller.recorded import RecordedFlite

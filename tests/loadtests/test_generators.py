@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from controls.errors import OperatorError
-from loadtests.generators import Generated, generate
-from loadtests.job import Done, Finished, Job, Ready, read_line
+from loadtests.generator.job import Done, Finished, Job, Ready, read_line
+from loadtests.generator.processes import Generated, generate
 from loadtests.schedule import Start
 from loadtests.systems import TwilioDoor
 from tests.simulators import bad_servers
@@ -95,7 +95,7 @@ async def test_a_generator_that_dies_is_a_failure_of_the_test(monkeypatch: pytes
             "sys.exit('out of memory')",
         )
     )
-    monkeypatch.setattr("loadtests.generators._COMMAND", (sys.executable, "-c", dying))
+    monkeypatch.setattr("loadtests.generator.processes._COMMAND", (sys.executable, "-c", dying))
     found = await made(job("http://127.0.0.1:1", 0.0, 1.0))
     assert found.calls == []
     assert found.failures == ["a generator process died (exit code 1), 2 calls lost: out of memory"]

@@ -13,11 +13,11 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from controls.errors import OperatorError
-from loadtests import netem
-from loadtests.impaired_offers import impaired_offers
-from loadtests.impaired_tcp import TcpImpairment, tcp_link
-from loadtests.impaired_udp import Impairment
-from loadtests.impairment import impaired
+from loadtests.network import netem
+from loadtests.network.impairment import impaired
+from loadtests.network.offers import impaired_offers
+from loadtests.network.tcp import TcpImpairment, tcp_link
+from loadtests.network.udp import Impairment
 from loadtests.results import Network
 from loadtests.systems import TwilioDoor, WebRtcDoor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtests.job import Finished
+from loadtests.generator.job import Finished
 from loadtests.joining import call_of, turns_of
 from loadtests.results import Completeness, Outcome
 from loadtests.schedule import Start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.judge import Judge
+from loadtests.generator.judge import Judge
 from loadtests.scenario import load_scenario
 from loadtests.suppliers.answers import AnswerBook
 from loadtests.suppliers.tones import voice

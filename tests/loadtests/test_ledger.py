@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from loadtests import ledger, ledger_figures
-from loadtests.ledger_figures import Figures, Spread, figures, percentile, spread_ms
-from loadtests.ledger_proofs import ProofRow, _includes, _leaf
-from loadtests.ledger_rates import AppendRow, LeavesRow, VerifyRow
+from loadtests.ledger import __main__ as ledger
+from loadtests.ledger import figures as ledger_figures
+from loadtests.ledger.figures import Figures, Spread, figures, percentile, spread_ms
+from loadtests.ledger.proofs import ProofRow, _includes, _leaf
+from loadtests.ledger.rates import AppendRow, LeavesRow, VerifyRow
 
 _FAST = {
     "leaves": ["--seconds", "0.2", "--calls", "3"],

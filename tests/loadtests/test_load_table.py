@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from controls.errors import ConfigurationError
-from loadtests import load_table, readme
+from loadtests import readme
+from loadtests.reporting import load_table
+from loadtests.reporting.sheets import Sheet
 from loadtests.results import write_results
-from loadtests.sheets import Sheet
 from tests.loadtests.made_up import results, run, whole
 
 ROOT = Path(__file__).resolve().parents[2]

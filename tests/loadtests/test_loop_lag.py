@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtests.loop_lag import LoopLag, buckets, quantile
+from loadtests.ours.loop_lag import LoopLag, buckets, quantile
 from voice_runtime.telemetry import Telemetry
 
 

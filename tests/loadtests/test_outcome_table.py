@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests import outcome_table
+from loadtests.reporting import outcome_table
 from loadtests.results import Comparison
 from tests.loadtests import made_up
 

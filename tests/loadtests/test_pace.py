@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.pace import Pace
+from loadtests.generator.pace import Pace
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from controls.errors import OperatorError
-from loadtests.pinned_server import PinnedServer
+from loadtests.ours.pinned_server import PinnedServer
 
 pytestmark = pytest.mark.anyio
 

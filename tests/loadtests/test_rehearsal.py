@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from loadtests.rehearsal import rehearse
+from loadtests.generator.rehearsal import rehearse
 from loadtests.systems import TwilioDoor, WebRtcDoor
 
 pytestmark = pytest.mark.anyio
 
 _FIRST_CALL = """
 import asyncio, sys
-from loadtests.generator import make_caller
-from loadtests.rehearsal import _SILENT, rehearse
+from loadtests.generator.process import make_caller
+from loadtests.generator.rehearsal import _SILENT, rehearse
 from loadtests.systems import TwilioDoor
 from tests.simulators import bad_servers
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.page import FILES
-from loadtests.report import render, write_report
+from loadtests.reporting.page import FILES
+from loadtests.reporting.report import render, write_report
 from loadtests.results import Results
 from tests.loadtests.made_up import environment, pauses, results, run, whole
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from loadtests.ratios import ratios
-from loadtests.report import write_report
+from loadtests.reporting.report import write_report
 from loadtests.results import Comparison, Results
 from tests.loadtests.made_up import pauses, results, run
 from tests.needs import needs_system

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.generators import Generated
-from loadtests.job import Done, Finished
+from loadtests.generator.job import Done, Finished
+from loadtests.generator.processes import Generated
 from loadtests.results import Outcome, Resources
 from loadtests.run import Offer, calls_each, jobs_for, level, most_at_once, run_of
 from loadtests.scenario import load_scenario

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests import sheets
-from loadtests.loads import Load, loads
+from loadtests.reporting import sheets
+from loadtests.reporting.loads import Load, loads
 from loadtests.results import Completeness, Network, Run
 from tests.loadtests.made_up import run, whole
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.loads import Load, loads
+from loadtests.reporting.loads import Load, loads
+from loadtests.reporting.verdict import Goal, Verdict, error_ms, findings, goals, judge, knee, overall
 from loadtests.results import Calibration, Run, Turn
-from loadtests.verdict import Goal, Verdict, error_ms, findings, goals, judge, knee, overall
 from tests.loadtests.made_up import results, run, turn
 
 AUDIO = Goal("first_audio_out_ms", 95, 1400, "target")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from controls.ids import new_id
 from controls.ledger.reader import Reader
-from loadtests.ledger_busy import words
-from loadtests.ledger_calls import TENANT, open_ledger, said
-from loadtests.ledger_crash import Told, crash, problems_of
+from loadtests.ledger.busy import words
+from loadtests.ledger.calls import TENANT, open_ledger, said
+from loadtests.ledger.crash import Told, crash, problems_of
 
 
 def test_nothing_receipted_is_lost(tmp_path: Path) -> None:

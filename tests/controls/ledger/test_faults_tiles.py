@@ -15,7 +15,7 @@ from controls.ledger.notes import parse_checkpoint
 from controls.ledger.prover import FolderTiles, Prover, read_entries
 from controls.ledger.tree import verify_inclusion
 from controls.ledger.verify import verify_directory
-from loadtests.ledger_calls import TENANT, tagger, traffic
+from loadtests.ledger.calls import TENANT, tagger, traffic
 from tests.controls.ledger.damaged import copied, flipped, torn
 
 

@@ -16,8 +16,8 @@ from controls.ids import new_id
 from controls.ledger.ledger import Ledger
 from controls.ledger.log import Log
 from controls.ledger.verify import verify_directory
-from loadtests.ledger_calls import TENANT
-from loadtests.ledger_calls import tagger as load_tagger
+from loadtests.ledger.calls import TENANT
+from loadtests.ledger.calls import tagger as load_tagger
 from tests.controls.ledger.support import open_log, said, tagger
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +27,7 @@ REMEDY = "stop that server|data_dir of its own"
 @contextmanager
 def another_process(root: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that writes to ``root`` and is killed with -9 in the end."""
-    command = [sys.executable, "-m", "loadtests.ledger_busy", str(root), "1", "0"]
+    command = [sys.executable, "-m", "loadtests.ledger.busy", str(root), "1", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

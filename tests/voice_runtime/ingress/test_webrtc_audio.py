@@ -20,7 +20,7 @@ from aiortc.stats import RTCRemoteInboundRtpStreamStats, RTCStatsReport
 from av import AudioFrame
 
 from controls.errors import InternalError
-from loadtests.impaired_udp import Impairment, udp_link
+from loadtests.network.udp import Impairment, udp_link
 from tests.voice_runtime.ingress.test_opus import encoded, tone
 from voice_runtime.events import CHUNK_BYTES
 from voice_runtime.ingress.webrtc_audio import AudioReceiver

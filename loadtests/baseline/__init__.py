@@ -1,0 +1,1 @@
+"""Bare pipecat, as its documentation recommends it: what ours is compared with."""

@@ -1,0 +1,121 @@
+"""The application of bare pipecat agents: Twilio's media streams and SmallWebRTC, every call in one process.
+
+As its documentation serves them: FastAPI, ``FastAPIWebsocketTransport`` with
+``TwilioFrameSerializer`` (no REST credentials, so no automatic hang-up;
+services/serializers/twilio), ``SmallWebRTCRequestHandler`` behind ``/api/offer``
+(examples: p2p-webrtc/docker). Beside the agents it has two things a load test needs: a
+line in a file for each call that is over, and how late its event loop was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal
+
+from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
+from fastapi.responses import Response
+from pipecat.runner.utils import parse_telephony_websocket
+from pipecat.serializers.twilio import TwilioFrameSerializer
+from pipecat.transports.base_transport import BaseTransport, TransportParams
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.request_handler import (
+    SmallWebRTCPatchRequest,
+    SmallWebRTCRequest,
+    SmallWebRTCRequestHandler,
+)
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+
+from loadtests.baseline.call import run_call
+from loadtests.baseline.settings import BaselineSettings
+
+_LAG_EVERY_S = 0.05
+
+
+class LoopLag:
+    """How late an event loop is: a timer every 50 ms, and by how much each was late, ms."""
+
+    def __init__(self) -> None:
+        self._late_ms: list[float] = []
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_EVERY_S
+            await asyncio.sleep(_LAG_EVERY_S)
+            self.late((loop.time() - due) * 1000)
+
+    def late(self, ms: float) -> None:
+        """Count one timer."""
+        self._late_ms.append(max(0.0, ms))
+
+    def p99_ms(self) -> float | None:
+        """99th percentile (nearest rank) since the last question; None without a timer since."""
+        late, self._late_ms = sorted(self._late_ms), []
+        return late[-(-len(late) * 99 // 100) - 1] if late else None
+
+
+def create_app(settings: BaselineSettings) -> FastAPI:
+    """The application."""
+    offers, lag = SmallWebRTCRequestHandler(), LoopLag()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sampling = asyncio.create_task(lag.run())
+        yield
+        sampling.cancel()
+        with suppress(asyncio.CancelledError):
+            await sampling
+        await offers.close()  # type: ignore[no-untyped-call]  # pipecat's has no types
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+
+    async def answer(call: str, via: Literal["twilio", "webrtc"], transport: BaseTransport) -> None:
+        turns = await run_call(transport, via, settings)
+        line = {"call": call, "turns": [[t.said_ended_ms, t.first_token_at_ms] for t in turns]}
+        with settings.notes.open("a", encoding="utf-8") as file:  # one short line, once its call is over
+            file.write(json.dumps(line) + "\n")
+
+    @app.post("/telephony/twilio/voice")
+    async def webhook(request: Request) -> Response:
+        url = str(request.url.replace(scheme="ws", path="/ws", query=""))
+        twiml = f'<Response><Connect><Stream url="{url}"/></Connect></Response>'
+        return Response(f'<?xml version="1.0" encoding="UTF-8"?>{twiml}', media_type="application/xml")
+
+    @app.websocket("/ws")
+    async def stream(websocket: WebSocket) -> None:
+        await websocket.accept()
+        _, data = await parse_telephony_websocket(websocket)
+        serializer = TwilioFrameSerializer(
+            stream_sid=data["stream_id"],
+            call_sid=data["call_id"],
+            params=TwilioFrameSerializer.InputParams(auto_hang_up=False),
+        )
+        params = FastAPIWebsocketParams(
+            audio_in_enabled=True, audio_out_enabled=True, add_wav_header=False, serializer=serializer
+        )
+        await answer(data["call_id"], "twilio", FastAPIWebsocketTransport(websocket=websocket, params=params))
+
+    @app.post("/api/offer")
+    async def offer(request: SmallWebRTCRequest, background_tasks: BackgroundTasks) -> Any:
+        async def connected(connection: SmallWebRTCConnection) -> None:
+            params = TransportParams(audio_in_enabled=True, audio_out_enabled=True, audio_out_10ms_chunks=2)
+            transport = SmallWebRTCTransport(webrtc_connection=connection, params=params)
+            background_tasks.add_task(answer, connection.pc_id, "webrtc", transport)
+
+        return await offers.handle_web_request(request=request, webrtc_connection_callback=connected)
+
+    @app.patch("/api/offer")
+    async def candidate(request: SmallWebRTCPatchRequest) -> dict[str, str]:
+        await offers.handle_patch_request(request)
+        return {"status": "success"}
+
+    @app.get("/loop-lag")
+    async def loop_lag() -> dict[str, float | None]:
+        return {"p99_ms": lag.p99_ms()}
+
+    return app

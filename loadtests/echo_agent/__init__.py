@@ -1,0 +1,1 @@
+"""An agent of exactly known delay: what the harness calibrates itself against."""

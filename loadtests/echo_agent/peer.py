@@ -1,0 +1,98 @@
+"""The echo agent over WebRTC: pipecat's offer, Opus both ways, and an answer index for index.
+
+Each packet that comes is decoded, listened to, and answered with the packet of the same
+number, silent or not. Beside what packets and the caller's playout add, only the codec stands
+between the delay that was asked for and the one that is measured (RFC 6716, 4.1: Opus
+looks ahead by 6.5 ms, on each of the two ways).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+import uvicorn
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.rtp import RtpPacket
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from controls.errors import OperatorError
+from loadtests.echo_agent.answers import Echo, answer_of
+from voice_runtime.caller import audible
+from voice_runtime.caller.speech import Spoken
+from voice_runtime.caller.webrtc_audio import Microphone, tap
+from voice_runtime.caller.webrtc_wire import PACKET, Decoder, Encoder
+from voice_runtime.events import CHUNK_SAMPLES
+
+_SILENT = audible.ULAW_SILENCE * CHUNK_SAMPLES
+#: One packet, one tick in which none can have come, and the caller's buffer of two.
+WEBRTC_BIAS_MS = 79.875
+
+
+class Peer:
+    """One call. Packets that were lost on the way are taken for silence, so that counting goes on."""
+
+    def __init__(self, echo: Echo) -> None:
+        self.connection = RTCPeerConnection()
+        self._echo = echo
+        self._voice = Microphone()
+        self._encoder, self._decoder = Encoder(), Decoder()
+        self._next: int | None = None
+
+    async def answer(self, sdp: str) -> dict[str, str]:
+        """Take an offer; returns pipecat's answer to it."""
+        connection = self.connection
+        await connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        tap(connection.getTransceivers()[0].receiver, self._take)
+        connection.addTrack(self._voice)
+        await connection.setLocalDescription(await connection.createAnswer())
+        local = connection.localDescription
+        return {"sdp": local.sdp, "type": local.type, "pc_id": secrets.token_hex(8)}
+
+    def _take(self, packet: RtpPacket) -> None:
+        missing = 0 if self._next is None else (packet.timestamp - self._next) % (1 << 32) // PACKET
+        if missing > 1 << 16:
+            return  # it came too late: its place was answered as silence
+        self._next = packet.timestamp + PACKET
+        for _ in range(missing):
+            self._return(_SILENT)
+        self._return(self._decoder.decode(packet.payload) or _SILENT)
+
+    def _return(self, ulaw: bytes) -> None:
+        back = self._encoder.encode(self._echo.take(ulaw) or _SILENT)
+        if not self._voice.packets.full():
+            self._voice.packets.put_nowait(back)
+
+
+@asynccontextmanager
+async def peers(voice: Mapping[str, Spoken]) -> AsyncIterator[int]:
+    """Serve ``POST /delays_ms=300&…/api/offer`` on 127.0.0.1; yields the port. Ends every call in the end."""
+    taken: list[Peer] = []
+
+    async def offer(request: Request) -> JSONResponse:
+        try:
+            peer = Peer(answer_of(dict(parse_qsl(request.path_params["asked"])), voice))
+            taken.append(peer)
+            return JSONResponse(await peer.answer((await request.json())["sdp"]))
+        except (OperatorError, ValueError, KeyError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+
+    app: Any = Starlette(routes=[Route("/{asked}/api/offer", offer, methods=["POST"])])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server._serve([listener]), name="echo-offers")
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await serving
+            await asyncio.gather(*(peer.connection.close() for peer in taken))

@@ -1,0 +1,1 @@
+"""Our own server under test: its house, its profiles, its record held against what callers heard."""

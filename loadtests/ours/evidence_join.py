@@ -1,0 +1,119 @@
+"""What our server keeps of a call, read from its ledger, joined to what the caller measured.
+
+Read in this process with the keys of the house, which is a load test's own: nobody
+looks at a person's content here, and no ``access.viewed`` is written that would
+change what is measured.
+
+Times of the server's turns are on the caller's media clock, ms of media received: the
+server counts the caller's samples too (``ended_s``), and its spans begin at the last
+speech sample it received. So no two clocks are compared. On the telephone both count the
+same samples; in a browser the server's count begins with the first packet that
+reached it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from controls.evidence import shape as s
+from controls.evidence import trace as rebuild
+from controls.evidence.turns import Opened
+from controls.ledger import records as r
+from controls.ledger.reader import CallInfo, Reader
+from loadtests.ours.completeness import completeness
+from loadtests.systems import Evidence, ServerTurn
+from voice_runtime.caller.results import CallResult
+
+#: For the records of calls that are over to be closed, s; and between two looks.
+SETTLE_S, _LOOK_S = 15.0, 0.1
+
+
+class LedgerEvidence:
+    """A ledger that is being written, asked for the calls of one run after another. Thread-safe: it locks."""
+
+    def __init__(self, ledger: Path, *, settle_s: float = SETTLE_S) -> None:
+        """Make it; nothing is opened before it is asked.
+
+        Args:
+            ledger: directory of the logs, keys beside them.
+            settle_s: how long a call that is over may stay open on record.
+        """
+        self._ledger, self._settle_s = ledger, settle_s
+        self._sids: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, calls: Sequence[CallResult]) -> dict[str, Evidence]:
+        """What is on record of each call that was answered, by ``call_sid``. Waits and blocks.
+
+        A call without any record is no absence of evidence: its completeness says so.
+
+        Raises:
+            SayError: the records cannot be read.
+        """
+        wanted = {result.call_sid: result for result in calls if result.answered_ns}
+        if not wanted:
+            return {}
+        found: dict[str, Evidence] = {}
+        with self._lock, Reader.open(self._ledger) as reader:
+            _settled(reader, self._settle_s)
+            for info in reader.calls():
+                result = wanted.pop(self._sid(reader, info), None)
+                if result is not None:
+                    opened = records_in(reader, info)
+                    found[result.call_sid] = Evidence(server_turns(opened), completeness(result, opened))
+        for sid, result in wanted.items():
+            found[sid] = Evidence(completeness=completeness(result, []))
+        return found
+
+    def _sid(self, reader: Reader, info: CallInfo) -> str:
+        """What the caller knows the call by: the carrier's id, or in a browser, where there is none, ours."""
+        if info.call not in self._sids:
+            opening = next(e.record for e in reader.records(info.call, origin=info.origin))
+            details = reader.personal(opening)
+            carrier_call = details.carrier_call if isinstance(details, r.CallDetails) else ""
+            self._sids[info.call] = carrier_call or info.call
+        return self._sids[info.call]
+
+
+def records_in(reader: Reader, info: CallInfo) -> list[Opened]:
+    """A call's records in the log that holds it, with their personal content, in leaf order.
+
+    Raises:
+        SayError: they cannot be read or opened.
+    """
+    return [
+        (o.leaf, o.record, o.personal)
+        for o in reader.opened(info.call)
+        if o.origin == info.origin and getattr(o.record, "call", None) == info.call
+    ]
+
+
+def server_turns(opened: Sequence[Opened]) -> tuple[ServerTurn, ...]:
+    """The turns a caller spoke, as the server saw them."""
+    return tuple(_turn(turn) for turn in rebuild.trace(opened).turns if turn.said is not None)
+
+
+def _turn(turn: s.Turn) -> ServerTurn:
+    spans = turn.latency_ms
+    ended_ms = None if turn.said is None or turn.said.ended_s is None else turn.said.ended_s * 1000
+    token_at_ms = (
+        None if ended_ms is None or spans.asr_to_first_token is None else ended_ms + spans.asr_to_first_token
+    )
+    governance = None if spans.verdict is None or spans.durable is None else spans.verdict + spans.durable
+    return ServerTurn(
+        said_ended_ms=ended_ms,
+        first_token_at_ms=token_at_ms,
+        stages=spans.model_dump(),
+        played=(turn.played.played_text or "") if turn.played is not None else "",
+        governance_ms=governance,
+    )
+
+
+def _settled(reader: Reader, patience_s: float) -> None:
+    """Wait until no call is open on record; one that stays open is a finding, not an error."""
+    until = time.monotonic() + patience_s
+    while reader.calls(unfinished=True) and time.monotonic() < until:
+        time.sleep(_LOOK_S)

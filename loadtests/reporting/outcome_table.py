@@ -1,0 +1,162 @@
+"""What a load test comes to, in a few lines for a terminal: figures by load, verdicts, what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadtests.reporting.loads import Load, loads, tested
+from loadtests.reporting.verdict import Goal, Judgement, error_ms, goals, judge
+from loadtests.results import TARGETS_MS, Calibration, PausePolicy, Results, Row, Spread
+
+_HEAD = (
+    "system", "transport", "calls", "done", "first token p50/p95/max",
+    "first audio p50/p95/max", "n", "CPU ms/call·s", "MB/call", "valid",
+)  # fmt: skip
+
+
+def table(results: Results) -> str:
+    """Every load on a line, then both targets, without and with the allowance, then what did not count."""
+    every = [load for setting in loads(results.runs).values() for load in setting]
+    lines = _columns([_HEAD, *map(_row, every)]) if every else []
+    lines += [line for load in every for line in _outcomes(load)]
+    lines += [_calibration(found) for found in results.calibrations]
+    lines += [_policy(policy) for policy in results.pauses]
+    lines = lines or ["no run was made"]
+    for load, judgements in _verdicts(results):
+        lines += ["", f"{load.setting.title}, {load.concurrency} at once:"]
+        lines += [f"  {text}" for text in judgements]
+    if results.comparison is not None and results.comparison.rows:
+        lines += [
+            "",
+            "Ours against theirs (ratio; 95 % interval drawn by call, of CPU the range of the blocks):",
+        ]
+        lines += _columns([_ratio(row) for row in results.comparison.rows])
+    lines += _invalid(results)
+    if results.interrupted:
+        lines += ["", "Interrupted: this is what was done until then."]
+    return "\n".join([*lines, *(["", *results.notes] if results.notes else [])])
+
+
+def valid(results: Results) -> bool:
+    """Whether the test itself counts: every run, and the comparison if there is one."""
+    compared = results.comparison is None or results.comparison.valid
+    measured = bool(results.runs or results.pauses or results.calibrations)
+    return measured and all(run.valid for run in results.runs) and compared
+
+
+def missed(results: Results) -> bool:
+    """Whether a target was missed, with the allowance or without, at any load that is judged."""
+    return any(
+        judgement.verdict == "missed" for _, pairs in _judged(results) for pair in pairs for judgement in pair
+    )
+
+
+def _judged(results: Results) -> list[tuple[Load, list[tuple[Judgement, Judgement]]]]:
+    """Each load tested, and for each target its judgement without and with the allowance."""
+    targets = [goal for goal in goals(results)[0] if "target" in goal.whose]
+    found = []
+    for setting in loads(results.runs).values():
+        for load in tested(setting):
+            error = error_ms(results.calibration(load.setting.transport))
+            allowance = results.network_allowance_ms if load.setting.transport == "twilio" else 0.0
+            pairs = [
+                (
+                    judge(load, goal, error_ms=error),
+                    judge(load, goal, allowance_ms=allowance, error_ms=error),
+                )
+                for goal in targets
+            ]
+            found.append((load, pairs))
+    return found
+
+
+def _verdicts(results: Results) -> list[tuple[Load, list[str]]]:
+    targets: list[Goal] = [goal for goal in goals(results)[0] if "target" in goal.whose]
+    found = []
+    for load, pairs in _judged(results):
+        lines = []
+        for goal, (plain, allowed) in zip(targets, pairs, strict=True):
+            line = f"{goal.title}: {plain.verdict} ({plain.why})"
+            if load.setting.transport == "twilio" and results.network_allowance_ms:
+                line += f"; with {results.network_allowance_ms:.0f} ms of network: {allowed.verdict}"
+            lines.append(line)
+        found.append((load, lines))
+    return found
+
+
+def _invalid(results: Results) -> list[str]:
+    reasons = [
+        f"  {run.system} at {run.concurrency}: {why}" for run in results.runs for why in run.invalid_because
+    ]
+    if results.comparison is not None:
+        reasons += [f"  comparison: {why}" for why in results.comparison.invalid_because]
+    return ["", "Not valid:", *dict.fromkeys(reasons)] if reasons else []
+
+
+def _row(load: Load) -> tuple[str, ...]:
+    turns = load.summary.get("first_audio_out_ms")
+    return (
+        load.system,
+        load.setting.transport,
+        str(load.concurrency),
+        f"{load.completed}/{load.offered}",
+        *(_figures(load.summary.get(measure)) for measure in TARGETS_MS),  # type: ignore[call-overload]
+        str(turns.n if turns else 0),
+        _number(load.cost("cpu_ms_per_call_s")),
+        _number(load.cost("rss_mb_per_call")),
+        "yes" if load.valid else "NO",
+    )
+
+
+def _outcomes(load: Load) -> list[str]:
+    """What became of the calls that did not go by their script: findings about the server."""
+    of = f"{load.system} at {load.concurrency}"
+    return [f"  {of}: {count} {name}" for name, count in load.outcomes.items() if name != "completed"]
+
+
+def _ratio(row: Row) -> tuple[str, ...]:
+    low, high = row.ci
+    return (
+        f"  {row.baseline}",
+        row.transport,
+        str(row.concurrency),
+        row.measure,
+        f"{row.ratio:.2f}",
+        f"({low:.2f} to {high:.2f})",
+        f"{row.ours:.1f} against {row.theirs:.1f}",
+        f"n {row.n}",
+    )
+
+
+def _calibration(found: Calibration) -> str:
+    return (
+        f"calibration ({found.transport}): bias {found.bias_ms:.1f} ms (packetisation and playout, in every "
+        f"figure), error around it p95 {found.error_p95_ms:.1f} ms, at most {found.error_max_ms:.1f} ms, "
+        f"{found.n} trials"
+    )
+
+
+def _policy(found: PausePolicy) -> str:
+    return (
+        f"{found.policy}: cut-offs {found.cut_off_percent:.1f} % of {found.thinking_pauses} pauses, "
+        f"delay p50/p95 {found.delay_p50_ms:.0f} / {found.delay_p95_ms:.0f} ms of {found.ends} ends"
+    )
+
+
+def _figures(spread: Spread | None) -> str:
+    if spread is None:
+        return "–"
+    p95 = "–" if spread.p95 is None else f"{spread.p95:.0f}"
+    capped = f" ({spread.censored} unanswered)" if spread.censored else ""
+    return f"{spread.p50:.0f} / {p95} / {spread.max:.0f}{capped}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

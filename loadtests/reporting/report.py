@@ -1,0 +1,235 @@
+"""One page that says what a load test found: the verdict first, then everything it rests on.
+
+For a sceptic with one minute, and for one with an afternoon. ``report.html`` needs
+nothing but itself: Plotly's script comes from its wheel, and the page's policy lets it fetch nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+from controls.evidence.markup import Html, joined, tag
+from loadtests.reporting import page, sheets
+from loadtests.reporting.charts import Chart, against_load, ecdf
+from loadtests.reporting.dots import pause_dots, ratio_dots
+from loadtests.reporting.loads import SYSTEMS, Load, Setting, commit_words, loads
+from loadtests.reporting.minute import BySetting, minute
+from loadtests.reporting.verdict import error_words, knee
+from loadtests.reporting.waterfall import shown_load, waterfall
+from loadtests.results import Calibration, Environment, Results, Tier
+
+_TIERS: dict[Tier, tuple[str, str]] = {
+    "mock": (
+        "Mock suppliers: what the runtime itself costs",
+        "Suppliers answer after fixed delays: these figures say nothing about recognisers, models or voices, "
+        "and never share a chart with engines that compute.",
+    ),
+    "real": ("Engines that compute", "Recogniser, model and voice do their work on this hardware."),
+}
+_METHOD = (
+    "Calls start at moments drawn in advance, and latency counts from the intended one.",
+    "ASR to first token: from the caller's last sample to the model's first token, joined by sample index.",
+    "First audio out: to the first audible sample of the answer in the caller's own 20 ms playout, which "
+    "honours clear and returns marks.",
+    "Turns never answered stay in at their cap. Percentiles are nearest rank; a p95 needs 200 turns, a p99 "
+    "1,000. There are no means.",
+    "A caller who got nothing counts as missed: with over 5 % of calls lost no target is met.",
+    "The knee is before the first load at which a target is missed (with fewer than 200 turns: by the "
+    "slowest), a call is turned away, or over 1 % of calls do not complete.",
+    "Ratios are bootstrapped by call, CPU and memory by block.",
+    "A run whose own callers lagged, or whose CPU was stolen, does not count.",
+)
+
+
+def write_report(results: Results, folder: Path) -> Path:
+    """Write ``report.html`` into ``folder`` (made when missing); about 5 MB, nearly all of it Plotly."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "report.html"
+    plotly = (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    path.write_text(render(results, plotly), encoding="utf-8")
+    return path
+
+
+def render(results: Results, plotly: str) -> str:
+    """The page as text. ``plotly``: its script, put in once."""
+    by_setting = loads(results.runs)
+    charts: list[Chart] = []
+    title = f"Load test of {results.agent}" if results.agent else "Load test"
+    body = joined([
+        tag("header", tag("h1", f"{title}: what the caller hears"), tag("p", *_headline(results))),
+        tag(
+            "main",
+            minute(results, by_setting),
+            *(_tier(results, tier, by_setting, charts) for tier in _TIERS),
+            _comparison(results, by_setting, charts),
+            _pauses(results, charts),
+            _cold(results),
+            _method(results),
+        ),
+    ])  # fmt: skip
+    return page.document(title, body, charts, plotly)
+
+
+def _headline(results: Results) -> Iterator[object]:
+    runs, turns = len(results.runs), sum(len(run.turns) for run in results.runs)
+    yield f"{results.started_at[:16].replace('T', ' ')} · {runs} run{'' if runs == 1 else 's'}, "
+    yield f"{sum(run.offered for run in results.runs):,} calls, {turns:,} turns"
+    yield f" · {_commits(results)}"
+
+
+def _commits(results: Results) -> str:
+    found = sorted({commit_words(run.environment) for run in results.runs})
+    return f"commit {', '.join(found)}" if found else "no run, so no commit"
+
+
+def _tier(results: Results, tier: Tier, by_setting: BySetting, charts: list[Chart]) -> Html:
+    mine = {setting: found for setting, found in by_setting.items() if setting.tier == tier}
+    if not mine:
+        return Html("")
+    title, words = _TIERS[tier]
+    parts = [_setting(results, setting, found, charts) for setting, found in mine.items()]
+    return page.section(title, tag("p", words), *parts)
+
+
+def _setting(results: Results, setting: Setting, found: Sequence[Load], charts: list[Chart]) -> Html:
+    error = error_words(results.calibration(setting.transport))
+    picked = shown_load(found, knee(found).carried)
+    made = [
+        ecdf(setting, found, "first_audio_out_ms", error),
+        against_load(setting, found, "first_audio_out_ms", error),
+        ecdf(setting, found, "asr_to_first_token_ms", error),
+        against_load(setting, found, "asr_to_first_token_ms", error),
+        waterfall(setting, picked, error) if picked else None,
+    ]
+    drawn = [chart for chart in made if chart is not None]
+    charts += drawn
+    return tag(
+        "section",
+        tag("h3", setting.title),
+        tag("p", sheets.knee_words(found)),
+        page.facts(_engines(found)),
+        page.table(sheets.waits(found)),
+        page.table(sheets.costs(found)),
+        *map(page.figure, drawn),
+        page.table(sheets.openings(found)),
+        page.table(sheets.outcomes(found)),
+        id=setting.key,
+    )
+
+
+def _engines(found: Sequence[Load]) -> Iterator[tuple[str, str]]:
+    """What answered, once for all the systems it answered in."""
+    by_engines: dict[tuple[str, ...], dict[str, None]] = {}
+    for load in found:
+        by_engines.setdefault(load.engines, {})[SYSTEMS[load.system]] = None
+    for engines, systems in by_engines.items():
+        yield ("engines" if len(by_engines) == 1 else "; ".join(systems)), "; ".join(engines)
+
+
+def _comparison(results: Results, by_setting: BySetting, charts: list[Chart]) -> Html:
+    comparison = results.comparison
+    if comparison is None or not comparison.rows:
+        return Html("")
+    settings = {s: found for s, found in by_setting.items() if len({load.system for load in found}) > 1}
+    drawn: list[Chart] = []
+    for transport, concurrency in dict.fromkeys((r.transport, r.concurrency) for r in comparison.rows):
+        involved = [load for s, found in settings.items() if s.transport == transport for load in found]
+        error = error_words(results.calibration(transport))
+        chart = ratio_dots(comparison, transport, concurrency, involved, error)
+        drawn += [chart] if chart else []
+    charts += drawn
+    names = {str(system): words for system, words in SYSTEMS.items()}
+    blocks = "; ".join(names.get(block, block) for block in comparison.blocks)
+    return page.section(
+        "Ours against the same pipeline without us",
+        tag(
+            "p", "Same suppliers, audio and machine: ", "; ".join(setting.title for setting in settings), "."
+        ),
+        tag("p", f"In blocks, in this order: {blocks}.") if blocks else "",
+        *map(page.figure, drawn),
+    )
+
+
+def _pauses(results: Results, charts: list[Chart]) -> Html:
+    chart = pause_dots(results.pauses, _commits(results))
+    if chart is None:
+        return Html("")
+    charts.append(chart)
+    words = (
+        "Utterances with thinking pauses, spelled digits, trailing conjunctions, and complete questions. Two "
+        "numbers compare policies: how often one cuts in, and how long it waits when the caller is done."
+    )
+    _, drawn = sheets.notes(results)
+    kinds = tag("pre", "\n".join(drawn), tabindex="0") if drawn else ""
+    return page.section("When to answer", tag("p", words), page.figure(chart), kinds)
+
+
+def _cold(results: Results) -> Html:
+    sheet = sheets.cold_starts(results.runs)
+    return page.section("Cold start", page.table(sheet)) if sheet.rows else Html("")
+
+
+def _method(results: Results) -> Html:
+    paces = [run.generator for run in results.runs if run.generator]
+    callers = ""
+    if paces:
+        late = max(pace.tick_late_p99_ms for pace in paces)
+        busiest = max(pace.cpu_percent for pace in paces)
+        callers = f"at most {busiest:.0f} % of a core, ticks late by at most {late:.1f} ms at p99"
+    allowance = (
+        f"{sheets.ms(results.network_allowance_ms)} ms, stated, not measured; added whole to both figures"
+    )
+    return page.section(
+        "How, where, and again",
+        tag("p", "Run it again:"),
+        tag("pre", tag("code", results.command), tabindex="0"),
+        page.facts([
+            *(fact for environment in _environments(results) for fact in _environment(environment)),
+            ("Callers", callers),
+            *_calibrations(results),
+            ("Telephone network", allowance),
+            ("Seeds", ", ".join(map(str, sorted({run.seed for run in results.runs})))),
+        ]),
+        tag("ul", *(tag("li", text) for text in _METHOD)),
+    )  # fmt: skip
+
+
+def _calibrations(results: Results) -> Iterator[tuple[str, object]]:
+    for found in results.calibrations:
+        yield f"Calibration ({found.transport})", _calibration(found)
+    if not results.calibrations:
+        yield "Calibration", "none"
+
+
+def _calibration(found: Calibration) -> str:
+    return (
+        f"{found.n} answers of an echo agent of {sheets.ms(found.delay_ms)} ms: bias {found.bias_ms:.0f} ms, "
+        f"error p50 {found.error_p50_ms:.1f}, p95 {found.error_p95_ms:.1f}, max {found.error_max_ms:.1f} ms"
+    )
+
+
+def _environments(results: Results) -> list[Environment]:
+    found: list[Environment] = []
+    for run in results.runs:
+        if run.environment not in found:
+            found.append(run.environment)
+    return found
+
+
+def _environment(environment: Environment) -> Iterator[tuple[str, object]]:
+    cores = f"{environment.cores} cores"
+    if environment.server_cores:
+        cores += (
+            f", server on {_list(environment.server_cores)}, callers on {_list(environment.generator_cores)}"
+        )
+    yield "Processor", f"{environment.cpu}, {cores}, {environment.memory_gb:g} GB"
+    yield "Accelerator", environment.accelerator or "none"
+    yield "System", f"{environment.system}, Python {environment.python}"
+    yield "Commit", commit_words(environment)
+    yield "Packages", ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+
+
+def _list(cores: Sequence[int]) -> str:
+    return " and ".join(map(str, cores)) or "any"
