@@ -28,6 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 NUMBER, CALLER = "+12025550142", "+12025550143"
 
 
+def unhurried(settings: Settings) -> Settings:
+    """The same with 3 s for a record to be durable: no test is of how fast a shared disk is."""
+    return settings.model_copy(
+        update={"ledger": settings.ledger.model_copy(update={"receipt_deadline_ms": 3000})}
+    )
+
+
 @dataclass
 class Server:
     """One house under test. ``profile`` may be changed between ``stop`` and ``start``."""

@@ -25,7 +25,7 @@ from controls.ledger import records as r
 from controls.ledger.reader import Reader
 from controls.ledger.verify import verify_directory
 from tests.journeys.byte_scan import SHORTEST, Needles, decoded, digested, places
-from tests.journeys.conftest import CALLER, ROOT, Server
+from tests.journeys.conftest import CALLER, ROOT, Server, unhurried
 from tests.simulators.tone import ToneSynthesiser
 from voice_runtime.caller.script import HangUp, Press, Say, Script, Silence, TypeWords, Wait
 from voice_runtime.caller.webrtc import WebRtcCaller
@@ -107,7 +107,7 @@ def is_book(name: str) -> bool:
 
 async def typed(day: Day, root: Path, agent: str, conversations: dict[str, tuple[str, ...]]) -> None:
     """Conversations on an agent's real parts, without sound; in this process."""
-    settings = load_settings(ROOT / "configs" / "profiles" / "offline.yaml")
+    settings = unhurried(load_settings(ROOT / "configs" / "profiles" / "offline.yaml"))
     voice = None if find_spec("espeakng_loader") else ToneSynthesiser()
     async with rehearsing(settings, agent, root, synthesiser=voice) as parts:
         for language, words in conversations.items():

@@ -12,6 +12,7 @@ import pytest
 from controls.ledger import records as r
 from controls.ledger.reader import Opened, Reader
 from controls.ledger.verify import verify_directory
+from tests.journeys.conftest import unhurried
 from tests.simulators.tone import ToneSynthesiser
 from voice_runtime.eval_file import EvalFile, Expected, Outcome, Step, ToolExpected, evals_of
 from voice_runtime.evals import EvalResult, run_eval
@@ -43,7 +44,7 @@ def anyio_backend() -> str:
 async def rehearsal(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Rehearsal]:
-    settings = load_settings(ROOT / "configs" / "profiles" / "offline.yaml")
+    settings = unhurried(load_settings(ROOT / "configs" / "profiles" / "offline.yaml"))
     voice = None if find_spec("espeakng_loader") else ToneSynthesiser()
     directory = tmp_path_factory.mktemp("rehearsal")
     async with rehearsing(settings, request.param, directory, synthesiser=voice) as parts:
