@@ -55,17 +55,20 @@ class Remote:
         return None
 
 
-def remote_system(options: Options) -> Remote:
+def remote_system(options: Options, agent: str = "") -> Remote:
     """The deployment that a command line names, by its one transport.
+
+    Args:
+        agent: whom a browser calls when the command line does not say.
 
     Raises:
         OperatorError: its address is none, or the variable with its token is not set.
     """
     if options.transport == "webrtc":
-        return Remote({"webrtc": WebRtcDoor(options.url, options.agent, options.dialect)})
+        return Remote({"webrtc": WebRtcDoor(options.url, options.agent or agent, options.dialect)})
     fictional = TwilioDoor("")
     door = TwilioDoor(
-        options.url,
+        options.url or "http" + options.stream_url.removeprefix("ws"),  # where a webhook would be
         options.auth_token,
         from_number=options.from_ or fictional.from_number,
         to_number=options.to or fictional.to_number,

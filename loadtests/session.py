@@ -9,7 +9,7 @@ memory per call could not be told from filling caches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -22,12 +22,12 @@ from loadtests.network.netem import available as netem_available
 from loadtests.options import Options
 from loadtests.ours.profiles import make_system
 from loadtests.progress import Display
-from loadtests.remote import Remote
-from loadtests.results import Network, SystemName, Transport, Turn
+from loadtests.remote import remote_system
+from loadtests.results import Network, SystemName, Turn
 from loadtests.run import Bench, Offer, WarmUp, warm_up
 from loadtests.scenario import Scenario, load_scenario
 from loadtests.supplying import Supply, supply
-from loadtests.systems import Door, System, TwilioDoor, WebRtcDoor
+from loadtests.systems import System
 
 #: Cores from which on browsers' generators get more than one.
 _MANY_CORES = 6
@@ -87,7 +87,7 @@ class Session:
     async def _make(self, name: SystemName) -> System:
         options, cores = self.options, self.bench.cores
         if options.profile == "remote":
-            return Remote(remote_doors(options, self.scenario.agent))
+            return remote_system(options, self.scenario.agent)
         if self._supply is None:
             self._supply = await supply(options, self.scenario, cores, self._stack)
         told = self._supply
@@ -182,20 +182,3 @@ def network_of(options: Options) -> Network:
         delay_ms=options.delay,
         jitter_ms=options.jitter,
     )
-
-
-def remote_doors(options: Options, agent: str) -> Mapping[Transport, Door]:
-    """The one door of a remote deployment that was named."""
-    if options.transport == "webrtc":
-        return {"webrtc": WebRtcDoor(options.url, options.agent or agent, options.dialect)}
-    default = TwilioDoor(options.url)
-    address = options.url or "http" + options.stream_url.removeprefix("ws")  # where a webhook would be
-    door = TwilioDoor(
-        address,
-        options.auth_token,
-        from_number=options.from_ or default.from_number,
-        to_number=options.to or default.to_number,
-        webhook=options.webhook,
-        stream_url=options.stream_url,
-    )
-    return {"twilio": door}

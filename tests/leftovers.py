@@ -23,9 +23,8 @@ from typing import Any
 #: How long a leftover may take to go by itself, in s: closing is rarely instant, and machines are shared.
 GRACE_S = 3.0
 #: A single step of an event loop longer than this, in s, blocks every call of the process. A call has 20 ms;
-#: this is far above it because a busy two-core machine is no judge of 20 ms, and its shared disk has been
-#: seen to stall for one second.
-SLOW_STEP_S = 2.0
+#: this is far above it because a busy two-core machine is no judge of 20 ms.
+SLOW_STEP_S = 1.0
 
 #: Threads that live as long as their loop or process by design of the standard library or of anyio.
 _LASTING_THREADS = ("asyncio_", "AnyIO worker thread", "pytest_timeout", "QueueFeederThread", "execnet")

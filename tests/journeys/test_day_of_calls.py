@@ -107,7 +107,9 @@ def is_book(name: str) -> bool:
 
 async def typed(day: Day, root: Path, agent: str, conversations: dict[str, tuple[str, ...]]) -> None:
     """Conversations on an agent's real parts, without sound; in this process."""
-    settings = unhurried(load_settings(ROOT / "configs" / "profiles" / "offline.yaml"))
+    settings = unhurried(
+        await asyncio.to_thread(load_settings, ROOT / "configs" / "profiles" / "offline.yaml")
+    )
     voice = None if find_spec("espeakng_loader") else ToneSynthesiser()
     async with rehearsing(settings, agent, root, synthesiser=voice) as parts:
         for language, words in conversations.items():
@@ -158,7 +160,7 @@ async def test_a_day_of_calls_leaves_nothing_of_its_callers(
     make_server: Callable[..., Server], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     day = Day()
-    server = make_server(start=False)
+    server = await asyncio.to_thread(make_server, start=False)
     await server.up()
     async with asyncio.timeout(90), asyncio.TaskGroup() as calls:
         calls.create_task(served(day, server))

@@ -22,14 +22,16 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_cap_of_one_takes_one_and_tells_the_next(make_server: Callable[..., Server]) -> None:
-    server = await make_server(start=False, admission={"calls": 1}).up()
+    server = await (await asyncio.to_thread(make_server, start=False, admission={"calls": 1})).up()
     first = asyncio.create_task(server.call(Wait(), Silence(seconds=3), HangUp()))
     await server.until(r.DisclosurePlayed)
     second = await server.call(Wait(), HangUp())
     assert second.ended_by == "refused"
     assert any("busy" in verb.text for verb in second.afterwards)
     assert not (await first).error
-    assert [x.reason for x in server.records() if isinstance(x, r.CallRefused)] == ["capacity"]
+    assert [x.reason for x in await asyncio.to_thread(server.records) if isinstance(x, r.CallRefused)] == [
+        "capacity"
+    ]
     await server.until(r.CallClosed)
     third = await server.call(Wait(), HangUp())
     assert third.ended_by != "refused"
@@ -39,7 +41,7 @@ async def test_a_cap_of_one_takes_one_and_tells_the_next(make_server: Callable[.
 async def test_kill_9_in_mid_call_is_closed_as_recovered_at_the_next_start(
     make_server: Callable[..., Server],
 ) -> None:
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     call = asyncio.create_task(server.call(Wait(), Say(text="when are you open"), Silence(seconds=20)))
     await server.until(r.ClauseCleared)
     await server.down(signal.SIGKILL)
@@ -50,7 +52,7 @@ async def test_kill_9_in_mid_call_is_closed_as_recovered_at_the_next_start(
     assert trace.call.recovered
     assert trace.call.end_reason == "crashed"
     assert not trace.ledger.gaps
-    assert verify_directory(server.ledger).ok
+    assert (await asyncio.to_thread(verify_directory, server.ledger)).ok
     again = await server.call(Wait(), Say(text="when are you open"), HangUp())
     assert not again.error
     await server.down()
@@ -108,10 +110,10 @@ async def test_a_tool_that_was_under_way_at_kill_9_is_asked_about_and_not_repeat
         await call
         tools.mood = "well"
         await server.up()
-        [unknown] = [x for x in server.records() if isinstance(x, r.ToolUnknown)]
+        [unknown] = [x for x in await asyncio.to_thread(server.records) if isinstance(x, r.ToolUnknown)]
         assert (unknown.reason, unknown.reconciled) == ("crash", "done")
         assert len(tools.uses) == 1
-        assert verify_directory(server.ledger).ok
+        assert (await asyncio.to_thread(verify_directory, server.ledger)).ok
         await server.down()
 
 
@@ -119,7 +121,7 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     make_server: Callable[..., Server],
 ) -> None:
     """Writes beyond a file size fail as on a full disk, in the real server, while a call runs."""
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     call = asyncio.create_task(
         server.call(Wait(), Say(text="when are you open", quiet_ms=3000, timeout_s=20), HangUp())
     )
@@ -133,9 +135,9 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
     )
     assert await server.down() == 0
     await server.up()
-    recovered = [x for x in server.records() if x.recovered]
+    recovered = [x for x in await asyncio.to_thread(server.records) if x.recovered]
     assert recovered
-    report = verify_directory(server.ledger)
+    report = await asyncio.to_thread(verify_directory, server.ledger)
     assert report.ok, [check for check in report.checks if not check.ok]
     await server.down()
 
@@ -143,7 +145,7 @@ async def test_a_disk_that_fills_up_in_mid_call_is_said_and_spooled(
 async def test_a_second_server_on_the_same_data_refuses_and_the_first_one_goes_on(
     make_server: Callable[..., Server],
 ) -> None:
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     call = asyncio.create_task(server.call(Wait(), Say(text="when are you open"), HangUp()))
     await server.until(r.DisclosurePlayed)
     second = await asyncio.create_subprocess_exec(
@@ -157,14 +159,14 @@ async def test_a_second_server_on_the_same_data_refuses_and_the_first_one_goes_o
     assert "data_dir of its own" in said
     assert not (await call).error
     await server.until(r.CallClosed)
-    assert verify_directory(server.ledger).ok
+    assert (await asyncio.to_thread(verify_directory, server.ledger)).ok
     assert await server.down() == 0
 
 
 async def test_a_signal_drains_running_calls_and_turns_new_ones_away(
     make_server: Callable[..., Server],
 ) -> None:
-    server = await make_server(start=False, server={"drain_s": 2}).up()
+    server = await (await asyncio.to_thread(make_server, start=False, server={"drain_s": 2})).up()
     call = asyncio.create_task(server.call(Wait(), Silence(seconds=30), HangUp()))
     await server.until(r.DisclosurePlayed)
     process = server.process
@@ -173,5 +175,5 @@ async def test_a_signal_drains_running_calls_and_turns_new_ones_away(
     result = await call
     assert result.ended_by == "server"
     assert await asyncio.to_thread(process.wait, 30) == 0
-    closed = [x for x in server.records() if isinstance(x, r.CallClosed)]
+    closed = [x for x in await asyncio.to_thread(server.records) if isinstance(x, r.CallClosed)]
     assert [x.reason for x in closed] == ["drained"]

@@ -52,7 +52,9 @@ def test_the_command_line_names_a_telephone_line(monkeypatch: pytest.MonkeyPatch
 
 def test_the_command_line_names_a_stream_or_a_browsers_door():
     stream = remote_system(Options("run", profile="remote", stream_url="wss://agent.example/ws", webhook=""))
-    assert stream.doors == {"twilio": TwilioDoor("", webhook="", stream_url="wss://agent.example/ws")}
+    assert stream.doors == {
+        "twilio": TwilioDoor("https://agent.example/ws", webhook="", stream_url="wss://agent.example/ws")
+    }
     options = Options(
         "run", profile="remote", transport="webrtc", url="http://127.0.0.1:1", agent="a", dialect="pipecat"
     )

@@ -8,8 +8,9 @@ from loadtests import session as under_test
 from loadtests.called_agent import disclosure, objectives
 from loadtests.cores import Cores, available_cores
 from loadtests.options import Options, parse
+from loadtests.remote import remote_system
 from loadtests.results import Network
-from loadtests.session import cores_for, network_of, pinned, remote_doors
+from loadtests.session import cores_for, network_of, pinned
 from loadtests.systems import TwilioDoor, WebRtcDoor
 
 
@@ -42,7 +43,7 @@ def test_a_clean_network_is_left_alone_and_a_bad_one_says_by_what(monkeypatch: p
 
 def test_a_remote_door_is_what_was_said():
     line = "run --profile remote --url https://agent.example --to +12025550199 --webhook /voice"
-    door = remote_doors(parse(line.split()), "healthcare")["twilio"]
+    door = remote_system(parse(line.split()), "healthcare").doors["twilio"]
     assert isinstance(door, TwilioDoor)
     assert (door.base_url, door.to_number, door.webhook) == (
         "https://agent.example",
@@ -55,17 +56,17 @@ def test_a_remote_door_is_what_was_said():
 
 def test_a_remote_stream_needs_no_webhook():
     options = parse(["run", "--profile", "remote", "--stream-url", "wss://agent.example/ws"])
-    door = remote_doors(options, "healthcare")["twilio"]
+    door = remote_system(options, "healthcare").doors["twilio"]
     assert isinstance(door, TwilioDoor)
     assert (door.base_url, door.stream_url) == ("https://agent.example/ws", "wss://agent.example/ws")
 
 
 def test_a_remote_page_calls_the_scenarios_agent_unless_another_is_named():
     line = "run --profile remote --transport webrtc --url http://127.0.0.1:1 --dialect pipecat"
-    assert remote_doors(parse(line.split()), "healthcare") == {
+    assert remote_system(parse(line.split()), "healthcare").doors == {
         "webrtc": WebRtcDoor("http://127.0.0.1:1", "healthcare", "pipecat")
     }
-    named = remote_doors(parse(f"{line} --agent dental".split()), "healthcare")["webrtc"]
+    named = remote_system(parse(f"{line} --agent dental".split()), "healthcare").doors["webrtc"]
     assert named == WebRtcDoor("http://127.0.0.1:1", "dental", "pipecat")
 
 
