@@ -15,7 +15,7 @@ import uvloop
 
 from controls.errors import SayError
 from loadtests.called_agent import objectives
-from loadtests.compare import Block, compare, comparison, plan
+from loadtests.compare import compare, comparison, plan
 from loadtests.cores import choose_cores
 from loadtests.merging import merged
 from loadtests.options import Options
@@ -23,6 +23,7 @@ from loadtests.progress import Display, display
 from loadtests.ramp import ramp
 from loadtests.reporting import outcome_table
 from loadtests.results import (
+    Block,
     Calibration,
     Comparison,
     Results,

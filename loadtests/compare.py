@@ -9,26 +9,15 @@ both, and the blocks of one load have the same seed, so that ours and theirs mee
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from loadtests.ratios import ratios
-from loadtests.results import Comparison, Row, Run, SystemName
+from loadtests.results import Block, Comparison, Row, Run, SystemName
 from loadtests.validity import why_no_comparison
 
 Side = Literal["ours", "theirs"]
 #: One comparison's blocks.
 ORDER: tuple[Side, ...] = ("ours", "theirs", "theirs", "ours")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One block to come: which system at which load, ``n``-th of all."""
-
-    n: int
-    system: SystemName
-    baseline: SystemName
-    concurrency: int
 
 
 def plan(baselines: Sequence[SystemName], concurrencies: Sequence[int]) -> tuple[Block, ...]:
@@ -38,7 +27,8 @@ def plan(baselines: Sequence[SystemName], concurrencies: Sequence[int]) -> tuple
         for baseline in baselines:
             for side in ORDER:
                 system: SystemName = "ours" if side == "ours" else baseline
-                found.append(Block(len(found), system, baseline, concurrency))
+                block = Block(n=len(found), system=system, baseline=baseline, concurrency=concurrency)
+                found.append(block)
     return tuple(found)
 
 
@@ -90,6 +80,6 @@ def comparison(done: Sequence[tuple[Block, Run]], seed: int) -> Comparison:
     return Comparison(
         valid=not reasons,
         invalid_because=tuple(reasons),
-        blocks=tuple(f"{block.n}: {run.system} at {block.concurrency}" for block, run in done),
+        blocks=tuple(block for block, _ in done),
         rows=tuple(rows),
     )

@@ -79,7 +79,7 @@ def ratios(
     Raises:
         ValueError: runs of more than one profile or network, or a run of ours among theirs.
     """
-    if len({(run.profile, run.tier, run.network) for run in (*ours, *theirs)}) > 1:
+    if len({(run.profile, run.tier, run.network, run.variant) for run in (*ours, *theirs)}) > 1:
         raise ValueError("a ratio is of one profile and one network: mock and real engines never meet")
     mine = _by_load(ours)
     rows: list[Row] = []
@@ -106,14 +106,16 @@ def _rows(
             if n >= needed:
                 drawn = a.drawn(percent, draws, random), b.drawn(percent, draws, random)
                 name = f"{measure}.p{percent}"
-                yield from _row(name, a.percentile(percent), b.percentile(percent), drawn, n, baseline, load)
+                yield from _row(
+                    name, a.percentile(percent), b.percentile(percent), drawn, n, baseline, load, ours[0]
+                )
     for key in COSTS:
         mine, their = _costs(ours, key), _costs(theirs, key)
         n = min(len(mine), len(their))
         if n >= 2:
             drawn = _medians(mine, draws, random), _medians(their, draws, random)
             a_cost, b_cost = of_blocks.median(mine), of_blocks.median(their)
-            yield from _row(key, a_cost, b_cost, drawn, n, baseline, load)
+            yield from _row(key, a_cost, b_cost, drawn, n, baseline, load, ours[0])
 
 
 def _row(
@@ -124,13 +126,15 @@ def _row(
     n: int,
     baseline: Baseline,
     load: tuple[Transport, int],
+    run: Run,
 ) -> Iterator[Row]:
     if ours <= 0 or theirs <= 0 or not all(bool((side > 0).all()) for side in drawn):
         return
     low, high = np.percentile(drawn[0] / drawn[1], [_LOW, _HIGH])
     transport, concurrency = load
     yield Row(
-        measure=name, transport=transport, concurrency=concurrency, baseline=baseline,
+        measure=name, profile=run.profile, tier=run.tier, transport=transport, network=run.network,
+        variant=run.variant, concurrency=concurrency, baseline=baseline,
         ours=ours, theirs=theirs, ratio=ours / theirs, ci=(float(low), float(high)), n=n,
     )  # fmt: skip
 

@@ -18,6 +18,8 @@ from controls.errors import ConfigurationError, Problem
 
 #: Turns a p95, and a p99, needs.
 MIN_P95, MIN_P99 = 200, 1000
+#: Blocks a side that an interval of a cost needs: with fewer it is only their range.
+MIN_BLOCKS = 5
 #: The targets at the caller, ms at p95: ASR to first token, first audio out.
 TARGETS_MS = {"asr_to_first_token_ms": 800.0, "first_audio_out_ms": 1400.0}
 
@@ -45,6 +47,7 @@ Outcome = Literal[
     "no_answer",  # a turn was never answered
     "spoke_over",  # the agent spoke on over the caller
     "cut_short",  # the test was stopped, not the call
+    "harness_failed",  # the test's own code broke: no finding about the server, and the run does not count
 ]
 Ms = Annotated[float, Field(ge=-60_000, le=3_600_000)]
 
@@ -75,6 +78,7 @@ class Turn(Shape):
         audible_pause_ms: a backchannel made the agent fall silent for so long; null when it did not.
         stages: the server's own spans (``latency_ms`` of its trace), for the waterfall only.
         cold: the first turn a server had ever answered; not in the summary.
+        edge: it began before the load stood or after it had begun to fall (``Achieved``); not in the summary.
     """
 
     call: int
@@ -90,6 +94,7 @@ class Turn(Shape):
     answer_correct: bool | None = None
     censored: bool = False
     cold: bool = False
+    edge: bool = False
     stages: dict[str, float | None] | None = None
 
 
@@ -151,7 +156,9 @@ class Resources(Shape):
 
     Attributes:
         cpu_ms_per_call_s: CPU time of the tree per second of a call, ms; null without calls.
-        rss_mb_per_call: memory that each simultaneous call added to the idle server, MB (10^6 bytes, PSS).
+        rss_mb_per_call: (``peak_mb`` - ``idle_mb``) / the most calls at one time, MB (10^6 bytes, PSS). Over
+            several loads the report fits one line instead.
+        idle_mb: of this server once, after its first call and before any load: the same in all its runs.
         loop_lag_p99_ms: of the server's event loop, where it tells.
         steal_percent: CPU time the hypervisor gave to others.
     """
@@ -164,6 +171,33 @@ class Resources(Shape):
     loop_lag_p99_ms: float | None = None
     steal_percent: float | None = None
     processes: int | None = None
+
+
+class Achieved(Shape):
+    """How many calls really went on at one time.
+
+    Attributes:
+        mean: weighted by time, over the steady stretch.
+        most: at any time.
+        from_s, to_s: the steady stretch, s since the run began: after the last line's first call had begun
+            and before the first line had no further call.
+    """
+
+    mean: float
+    most: int
+    from_s: float
+    to_s: float
+
+
+class Beside(Shape):
+    """What worked beside the server under test (suppliers, a proxy), and how late its event loop was, ms.
+
+    Late ones make every system look slow: beyond a limit the run does not count.
+    """
+
+    what: Literal["suppliers", "proxy"]
+    late_p99_ms: float
+    late_max_ms: float
 
 
 class Generator(Shape):
@@ -205,7 +239,7 @@ class Run(Shape):
     Attributes:
         engines: what answered, one line each, with "random weights" wherever that is so.
         variant: what tells two loads of one profile apart: the engines' shape and device, the scenario.
-        concurrency: simultaneous calls offered.
+        concurrency: simultaneous calls that were meant to go on; ``achieved`` tells how many did.
         offered, completed: calls.
         block: position among the blocks of a comparison.
     """
@@ -227,6 +261,8 @@ class Run(Shape):
     seed: int
     environment: Environment
     generator: Generator | None = None
+    beside: tuple[Beside, ...] = ()
+    achieved: Achieved | None = None
     resources: Resources = Resources()
     outcomes: dict[str, int] = {}
     summary: dict[Measure, Spread] = {}
@@ -236,21 +272,39 @@ class Run(Shape):
 
 
 class Row(Shape):
-    """Ours against theirs: one measure. ``ratio`` is ours / theirs, ``ci`` its 95 % interval, drawn by call;
-    of a cost, which is one number a block, the range over the blocks: with two a side that is all there is.
+    """Ours against theirs: one measure. ``ratio`` is ours / theirs, ``ci`` its interval.
 
-    ``measure`` is a summary measure with its percentile ("first_audio_out_ms.p95") or a resource's key.
+    Attributes:
+        measure: a summary measure with its percentile ("first_audio_out_ms.p95") or a resource's key.
+        profile, tier, transport, network, variant: as of the runs it rests on.
+        ci: 95 %, drawn by call. Of a cost, which is one number a block: 95 %, drawn by block, from
+            ``MIN_BLOCKS`` blocks a side on; with fewer the range over the blocks (``ci_is``).
+        n: turns, or blocks, of the smaller side.
     """
 
     measure: str
+    profile: Profile
+    tier: Tier
     transport: Transport
+    network: Network = Network()
+    variant: str = ""
     concurrency: int
     baseline: Literal["defaults", "equal_silence", "controls_off"]
     ours: float
     theirs: float
     ratio: float
     ci: tuple[float, float]
+    ci_is: Literal["95 %", "range"] = "95 %"
     n: int
+
+
+class Block(Shape):
+    """One block of a comparison: which system at which load, ``n``-th of all, against which baseline."""
+
+    n: int
+    system: SystemName
+    baseline: SystemName
+    concurrency: int
 
 
 class Comparison(Shape):
@@ -258,7 +312,7 @@ class Comparison(Shape):
 
     valid: bool
     invalid_because: tuple[str, ...] = ()
-    blocks: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
     rows: tuple[Row, ...] = ()
 
 
@@ -297,11 +351,13 @@ class Results(Shape):
         interrupted: stopped by hand; what was done until then is here.
         network_allowance_ms: what a telephone network adds between carrier and caller, stated, not measured.
         objectives: of the agent called: measure → ms.
+        environment: where it ran, of what has no runs (calibration, pauses); each run has its own.
     """
 
     format: Literal[1] = 1
     command: str
     started_at: str
+    environment: Environment | None = None
     interrupted: bool = False
     network_allowance_ms: float = 0
     agent: str = ""

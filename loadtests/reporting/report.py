@@ -140,8 +140,7 @@ def _comparison(results: Results, by_setting: BySetting, charts: list[Chart]) ->
         chart = ratio_dots(comparison, transport, concurrency, involved, error)
         drawn += [chart] if chart else []
     charts += drawn
-    names = {str(system): words for system, words in SYSTEMS.items()}
-    blocks = "; ".join(names.get(block, block) for block in comparison.blocks)
+    blocks = "; ".join(f"{SYSTEMS[block.system]} at {block.concurrency}" for block in comparison.blocks)
     return page.section(
         "Ours against the same pipeline without us",
         tag(

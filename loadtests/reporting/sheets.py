@@ -23,6 +23,7 @@ OUTCOMES = {
     "no_answer": "a turn was never answered (it counts at its cap)",
     "spoke_over": "the agent spoke on over the caller",
     "cut_short": "the test was stopped, not the call",
+    "harness_failed": "the test itself broke: no finding about the server",
 }
 #: Ratios worth a glance.
 _HEADLINES = ("first_audio_out_ms.p50", "first_audio_out_ms.p95", "cpu_ms_per_call_s", "rss_mb_per_call")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from loadtests.compare import plan
 from loadtests.ratios import ratios
 from loadtests.results import (
     Calibration,
@@ -263,7 +264,8 @@ def whole() -> Results:
     rows = ratios(ours, [r for r in blocks if r.system != "ours"], draws=200)
     return results(
         [*ramp, *blocks, *browser, late, *real],
-        comparison=Comparison(valid=True, blocks=("ours", "defaults", "equal_silence", "controls_off",
-                              "controls_off", "equal_silence", "defaults", "ours"), rows=rows),
+        comparison=Comparison(
+            valid=True, blocks=plan(["defaults", "equal_silence", "controls_off"], [4]), rows=rows
+        ),
         pauses=pauses(),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtests.compare import plan
 from loadtests.merging import merged
 from loadtests.results import Comparison
 from tests.loadtests import made_up
@@ -19,7 +20,7 @@ def test_runs_and_rows_and_policies_come_together_and_the_newest_speaks_for_the_
         started_at="2026-11-22T00:00:00+00:00",
         interrupted=True,
         calibrations=(),
-        comparison=Comparison(valid=False, invalid_because=("drift",), blocks=("0: ours at 1",)),
+        comparison=Comparison(valid=False, invalid_because=("drift",), blocks=plan(["defaults"], [1])),
         pauses=made_up.pauses()[:1],
     )
     both = merged([whole, later], "python -m loadtests report --out a --out b")
