@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,13 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def add(log: Log, calls: int) -> Checkpoint:
     for _ in range(calls):
         futures = [log.append(record, personal) for record, personal in small_call()]
-    futures[-1].result()
-    return log.checkpoint()
+    leaf = futures[-1].result().leaf
+    # A record is durable before the checkpoint over it is: wait for that one, not for whichever is newest.
+    deadline = time.monotonic() + LONG_S
+    while (found := log.checkpoint()).size <= leaf:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    return found
 
 
 def grow(directory: Path, calls: int) -> None:
