@@ -61,9 +61,9 @@ test: .venv ## every test, about 15 minutes on two cores (REQUIRE_ALL=1: a missi
 loadtest: .venv ## what callers hear: 1 and 5 calls, a short comparison, turn policies; about 7 minutes
 	@set -eu; out=loadtests/out; \
 	$(BIN)/python -m loadtests run --calls 1 5 --seconds 15 --out $$out/run || test $$? -eq 1; \
-	$(BIN)/python -m loadtests compare --calls 2 --seconds 1 --baselines equal_silence --out $$out/compare \
+	$(BIN)/python -m loadtests compare --calls 2 --rounds 1 --seconds 1 --baselines equal_silence --out $$out/compare \
 	  || test $$? -eq 1; \
-	$(BIN)/python -m loadtests pauses --voices 1 --out $$out/pauses || test $$? -eq 1; \
+	$(BIN)/python -m loadtests pauses --voices slt --out $$out/pauses || test $$? -eq 1; \
 	$(BIN)/python -m loadtests report --out $$out/run --out $$out/compare --out $$out/pauses --into $$out
 
 check: .venv ## lint, format, types, import contracts

@@ -7,7 +7,29 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from controls.errors import ConfigurationError
+from loadtests.scenario import SCENARIOS
+from voice_runtime.yaml_file import load_document
+
 _AGENTS = Path(__file__).resolve().parents[1] / "agents"
+
+
+def known_agent(agent: str, scenario: str) -> None:
+    """Refuse a scenario for an agent that is not in this checkout.
+
+    Args:
+        agent: whom the scenario is meant for.
+        scenario: a name under ``SCENARIOS``, or a file; there, and sound otherwise.
+
+    Raises:
+        ConfigurationError: with file, line and field.
+    """
+    if (_AGENTS / agent / "agent.yaml").is_file():
+        return
+    file = Path(scenario) if Path(scenario).is_file() else SCENARIOS / f"{scenario}.yaml"
+    known = ", ".join(sorted(path.parent.name for path in _AGENTS.glob("*/agent.yaml")))
+    document = load_document(file, what="scenario")
+    raise ConfigurationError([document.problem(("agent",), f"no agent is called {agent}", f"known: {known}")])
 
 
 def disclosure(agent: str) -> str:

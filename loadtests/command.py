@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,43 +18,77 @@ from controls.errors import SayError
 from loadtests.called_agent import objectives
 from loadtests.compare import compare, comparison, plan
 from loadtests.cores import choose_cores
+from loadtests.environment import environment
+from loadtests.levels import level, steady_turns
 from loadtests.merging import merged
 from loadtests.options import Options
 from loadtests.progress import Display, display
 from loadtests.ramp import ramp
-from loadtests.reporting import outcome_table
+from loadtests.reporting import terminal
 from loadtests.results import (
+    MIN_P95,
     Block,
     Calibration,
     Comparison,
+    Environment,
     Results,
     Run,
     read_results,
     write_results,
 )
-from loadtests.run import level, run_once
-from loadtests.session import pinned, session
-from loadtests.soak import arrivals, soak
+from loadtests.run import Offer, run_once
+from loadtests.session import Session, Up, pinned, session
+from loadtests.soak import soak
+from loadtests.summary import turn_values
 
 _T = TypeVar("_T")
-#: Exit codes: the test counts; it does not; it could not be made.
-VALID, INVALID, UNMADE = 0, 1, 2
+#: Exit codes: the test counts; it does not, or was interrupted; it could not be made; it was given up.
+VALID, INVALID, UNMADE, GIVEN_UP = 0, 1, 2, 130
 
 
 @dataclass(slots=True)
 class Findings:
-    """What was done so far: whatever happens, it is written down."""
+    """What was done so far: whatever happens, it is written down. ``remedy``: against too few turns."""
 
     runs: list[Run] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     calibrations: tuple[Calibration, ...] = ()
     comparison: Comparison | None = None
+    environment: Environment | None = None
     agent: str = ""
+    remedy: str = ""
 
     def keep(self, run: Run) -> None:
         """Keep a run, unless nothing of it was made (it was stopped before its first call)."""
         if run.offered:
             self.runs.append(run)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was told, and which levels have no p95."""
+        alone = self.runs if self.comparison is None else ()  # blocks are put together
+        return (*self.told, *few_turns(alone, self.remedy))
+
+
+def few_turns(runs: Sequence[Run], remedy: str = "") -> tuple[str, ...]:
+    """One sentence on the runs that are too short for a p95; none where all are long enough."""
+    short = [run.concurrency for run in runs if len(turn_values(run.turns, "first_audio_out_ms")) < MIN_P95]
+    if not short:
+        return ()
+    at = ", ".join(map(str, dict.fromkeys(short)))
+    calls = "call" if at == "1" else "calls"
+    what = f"levels of {at} {calls} have" if len(set(short)) > 1 else f"the level of {at} {calls} has"
+    return (_few(what, remedy),)
+
+
+def _few(what: str, remedy: str) -> str:
+    return f"{what} fewer than {MIN_P95} turns: no p95" + (f"; {remedy}" if remedy else "")
+
+
+def _remedy(options: Options) -> str:
+    if options.soak:
+        return "a longer soak gives one"
+    return "" if options.turns >= MIN_P95 else f"--turns {MIN_P95} gives one"
 
 
 class Interrupts:
@@ -85,52 +120,77 @@ class Interrupts:
 async def run_command(options: Options, findings: Findings, stop: asyncio.Event, shown: Display) -> None:
     """``run``: levels, a ramp, or a soak of one system."""
     async with session(options, stop, shown) as here:
-        findings.agent = here.scenario.agent
+        findings.agent, findings.remedy = here.scenario.agent, _remedy(options)
         system = "remote" if options.profile == "remote" else options.system
         up = await _unless_stopped(here.up(system), stop)
         if up is None:
             return
-        if options.soak:
-            offer = arrivals(here.base, options.calls[0], up.warm.call_s, options.soak)
-            soaked = await soak(up.system, offer, here.bench, options.soak, cold=up.take_cold())
-            findings.keep(soaked.run)
-            findings.notes.append(str(soaked))
-            return
 
         async def offered(concurrency: int) -> Run:
-            offer = level(
-                here.base, concurrency, up.warm.call_s, turns=options.turns, seconds=options.level_s
-            )
-            return await run_once(up.system, offer, here.bench, cold=up.take_cold())
+            return await _offered(here, up, _level(here, up, concurrency))
 
-        if options.ramp:
+        if options.soak:
+            offer = _level(here, up, options.calls[0])
+            soaked = await soak(up.system, offer, up.warm.call, partial(_offered, here, up, offer))
+            findings.keep(soaked.run)
+            if soaked.run.offered:
+                findings.told.append(str(soaked))
+        elif options.ramp:
             knee = await ramp(offered, options.most, stop=stop, on_run=findings.keep)
-            findings.notes.append(str(knee))
-            return
-        for concurrency in options.calls:
-            if stop.is_set():
-                return
-            findings.keep(await offered(concurrency))
+            findings.told.append(str(knee))
+        else:
+            for concurrency in options.calls:
+                if stop.is_set():
+                    return
+                findings.keep(await offered(concurrency))
+
+
+def _level(here: Session, up: Up, concurrency: int) -> Offer:
+    """One level, or a soak; says how many steady turns it will have.
+
+    Raises:
+        OperatorError: not one call arrives in its time.
+    """
+    options, call = here.options, up.warm.call
+    offer = level(
+        here.base, concurrency, call,
+        turns=options.turns, seconds=options.soak or options.level_s,
+        arrivals="poisson" if options.soak else options.arrivals,
+    )  # fmt: skip
+    turns = steady_turns(offer.arrivals, offer.starts, call)
+    what = f"{concurrency} at once: about {turns} turns while the load stands"
+    if offer.arrivals == "lines" and len(offer.starts) == concurrency > 1:
+        what = f"{concurrency} at once: about {turns} turns, but one call a line: the load never stands"
+    here.bench.display.say(what if turns >= MIN_P95 else _few(f"{what},", _remedy(options)))
+    return offer
+
+
+async def _offered(
+    here: Session, up: Up, offer: Offer, on_begin: Callable[[], object] = lambda: None, *, block: int = 0
+) -> Run:
+    return await run_once(
+        up.system, offer, here.bench,
+        cold=up.take_cold(), idle_mb=up.idle_mb, block=block, on_begin=on_begin,
+    )  # fmt: skip
 
 
 async def compare_command(options: Options, findings: Findings, stop: asyncio.Event, shown: Display) -> None:
     """``compare``: ours against baselines, A B B A."""
     async with session(options, stop, shown) as here:
         findings.agent = here.scenario.agent
-        blocks = plan(options.baselines, options.calls)
+        blocks = plan(options.baselines, options.calls, options.rounds)
         for name in dict.fromkeys(block.system for block in blocks):
             if await _unless_stopped(here.up(name), stop) is None:
                 return
-        call_s = (await here.up("ours")).warm.call_s
+        call = (await here.up("ours")).warm.call
 
         async def make(block: Block) -> Run:
-            up = await here.up(block.system)
-            offer = level(here.base, block.concurrency, call_s, turns=options.turns, seconds=options.level_s)
-            return await run_once(up.system, offer, here.bench, cold=up.take_cold(), block=block.n)
+            offer = level(here.base, block.concurrency, call, turns=options.turns, seconds=options.level_s)
+            return await _offered(here, await here.up(block.system), offer, block=block.n)
 
         done = await compare(blocks, make, stopped=stop.is_set, on_run=findings.keep)
-        findings.comparison = comparison(done, options.seed)
-        findings.notes.append(_KEPT_UP)
+        findings.comparison = comparison(done, options.seed, left_out=findings.told.append)
+        findings.told.append(_KEPT_UP)
 
 
 _KEPT_UP = "Every server stayed up through all blocks: a restarted one would have been cold in each."
@@ -145,10 +205,14 @@ async def calibrate_command(
     shown.say(f"calibrating against an echo agent, {options.trials} trials")
     cores = choose_cores()
     agent = cores.server[0] if cores.server else None
+    findings.environment = await asyncio.to_thread(environment, cores)
     with pinned(cores):
-        made = calibrate(options.trials, transport=options.transport, core=agent)
+        made = calibrate(
+            options.trials, transport=options.transport, core=agent, calls=options.callers or None
+        )
         found = await _unless_stopped(made, stop)
     findings.calibrations = (found,) if found is not None else ()
+    findings.told += why_no_calibration(findings.calibrations)
 
 
 async def _unless_stopped(work: Awaitable[_T], stop: asyncio.Event) -> _T | None:
@@ -185,6 +249,7 @@ async def measured(options: Options, command: str) -> Results:
         return Results(
             command=command,
             started_at=began,
+            environment=findings.environment,
             interrupted=interrupted,
             network_allowance_ms=options.network_allowance_ms,
             agent=findings.agent,
@@ -192,7 +257,7 @@ async def measured(options: Options, command: str) -> Results:
             calibrations=findings.calibrations,
             runs=tuple(findings.runs),
             comparison=findings.comparison,
-            notes=tuple(findings.notes),
+            notes=findings.notes,
         )
 
     with display() as shown, Interrupts() as interrupts:
@@ -215,29 +280,34 @@ def _write(results: Results, folder: Path) -> list[Path]:
 
 def _pauses(options: Options, command: str) -> Results:
     """``pauses``: turn policies on labelled pauses, in processes of their own."""
-    from loadtests.pauses import policies
-    from loadtests.pauses.lines import VOICES
-    from loadtests.pauses.measure import Settings
+    from loadtests.pauses.results import measured as compared
 
-    voices = tuple(VOICES)[: options.voices or None]
-    began = datetime.now(UTC).isoformat(timespec="seconds")
-    try:
-        found = policies(Settings(voices=voices))
-    except KeyboardInterrupt:
-        return Results(command=command, started_at=began, interrupted=True)
-    spoken = f"Turn policies on lines spoken by {len(voices)} of {len(VOICES)} synthetic voices."
-    return Results(command=command, started_at=began, pauses=found, notes=(spoken,))
+    with display() as shown:
+        return compared(
+            options.pauses, command, lambda done, of: shown.say(f"labelled pauses: {done} of {of} parts")
+        )
 
 
 def _merged_results(options: Options, command: str) -> Results:
     return merged([read_results(folder) for folder in options.out], command)
 
 
+def why_no_calibration(found: Sequence[Calibration]) -> tuple[str, ...]:
+    """Why calibrations just made do not count, such as trials that were never answered; () when they do."""
+    from loadtests.calibrate import counts
+
+    return tuple(why for made in found for why in counts(made))
+
+
 def exit_code(results: Results, options: Options) -> int:
-    """0 when the test itself counts; a missed target only with ``--strict`` makes it 1."""
-    if options.command in ("calibrate", "pauses"):
-        return INVALID if results.interrupted else VALID
-    if not outcome_table.valid(results) or (options.strict and outcome_table.missed(results)):
+    """0 when the test itself counts and was made to its end; ``--strict`` makes a missed target 1."""
+    if results.interrupted:
+        return INVALID
+    if options.command == "pauses":
+        return VALID
+    if options.command == "calibrate":
+        return INVALID if why_no_calibration(results.calibrations) else VALID
+    if not terminal.valid(results) or (options.strict and terminal.missed(results)):
         return INVALID
     return VALID
 
@@ -261,8 +331,8 @@ def carry_out(options: Options, command: str) -> int:
         return UNMADE
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("loadtests: given up", file=sys.stderr)
-        return INVALID
-    print(outcome_table.table(results))
+        return GIVEN_UP
+    print(terminal.table(results))
     print()
     for path in written:
         print(path)

@@ -4,6 +4,11 @@ Both servers stay up through all blocks of a comparison: restarted ones would be
 in every block. An idle one next to the one that is called costs it nothing that
 could be measured; the suppliers, the audio, the schedule and its seed are the same for
 both, and the blocks of one load have the same seed, so that ours and theirs meet the same calls.
+
+One A B B A is a *round*. Rounds are repeated, because what is one number a block (CPU
+time) has no interval otherwise; only whole ones count, since half a one favours a side.
+Loads grow from group to group, so that what a server keeps of a heavy one is not in the
+figures of a lighter one.
 """
 
 from __future__ import annotations
@@ -13,19 +18,30 @@ from typing import Literal
 
 from loadtests.ratios import ratios
 from loadtests.results import Block, Comparison, Row, Run, SystemName
-from loadtests.validity import why_no_comparison
+from loadtests.validity import MOST_DRIFT_PERCENT, why_no_comparison
 
 Side = Literal["ours", "theirs"]
-#: One comparison's blocks.
+#: One round's blocks.
 ORDER: tuple[Side, ...] = ("ours", "theirs", "theirs", "ours")
+#: Rounds of each baseline at each load, unless told otherwise: four blocks a side.
+ROUNDS = 2
+_CPU = "cpu_ms_per_call_s"
 
 
-def plan(baselines: Sequence[SystemName], concurrencies: Sequence[int]) -> tuple[Block, ...]:
-    """Every block in order: each load, each baseline, A B B A."""
+def plan(
+    baselines: Sequence[SystemName], concurrencies: Sequence[int], rounds: int = ROUNDS
+) -> tuple[Block, ...]:
+    """Every block in order: each load from the lightest on, each baseline, ``rounds`` times A B B A.
+
+    Raises:
+        ValueError: less than one round.
+    """
+    if rounds < 1:
+        raise ValueError(f"{rounds} rounds compare nothing")
     found: list[Block] = []
-    for concurrency in concurrencies:
-        for baseline in baselines:
-            for side in ORDER:
+    for concurrency in sorted(set(concurrencies)):
+        for baseline in dict.fromkeys(baselines):
+            for side in ORDER * rounds:
                 system: SystemName = "ours" if side == "ours" else baseline
                 block = Block(n=len(found), system=system, baseline=baseline, concurrency=concurrency)
                 found.append(block)
@@ -56,25 +72,45 @@ async def compare(
     return done
 
 
-def comparison(done: Sequence[tuple[Block, Run]], seed: int) -> Comparison:
-    """Rows of every A B B A that is whole, and why it counts, or does not.
+def comparison(
+    done: Sequence[tuple[Block, Run]], seed: int, *, left_out: Callable[[str], object] = lambda why: None
+) -> Comparison:
+    """Rows of every baseline and load over its whole rounds, and why they count, or do not.
 
-    Blocks of a baseline are compared with the two of ours around them only.
+    Blocks of a baseline are compared with those of ours from the same rounds only. A
+    baseline that took more or less CPU from block to block has no ratio of CPU: its
+    other rows stay.
+
+    Args:
+        done: blocks in the order of their plan, as far as they were made.
+        seed: of the intervals.
+        left_out: told of every row or round that is not there, and why, one sentence each.
     """
     rows: list[Row] = []
     reasons: list[str] = []
     groups: dict[tuple[SystemName, int], list[Run]] = {}
     for block, run in done:
         groups.setdefault((block.baseline, block.concurrency), []).append(run)
-    for (baseline, concurrency), runs in groups.items():
+    for (baseline, concurrency), made in groups.items():
+        where = f"{baseline} at {concurrency}"
+        runs = whole_rounds(made)
+        if not runs:
+            reasons.append(f"{where}: not one round of its blocks was made")
+            continue
+        if len(runs) < len(made):
+            left_out(f"{where}: {len(made) - len(runs)} blocks of a round that was not made to its end")
         ours = [run for run in runs if run.system == "ours"]
         theirs = [run for run in runs if run.system != "ours"]
-        where = f"{baseline} at {concurrency}"
-        if len(runs) < len(ORDER) or any(not run.offered or "cut_short" in run.outcomes for run in runs):
-            reasons.append(f"{where}: not all of its blocks were made")
-            continue
         reasons += [f"{where}: {why}" for why in why_no_comparison(ours, theirs)]
-        rows += ratios(ours, theirs, seed=seed)
+        found = ratios(ours, theirs, seed=seed, left_out=left_out)
+        drift = cpu_drift_percent(theirs)
+        if drift is not None and drift > MOST_DRIFT_PERCENT:
+            found = tuple(row for row in found if row.measure != _CPU)
+            left_out(
+                f"{where}: {_CPU}: {baseline} drifted by {drift:.1f} % between its blocks, "
+                f"over {MOST_DRIFT_PERCENT:.0f} %"
+            )
+        rows += found
     if not groups:
         reasons.append("no block was made")
     return Comparison(
@@ -83,3 +119,26 @@ def comparison(done: Sequence[tuple[Block, Run]], seed: int) -> Comparison:
         blocks=tuple(block for block, _ in done),
         rows=tuple(rows),
     )
+
+
+def whole_rounds(made: Sequence[Run]) -> list[Run]:
+    """Of one baseline at one load: the runs of those rounds of which every block was made to its end."""
+    found: list[Run] = []
+    for begun in range(0, len(made), len(ORDER)):
+        round_ = made[begun : begun + len(ORDER)]
+        if len(round_) == len(ORDER) and all(
+            run.offered and "cut_short" not in run.outcomes for run in round_
+        ):
+            found += round_
+    return found
+
+
+def cpu_drift_percent(blocks: Sequence[Run]) -> float | None:
+    """How much CPU time a call-second took more in one of a system's blocks than in another.
+
+    Percent of the smallest; None: fewer than two blocks tell.
+    """
+    found = [cpu for run in blocks if (cpu := run.resources.cpu_ms_per_call_s) is not None]
+    if len(found) < 2 or min(found) <= 0:
+        return None
+    return 100 * (max(found) - min(found)) / min(found)

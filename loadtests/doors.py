@@ -38,6 +38,7 @@ def make_caller(
             door.from_number,
             door.to_number,
             connect_to=door.connect_to or None,
+            confined=door.confined,
             webhook=door.webhook,
             stream_url=door.stream_url,
             parameters=door.parameters,

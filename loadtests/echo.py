@@ -23,9 +23,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
+from loadtests import markdown
 from loadtests.echo_lines import VOICES, EchoPath, Line, Scenario, Sent, make
+from loadtests.statistics import percentile
 from voice_runtime.listen.echo import Echo
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_values import AskText, Commit, EndOfTurn, Floor, Output, Pause, TurnPolicy
@@ -220,9 +220,10 @@ def _self_row(name: str, results: Sequence[Result], without: Sequence[Result] | 
 
 def _caller_row(name: str, results: Sequence[Result]) -> list[str]:
     found = [x for r in results for x in r.latencies_ms]
-    times = np.array([x for x in found if x is not None] or [0])
+    times = [x for x in found if x is not None]
+    p50, p95 = (f"{percentile(times, percent)} ms" if times else "–" for percent in (50, 95))
     return [
-        name, str(len(found)), f"{np.percentile(times, 50):.0f} ms", f"{np.percentile(times, 95):.0f} ms",
+        name, str(len(found)), p50, p95,
         _percent(sum(x is not None and x <= _LATE_MS for x in found), len(found)),
         _percent(sum(x is None for x in found), len(found)),
         str(sum(r.lost for r in results)),
@@ -230,13 +231,7 @@ def _caller_row(name: str, results: Sequence[Result]) -> list[str]:
 
 
 def _print(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    print(f"\n{title}\n")
-    table = [head, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
-    for number, row in enumerate(table):
-        print("| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |")
-        if not number:
-            print("|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    print("\n".join(["", title, "", *markdown.table(head, list(rows))]))
 
 
 def measure(pool: ProcessPoolExecutor, utterances: int, seed: int) -> tuple[dict[str, object], list[Result]]:
@@ -275,7 +270,7 @@ def measure(pool: ProcessPoolExecutor, utterances: int, seed: int) -> tuple[dict
         "cut_percent": round(100 * sum(x.cut for x in with_echo) / n, 2),
         "no_echo_speech_chunks": sum(x.speech for x in spoken["no echo"]),
         "no_echo_changed_chunks": sum(x.changed for x in spoken["no echo"]),
-        "cost_us": round(float(np.median([x.cost_us for x in with_echo])), 1),
+        "cost_us": round(percentile([x.cost_us for x in with_echo], 50), 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "at": time.strftime("%Y-%m-%d"),
     }

@@ -28,6 +28,7 @@ from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
 from numpy.typing import NDArray
 
+from loadtests.statistics import percentile
 from voice_runtime.ingress.jitter import TICK, Packet, units
 from voice_runtime.ingress.playout import Playout
 
@@ -239,15 +240,15 @@ def measure(calls: int = _CALLS) -> list[Row]:
     for name, network, end_s in _CONDITIONS:
         for buffer, through in (("ours", _ours), ("aiortc", _theirs)):
             results = [through(network(), seed) for seed in range(calls)]
-            delays = sorted(d for r in results for _, d in r.delays)
+            delays = [d for r in results for _, d in r.delays]
             back = [_back_s(r.delays, _FROM_S, end_s) for r in results] if end_s else []
             rows.append(
                 Row(
                     name,
                     buffer,
-                    round(delays[len(delays) // 2], 1),
-                    round(delays[len(delays) * 95 // 100], 1),
-                    round(delays[-1], 1),
+                    round(percentile(delays, 50), 1),
+                    round(percentile(delays, 95), 1),
+                    round(max(delays), 1),
                     round(100 * statistics.fmean(r.unplayed for r in results), 2),
                     _percent([r.concealed for r in results]),
                     _percent([r.dropped for r in results]),

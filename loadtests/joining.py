@@ -3,7 +3,19 @@
 A server's turn belongs to a caller's turn when it began in the caller's window: from
 the turn's first sample to the next turn's first sample, both counted in the caller's
 media. A turn that got another answer than the one expected stands at its cap, as one
-that got none. A turn's first token counts from the caller's last sample (t0); a token that came
+that got none. A turn whose answer nobody waited for has neither figure of an answer
+(``loadtests.outcomes``).
+
+First audio out is that of the *answer*. A waveform does not tell an answer from a filler
+before it ("are you still there?", "one moment"), but a server's record does: the answer began
+so much later than the filler did, and the stretch of sound that begins nearest to there is
+it. Where the two run into each other without 200 ms of silence between them, nothing at the
+caller tells where the answer began: then it is where the record has it, right to a packet
+and to the silence a voice begins with. A turn that got nothing but fillers got no answer. A
+server that keeps no record (bare pipecat, any remote one) is taken at its first sound: it has its
+fillers counted as answers, if it has any.
+
+A turn's first token counts from the caller's last sample (t0); a token that came
 before t0 answered half an utterance and is no answer to it. A backchannel opens no
 window: nobody wants an answer to it.
 """
@@ -11,21 +23,23 @@ window: nobody wants an answer to it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 from loadtests.generator.job import Finished
-from loadtests.outcomes import awaited
+from loadtests.outcomes import patience_ms
 from loadtests.results import Call, Gap, Turn
 from loadtests.systems import Evidence, ServerTurn
-from voice_runtime.caller.results import CallResult, TurnResult, played_at_ms
-from voice_runtime.caller.script import Backchannel, HangUp, MakeSound, Noise, Script, Silence, Wait
+from voice_runtime.caller.playout import Onset
+from voice_runtime.caller.results import CallResult, TurnResult, played_at_ms, sent_at_ms
+from voice_runtime.caller.script import Script
 from voice_runtime.events import RATE_HZ
 
 #: Silence in the middle of speech counts from here on, ms.
 SHORTEST_GAP_MS = 40.0
+#: So far from where a record has it an answer may begin at the caller (as ``ours.completeness`` allows), ms.
+NEAR_MS = 250.0
 _NOTHING = Evidence()
-#: Steps at which nobody waits for an answer.
-_TIMELESS = Backchannel | HangUp | MakeSound | Noise | Silence
 
 
 def call_of(finished: Finished, scenario: str, evidence: Evidence = _NOTHING) -> Call:
@@ -67,15 +81,18 @@ def turns_of(
     result = finished.result
     servers = _assigned(result, evidence.turns)
     cut = finished.outcome == "cut_short"
+    patience = patience_ms(script)
     found = []
     for i, turn in enumerate(result.turns):
         server = servers.get(turn.n)
-        patience_ms = _patience_ms(script, turn)
+        # None: nobody waits for an answer.
+        waits_ms = patience.get(turn.step) if turn.kind != "backchannel" else None
         correct = _correct(finished, i, script, server)
+        answer_ms = _answer_ms(result, turn, server, correct)
         # Another answer than the one asked for is none, however quick it was.
-        unanswered = (turn.first_audio_out_ms is None or correct is False) and patience_ms is not None
+        unanswered = (answer_ms is None or correct is False) and waits_ms is not None
         # Stopped by us while it waited: nobody knows what would have come.
-        unknown = cut and turn.first_audio_out_ms is None and turn is result.turns[-1]
+        unknown = cut and answer_ms is None and turn is result.turns[-1]
         censored = unanswered and not unknown
         found.append(
             Turn(
@@ -83,8 +100,9 @@ def turns_of(
                 n=turn.n,
                 kind=turn.kind,
                 text=turn.text or turn.keys,
-                asr_to_first_token_ms=_token_ms(turn, server),
-                first_audio_out_ms=patience_ms if censored else turn.first_audio_out_ms,
+                asr_to_first_token_ms=_token_ms(turn, server) if waits_ms is not None else None,
+                first_audio_out_ms=waits_ms if censored or waits_ms is None else answer_ms,
+                filler_audio_ms=turn.first_audio_out_ms if _began_with_filler(server, correct) else None,
                 barge_in_pause_ms=turn.barge_in_pause_ms if turn.kind == "interrupt" else None,
                 barge_in_commit_ms=turn.barge_in_commit_ms if turn.kind == "interrupt" else None,
                 audible_pause_ms=turn.audible_pause_ms,
@@ -98,13 +116,43 @@ def turns_of(
     return found
 
 
-def _patience_ms(script: Script, turn: TurnResult) -> float | None:
-    """How long the caller waits for this turn's answer, ms; None when it does not."""
-    if turn.kind == "backchannel" or turn.step not in awaited(script):
-        return None
-    steps = script.steps[turn.step :]
-    waits = (s for s in steps if isinstance(s, Wait) or getattr(s, "wait", False))
-    return next((1000.0 * s.timeout_s for s in waits if not isinstance(s, _TIMELESS)), None)
+def _began_with_filler(server: ServerTurn | None, correct: bool | None) -> bool:
+    """Whether what sounded first was no answer, as far as a record tells."""
+    return server is not None and (bool(server.filler_ms) or (server.answered is False and not correct))
+
+
+def _answer_ms(
+    result: CallResult, turn: TurnResult, server: ServerTurn | None, correct: bool | None
+) -> float | None:
+    """From t0 to the first sample of the answer, ms; None: none came, but a filler may have."""
+    first = turn.answer_first_sample
+    if server is None or server.answered is None or first is None:
+        return turn.first_audio_out_ms
+    if not server.answered:  # nothing but fixed phrases, which may still be the right answer
+        return turn.first_audio_out_ms if correct else None
+    if not server.filler_ms:
+        return turn.first_audio_out_ms
+    last = turn.answer_last_sample or 0
+    mine = [onset for onset in result.heard if onset.end > first and onset.first < last]
+    sample = _begins(mine, first, first + round(server.filler_ms * RATE_HZ / 1000))
+    return None if sample is None else played_at_ms(sample) - sent_at_ms(turn.last_sample)
+
+
+def _begins(stretches: Sequence[Onset], filler: int, about: int) -> int | None:
+    """The sample at which an answer begins that is said to begin at ``about``; None: nothing sounded then.
+
+    Args:
+        stretches: what sounded of one turn.
+        filler: the sample at which its filler began.
+    """
+    near = round(NEAR_MS * RATE_HZ / 1000)
+    begins = [onset.first for onset in stretches if onset.first > filler]
+    close = [first for first in begins if abs(first - about) <= near]
+    if close:
+        return min(close, key=lambda first: abs(first - about))
+    if any(onset.first <= about < onset.end for onset in stretches):
+        return about
+    return next((first for first in begins if first > about), None)
 
 
 def _correct(finished: Finished, i: int, script: Script, server: ServerTurn | None) -> bool | None:
@@ -136,10 +184,10 @@ def _assigned(result: CallResult, servers: Sequence[ServerTurn]) -> Mapping[int,
         t0_ms = _at_ms(turn.last_sample)
         answered = [s for s in mine if s.first_token_at_ms is not None and s.first_token_at_ms >= t0_ms]
         if answered:
-            found[turn.n] = answered[0]
+            found[turn.n] = next((s for s in answered if s.answered is not False), answered[0])
         elif mine:
-            last = mine[-1]  # its token, if any, came before t0: spans and words are kept, the token is not
-            found[turn.n] = ServerTurn(last.said_ended_ms, None, last.stages, last.played, last.governance_ms)
+            # Its token, if any, came before t0: spans and words are kept, the token is not.
+            found[turn.n] = replace(mine[-1], first_token_at_ms=None)
     return found
 
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 from controls.errors import OperatorError
+from loadtests.pauses.options import PauseOptions, add_options, read_options
 from loadtests.results import Profile, SystemName, Transport
 
 Command = Literal["run", "compare", "report", "calibrate", "pauses"]
+#: How calls arrive: lines that each take one after another, or by chance.
+Arrivals = Literal["lines", "poisson"]
 #: Where outputs lie when nobody says.
 OUT = Path("loadtests/out")
 #: Systems ours is compared with.
 BASELINES: tuple[SystemName, ...] = ("defaults", "equal_silence", "controls_off")
 #: Default length of a level, and of a block of a comparison, s.
 RUN_S, BLOCK_S = 20.0, 20.0
+#: Times A B B A in a comparison.
+ROUNDS = 2
 #: What a telephone network adds between carrier and caller, stated and not measured, ms.
 ALLOWANCE_MS = 150.0
 
@@ -27,17 +33,18 @@ _EXAMPLES = """examples:
   python -m loadtests run --profile mock --calls 1 2 4 8 --transport webrtc --out loadtests/out/webrtc
   python -m loadtests run --profile cpu-whisper --whisper-shape base --ramp --seconds 60
   python -m loadtests run --profile mock --calls 20 --soak 600
+  python -m loadtests run --profile mock --calls 8 --turns 200 --arrivals poisson
   python -m loadtests run --profile mock --calls 5 --loss 1 --jitter 30
   python -m loadtests run --profile remote --url https://agent.example --to +12025550142 \\
       --auth-token-env CARRIER_TOKEN --scenario booking --calls 2
   python -m loadtests run --profile remote --stream-url wss://agent.example/ws --no-wait-first --calls 1
   python -m loadtests run --profile remote --transport webrtc --url http://127.0.0.1:7860 --dialect pipecat
-  python -m loadtests compare --calls 1 4 --baselines equal_silence
+  python -m loadtests compare --calls 1 4 --baselines equal_silence --rounds 5
   python -m loadtests report --out loadtests/out/a --out loadtests/out/b --into loadtests/out/both
 
-Exit code 0: the test itself was valid; 1: it was not (or, with --strict, a target was missed);
-2: it could not be made. A target that was missed is a finding, not a failure.
-Ctrl-C writes results and report of what was done until then; a second Ctrl-C gives up.
+Exit code 0: the test itself was valid; 1: it was not, or was interrupted (or, with --strict, a target
+was missed); 2: it could not be made. A target that was missed is a finding, not a failure.
+Ctrl-C writes results and report of what was done until then; a second Ctrl-C gives up (130).
 """
 
 
@@ -53,6 +60,7 @@ class Options:
     calls: tuple[int, ...] = (1,)
     turns: int = 0
     seconds: float = 0.0
+    arrivals: Arrivals = "lines"
     ramp: bool = False
     most: int = 128
     soak: float = 0.0
@@ -78,8 +86,10 @@ class Options:
     dialect: Literal["sayso", "pipecat"] = "sayso"
     wait_first: bool = True
     baselines: tuple[SystemName, ...] = BASELINES
+    rounds: int = ROUNDS
     trials: int = 200
-    voices: int = 0
+    callers: int = 0
+    pauses: PauseOptions = field(default_factory=PauseOptions)
 
     @property
     def folder(self) -> Path:
@@ -112,12 +122,21 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     Raises:
         OperatorError: options that do not go together.
     """
-    given = vars(_parser().parse_args(arguments))
-    known = {field.name for field in fields(Options)}
-    values: dict[str, Any] = {name: value for name, value in given.items() if name in known}
+    namespace = _parser().parse_args(arguments)
+    given = vars(namespace)
+    if given.get("ramp") and given.get("calls"):
+        raise OperatorError(
+            "a ramp goes 1, 2, 4, 8 … by itself: leave --calls away; --most N says where it ends"
+        )
+    known = {known.name for known in fields(Options)}
+    values: dict[str, Any] = {
+        name: value for name, value in given.items() if name in known and value is not None
+    }
     for name in ("calls", "out", "baselines"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
+    if given["command"] == "pauses":
+        values["pauses"] = read_options(namespace)
     options = Options(**values)
     _check(options)
     return options
@@ -140,12 +159,29 @@ def _check(options: Options) -> None:
         raise OperatorError(
             "a bad network stands before --url, not before --stream-url: leave one of them away"
         )
+    if remote and options.system != "ours":
+        raise OperatorError("--profile remote tests whatever answers at --url: leave --system away")
     if options.soak and (options.ramp or len(options.calls) > 1):
         raise OperatorError("a soak has one number of calls and no ramp")
+    if options.soak and options.turns:
+        raise OperatorError("a soak lasts as long as it says: leave --turns away, or --soak")
+    if options.command == "report" and len(options.out) > 1 and options.into is None:
+        raise OperatorError("a report of several folders would overwrite the first: give it --into")
+    if options.command != "report" and len(options.out) > 1:
+        raise OperatorError(
+            f"{options.command} writes into one folder: give --out once (report puts several into one)"
+        )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what an option takes, in the option's own name: "--calls takes …, not 'x'"."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(re.sub(r"^argument (\S+): (?=takes )", r"\1 ", message))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m loadtests",
         description="Load tests that measure what the caller hears.",
         epilog=_EXAMPLES,
@@ -168,20 +204,29 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--system", choices=["ours", *BASELINES], default="ours", help="what answers the calls")
     run.add_argument("--ramp", action="store_true", help="1, 2, 4, 8 … calls until the knee")
     run.add_argument("--most", type=_count, default=128, help="a ramp ends there at the latest")
+    run.add_argument(
+        "--arrivals", choices=get_args(Arrivals), default="lines",
+        help="each line takes one call after another, or callers who know nothing of each other",
+    )  # fmt: skip
     run.add_argument("--soak", type=_positive, default=0.0, metavar="S", help="Poisson arrivals for so long")
     compare = command("compare", "ours against bare pipecat, and without controls: blocks A B B A")
     _load(compare)
     compare.add_argument("--baselines", nargs="+", choices=BASELINES, default=list(BASELINES))
+    compare.add_argument("--rounds", type=_count, default=ROUNDS, help="A B B A so many times")
     report = command("report", "make report.html anew from one or several results.json")
     report.add_argument("--out", type=Path, action="append", required=True, help="folder; may be repeated")
     report.add_argument("--into", type=Path, default=None, help="where the report of several folders goes")
     report.add_argument("--strict", action="store_true", help="a missed target exits with 1")
     calibrate = command("calibrate", "the harness's own error, against an echo agent of known delay")
     calibrate.add_argument("--trials", type=_count, default=200)
+    calibrate.add_argument(
+        "--calls", dest="callers", type=_count, default=0, metavar="N",
+        help="beside each other: what the callers' own load does to the error (default 20, browsers 5)",
+    )  # fmt: skip
     calibrate.add_argument("--transport", choices=get_args(Transport), default="twilio")
     calibrate.add_argument("--out", type=Path, action="append", default=[])
     pauses = command("pauses", "turn policies on labelled pauses: cut-offs against delay")
-    pauses.add_argument("--voices", type=_count, default=0, help="only so many of the callers' voices")
+    add_options(pauses)
     pauses.add_argument("--out", type=Path, action="append", default=[])
     return parser
 
@@ -191,8 +236,8 @@ def _load(parser: argparse.ArgumentParser) -> None:
     add("--profile", choices=get_args(Profile), default="mock", help="what the engines are")
     add("--transport", choices=get_args(Transport), default="twilio")
     add("--scenario", default="short", help="a name under loadtests/scenarios, or a file")
-    add("--calls", type=_count, nargs="+", default=[1], metavar="N", help="simultaneous calls; levels")
-    add("--turns", type=_count, default=0, help="at least so many turns on each level")
+    add("--calls", type=_count, nargs="+", default=None, metavar="N", help="simultaneous calls; levels")
+    add("--turns", type=_count, default=0, help="at least so many on each level while its load stands")
     add(
         "--seconds",
         type=_positive,
@@ -226,28 +271,36 @@ def _remote(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    value = int(text) if re.fullmatch(r"[0-9]{1,7}", text) else 0
     if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError("is 1 or more")
+        raise argparse.ArgumentTypeError(f"takes whole numbers of 1 or more, not '{text}'")
     return value
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value <= 604_800:
-        raise argparse.ArgumentTypeError("is above 0, a week at most")
+        raise argparse.ArgumentTypeError(f"takes seconds above 0, a week at most, not '{text}'")
     return value
 
 
 def _least(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 <= value <= 60_000:
-        raise argparse.ArgumentTypeError("is 0 to 60000")
+        raise argparse.ArgumentTypeError(f"takes milliseconds from 0 to 60000, not '{text}'")
     return value
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError("is 0 to 100")
+        raise argparse.ArgumentTypeError(f"takes percent from 0 to 100, not '{text}'")
     return value
+
+
+def _number(text: str) -> float:
+    """A number, or one that is in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -1,17 +1,32 @@
-"""More and more calls at once until the knee: the first load that a system does not carry."""
+"""More and more calls at once until the knee: the first load that a system does not carry.
+
+A load is *carried* when
+
+1. the p95 of each target's measure is below it (a maximum stands in only where n is too small for a p95);
+2. of the calls that came to an end at all, at most 1 % went otherwise than their script says, and none was
+   turned away; those that the test itself cut short or broke are no finding about the server;
+3. the agent's speech had a gap of 40 ms or more in at most 5 % of the answers: gaps of all calls, by the
+   turns whose answer was waited for, until a gap is told by its turn;
+4. every audible event of a call has its record and every record its event, where the record could be read.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from loadtests.results import TARGETS_MS, Measure, Run
 
-#: Of the calls offered, so many percent have to go as their script says.
+#: Of the calls that came to an end, so many percent have to go as their script says.
 LEAST_COMPLETED_PERCENT = 99.0
+#: Gaps, of the answers that were waited for.
+MOST_GAPS_PERCENT = 5.0
 #: Outcomes by which a server says that it takes no more.
 _TURNED_AWAY = ("refused", "unreachable")
+#: Outcomes that are the test's own doing.
+OURS = frozenset({"cut_short", "harness_failed"})
 _MEASURES: tuple[Measure, ...] = ("asr_to_first_token_ms", "first_audio_out_ms")
 
 
@@ -21,20 +36,28 @@ class Knee:
 
     Attributes:
         carried: the highest level that was carried; None: not even the first.
-        missed: the first that was not; None: the ramp ended before.
-        why: what was missed there.
+        missed: the first that was not, or that the generator could not make; None: the ramp ended before.
+        why: what was missed there, or why it does not count.
+        by: what ended the ramp: the server, or the generator (nobody knows what the server would have borne).
     """
 
     carried: int | None
     missed: int | None
     why: tuple[str, ...] = ()
+    by: Literal["server", "generator", ""] = ""
 
     def __str__(self) -> str:
         """One sentence for people."""
+        why = "; ".join(self.why)
+        if self.by == "generator":
+            known = "not one load counts" if self.carried is None else f"no knee found up to {self.carried}"
+            return f"the generator could bear no more at {self.missed}; {known} ({why})"
         if self.missed is None:
-            return f"no knee up to {self.carried} calls at once"
+            return (
+                "no load was made" if self.carried is None else f"no knee up to {self.carried} calls at once"
+            )
         carried = "none carried" if self.carried is None else f"{self.carried} carried"
-        return f"knee at {self.missed} calls at once ({carried}): {'; '.join(self.why)}"
+        return f"knee at {self.missed} calls at once ({carried}): {why}"
 
 
 def levels(most: int) -> Iterator[int]:
@@ -46,7 +69,7 @@ def levels(most: int) -> Iterator[int]:
 
 
 def missed(run: Run) -> tuple[str, ...]:
-    """Why a run was not carried; empty when it was. A maximum stands in for a p95 that n cannot carry."""
+    """Why a run, or several of one load put together, was not carried; empty when it was."""
     found = []
     for measure in _MEASURES:
         spread = run.summary.get(measure)
@@ -57,14 +80,37 @@ def missed(run: Run) -> tuple[str, ...]:
             found.append(
                 f"{measure} {name} {figure:.0f} ms, target {TARGETS_MS[measure]:.0f} ms (n {spread.n})"
             )
-    if run.offered and 100 * run.completed / run.offered < LEAST_COMPLETED_PERCENT:
-        found.append(f"{run.completed} of {run.offered} calls completed")
+    if "first_audio_out_ms" not in run.summary and _ended(run):
+        found.append("no turn was answered while the load stood")
+    return (*found, *_not_completed(run), *_gaps(run), *_not_on_record(run))
+
+
+def _ended(run: Run) -> int:
+    """Calls that came to an end of their own, or the server's."""
+    return sum(count for outcome, count in run.outcomes.items() if outcome not in OURS)
+
+
+def _not_completed(run: Run) -> Iterator[str]:
+    ended, completed = _ended(run), run.outcomes.get("completed", 0)
+    if ended and 100 * completed / ended < LEAST_COMPLETED_PERCENT:
+        yield f"{completed} of {ended} calls completed"
     turned_away = sum(run.outcomes.get(outcome, 0) for outcome in _TURNED_AWAY)
     if turned_away:
-        found.append(f"{turned_away} calls were turned away")
-    if run.offered and "first_audio_out_ms" not in run.summary:
-        found.append("no turn was answered")
-    return tuple(found)
+        yield f"{turned_away} calls were turned away"
+
+
+def _gaps(run: Run) -> Iterator[str]:
+    gaps = sum(len(call.gaps) for call in run.calls)
+    answers = sum(turn.kind != "backchannel" and turn.first_audio_out_ms is not None for turn in run.turns)
+    if answers and 100 * gaps / answers > MOST_GAPS_PERCENT:
+        yield f"{gaps} gaps of 40 ms or more in {answers} answers, over {MOST_GAPS_PERCENT:.0f} %"
+
+
+def _not_on_record(run: Run) -> Iterator[str]:
+    known = [call.completeness for call in run.calls if call.outcome not in OURS and call.completeness]
+    torn = sum(not completeness.whole for completeness in known)
+    if torn:
+        yield f"the record of {torn} of {len(known)} calls is not whole"
 
 
 async def ramp(
@@ -76,8 +122,8 @@ async def ramp(
 ) -> Knee:
     """Offer level after level until one is not carried.
 
-    A level that does not count (``valid`` is false) ends the ramp as well: beyond it the
-    generator, not the server, would be measured.
+    A level that does not count (``valid`` is false) ends the ramp as well (``Knee.by``): beyond it
+    the generator, not the server, would be measured.
 
     Args:
         offer: makes one run at so many calls at once.
@@ -90,10 +136,10 @@ async def ramp(
         run = await offer(level)
         on_run(run)
         if not run.valid:
-            return Knee(carried, level, tuple(f"not valid: {why}" for why in run.invalid_because))
+            return Knee(carried, level, run.invalid_because, by="generator")
         if stop.is_set():
             break
         if why := missed(run):
-            return Knee(carried, level, why)
+            return Knee(carried, level, why, by="server")
         carried = level
     return Knee(carried, None)

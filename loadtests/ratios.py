@@ -2,22 +2,29 @@
 
 Turns of one call share a caller, a voice and a moment of the server: they are no
 independent draws, so calls are drawn, with replacement, and their turns come with
-them (the cluster bootstrap; Davison and Hinkley, Bootstrap Methods, 1997, 3.8). What
-is measured once a run (CPU, memory) is drawn by run, which is a block of the
-comparison; with two blocks a side its interval is their whole range.
+them (the cluster bootstrap; Davison and Hinkley, Bootstrap Methods, 1997, 3.8). A
+sample in which no call has a value has no percentile and is drawn again: intervals are
+of the figure given that there is one. Every block has the same scripted callers on both
+sides, so an interval is of these callers at other moments, not of other callers.
+
+What is measured once a run (CPU time) is drawn by run, which is a block of the
+comparison. With fewer than ``MIN_BLOCKS`` blocks a side there is nothing to draw from: then the row says
+the *range*, from our cheapest block over their dearest to our dearest over their cheapest.
 """
 
 from __future__ import annotations
 
 import statistics as of_blocks
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from loadtests.results import MIN_P95, MIN_P99, Measure, Row, Run, Transport
+from loadtests.results import MIN_BLOCKS, MIN_P95, MIN_P99, Measure, Row, Run, Transport
 from loadtests.statistics import rank
 from loadtests.summary import TURN_MEASURES, turn_values
 
@@ -26,8 +33,11 @@ Whole = npt.NDArray[np.int64]
 Baseline = Literal["defaults", "equal_silence", "controls_off"]
 #: A percentile and the number of values it needs, on both sides.
 _NEEDS = {50: 1, 95: MIN_P95, 99: MIN_P99}
-#: What a call costs; each one number a run. Memory is none of it: in a session that goes on, what a block
-#: adds depends on the blocks before it. ``run`` tells it, of a server of its own.
+#: What a call costs; each one number a run. Memory is none of it. A server that stays up through all
+#: blocks keeps some of what earlier calls had, so that a block's peak above the idle server is of the blocks
+#: before it, too, and ours has more of those than any baseline: one call at a time took bare pipecat to
+#: 64 MB above idle in its first block and to 95 in its second. What an added call takes is told by
+#: ``run``, of one server under growing loads (``loadtests.memory``).
 COSTS = ("cpu_ms_per_call_s",)
 #: Bounds of the interval, percent.
 _LOW, _HIGH = 2.5, 97.5
@@ -48,33 +58,54 @@ class _Sample:
         return float(self.values[rank(len(self.values), percent) - 1])
 
     def drawn(self, percent: int, draws: int, random: np.random.Generator) -> Floats:
-        """The percentile in each of ``draws`` samples of as many calls; nan where no value was drawn."""
+        """The percentile in each of ``draws`` samples of as many calls, of which one has a value at least."""
         found: list[Floats] = []
         step = max(1, _CELLS // max(len(self.values), self.units))
-        for begun in range(0, draws, step):
-            some = min(step, draws - begun)
-            times = random.multinomial(self.units, [1 / self.units] * self.units, size=some)
+        left = draws
+        while left:  # with one value there is one in 63 % of the samples at least
+            times = random.multinomial(self.units, [1 / self.units] * self.units, size=min(step, left))
             below = np.cumsum(times[:, self.of_call], axis=1)
+            below = below[below[:, -1] > 0]
             wanted = -(-percent * below[:, -1] // 100)
-            at = np.minimum((below < wanted[:, None]).sum(axis=1), len(self.values) - 1)
-            found.append(np.where(below[:, -1] > 0, self.values[at], np.nan))
+            found.append(self.values[(below < wanted[:, None]).sum(axis=1)])
+            left -= len(below)
         return np.concatenate(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One measure of both sides. ``interval``: of ours / theirs; None where zero or less was drawn."""
+
+    name: str
+    ours: float
+    theirs: float
+    interval: tuple[float, float] | None
+    n: int
+    of: Literal["95 %", "range"] = "95 %"
+
+
 def ratios(
-    ours: Sequence[Run], theirs: Sequence[Run], *, seed: int = 1, draws: int = 2000
+    ours: Sequence[Run],
+    theirs: Sequence[Run],
+    *,
+    seed: int = 1,
+    draws: int = 2000,
+    left_out: Callable[[str], object] = lambda why: None,
 ) -> tuple[Row, ...]:
     """A row for every percentile and cost that both sides have, by baseline, transport and concurrency.
 
-    Every run that is given counts: whoever calls this leaves invalid blocks out, or says so. A figure that is
-    zero, below or missing on either side or in any draw has no ratio and no row; nor has a cost with fewer
-    than two blocks a side: no interval. Maxima are left out: drawn again, they say nothing.
+    Every run that is given counts: whoever calls this leaves invalid blocks out, or says so. A figure
+    that is zero or below, on either side or in a draw, has no ratio; nor has a cost with fewer than two
+    blocks a side, or a percentile with fewer turns than it needs. Maxima are left out: drawn
+    again, they say nothing.
 
     Args:
         ours: runs of ours, all with one profile and network.
         theirs: of one or more baselines, with the same.
         seed: the same seed draws the same intervals.
         draws: bootstrap samples.
+        left_out: told of every row that one side at least has a figure for and that is not there, one
+            sentence for each reason.
 
     Raises:
         ValueError: runs of more than one profile or network, or a run of ours among theirs.
@@ -85,57 +116,88 @@ def ratios(
     rows: list[Row] = []
     for baseline, runs in _by_baseline(theirs).items():
         for load, against in _by_load(runs).items():
-            if load in mine:
-                rows += _rows(mine[load], against, baseline, load, seed, draws)
+            if load not in mine:
+                continue
+            transport, concurrency = load
+            where = f"{baseline} at {concurrency} by {transport}"
+
+            def missing(why: str, where: str = where) -> None:
+                left_out(f"{where}: {why}")
+
+            random = np.random.default_rng(seed)
+            for figure in chain(
+                _percentiles(mine[load], against, draws, random, missing),
+                _prices(mine[load], against, draws, random, missing),
+            ):
+                if figure.interval is None or min(figure.ours, figure.theirs) <= 0:
+                    missing(f"{figure.name}: a figure of zero or below has no ratio")
+                else:
+                    rows.append(_row(figure, figure.interval, baseline, mine[load][0]))
     return tuple(rows)
 
 
-def _rows(
+def _percentiles(
     ours: Sequence[Run],
     theirs: Sequence[Run],
-    baseline: Baseline,
-    load: tuple[Transport, int],
-    seed: int,
     draws: int,
-) -> Iterator[Row]:
-    random = np.random.default_rng(seed)
+    random: np.random.Generator,
+    missing: Callable[[str], None],
+) -> Iterator[_Figure]:
+    too_few: dict[int, list[str]] = defaultdict(list)
     for measure in (*TURN_MEASURES, "disclosure_ms"):
         a, b = _sample(ours, measure), _sample(theirs, measure)
         n = min(len(a.values), len(b.values))
+        if not n:
+            if len(a.values) or len(b.values):
+                missing(f"{measure}: only {'ours' if len(a.values) else 'theirs'} has it")
+            continue
         for percent, needed in _NEEDS.items():
-            if n >= needed:
-                drawn = a.drawn(percent, draws, random), b.drawn(percent, draws, random)
-                name = f"{measure}.p{percent}"
-                yield from _row(
-                    name, a.percentile(percent), b.percentile(percent), drawn, n, baseline, load, ours[0]
-                )
+            if n < needed:
+                too_few[percent].append(f"{measure} ({n})")
+                continue
+            interval = _interval(a.drawn(percent, draws, random), b.drawn(percent, draws, random))
+            name = f"{measure}.p{percent}"
+            yield _Figure(name, a.percentile(percent), b.percentile(percent), interval, n)
+    for percent, measures in too_few.items():
+        missing(f"p{percent} needs {_NEEDS[percent]} on each side: {', '.join(measures)}")
+
+
+def _prices(
+    ours: Sequence[Run],
+    theirs: Sequence[Run],
+    draws: int,
+    random: np.random.Generator,
+    missing: Callable[[str], None],
+) -> Iterator[_Figure]:
     for key in COSTS:
         mine, their = _costs(ours, key), _costs(theirs, key)
         n = min(len(mine), len(their))
-        if n >= 2:
-            drawn = _medians(mine, draws, random), _medians(their, draws, random)
-            a_cost, b_cost = of_blocks.median(mine), of_blocks.median(their)
-            yield from _row(key, a_cost, b_cost, drawn, n, baseline, load, ours[0])
+        if n < 2:
+            if mine or their:
+                missing(f"{key}: needs two blocks on each side, there are {n}")
+            continue
+        a, b = of_blocks.median(mine), of_blocks.median(their)
+        if n >= MIN_BLOCKS:
+            interval = _interval(_medians(mine, draws, random), _medians(their, draws, random))
+            yield _Figure(key, a, b, interval, n)
+        else:
+            above = min(*mine, *their) > 0
+            span = (min(mine) / max(their), max(mine) / min(their)) if above else None
+            yield _Figure(key, a, b, span, n, of="range")
 
 
-def _row(
-    name: str,
-    ours: float,
-    theirs: float,
-    drawn: tuple[Floats, Floats],
-    n: int,
-    baseline: Baseline,
-    load: tuple[Transport, int],
-    run: Run,
-) -> Iterator[Row]:
-    if ours <= 0 or theirs <= 0 or not all(bool((side > 0).all()) for side in drawn):
-        return
-    low, high = np.percentile(drawn[0] / drawn[1], [_LOW, _HIGH])
-    transport, concurrency = load
-    yield Row(
-        measure=name, profile=run.profile, tier=run.tier, transport=transport, network=run.network,
-        variant=run.variant, concurrency=concurrency, baseline=baseline,
-        ours=ours, theirs=theirs, ratio=ours / theirs, ci=(float(low), float(high)), n=n,
+def _interval(ours: Floats, theirs: Floats) -> tuple[float, float] | None:
+    if not (bool((ours > 0).all()) and bool((theirs > 0).all())):
+        return None
+    low, high = np.percentile(ours / theirs, [_LOW, _HIGH])
+    return float(low), float(high)
+
+
+def _row(figure: _Figure, interval: tuple[float, float], baseline: Baseline, run: Run) -> Row:
+    return Row(
+        measure=figure.name, profile=run.profile, tier=run.tier, transport=run.transport, network=run.network,
+        variant=run.variant, concurrency=run.concurrency, baseline=baseline, ours=figure.ours,
+        theirs=figure.theirs, ratio=figure.ours / figure.theirs, ci=interval, ci_is=figure.of, n=figure.n,
     )  # fmt: skip
 
 

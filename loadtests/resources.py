@@ -2,17 +2,24 @@
 
 A thread reads ``/proc`` four times a second, on a core that is not the server's.
 CPU time is exact whatever the rate: the kernel counts it, and that of children which
-ended comes with their parent's (``cutime``). Memory is the proportional set size
-(PSS), so that pages shared by several processes count once; reading it walks the
-page tables of the process read, so it is read once a second only.
+ended comes with their parent's (``cutime``).
+
+Memory is the proportional set size (PSS) of everything that is not a file: a page that
+a tree's processes share after a fork counts once, as it does not in RSS and is missing
+from USS. Pages of files (libraries, mapped models) are left out, since their share is a
+matter of who else is there: a second server that maps the same libraries takes 7 MB of
+PSS off the first, as much as several calls add, and no call adds a library. Reading it
+walks the page tables of the process read, so it is read once a second only.
 """
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +30,11 @@ from loadtests.results import Resources
 
 #: Readings a second, and how many of them lie between two of memory.
 RATE_HZ, MEMORY_EVERY = 4, 4
+#: Readings of an idle server, and the time between two, s.
+_IDLE_READINGS, _IDLE_EVERY_S = 5, 0.25
+#: Lines of ``smaps_rollup`` that are memory of the process's own making, in kibibytes: anonymous, shared
+#: between processes without a file (both in proportion), and what of them was swapped out.
+_OWN = frozenset({"Pss_Anon:", "Pss_Shmem:", "SwapPss:"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Reading:
     Attributes:
         at_s: monotonic.
         cpu_s: CPU time of the tree since it began, ended children included, s.
-        memory_mb: PSS of all of it, MB (10^6 bytes); None where it was not read.
+        memory_mb: of all of it (module docstring), MB (10^6 bytes); None where it was not read.
     """
 
     at_s: float
@@ -56,7 +68,7 @@ class Tree:
             try:
                 times = process.cpu_times()
                 self._cpu_s[process] = times.user + times.system + times.children_user + times.children_system
-                mb += _pss_mb(process) if memory else 0.0
+                mb += _own_mb(process) if memory else 0.0
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
             here += 1
@@ -73,12 +85,49 @@ class Tree:
             return []
 
 
-def _pss_mb(process: psutil.Process) -> float:
-    """Proportional set size; the resident set (shared pages count whole) where the system does not tell."""
+def _own_mb(process: psutil.Process) -> float:
+    """PSS without files, MB; the resident set (all of it) where the system does not tell, as outside Linux.
+
+    Source: Linux, Documentation/filesystems/proc.rst, ``smaps_rollup``; ``Pss_Anon`` since 5.4.
+    """
     try:
-        return float(process.memory_full_info().pss) / 1e6
-    except (psutil.AccessDenied, AttributeError):
+        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
+    except (OSError, ValueError):
+        rollup = ""
+    kibibytes = [int(line.split()[1]) for line in rollup.splitlines() if line.split()[0] in _OWN]
+    if len(kibibytes) < len(_OWN):
         return float(process.memory_info().rss) / 1e6
+    return sum(kibibytes) * 1024 / 1e6
+
+
+def idle_mb(pid: int | None, *, sleep: Callable[[float], object] = time.sleep) -> float | None:
+    """What an idle server's tree holds, MB: the median of five readings over a second.
+
+    Read it once per server, after its first call (its caches fill then) and before any
+    load: memory that one load leaves behind must not make the next look cheap.
+    Blocks for that second: run it in a thread.
+
+    Args:
+        pid: root of the tree; None is a server elsewhere.
+        sleep: waits between readings.
+
+    Returns:
+        None where there is nothing to read.
+    """
+    if pid is None:
+        return None
+    found = []
+    try:
+        tree = Tree(pid)
+    except psutil.NoSuchProcess:
+        return None
+    for n in range(_IDLE_READINGS):
+        if n:
+            sleep(_IDLE_EVERY_S)
+        mb = tree.read(memory=True).memory_mb
+        if mb is not None:
+            found.append(mb)
+    return statistics.median(found) if found else None
 
 
 class Steal:
@@ -109,8 +158,8 @@ class Steal:
 class Sampler:
     """Weighs a process tree from ``with`` to its end, or until asked.
 
-    What is there at the beginning is the idle server: begin before the calls do, after
-    the first call a server ever took (its caches fill then).
+    Begin before the calls do. Where nobody says what the idle server holds (``idle_mb``), the first
+    reading stands in for it.
 
     Args:
         pid: root of the tree; None weighs nothing (a server elsewhere).
@@ -159,18 +208,28 @@ class Sampler:
             self._readings.append(self._tree.read(memory=over or count % MEMORY_EVERY == 0))
 
     def resources(
-        self, call_seconds: float, calls: int, *, loop_lag_p99_ms: float | None = None
+        self,
+        call_seconds: float,
+        calls: int,
+        *,
+        idle_mb: float | None = None,
+        loop_lag_p99_ms: float | None = None,
     ) -> Resources:
         """What was weighed so far.
 
         Args:
             call_seconds: sum of the durations of the calls that ran meanwhile, s.
             calls: the most that ran at a time.
+            idle_mb: of this server before any load (the function of that name), MB; None: the first reading.
             loop_lag_p99_ms: of the server's event loop, as ``System.loop_lag_p99_ms`` tells.
         """
-        steal = self._steal.percent() if self._steal is not None else None
         return summarise(
-            list(self._readings), call_seconds, calls, steal_percent=steal, loop_lag_p99_ms=loop_lag_p99_ms
+            list(self._readings),
+            call_seconds,
+            calls,
+            idle_mb=idle_mb,
+            steal_percent=self._steal.percent() if self._steal is not None else None,
+            loop_lag_p99_ms=loop_lag_p99_ms,
         )
 
 
@@ -179,30 +238,40 @@ def summarise(
     call_seconds: float,
     calls: int,
     *,
+    idle_mb: float | None = None,
     steal_percent: float | None = None,
     loop_lag_p99_ms: float | None = None,
 ) -> Resources:
-    """Readings to figures; the first one is the idle server. Pure.
+    """Readings to figures. Pure.
 
     CPU time is that of the whole stretch, what an idle server takes included. A tree
-    that ended meanwhile is weighed as far as it was seen.
+    that ended meanwhile is weighed as far as it was seen. Memory per call may be
+    negative: then the server gave back what its first call had made it take.
+
+    Args:
+        idle_mb: of the server before any load, MB; None: the first reading is of the idle server.
+        call_seconds, calls, steal_percent, loop_lag_p99_ms: as ``Sampler.resources`` has them.
     """
-    if not readings:
-        return Resources(steal_percent=_rounded(steal_percent), loop_lag_p99_ms=_rounded(loop_lag_p99_ms))
-    first, last = readings[0], readings[-1]
-    cpu_s, wall_s = last.cpu_s - first.cpu_s, last.at_s - first.at_s
+    idle, peak, per_call = idle_mb, None, None
     memory = [x.memory_mb for x in readings if x.memory_mb is not None]
-    idle, peak = (memory[0], max(memory)) if memory else (None, None)
-    per_call = None if idle is None or peak is None or not calls else (peak - idle) / calls
+    if memory:
+        idle = memory[0] if idle is None else idle
+        peak = max(memory)
+        per_call = (peak - idle) / calls if calls else None
+    cpu_s = wall_s = None
+    if readings:
+        cpu_s, wall_s = readings[-1].cpu_s - readings[0].cpu_s, readings[-1].at_s - readings[0].at_s
     return Resources(
-        cpu_ms_per_call_s=_rounded(1000 * cpu_s / call_seconds if call_seconds > 0 else None),
+        cpu_ms_per_call_s=_rounded(
+            1000 * cpu_s / call_seconds if cpu_s is not None and call_seconds > 0 else None
+        ),
         rss_mb_per_call=_rounded(per_call),
         idle_mb=_rounded(idle),
         peak_mb=_rounded(peak),
-        cpu_percent=_rounded(100 * cpu_s / wall_s if wall_s > 0 else None),
+        cpu_percent=_rounded(100 * cpu_s / wall_s if cpu_s is not None and wall_s else None),
         loop_lag_p99_ms=_rounded(loop_lag_p99_ms),
         steal_percent=_rounded(steal_percent),
-        processes=max(x.processes for x in readings),
+        processes=max((x.processes for x in readings), default=None),
     )
 
 

@@ -75,6 +75,8 @@ class Turn(Shape):
         kind: what the caller did.
         answer_correct: the answer was the one the scenario expects; null where nothing can tell.
         governance_ms: verdict and durable append of its first clause, as the server tells.
+        filler_audio_ms: first sample of words that were no answer and came before it, counted from t0 as the
+            answer is; null: there were none, or no record tells.
         audible_pause_ms: a backchannel made the agent fall silent for so long; null when it did not.
         stages: the server's own spans (``latency_ms`` of its trace), for the waterfall only.
         cold: the first turn a server had ever answered; not in the summary.
@@ -87,6 +89,7 @@ class Turn(Shape):
     text: str = ""
     asr_to_first_token_ms: Ms | None = None
     first_audio_out_ms: Ms | None = None
+    filler_audio_ms: Ms | None = None
     barge_in_pause_ms: Ms | None = None
     barge_in_commit_ms: Ms | None = None
     audible_pause_ms: Ms | None = None
@@ -156,8 +159,8 @@ class Resources(Shape):
 
     Attributes:
         cpu_ms_per_call_s: CPU time of the tree per second of a call, ms; null without calls.
-        rss_mb_per_call: (``peak_mb`` - ``idle_mb``) / the most calls at one time, MB (10^6 bytes, PSS). Over
-            several loads the report fits one line instead.
+        rss_mb_per_call: (``peak_mb`` - ``idle_mb``) / the most calls at one time, MB (10^6 bytes, PSS without
+            pages of files). Over several loads the report fits one line instead.
         idle_mb: of this server once, after its first call and before any load: the same in all its runs.
         loop_lag_p99_ms: of the server's event loop, where it tells.
         steal_percent: CPU time the hypervisor gave to others.
@@ -320,6 +323,7 @@ class Calibration(Shape):
     """The harness's own error: an echo agent of known delay, read as any agent is; ms.
 
     ``bias_ms`` is inside every figure and never taken off; ``error_p95_ms`` is what is left around it.
+    Trials without an echo are in ``unanswered`` and in none of the errors.
     """
 
     transport: Transport = "twilio"
@@ -329,18 +333,26 @@ class Calibration(Shape):
     error_p95_ms: float
     error_max_ms: float
     n: int
+    unanswered: int = 0
 
 
 class PausePolicy(Shape):
-    """One turn policy on the labelled pauses: cut-offs (%) against delay (ms after the true end)."""
+    """One turn policy on the labelled pauses: cut-offs (%) against delay (ms after the true end).
+
+    Attributes:
+        delay_p95_ms: null below ``MIN_P95`` ends; the maximum stands beside it.
+        mid_speech: decisions while the caller spoke, at the voice's own gaps; not in the cut-offs.
+    """
 
     policy: str
     cut_off_percent: float
     delay_p50_ms: float
-    delay_p95_ms: float
+    delay_p95_ms: float | None
+    delay_max_ms: float
     thinking_pauses: int
     ends: int
     never_ended: int = 0
+    mid_speech: int = 0
 
 
 class Results(Shape):

@@ -2,12 +2,16 @@
 
 An *open loop*: a call that is late or long never moves the next one's intended
 start. Times are seconds since the run begins. The same seed draws the same times.
+
+Levels are *lines*: a trunk with so many channels, each of which takes one call after another. That is no
+Poisson process: it keeps the number of calls in progress where it was meant to be, so that a level of 8 is
+not of 14 for a while. *Poisson* arrivals have the bursts of callers who know nothing of each other.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: Mean pause of a line between two calls, as a share of how long a call is meant to last.
@@ -21,6 +25,19 @@ class Start:
     at_s: float
     line: int
     n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeantCall:
+    """What a call of a scenario is taken to be like; s since its intended start.
+
+    Attributes:
+        length_s: above zero.
+        turns_at_s: when each turn begins that is spoken and whose answer is waited for.
+    """
+
+    length_s: float
+    turns_at_s: tuple[float, ...] = ()
 
 
 def lines(n: int, call_s: float, calls_each: int, seed: int) -> tuple[Start, ...]:
@@ -72,16 +89,6 @@ def at_zero(starts: Sequence[Start]) -> tuple[Start, ...]:
     """The same starts, all earlier by as much as the first one: nobody waits for a first call."""
     first = min((start.at_s for start in starts), default=0.0)
     return tuple(Start(start.at_s - first, start.line, start.n) for start in starts)
-
-
-def at_once(call_s: float, starts: Iterable[Start]) -> int:
-    """The most calls going on at one time, were each to last ``call_s``."""
-    edges = sorted(edge for start in starts for edge in ((start.at_s, 1), (start.at_s + call_s, -1)))
-    most = now = 0
-    for _, step in edges:
-        now += step
-        most = max(most, now)
-    return most
 
 
 def dealt(starts: Sequence[Start], hands: int) -> tuple[tuple[Start, ...], ...]:

@@ -2,12 +2,12 @@
 
 The child is told everything in one line of JSON on its standard input and says
 where it listens in one line on its standard output. When its input closes (its
-parent is done, or died) it stops. It binds 127.0.0.1 and a free port.
+parent is done, or died) it stops. It binds 127.0.0.1 and a free port. One that works
+beside the server under test tells at ``GET /lateness`` how late its event loop was.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import socket
@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from controls.errors import OperatorError
+from loadtests.child import Child
+from loadtests.lateness import PATH, Late, LoopLag, ask
 
 _STOP_S = 10.0
 
@@ -34,15 +36,14 @@ class ServerProcess:
     def __init__(
         self, module: str, told: Mapping[str, Any], *, cores: Sequence[int] = (), ready_s: float = 60.0
     ) -> None:
-        self._module = module
-        self._told = {"told": told, "cores": list(cores)}
-        self._ready_s = ready_s
-        self._process: asyncio.subprocess.Process | None = None
+        self._module, self._told, self._cores, self._ready_s = module, dict(told), tuple(cores), ready_s
+        self._child: Child | None = None
+        self._address = ""
 
     @property
     def pid(self) -> int | None:
         """Of the child; None while it is not running."""
-        return None if self._process is None else self._process.pid
+        return None if self._child is None else self._child.pid
 
     async def start(self) -> str:
         """Start it; its address, ``http://127.0.0.1:PORT``, once it listens.
@@ -51,62 +52,49 @@ class ServerProcess:
             OperatorError: it ended, or did not listen in time; its own words are on standard error.
         """
         await self.stop()
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self._module,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a terminal's Ctrl-C is for the parent, who ends this in its turn
-            env={**os.environ, "LOGURU_LEVEL": "WARNING"},  # pipecat greets at INFO when it is imported
-        )  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        line = b""
+        self._child = Child(
+            [sys.executable, "-m", self._module],
+            cores=self._cores,
+            told=json.dumps(self._told),
+            env={"LOGURU_LEVEL": "WARNING"},  # pipecat greets at INFO when it is imported
+        )
         try:
-            async with asyncio.timeout(self._ready_s):
-                process.stdin.write(json.dumps(self._told).encode() + b"\n")
-                await process.stdin.drain()
-                line = await process.stdout.readline()
-        except (TimeoutError, ConnectionError):
-            pass
-        except BaseException:
-            await self.stop()
-            raise
-        try:
-            return f"http://127.0.0.1:{int(json.loads(line)['port'])}"
+            ready = await self._child.start(self._ready_s)
+            self._address = f"http://127.0.0.1:{int(ready['port'])}"
         except (ValueError, KeyError, TypeError):
             await self.stop()
             raise OperatorError(f"{self._module} did not start; what it said stands above") from None
+        except BaseException:
+            await self.stop()
+            raise
+        return self._address
+
+    async def lateness(self) -> Late | None:
+        """How late its event loop was since the last question; None when it does not run, or say."""
+        return await ask(self._address) if self._address else None
 
     async def stop(self) -> None:
         """Stop it and wait for its end. Harmless when repeated."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await process.wait()
-        except BaseException as error:
-            process.kill()
-            await process.wait()
-            if not isinstance(error, TimeoutError):
-                raise
+        child, self._child, self._address = self._child, None, ""
+        if child is not None:
+            await child.stop(_STOP_S)
 
 
 def begin() -> Any:
-    """The child's side, first of all: take the cores, return what this process was told.
+    """The child's side, first of all: what this process was told."""
+    return json.loads(sys.stdin.buffer.readline())
 
-    Call it before importing what starts threads: they keep the cores they find.
+
+def serve(app: Any, *, tells_lateness: bool = False) -> None:
+    """Serve an ASGI application until standard input closes: uvicorn, on uvloop where it is installed.
+
+    Args:
+        tells_lateness: probe the event loop and answer ``GET /lateness`` with what it met since it was last
+            asked. Not for a server under test: the probe's timers are CPU time that would be weighed.
     """
-    message = json.loads(sys.stdin.buffer.readline())
-    if message["cores"] and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, message["cores"])
-    return message["told"]
-
-
-def serve(app: Any) -> None:
-    """Serve an ASGI application until standard input closes: uvicorn, on uvloop where it is installed."""
     import uvicorn
+
+    lag = LoopLag()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -114,12 +102,23 @@ def serve(app: Any) -> None:
             if self.started:
                 print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
 
+        async def main_loop(self) -> None:  # from here on: models that load before it serves delay nobody
+            if not tells_lateness:
+                await super().main_loop()
+                return
+            async with lag.probing():
+                await super().main_loop()
+
     # Without Nagle's algorithm, as a server that binds by address has it from its loop.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            app, access_log=False, log_level="warning", timeout_graceful_shutdown=2, server_header=False
+            _telling(app, lag) if tells_lateness else app,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=2,
+            server_header=False,
         )
         server = Server(config)
 
@@ -130,3 +129,19 @@ def serve(app: Any) -> None:
 
         threading.Thread(target=wait_for_the_end, daemon=True).start()
         server.run(sockets=[listening])
+
+
+def _telling(app: Any, lag: LoopLag) -> Any:
+    """The same ASGI application, which also answers ``GET /lateness``."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await app(scope, receive, send)
+            return
+        late = lag.told()
+        body = late.model_dump_json().encode() if late is not None else b""
+        status = 200 if late is not None else 503
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    return answer

@@ -9,24 +9,25 @@ memory per call could not be told from filling caches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from controls.errors import OperatorError
-from loadtests.called_agent import disclosure
+from loadtests.called_agent import disclosure, known_agent
 from loadtests.cores import Cores, available_cores, choose_cores, pin_thread
 from loadtests.environment import environment
 from loadtests.generator.voices import every_sentence
 from loadtests.network.netem import available as netem_available
 from loadtests.options import Options
-from loadtests.ours.profiles import make_system
+from loadtests.ours.profiles import make_system, recipe_of
 from loadtests.progress import Display
 from loadtests.remote import remote_system
-from loadtests.results import Network, SystemName, Turn
+from loadtests.resources import idle_mb
+from loadtests.results import Beside, Network, SystemName, Turn
 from loadtests.run import Bench, Offer, WarmUp, warm_up
 from loadtests.scenario import Scenario, load_scenario
-from loadtests.supplying import Supply, supply
+from loadtests.supply import Supply, supply
 from loadtests.systems import System
 
 #: Cores from which on browsers' generators get more than one.
@@ -35,11 +36,18 @@ _MANY_CORES = 6
 
 @dataclass(slots=True)
 class Up:
-    """A system that is up. ``cold``: its first turn ever, until a run has taken it."""
+    """A system that is up.
+
+    Attributes:
+        cold: its first turn ever, until a run has taken it.
+        idle_mb: what it held after its first call and before any load, MB: the same in all its runs, since
+            what one load leaves behind must not make the next look cheap.
+    """
 
     system: System
     warm: WarmUp
     cold: Turn | None
+    idle_mb: float | None = None
 
     def take_cold(self) -> Turn | None:
         """The cold turn, once."""
@@ -53,7 +61,7 @@ class Session:
     def __init__(self, options: Options, scenario: Scenario, bench: Bench, stack: AsyncExitStack) -> None:
         self.options = options
         self.scenario = scenario
-        self.bench = bench
+        self.bench = replace(bench, beside=self._beside)
         self.base = Offer(
             transport=options.transport,
             concurrency=1,
@@ -81,8 +89,14 @@ class Session:
             self._stack.push_async_callback(system.stop)
             await system.start()
             warm = await warm_up(system, self.base, self.bench)
-            self._up[name] = Up(system, warm, warm.cold)
+            idle = await asyncio.to_thread(idle_mb, system.pid)
+            self._up[name] = Up(system, warm, warm.cold, idle)
         return self._up[name]
+
+    async def _beside(self) -> Sequence[Beside]:
+        """How late the suppliers were since the last question, where they are a process of their own."""
+        told = await self._supply.lateness() if self._supply is not None else None
+        return (told,) if told is not None else ()
 
     async def _make(self, name: SystemName) -> System:
         options, cores = self.options, self.bench.cores
@@ -106,15 +120,24 @@ class Session:
             )
         if not told.address:
             raise OperatorError(f"bare pipecat needs engines behind a protocol: no {options.profile} profile")
+        from loadtests.baseline.silence import shortest_wait_ms
         from loadtests.baseline.system import BarePipecat
 
+        recipe = recipe_of(
+            options.profile,
+            self.scenario,
+            suppliers=told.address,
+            engine_lines=told.lines,
+            engines=told.engines,
+        )
         return BarePipecat(
             "equal_silence" if name == "equal_silence" else "defaults",
             suppliers=told.address,
             greeting=disclosure(self.scenario.agent),
+            silence_ms=shortest_wait_ms(recipe, self.scenario.agent),
             profile=options.profile,
             tier="mock" if options.profile == "mock" else "real",
-            engines=told.lines,
+            engines=told.outside_lines,
             cores=cores.server,
         )
 
@@ -132,6 +155,8 @@ async def session(options: Options, stop: asyncio.Event, display: Display) -> As
         OperatorError: the scenario is broken, or something does not start.
     """
     scenario = load_scenario(options.scenario)
+    if options.profile != "remote":  # whom a deployment elsewhere has is its own business
+        known_agent(scenario.agent, options.scenario)
     cores = cores_for(options)
     here = await asyncio.to_thread(environment, cores)
     async with AsyncExitStack() as stack:

@@ -1,87 +1,152 @@
 """Calls arriving at random for a long time: does the server still stand as it did at the beginning?
 
-Arrivals are a Poisson process whose rate keeps about ``concurrency`` calls going.
-Memory and loop lag are looked at over the first and the last tenth of the time.
+Arrivals are a Poisson process whose rate keeps about ``concurrency`` calls going. Memory and loop lag
+are looked at over the first tenth of the time in which the load stands, and over its last tenth: as the
+load builds up memory grows, and as it falls memory shrinks, whatever leaks. The clock is that of
+the calls: it begins when every generator is ready.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from loadtests.resources import Tree
-from loadtests.results import Run, Turn
-from loadtests.run import Bench, Offer, run_once
-from loadtests.schedule import poisson
+from loadtests.results import Run
+from loadtests.run import Offer
+from loadtests.schedule import MeantCall
+from loadtests.statistics import percentile
+from loadtests.steady_stretch import Span, Stretch, steady_stretch
 from loadtests.systems import System
 
-#: Share of the time, at its beginning and its end, in which memory and lag are looked at.
+#: Share of the standing load, at its beginning and its end, in which memory and lag are looked at.
 _EDGE = 0.1
+#: Looks at memory over one of them, at most; each walks the server's page tables.
+_LOOKS = 10
+#: And no oftener than this, s.
+_EVERY_S = 1.0
+
+#: Makes the soak's run; told what to call when its clock begins.
+Make = Callable[[Callable[[], object]], Awaitable[Run]]
+#: Waits until so many seconds since it was made.
+Until = Callable[[float], Awaitable[object]]
+
+
+def begun() -> Until:
+    """A clock of the event loop that begins now."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    async def until(at_s: float) -> None:
+        await asyncio.sleep(max(0.0, began_s + at_s - loop.time()))
+
+    return until
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The server at one end of a soak: memory of its process tree, MB, and loop lag, ms."""
+    """The server at one end of a soak: memory of its process tree (median), MB, and loop lag, ms."""
 
-    memory_mb: float | None
-    loop_lag_p99_ms: float | None
+    memory_mb: float | None = None
+    loop_lag_p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """A soak's run, and the server at both of its ends."""
+    """A soak's run, and the server at both ends of its standing load, meant to last ``standing_s``."""
 
     run: Run
     first: Edge
     last: Edge
+    standing_s: float
 
     def __str__(self) -> str:
         """One sentence for people."""
         return (
             f"soak: memory {_shown(self.first.memory_mb, 'MB')} → {_shown(self.last.memory_mb, 'MB')}, "
             f"loop lag p99 {_shown(self.first.loop_lag_p99_ms, 'ms')} → "
-            f"{_shown(self.last.loop_lag_p99_ms, 'ms')}, first and last tenth of {self.run.seconds:.0f} s"
+            f"{_shown(self.last.loop_lag_p99_ms, 'ms')}, "
+            f"first and last tenth of the {self.standing_s:.0f} s in which the load stood"
         )
 
 
-def arrivals(base: Offer, concurrency: int, call_s: float, seconds: float) -> Offer:
-    """An offer of Poisson arrivals that keeps about ``concurrency`` calls of ``call_s`` going."""
-    return base.of(poisson(concurrency / call_s, seconds, base.seed), concurrency)
-
-
 async def soak(
-    system: System, offer: Offer, bench: Bench, seconds: float, *, cold: Turn | None = None
+    system: System, offer: Offer, call: MeantCall, make: Make, *, clock: Callable[[], Until] = begun
 ) -> Soak:
-    """Offer ``offer`` (of ``arrivals``) and look at both ends of it.
+    """Have one run of ``offer`` made, and look at the server at both ends of its load.
 
-    The run's own loop lag is the worst of its three parts.
+    The run's own loop lag is the worst of all its parts. An end that was not reached, because the test was
+    interrupted or the server was gone, is unknown.
+
+    Args:
+        system: is up.
+        offer: of Poisson arrivals (``levels.level``).
+        call: what its calls are taken to be like.
+        make: makes the run.
+        clock: begins when it is called.
 
     Raises:
         OperatorError: the load cannot be made at all.
     """
-    looking = asyncio.create_task(_look(system, seconds), name="soak-edges")
+    meant = [Span(start, start.at_s, start.at_s + call.length_s) for start in offer.starts]
+    stretch = steady_stretch("poisson", offer.starts, meant)
+    looks = _Looks(system, stretch)
+    looking: list[asyncio.Task[None]] = []
     try:
-        run = await run_once(system, offer, bench, cold=cold)
+        run = await make(lambda: looking.append(asyncio.create_task(looks.look(clock()), name="soak-edges")))
     finally:
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
-    last = Edge(_memory_mb(system), run.resources.loop_lag_p99_ms)
-    first, middle_ms = (Edge(None, None), None) if looking.cancelled() else looking.result()
-    lags = [lag for lag in (first.loop_lag_p99_ms, middle_ms, last.loop_lag_p99_ms) if lag is not None]
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+    lags = [lag for lag in (*looks.lags, run.resources.loop_lag_p99_ms) if lag is not None]
     resources = run.resources.model_copy(update={"loop_lag_p99_ms": max(lags, default=None)})
-    return Soak(run.model_copy(update={"resources": resources}), first, last)
+    whole = run.model_copy(update={"resources": resources})
+    return Soak(whole, looks.first, looks.last, stretch.to_s - stretch.from_s)
 
 
-async def _look(system: System, seconds: float) -> tuple[Edge, float | None]:
-    """The first tenth, and the lag of what lies between it and the last."""
-    await asyncio.sleep(_EDGE * seconds)
-    first = Edge(await asyncio.to_thread(_memory_mb, system), await system.loop_lag_p99_ms())
-    await asyncio.sleep((1 - 2 * _EDGE) * seconds)
-    return first, await system.loop_lag_p99_ms()
+class _Looks:
+    """The two looks at a server, from the moment its calls begin."""
+
+    def __init__(self, system: System, stretch: Stretch) -> None:
+        self._system = system
+        self._stretch = stretch
+        self.first, self.last = Edge(), Edge()
+        #: What the event loop told of each part of the time.
+        self.lags: list[float | None] = []
+
+    async def look(self, until: Until) -> None:
+        """Wait for each end, and look."""
+        from_s, to_s = self._stretch.from_s, self._stretch.to_s
+        tenth_s = _EDGE * (to_s - from_s)
+        self.first = await self._edge(until, from_s, from_s + tenth_s)
+        self.last = await self._edge(until, to_s - tenth_s, to_s)
+
+    async def _edge(self, until: Until, from_s: float, to_s: float) -> Edge:
+        await until(from_s)
+        self.lags.append(await self._system.loop_lag_p99_ms())  # what it tells next counts from here
+        looks = max(1, min(_LOOKS, int((to_s - from_s) / _EVERY_S)))
+        memory: list[float | None] = []
+        for n in range(1, looks + 1):
+            await until(from_s + n * (to_s - from_s) / looks)
+            memory.append(await asyncio.to_thread(_memory_mb, self._system))
+        self.lags.append(await self._system.loop_lag_p99_ms())
+        return Edge(_median(memory), self.lags[-1])
 
 
 def _memory_mb(system: System) -> float | None:
-    return Tree(system.pid).read(memory=True).memory_mb if system.pid is not None else None
+    """Of the server's process tree now; None where there is none, or no longer."""
+    try:
+        return Tree(system.pid).read(memory=True).memory_mb if system.pid is not None else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _median(found: Sequence[float | None]) -> float | None:
+    known = [value for value in found if value is not None]
+    return percentile(known, 50) if known else None
 
 
 def _shown(value: float | None, unit: str) -> str:

@@ -2,7 +2,8 @@
 
 Which turns count, and where:
 
-1. The first turn a server had ever answered (``cold``) counts nowhere; it has a line of its own.
+1. The first turn a server had ever answered (``cold``) counts nowhere; it has a line of its own. Nor does
+   a turn at an ``edge``: it was said before the load stood, or as it fell, and is of a smaller one.
 2. ASR to first token and first audio out begin with the last sample of the caller's *speech*: turns that were
    spoken (``say``, ``interrupt``) count; a key and typed words have no such sample, and a backchannel wants
    no answer. Leaving them in would flatter: nobody has to find the end of a key.
@@ -66,7 +67,7 @@ def turn_values(turns: Sequence[Turn], measure: Measure) -> list[tuple[int, floa
 
 def _counted(turns: Iterable[Turn], measure: Measure) -> Iterable[Turn]:
     for turn in turns:
-        if not turn.cold and (turn.kind in SPOKEN or measure not in _FROM_SPEECH):
+        if not (turn.cold or turn.edge) and (turn.kind in SPOKEN or measure not in _FROM_SPEECH):
             yield turn
 
 

@@ -21,6 +21,8 @@ class TwilioDoor:
         stream_url: ws(s) address of the media stream, where no webhook names it.
         parameters: custom parameters of ``start``, where no webhook gives them.
         connect_to: where the server is really reached, such as a proxy; "" where its address says.
+        confined: whatever the server's answers name must be there, too: an impaired network stands before
+            that address alone, and what went past it would be measured as if it had crossed it.
     """
 
     base_url: str
@@ -31,6 +33,7 @@ class TwilioDoor:
     stream_url: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     connect_to: str = ""
+    confined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,9 @@ class ServerTurn:
         first_token_at_ms: when the model's first token arrived at the runtime; None: none came.
         stages: spans of the server's trace, ms.
         played: the words it played.
+        filler_ms: words that are no answer ("are you still there?", "one moment") sounded first: from their
+            first sample to that of the answer, by the server's clock; 0: none did.
+        answered: something that sounded was an answer; None where no record tells one from a filler.
     """
 
     said_ended_ms: float | None = None
@@ -60,6 +66,8 @@ class ServerTurn:
     stages: Mapping[str, float | None] | None = None
     played: str = ""
     governance_ms: float | None = None
+    filler_ms: float = 0.0
+    answered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whether a run counts: the generator kept pace, nobody took its CPU, the baseline stood still. Pure.
+"""Whether a run counts: the test kept pace, nobody took its CPU, the baseline stood still. Pure.
 
 What the server does badly is a finding and never makes a run invalid; these are
 the limits of the test itself (method: "How load tests measure" in docs/measuring).
@@ -8,28 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadtests.results import Generator, Measure, Resources, Run
+from loadtests.results import Beside, Generator, Measure, Resources, Run
 
 #: Of one core, per generator process.
 MOST_GENERATOR_CPU_PERCENT = 70.0
 #: 99th percentile of how late a caller's 20 ms tick may be, ms.
 MOST_TICK_LATE_P99_MS = 5.0
+#: 99th percentile of how late the event loop of suppliers, or of a proxy, may be, ms: a late one answers, or
+#: passes on, later than it was meant to, whichever system is behind it.
+MOST_BESIDE_LATE_P99_MS = 10.0
 #: CPU time that the hypervisor gave to others.
 MOST_STEAL_PERCENT = 2.0
 #: Between the blocks of one baseline, by their median.
 MOST_DRIFT_PERCENT = 10.0
 #: Drift is judged on the median of this.
 DRIFT_MEASURE: Measure = "first_audio_out_ms"
+#: As a sentence begins.
+_SHOWN = {"suppliers": "suppliers' event loop was", "proxy": "proxy's event loop was"}
 
 
 def why_invalid(
-    generator: Generator | None, resources: Resources, *, failures: Sequence[str] = ()
+    generator: Generator | None,
+    resources: Resources,
+    *,
+    beside: Sequence[Beside] = (),
+    failures: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Reasons why a run does not count; empty when it does.
 
     Args:
         generator: None: it told nothing about itself.
         resources: of the server's process tree.
+        beside: what worked beside the server, as far as it told how late it was.
         failures: what went wrong in the test itself (a generator process that died).
     """
     found = list(failures)
@@ -46,6 +56,12 @@ def why_invalid(
                 f"its ticks were {generator.tick_late_p99_ms:.1f} ms late at p99, "
                 f"over {MOST_TICK_LATE_P99_MS:.0f} ms"
             )
+    found.extend(
+        f"the {_SHOWN[other.what]} late by {other.late_p99_ms:.1f} ms at p99, "
+        f"over {MOST_BESIDE_LATE_P99_MS:.0f} ms"
+        for other in beside
+        if other.late_p99_ms > MOST_BESIDE_LATE_P99_MS
+    )
     steal = resources.steal_percent
     if steal is not None and steal > MOST_STEAL_PERCENT:
         found.append(f"{steal:.1f} % of the CPU was stolen, over {MOST_STEAL_PERCENT:.0f} %")

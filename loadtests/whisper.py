@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -30,6 +29,8 @@ import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from tokenizers import Tokenizer as Tokens
 
+from loadtests.environment import environment
+from loadtests.statistics import percentile
 from loadtests.whisper_model import SHAPES, Sentence, build
 
 _SAY = "can i see doctor patel on tuesday"
@@ -65,7 +66,7 @@ def _timed(run: Callable[[], object], rounds: int) -> tuple[float, float, float]
         run()
         took.append(1000 * (time.perf_counter() - begun))
         cpu.append(1000 * (time.process_time() - before))
-    return round(sorted(took)[len(took) // 2], 1), round(min(took), 1), round(min(cpu), 1)
+    return round(percentile(took, 50), 1), round(min(took), 1), round(min(cpu), 1)
 
 
 def costs(
@@ -153,10 +154,8 @@ def main() -> None:
     if asked.out:
         about = {
             "weights": "random: cost, not accuracy",
-            "cores": os.cpu_count(),
+            "environment": environment().model_dump(),
             "load": os.getloadavg(),
-            "machine": platform.machine(),
-            "ctranslate2": ctranslate2.__version__,
             "compute": asked.compute,
             "threads": asked.threads,
             "costs": [asdict(c) for c in found],

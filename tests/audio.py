@@ -7,6 +7,7 @@ else is numpy, seeded, the same on every run.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import tempfile
 import wave
@@ -21,6 +22,11 @@ RATE_HZ = 8000
 CHUNK_BYTES = 320
 
 Samples = NDArray[np.int16]
+
+
+async def said(text: str, voice: str = "slt", *, mulaw: bool = True, gain_db: float = 0.0) -> bytes:
+    """As ``say``, beside the event loop: on a busy machine a process may take its time to begin."""
+    return await asyncio.to_thread(say, text, voice, mulaw=mulaw, gain_db=gain_db)
 
 
 @lru_cache(maxsize=256)

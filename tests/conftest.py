@@ -8,16 +8,28 @@ when one step of an event loop takes longer than a call could bear
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator
 from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from loguru import logger
 
 from tests import leftovers
 from tests.needs import needs_system as _needs_system
 
+# Hypothesis gives an example 200 ms: one stall of a shared machine fails a property that holds. Nor is how
+# long it took to make examples up a property of ours. Which examples it tries follows from the test itself,
+# so that a change is judged by what it changes; ``--hypothesis-profile=search`` looks for others.
+_UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", _UNHURRIED)
+settings.register_profile("steady", _UNHURRIED, derandomize=True, database=None)
+settings.load_profile("steady")
+
 _BEFORE = pytest.StashKey[leftovers.Snapshot]()
+_SINKS = pytest.StashKey[set[int]]()
 
 
 @pytest.fixture
@@ -43,7 +55,23 @@ def _allowed(item: pytest.Item) -> set[str]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     item.stash[_BEFORE] = leftovers.Snapshot.take()
+    item.stash[_SINKS] = _sinks()
     yield
+
+
+def _sinks() -> set[int]:
+    """Where loguru writes; it has no public word for it."""
+    return set(logger._core.handlers)  # type: ignore[attr-defined]
+
+
+def _put_back(before: set[int]) -> None:
+    """Let loguru write to standard error again when a test has configured it, as every command does.
+
+    What it configured was captured for that test alone, and is closed: whoever logged next failed to.
+    """
+    if _sinks() != before:
+        logger.remove()
+        logger.add(sys.stderr)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -88,6 +116,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     yield
+    if (sinks := item.stash.get(_SINKS, None)) is not None:
+        _put_back(sinks)
     before = item.stash.get(_BEFORE, None)
     if before is not None and (lines := leftovers.left_over(before, _allowed(item))):
         pytest.fail("left behind after the test:\n  " + "\n  ".join(lines), pytrace=False)

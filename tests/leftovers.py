@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 #: How long a leftover may take to go by itself, in s: closing is rarely instant, and machines are shared.
-GRACE_S = 3.0
+GRACE_S = 10.0
 #: A single step of an event loop longer than this, in s, blocks every call of the process. A call has 20 ms;
 #: this is far above it because a busy two-core machine is no judge of 20 ms.
 SLOW_STEP_S = 1.0

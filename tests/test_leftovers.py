@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import socket
 import subprocess
@@ -12,9 +13,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from loguru import logger
 
 from tests import leftovers
-from tests.conftest import _nothing_is_skipped
+from tests.conftest import _nothing_is_skipped, _put_back, _sinks
 from tests.leftovers import Snapshot, left_over, slow_steps, watch_tasks
 from tests.needs import needs_system
 
@@ -32,12 +34,26 @@ def test_a_leaked_task_fails_its_test():
         asyncio.run(watch_tasks(leaks)())
 
 
-def test_a_task_that_ends_by_itself_is_no_leak():
+def test_a_task_that_ends_by_itself_is_no_leak(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(leftovers, "GRACE_S", 30.0)
+
     async def tidy() -> str:
         tidy.task = asyncio.create_task(asyncio.sleep(0.01))  # type: ignore[attr-defined]
         return "done"
 
     assert asyncio.run(watch_tasks(tidy)()) == "done"
+
+
+def test_logging_that_a_test_configured_ends_with_it(capsys: pytest.CaptureFixture[str]):
+    before, captured = _sinks(), io.StringIO()
+    logger.remove()
+    logger.add(captured)
+    captured.close()
+    _put_back(before)
+    logger.info("still told")
+    told = capsys.readouterr().err
+    assert "still told" in told
+    assert "Logging error" not in told
 
 
 def test_a_leaked_thread_child_and_socket_are_named_and_gone_after_closing():

@@ -9,10 +9,9 @@ line in a file for each call that is over, and how late its event loop was.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
@@ -31,45 +30,20 @@ from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPI
 
 from loadtests.baseline.call import run_call
 from loadtests.baseline.settings import BaselineSettings
+from loadtests.lateness import LoopLag
 
-_LAG_EVERY_S = 0.05
-
-
-class LoopLag:
-    """How late an event loop is: a timer every 50 ms, and by how much each was late, ms."""
-
-    def __init__(self) -> None:
-        self._late_ms: list[float] = []
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + _LAG_EVERY_S
-            await asyncio.sleep(_LAG_EVERY_S)
-            self.late((loop.time() - due) * 1000)
-
-    def late(self, ms: float) -> None:
-        """Count one timer."""
-        self._late_ms.append(max(0.0, ms))
-
-    def p99_ms(self) -> float | None:
-        """99th percentile (nearest rank) since the last question; None without a timer since."""
-        late, self._late_ms = sorted(self._late_ms), []
-        return late[-(-len(late) * 99 // 100) - 1] if late else None
+#: As our own server probes its loop (``sayso_loop_lag_seconds``), so that both columns mean the same, ms.
+_LAG_EVERY_MS = 50
 
 
 def create_app(settings: BaselineSettings) -> FastAPI:
     """The application."""
-    offers, lag = SmallWebRTCRequestHandler(), LoopLag()
+    offers, lag = SmallWebRTCRequestHandler(), LoopLag(_LAG_EVERY_MS, each=False)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sampling = asyncio.create_task(lag.run())
-        yield
-        sampling.cancel()
-        with suppress(asyncio.CancelledError):
-            await sampling
+        async with lag.probing():
+            yield
         await offers.close()  # type: ignore[no-untyped-call]  # pipecat's has no types
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
@@ -116,6 +90,7 @@ def create_app(settings: BaselineSettings) -> FastAPI:
 
     @app.get("/loop-lag")
     async def loop_lag() -> dict[str, float | None]:
-        return {"p99_ms": lag.p99_ms()}
+        late = lag.told()
+        return {"p99_ms": late.late_p99_ms if late is not None else None}
 
     return app

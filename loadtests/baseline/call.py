@@ -1,26 +1,41 @@
 """One call on bare pipecat 1.14, as its documentation builds it. What was chosen, and from where.
 
-Pages of docs.pipecat.ai as they stood for 1.14, and the examples they point to:
+Read in the installed 1.14.0 (``pipecat/cli/templates/server``, the bot that its own command
+makes; ``pipecat/turns``; ``pipecat/audio``) and in docs.pipecat.ai as it stood for 1.14:
 
 - *Pipeline*: input, recogniser, user aggregator, model, voice, output, assistant
-  aggregator (get-started/quickstart; examples: twilio-chatbot/inbound). The example's
-  recording of calls and its metrics are left out: neither serves the caller.
+  aggregator (``bot_cascade.py``; get-started/quickstart; examples: twilio-chatbot/inbound). The
+  example's recording of calls is left out: it does not serve the caller.
+- *Turns*, ``defaults``: ``LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())`` and nothing
+  else, which is what the template writes (``helper_functions``, ``setup_context``). That means: Silero with
+  confidence 0.7, start 0.2 s, stop 0.2 s, least volume 0.6 (``VADParams``). A turn starts by VAD,
+  or by a transcript where the VAD found nothing. It ends once Smart Turn (``LocalSmartTurnAnalyzerV3``:
+  smart-turn-v3.2-cpu, one thread) calls the last 8 s complete at the VAD's stop and the transcript
+  is there, or after 3 s of silence whatever it says (``SmartTurnParams``); 5 s without any end force one
+  (``user_turn_stop_timeout``). After an interruption without words the model asks to repeat
+  (``EmptyUserTurnConfig``). The page: pipecat/learn/speech-input, "optimal configuration".
+- *Turns*, ``equal_silence``: ``SpeechTimeoutUserTurnStopStrategy`` in Smart Turn's place, the page's simpler
+  alternative, with what our own shortest wait has beyond the VAD's 200 ms; all else stays.
+- *Transcripts* end no turn late: a service that takes whole segments marks each as final
+  (``SegmentedSTTService``), so neither strategy waits for the published p99 of OpenAI's recogniser.
 - *Sample rates*: 8 kHz in and out on telephone calls, "to avoid resampling"
   (pipecat/telephony/twilio-websockets); 16 in and 24 out in a browser (its defaults).
   ``OpenAITTSService`` is told 24 kHz, the only rate it has ("fixed sample rate",
   services/tts/openai): left alone it would label 24 kHz as 8, and speak thrice as slow.
-- *Turns*: Silero with its own parameters, 200 ms stop, on the user aggregator; by default
-  Smart Turn v3 (pipecat/learn/speech-input, "optimal configuration"). ``equal_silence``
-  puts ``SpeechTimeoutUserTurnStopStrategy`` in its place, the page's simpler alternative, with
-  what our own silence rule has beyond the VAD's 200 ms.
-- *Greeting*: ``TTSSpeakFrame`` once the client is connected (api-reference/server/pipeline).
+- *Greeting*: ``TTSSpeakFrame`` once the client is connected (api-reference/server/pipeline), so that both
+  systems open with the same words; the template has the model compose one.
 - *Chunks*: 40 ms on the telephone (its default), 20 ms in a browser (examples:
-  p2p-webrtc/docker). *RTVI, turn tracking*: off: nobody listens to them here, and each is an observer
-  on every frame. *Idle time-out*: none, since a script may keep silent; one runner a call, so that
-  no call can cancel another (``cancel_runner_on_idle_timeout``). *Garbage collection*
-  at the end of a call (``force_gc`` of the example): off, it would stop every other call for its time.
+  p2p-webrtc/docker; the default of 40 would be slower).
+- *Idle time-out*: none, since a script may keep silent; one runner a call, so that
+  no call can cancel another (``cancel_runner_on_idle_timeout``).
 - *Clients*: each service makes its own, as they do; the documentation shares none.
 - *Errors*: left to its default policy (report, carry on).
+
+Left off though on by default, each to its favour, since nobody listens here: metrics
+(``enable_metrics`` and ``enable_usage_metrics`` of the template), RTVI and turn tracking, each an
+observer on every frame. Garbage is not collected at the end of each call (``force_gc``, off by
+default, on in the telephone example): that would stop every other call for its time. So what
+calls that are over left behind stays in its memory until Python collects by itself.
 
 Voice ids, models and keys are placeholders: the suppliers are those of the load test.
 The recogniser and the model note where the caller's media stood when the model's first

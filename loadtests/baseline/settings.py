@@ -19,7 +19,7 @@ class BaselineSettings(BaseModel):
         name: ``defaults`` (Smart Turn v3) or ``equal_silence`` (a fixed silence ends a turn).
         suppliers: base address of recogniser, model and voice, up to and including ``/v1``.
         greeting: spoken when a caller is there; "" says nothing.
-        silence_ms: of ``equal_silence``: from the end of speech to the end of the turn.
+        silence_ms: of ``equal_silence``: end of speech to end of turn, the VAD's stop included.
         notes: JSON-lines file, one line for each call that is over.
     """
 

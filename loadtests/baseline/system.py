@@ -1,8 +1,9 @@
 """The baseline: bare pipecat 1.14 in a process of its own, with the suppliers and the audio that ours has.
 
 Two of them. ``defaults`` is what its documentation recommends; ``equal_silence`` ends a turn after
-the same fixed silence as ours, so that ours does not win by Smart Turn's misjudging a synthetic
-voice. What was chosen, and from which page: ``loadtests.baseline.call``.
+a fixed silence equal to our shortest wait (``loadtests.baseline.silence``), so that ours does not
+win by Smart Turn's misjudging a synthetic voice. What was chosen, and from which page:
+``loadtests.baseline.call``.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import urllib.request
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
-
-import httpx
 
 from controls.errors import OperatorError
 from loadtests.baseline.settings import VAD_STOP_MS, BaselineSettings
@@ -36,8 +37,9 @@ class BarePipecat:
         name: ``defaults``, or ``equal_silence``.
         suppliers: base address of recogniser, model and voice, up to and including ``/v1``.
         greeting: the words our own agent opens with.
-        silence_ms: of ``equal_silence``: from the end of speech to the end of the turn, at least 200.
-        profile, tier, engines: of the suppliers: what is measured with them.
+        silence_ms: of ``equal_silence``: from the end of speech to the end of the turn, as
+            ``silence.shortest_wait_ms`` has it; at least 200.
+        profile, tier, engines: of the suppliers: what is measured with them, and where they compute.
         cores: its CPUs; () leaves them as they are.
 
     Raises:
@@ -61,8 +63,11 @@ class BarePipecat:
         self.name: SystemName = name
         self.profile: Profile = profile
         self.tier: Tier = tier
-        rule = "Smart Turn v3" if name == "defaults" else f"{silence_ms} ms of silence"
-        self.engines = (f"bare pipecat {version('pipecat-ai')}: Silero, turns by {rule}", *engines)
+        self.engines = (
+            f"bare pipecat {version('pipecat-ai')}: Silero, turns by {_rule(name, silence_ms)}",
+            "recogniser, model and voice: outside its process, each over OpenAI's protocol",
+            *engines,
+        )
         self.server_cores = tuple(cores)
         self.doors: Mapping[Transport, Door] = {}
         self._settings: dict[str, Any] = {
@@ -126,13 +131,10 @@ class BarePipecat:
         """Of its event loop since the last question; None when it does not tell."""
         if not self._address:
             return None
-        try:
-            async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-                answer = (await client.get(self._address + "/loop-lag")).json()
-        except (httpx.HTTPError, ValueError):
+        try:  # in a thread: a proxy may run on this loop
+            return await asyncio.to_thread(_p99_ms, self._address + "/loop-lag")
+        except (OSError, HTTPException, ValueError):
             return None
-        p99 = answer.get("p99_ms")
-        return float(p99) if isinstance(p99, int | float) else None
 
     @property
     def _notes(self) -> Path:
@@ -149,3 +151,19 @@ class BarePipecat:
                 turns = [ServerTurn(said_ended_ms=said, first_token_at_ms=at) for said, at in call["turns"]]
                 found[str(call["call"])] = Evidence(turns)
         return found
+
+
+def _p99_ms(url: str) -> float | None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(url, timeout=5) as answer:
+        p99 = json.load(answer).get("p99_ms")
+    return float(p99) if isinstance(p99, int | float) else None
+
+
+def _rule(name: Literal["defaults", "equal_silence"], silence_ms: int) -> str:
+    if name == "defaults":
+        return f"Smart Turn v3 after {VAD_STOP_MS} ms of silence, as pipecat sets it by itself"
+    return (
+        f"fixed silence of {silence_ms} ms, which is our shortest wait (ours waits longer when Smart Turn "
+        "and the text say unfinished)"
+    )

@@ -10,27 +10,30 @@ packet (a packet leaves when its last sample has been spoken) and the playout: `
 
 What it does is asked of it with the stream's custom parameters, over WebRTC in the address:
 ``delays_ms`` ("300,437", one utterance after the other, from the beginning again when
-through), ``answer`` ("tone" or "speech") and ``answer_ms`` (length).
+through), ``answer`` ("tone" or "speech"), ``answer_ms`` (length), and ``call``, a name under which it
+keeps an account of when its answers really left (``loadtests.echo_agent.account``).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import json
-import os
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 import uvloop
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from controls.errors import OperatorError
+from loadtests.child import Child
+from loadtests.echo_agent.account import Account
 from loadtests.echo_agent.answers import Echo, answer_of, voices
 from loadtests.echo_agent.peer import peers
 from loadtests.results import Transport
@@ -40,13 +43,16 @@ from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.speech import Spoken
 
 _SENTENCE = "can i see doctor patel on tuesday"
-_STARTS_WITHIN_S = 30.0
+_STARTS_WITHIN_S, _ENDS_WITHIN_S = 60.0, 10.0
 
 
 class _Stream(Unqueued, ServerConnection):
     """One media stream of Twilio's protocol, at the agent."""
 
     voice: Mapping[str, Spoken] = {}
+    accounts: dict[str, Account]
+    _account: Account | None = None
+    _came = 0
     _echo: Echo
     _sid: str
 
@@ -59,7 +65,10 @@ class _Stream(Unqueued, ServerConnection):
                     self._media(base64.b64decode(message["media"]["payload"]))
                 case "start":
                     self._sid = message["streamSid"]
-                    self._echo = answer_of(message["start"]["customParameters"], self.voice)
+                    asked = message["start"]["customParameters"]
+                    if "call" in asked:
+                        self._account = self.accounts.setdefault(asked["call"], Account())
+                    self._echo = answer_of(asked, self.voice, self._account)
                 case _:
                     pass  # marks that come back; after "stop" the caller closes
         except SocketClosed:
@@ -73,13 +82,16 @@ class _Stream(Unqueued, ServerConnection):
         if back:
             payload = base64.b64encode(back).decode()
             self.put(f'{{"event":"media","streamSid":"{self._sid}","media":{{"payload":"{payload}"}}}}')
+            if self._account is not None:
+                self._account.left_ns[self._came] = time.monotonic_ns()
             if not self._echo.answering:
                 self.put(f'{{"event":"mark","streamSid":"{self._sid}","mark":{{"name":"said"}}}}')
+        self._came += 1
 
 
-async def serving(voice: Mapping[str, Spoken]) -> Server:
-    """Serve on 127.0.0.1; close the server to end."""
-    kind = type("_Echoing", (_Stream,), {"voice": voice})
+async def serving(voice: Mapping[str, Spoken], accounts: dict[str, Account]) -> Server:
+    """Serve Twilio's media protocol on 127.0.0.1; close the server to end. ``accounts``: as ``peers``."""
+    kind = type("_Echoing", (_Stream,), {"voice": voice, "accounts": accounts})
 
     async def attended(stream: Any) -> None:
         stream.attend(stream.take, lambda: None)
@@ -93,9 +105,10 @@ async def serving(voice: Mapping[str, Spoken]) -> Server:
 
 async def _until_told() -> None:
     voice = voices([await RecordedFlite("rms").say(_SENTENCE)])
-    server = await serving(voice)
+    accounts: dict[str, Account] = {}
+    server = await serving(voice, accounts)
     try:
-        async with peers(voice) as offers:
+        async with peers(voice, accounts) as offers:
             ports = {"twilio": server.sockets[0].getsockname()[1], "webrtc": offers}
             print(json.dumps(ports), flush=True)
             reader = asyncio.StreamReader()
@@ -123,6 +136,20 @@ class EchoDoors:
         address = f"127.0.0.1:{self.twilio_port}"
         return TwilioDoor(f"http://{address}", stream_url=f"ws://{address}/echo", parameters=asked)
 
+    async def account(self, call: str) -> Account:
+        """The account of the call that was named so, handed out once.
+
+        Raises:
+            OperatorError: there is none.
+        """
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=10) as client:  # noqa: S501 - plain http on loopback
+            try:
+                answer = await client.get(f"http://127.0.0.1:{self.webrtc_port}/account/{call}")
+                return Account.from_json(answer.raise_for_status().json())
+            except httpx.HTTPError as error:
+                why = type(error).__name__
+                raise OperatorError(f"the echo agent has no account of a call: {why}") from None
+
 
 @asynccontextmanager
 async def echo_agent(*, core: int | None = None) -> AsyncIterator[EchoDoors]:
@@ -134,41 +161,18 @@ async def echo_agent(*, core: int | None = None) -> AsyncIterator[EchoDoors]:
     Raises:
         OperatorError: it does not come up.
     """
-    command = [sys.executable, "-m", "loadtests.echo_agent.agent"]
-    command += ["--core", str(core)] if core is not None else []
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    agent = Child(
+        [sys.executable, "-m", "loadtests.echo_agent.agent"],
+        cores=() if core is None else (core,),
+        told="serve",
+        env={"LOGURU_LEVEL": "WARNING"},  # pipecat greets at INFO when it is imported
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        async with asyncio.timeout(_STARTS_WITHIN_S):
-            line = await process.stdout.readline()
-        if not line:
-            raise OperatorError("the echo agent did not start; what it said stands above")
-        ports = json.loads(line)
+        ports = await agent.start(_STARTS_WITHIN_S)
         yield EchoDoors(ports["twilio"], ports["webrtc"])
     finally:
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except BaseException:
-            process.kill()
-            await process.wait()
-            raise
-
-
-def main() -> int:
-    """Serve until standard input ends."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.echo_agent.agent", description=__doc__)
-    parser.add_argument("--core", type=int, default=None, help="pin to this core")
-    options = parser.parse_args()
-    if options.core is not None:
-        os.sched_setaffinity(0, {options.core})
-    uvloop.run(_until_told())
-    return 0
+        await agent.stop(_ENDS_WITHIN_S)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    uvloop.run(_until_told())

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from controls.errors import OperatorError
+from loadtests.echo_agent.account import Account, Onset
 from voice_runtime.caller import audible
 from voice_runtime.caller.playout import loud_windows
 from voice_runtime.caller.speech import Spoken, sound
@@ -24,16 +25,18 @@ class Echo:
     Args:
         delays_ms: of one utterance after the other, repeated.
         answer: what it says to everything.
+        account: told of each answer as it begins.
 
     Raises:
         OperatorError: a delay out of ``SHORTEST_MS`` to ``LONGEST_MS``.
     """
 
-    def __init__(self, delays_ms: Sequence[int], answer: Spoken) -> None:
+    def __init__(self, delays_ms: Sequence[int], answer: Spoken, account: Account | None = None) -> None:
         if not delays_ms or not all(SHORTEST_MS <= delay <= LONGEST_MS for delay in delays_ms):
             raise OperatorError(f"an echo's delays are {SHORTEST_MS} to {LONGEST_MS} ms")
         self._delays = itertools.cycle(delay * RATE_HZ // 1000 for delay in delays_ms)
         self._answer = answer
+        self._account = account
         self._now = 0  # samples received before the packet at hand
         self._begins: int | None = None  # sample at which the answer's audio begins
         self._delay = 0
@@ -54,6 +57,8 @@ class Echo:
         if self._begins is None or self._begins >= self._now:
             return b""
         at = start - self._begins
+        if at <= 0 and self._account is not None:
+            self._account.onsets.append(Onset(self._begins, self._begins + self._answer.first))
         audio = self._answer.ulaw[max(0, at) : at + CHUNK_SAMPLES]
         if at + CHUNK_SAMPLES >= len(self._answer.ulaw):
             self._begins = None
@@ -70,11 +75,14 @@ class Echo:
         self._begins = self._now + edges[1] + self._delay - self._answer.first
 
 
-def answer_of(parameters: Mapping[str, str], voice: Mapping[str, Spoken]) -> Echo:
+def answer_of(
+    parameters: Mapping[str, str], voice: Mapping[str, Spoken], account: Account | None = None
+) -> Echo:
     """The agent that a stream's custom parameters ask for.
 
     Args:
         voice: sounds by name, each longer than any answer.
+        account: told of each answer.
 
     Raises:
         OperatorError: they ask for something that is not to be had.
@@ -88,7 +96,7 @@ def answer_of(parameters: Mapping[str, str], voice: Mapping[str, Spoken]) -> Ech
     if not CHUNK_MS <= length_ms <= _MOST_ANSWER_MS:
         raise OperatorError(f"an echo's answer takes {CHUNK_MS} to {_MOST_ANSWER_MS} ms")
     audio = whole.ulaw[: whole.first + length_ms * RATE_HZ // 1000]
-    return Echo(delays, Spoken(audio, whole.first, len(audio) - 1))
+    return Echo(delays, Spoken(audio, whole.first, len(audio) - 1), account)
 
 
 def voices(sentences: Iterable[Spoken]) -> dict[str, Spoken]:

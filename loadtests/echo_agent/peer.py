@@ -1,9 +1,10 @@
 """The echo agent over WebRTC: pipecat's offer, Opus both ways, and an answer index for index.
 
 Each packet that comes is decoded, listened to, and answered with the packet of the same
-number, silent or not. Beside what packets and the caller's playout add, only the codec stands
-between the delay that was asked for and the one that is measured (RFC 6716, 4.1: Opus
-looks ahead by 6.5 ms, on each of the two ways).
+number, silent or not. The codec smears the end of what the caller said, so the agent's delay is not
+the one that was asked for; its account (``GET /account/CALL``, for both transports) tells which it
+was. Between that and what a caller reads stand packets, the caller's playout, and the codec's
+way back (RFC 6716, 4.1: Opus looks ahead by 6.5 ms).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
+import av
 import uvicorn
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtpPacket
@@ -25,6 +28,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from controls.errors import OperatorError
+from loadtests.echo_agent.account import Account
 from loadtests.echo_agent.answers import Echo, answer_of
 from voice_runtime.caller import audible
 from voice_runtime.caller.speech import Spoken
@@ -37,13 +41,34 @@ _SILENT = audible.ULAW_SILENCE * CHUNK_SAMPLES
 WEBRTC_BIAS_MS = 79.875
 
 
-class Peer:
-    """One call. Packets that were lost on the way are taken for silence, so that counting goes on."""
+class _Voice(Microphone):
+    """Writes down when aiortc took each packet: it sends it before it does anything else."""
 
-    def __init__(self, echo: Echo) -> None:
+    def __init__(self, account: Account | None) -> None:
+        super().__init__()
+        self._account = account
+        self._taken = 0
+
+    async def recv(self) -> av.Packet[Any]:
+        packet = await super().recv()
+        if self._account is not None:
+            self._account.left_ns[self._taken] = time.monotonic_ns()
+        self._taken += 1
+        return packet
+
+
+class Peer:
+    """One call. Packets that were lost on the way are taken for silence, so that counting goes on.
+
+    Args:
+        echo: what it answers.
+        account: told when packets leave.
+    """
+
+    def __init__(self, echo: Echo, account: Account | None = None) -> None:
         self.connection = RTCPeerConnection()
         self._echo = echo
-        self._voice = Microphone()
+        self._voice = _Voice(account)
         self._encoder, self._decoder = Encoder(), Decoder()
         self._next: int | None = None
 
@@ -73,19 +98,33 @@ class Peer:
 
 
 @asynccontextmanager
-async def peers(voice: Mapping[str, Spoken]) -> AsyncIterator[int]:
-    """Serve ``POST /delays_ms=300&…/api/offer`` on 127.0.0.1; yields the port. Ends every call in the end."""
+async def peers(voice: Mapping[str, Spoken], accounts: dict[str, Account]) -> AsyncIterator[int]:
+    """Serve ``POST /delays_ms=300&…/api/offer`` and ``GET /account/CALL`` on 127.0.0.1.
+
+    Yields the port; ends every call in the end.
+
+    Args:
+        accounts: of the calls that asked for one ("call=NAME"), those over Twilio's protocol, too.
+    """
     taken: list[Peer] = []
 
     async def offer(request: Request) -> JSONResponse:
         try:
-            peer = Peer(answer_of(dict(parse_qsl(request.path_params["asked"])), voice))
+            asked = dict(parse_qsl(request.path_params["asked"]))
+            account = accounts.setdefault(asked["call"], Account()) if "call" in asked else None
+            peer = Peer(answer_of(asked, voice, account), account)
             taken.append(peer)
             return JSONResponse(await peer.answer((await request.json())["sdp"]))
         except (OperatorError, ValueError, KeyError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
 
-    app: Any = Starlette(routes=[Route("/{asked}/api/offer", offer, methods=["POST"])])
+    async def account(request: Request) -> JSONResponse:
+        found = accounts.pop(request.path_params["call"], None)
+        return JSONResponse(found.as_json() if found is not None else {}, 200 if found is not None else 404)
+
+    app: Any = Starlette(
+        routes=[Route("/{asked}/api/offer", offer, methods=["POST"]), Route("/account/{call}", account)]
+    )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

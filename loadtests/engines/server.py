@@ -87,7 +87,7 @@ def main() -> None:
     """Serve the engines until whoever started this process closes its input."""
     told = Told.model_validate(begin())
     bound_threads(told.threads)
-    serve(create_engine_app(told))
+    serve(create_engine_app(told), tells_lateness=True)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Finished(Shape):
 
 
 class Done(Shape):
-    """How the generator itself did. ``seconds``: from ``Begin`` to its last call's end."""
+    """How the generator itself did while it had calls. ``seconds``: from ``Begin`` to its last call's end."""
 
     kind: Literal["done"] = "done"
     cpu_percent: float

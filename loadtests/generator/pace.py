@@ -1,25 +1,30 @@
-"""How late the generator's own ticks are: probes on the clock that its calls tick by, beside them."""
+"""How the generator itself does: how late its ticks are, and how much of a core it uses.
+
+Only while it has a call: an idle generator is on time and costs nothing, and a run with long pauses
+would dilute what its calls met. Lateness is that of probes on the clock that calls tick by, beside them.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 
-from voice_runtime.caller.ticker import TICK_NS, Ticker, Ticking, shared_ticker
+from voice_runtime.caller.ticker import TICK_NS, Lateness, Ticker, Ticking, shared_ticker
 
 #: Probes, evenly spread over the 20 ms: a call's phase is anywhere.
 _PROBES = 4
-#: Lateness is counted in steps of this, ns: 0.1 ms.
-_STEP_NS = 100_000
 
 
 class Pace:
-    """Counts how late ticks are from ``start`` to ``stop``; what a call's tick meets, these meet."""
+    """Counts how late ticks are from ``start`` to ``stop``; what a call's tick meets, these meet.
 
-    def __init__(self) -> None:
-        self._late: Counter[int] = Counter()
-        self._worst_ns = 0
+    Args:
+        counts: whether a call is in progress.
+    """
+
+    def __init__(self, counts: Callable[[], bool] = lambda: True) -> None:
+        self._counts = counts
+        self._late = Lateness()
         self._ticking: list[Ticking] = []
 
     def start(self, ticker: Ticker | None = None, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
@@ -35,21 +40,49 @@ class Pace:
         self._ticking = []
 
     def note(self, late_ns: int) -> None:
-        """Count one tick that was ``late_ns`` late."""
-        self._worst_ns = max(self._worst_ns, late_ns)
-        self._late[max(0, late_ns) // _STEP_NS] += 1
+        """Count one tick that was ``late_ns`` late, if there was a call."""
+        if self._counts():
+            self._late.note(late_ns)
 
     @property
     def max_ms(self) -> float:
         """The worst tick, ms."""
-        return self._worst_ns / 1e6
+        return self._late.worst_ms
 
     @property
     def p99_ms(self) -> float:
         """99th percentile (nearest rank), rounded up to 0.1 ms; 0 without a tick."""
-        above = sum(self._late.values()) // 100
-        for late in sorted(self._late, reverse=True):
-            above -= self._late[late]
-            if above < 0:
-                return (late + 1) * _STEP_NS / 1e6
-        return 0.0
+        return self._late.at_ms(99)
+
+
+class Used:
+    """The process's CPU time while something is going on, as a share of that time.
+
+    Args:
+        cpu_s: CPU time of this process so far, s.
+        now_s: the monotonic clock, s.
+    """
+
+    def __init__(
+        self,
+        cpu_s: Callable[[], float] = time.process_time,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cpu_s, self._now_s = cpu_s, now_s
+        self._since: tuple[float, float] | None = None
+        self._used_s = self._took_s = 0.0
+
+    def going_on(self, going_on: bool) -> None:
+        """From now on something is, or nothing is. Harmless when it was so already."""
+        if going_on == (self._since is not None):
+            return
+        now = (self._cpu_s(), self._now_s())
+        if self._since is not None:
+            self._used_s += now[0] - self._since[0]
+            self._took_s += now[1] - self._since[1]
+        self._since = now if going_on else None
+
+    @property
+    def percent(self) -> float:
+        """Of one core, over all that is over; 0 while nothing is."""
+        return 100 * self._used_s / self._took_s if self._took_s > 0 else 0.0

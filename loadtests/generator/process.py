@@ -3,8 +3,11 @@
 It reads a ``Job`` on standard input (``loadtests.generator.job``), prepares everything that
 would otherwise cost time in a call (speech synthesised, modules loaded, garbage
 frozen), waits for ``Begin``, and starts each call at its intended time whatever the
-earlier ones do. Whatever a server does is a row. SIGTERM hangs up what is going on and tells of it
-as ``cut_short``. Ctrl-C is the parent's business and ignored here.
+earlier ones do. Whatever a server, or the network to it, does is a row: the callers turn it
+into a result. An exception that leaves a caller, or the judge of its answers, is this
+program's own: a row as well, ``harness_failed``, that makes the run one that does not
+count. SIGTERM hangs up what is going on and tells of it as ``cut_short``. Ctrl-C is the
+parent's business and ignored here.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from controls.errors import OperatorError, SayError
 from loadtests.doors import Caller, make_caller
 from loadtests.generator.job import Begin, Done, Failed, Finished, Job, Ready
 from loadtests.generator.judge import Judge
-from loadtests.generator.pace import Pace
+from loadtests.generator.pace import Pace, Used
 from loadtests.generator.rehearsal import rehearse
 from loadtests.generator.voices import Voices, voices_for
 from loadtests.outcomes import outcome_of
@@ -61,11 +64,17 @@ class Teller:
 
     def _tell(self) -> None:
         while (item := self._queue.get()) is not None:
-            finished, caller = item
-            if self._judge is not None and caller.playout is not None:
-                correct = self._judge.correct(finished.result, caller.playout)
-                finished = finished.model_copy(update={"correct": correct})
-            self._write(finished.model_dump_json().encode() + b"\n")
+            self._write(self._judged(*item).model_dump_json().encode() + b"\n")
+
+    def _judged(self, finished: Finished, caller: Caller) -> Finished:
+        if self._judge is None or caller.playout is None:
+            return finished
+        try:
+            correct = self._judge.correct(finished.result, caller.playout)
+        except Exception as error:  # noqa: BLE001 - told of, so that neither this thread nor the run ends unsaid
+            finished.result.error = described(error)
+            return finished.model_copy(update={"outcome": "harness_failed"})
+        return finished.model_copy(update={"correct": correct})
 
 
 class Conductor:
@@ -85,7 +94,8 @@ class Conductor:
         self._emit = emit
         self._stopping = asyncio.Event()
         self._callers: set[Caller] = set()
-        self.pace = Pace()
+        self.pace = Pace(counts=lambda: bool(self._callers))
+        self.used = Used()
 
     def stop(self) -> None:
         """Start no more calls, hang up those that go on."""
@@ -138,6 +148,8 @@ class Conductor:
             connect_timeout_s=self._job.connect_timeout_s,
         )
         self._callers.add(caller)
+        self.used.going_on(True)
+        broke = False
         try:
             result = await caller.run(script)
         except asyncio.CancelledError:  # it did not hang up in time: what was measured still counts
@@ -145,19 +157,28 @@ class Conductor:
             raise
         except OperatorError:
             raise
-        except Exception as error:  # noqa: BLE001 - a finding about the server, or about the caller: a row
-            result = caller.result
-            result.ended_by, result.error = "failed", f"{type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - the caller's own: never to be booked as the server's
+            broke, result = True, caller.result
+            result.ended_by, result.error = "failed", described(error)
         finally:
             self._callers.discard(caller)
-        self._tell(start, caller, result, script, begin_ns, late_ms)
+            self.used.going_on(bool(self._callers))
+        self._tell(start, caller, result, script, begin_ns, late_ms, broke=broke)
 
     def _tell(
-        self, start: Start, caller: Caller, result: CallResult, script: Script, begin_ns: int, late_ms: float
+        self,
+        start: Start,
+        caller: Caller,
+        result: CallResult,
+        script: Script,
+        begin_ns: int,
+        late_ms: float,
+        *,
+        broke: bool = False,
     ) -> None:
-        outcome = outcome_of(result, script)
+        outcome = "harness_failed" if broke else outcome_of(result, script)
         answered = result.answered_ns
-        if self._stopping.is_set() and outcome != "completed":
+        if self._stopping.is_set() and outcome not in ("completed", "harness_failed"):
             outcome = "cut_short"
         finished = Finished(
             start=start,
@@ -171,6 +192,11 @@ class Conductor:
 
     def _script(self, n: int) -> Script:
         return script_of(self._scenario, n, agent_opens=self._job.agent_opens)
+
+
+def described(error: Exception) -> str:
+    """An exception of our own, for a row of results."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def script_of(scenario: Scenario, n: int, *, agent_opens: bool = True) -> Script:
@@ -212,15 +238,15 @@ async def _conduct(conductor: Conductor, teller: Teller, emit_line: Callable[[by
     begin = Begin.model_validate_json(line)
     gc.collect()
     gc.freeze()
-    cpu_s, began_ns = time.process_time(), time.monotonic_ns()
+    began_ns = time.monotonic_ns()
     try:
         await conductor.run(begin.begin_ns)
     finally:
         orphaned.cancel()
-        used_s, took_s = time.process_time() - cpu_s, (time.monotonic_ns() - began_ns) / 1e9
+        took_s = (time.monotonic_ns() - began_ns) / 1e9
         await asyncio.to_thread(teller.close)
     done = Done(
-        cpu_percent=100 * used_s / max(took_s, 1e-9),
+        cpu_percent=conductor.used.percent,
         tick_late_p99_ms=conductor.pace.p99_ms,
         tick_late_max_ms=conductor.pace.max_ms,
         seconds=took_s,

@@ -29,13 +29,15 @@ class Generated:
     """What all generators told.
 
     Attributes:
-        failures: what went wrong in the test itself.
+        failures: what went wrong in the test itself: processes, and calls in which our own code broke.
+        silent: processes that ended without telling how they did.
         cut_short: it was stopped: calls that were not yet due were never made.
     """
 
     calls: list[Finished] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    silent: int = 0
     cut_short: bool = False
 
 
@@ -84,7 +86,7 @@ class _Process:
 
     async def collect(self, found: Generated, on_call: Callable[[Finished], None]) -> None:
         """Take what it tells until it ends."""
-        done = False
+        done = gave_up = False
         calls = 0
         while (told := await self._read()) is not None:
             if isinstance(told, Finished):
@@ -95,8 +97,10 @@ class _Process:
                 done = True
                 found.done.append(told)
             elif isinstance(told, Failed):
+                gave_up = True
                 found.failures.append(f"a generator process gave up: {told.error}")
-        if not done:
+        found.silent += not done
+        if not done and not gave_up:
             code = await self._process.wait()
             await asyncio.wait({self._listening}, timeout=1)
             why = self._last_words[-1] if self._last_words else "it said nothing"
@@ -178,7 +182,21 @@ async def generate(
             await asyncio.gather(stopping, return_exceptions=True)
     found.cut_short = stop.is_set()
     found.calls.sort(key=lambda call: call.start.n)
+    found.failures += broken(found.calls)
+    untold = sum(len(job.starts) for job in jobs) - len(found.calls)
+    if untold and not found.cut_short and not found.silent:
+        found.failures.append(f"{untold} calls were placed, or due, and never told of")
     return found
+
+
+def broken(calls: Sequence[Finished]) -> list[str]:
+    """One sentence on the calls in which the test's own code broke, with the first reason; [] without any."""
+    failed = [call for call in calls if call.outcome == "harness_failed"]
+    if not failed:
+        return []
+    n, first = len(failed), failed[0].result
+    why = "no file, port or memory was left, " if first.failure == "exhausted" else ""
+    return [f"the test itself broke in {n} call{'s' * (n > 1)}: {why}{first.error}"]
 
 
 async def _all_ready(processes: Sequence[_Process], stop: asyncio.Event) -> bool:

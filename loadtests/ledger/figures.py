@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import re
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from loadtests.environment import environment
+from loadtests.statistics import percentile
 
 RESULTS = Path("loadtests/results/ledger")
 
@@ -56,48 +56,25 @@ class Figures(BaseModel):
     rows: list[dict[str, object]] = Field(min_length=1)
 
 
-def percentile(values: Sequence[float], p: float) -> float:
-    """Nearest rank; ``p`` from 0 to 1."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * round(p * 100) // 100) - 1))]
-
-
 def spread_ms(seconds: Sequence[float]) -> dict[str, float]:
-    """The three figures of a ``Spread`` from latencies in s."""
-    names = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
-    return {name: round(percentile(seconds, p) * 1000, 3) for name, p in names.items()}
+    """The three figures of a ``Spread`` from latencies in s.
 
-
-def _commit() -> str:
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    head = git("rev-parse", "--short", "HEAD")
-    if not head:
-        return "unknown"
-    changed = git("status", "--porcelain", "--", "controls", "voice_runtime", "loadtests")
-    return f"{head} with changes" if changed else head
-
-
-def _processor() -> str:
-    try:
-        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1] if found else platform.machine()
+    Raises:
+        ValueError: no latencies.
+    """
+    names = {"p50_ms": 50, "p99_ms": 99, "max_ms": 100}
+    return {name: round(percentile(seconds, percent) * 1000, 3) for name, percent in names.items()}
 
 
 def figures(benchmark: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> Figures:
     """The table with where, when and how it was made."""
-    load = os.getloadavg()[0]
+    load, where = os.getloadavg()[0], environment()
     return Figures(
         benchmark=benchmark,
         command=f"python -m loadtests.ledger {shlex.join(sys.argv[1:])}",
-        commit=_commit(),
-        machine=f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, Linux "
-        f"{platform.release()}, load {load:.1f} at the end",
+        commit=f"{where.commit} with changes" if where.changed else where.commit,
+        machine=f"{where.cpu}, {where.cores} cores, Python {where.python}, {where.system}, "
+        f"load {load:.1f} at the end",
         at=time.strftime("%Y-%m-%d", time.gmtime()),
         notes=list(notes),
         rows=[row.model_dump() for row in rows],

@@ -1,6 +1,6 @@
 """What a server without controls notes of each call's turns, so that its column has the same measures.
 
-Written by ``loadtests.ours.controls_off_server``, read by ``loadtests.ours.house``: one JSON
+Written by ``loadtests.ours.controls_off_server``, read by ``loadtests.ours.system``: one JSON
 object a line. It is no record: nothing in it is sealed, signed or durable, and no
 completeness is claimed from it.
 """

@@ -9,6 +9,11 @@ server counts the caller's samples too (``ended_s``), and its spans begin at the
 speech sample it received. So no two clocks are compared. On the telephone both count the
 same samples; in a browser the server's count begins with the first packet that
 reached it.
+
+What answers a turn, and what only fills the time until then, is told by the record: a
+clause the model proposed and the rules judged is an answer, and so is a fixed phrase whose
+record carries the turn's latency, as it stands with the first clause of an answer and with
+nothing else (``voice_runtime.inline.journal``). Other fixed phrases fill.
 """
 
 from __future__ import annotations
@@ -17,10 +22,11 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from controls.evidence import shape as s
 from controls.evidence import trace as rebuild
-from controls.evidence.turns import Opened
+from controls.evidence.turns import Opened, records_of
 from controls.ledger import records as r
 from controls.ledger.reader import CallInfo, Reader
 from loadtests.ours.completeness import completeness
@@ -29,6 +35,8 @@ from voice_runtime.caller.results import CallResult
 
 #: For the records of calls that are over to be closed, s; and between two looks.
 SETTLE_S, _LOOK_S = 15.0, 0.1
+#: Fixed phrases that are never an answer, whatever their record carries.
+FILLERS = frozenset({"moment", "still-there"})
 
 
 class LedgerEvidence:
@@ -93,22 +101,41 @@ def records_in(reader: Reader, info: CallInfo) -> list[Opened]:
 
 def server_turns(opened: Sequence[Opened]) -> tuple[ServerTurn, ...]:
     """The turns a caller spoke, as the server saw them."""
-    return tuple(_turn(turn) for turn in rebuild.trace(opened).turns if turn.said is not None)
+    sounded: dict[int, list[_Sounded]] = {}
+    for record, personal in records_of(opened, r.AgentPlayed):
+        if personal is not None and (record.samples or personal.first_sample_at_ns):
+            answers = personal.phrase not in FILLERS and (not record.fixed or personal.latency_ms is not None)
+            sounded.setdefault(record.turn, []).append(_Sounded(personal.started_s * 1000, answers))
+    return tuple(
+        _turn(turn, sorted(sounded.get(turn.n, [])))
+        for turn in rebuild.trace(opened).turns
+        if turn.said is not None
+    )
 
 
-def _turn(turn: s.Turn) -> ServerTurn:
+class _Sounded(NamedTuple):
+    """Something the agent said: when its first sample left, ms of the server's clock of the call."""
+
+    at_ms: float
+    answers: bool
+
+
+def _turn(turn: s.Turn, sounded: Sequence[_Sounded]) -> ServerTurn:
     spans = turn.latency_ms
     ended_ms = None if turn.said is None or turn.said.ended_s is None else turn.said.ended_s * 1000
     token_at_ms = (
         None if ended_ms is None or spans.asr_to_first_token is None else ended_ms + spans.asr_to_first_token
     )
     governance = None if spans.verdict is None or spans.durable is None else spans.verdict + spans.durable
+    answer_at_ms = next((one.at_ms for one in sounded if one.answers), None)
     return ServerTurn(
         said_ended_ms=ended_ms,
         first_token_at_ms=token_at_ms,
         stages=spans.model_dump(),
         played=(turn.played.played_text or "") if turn.played is not None else "",
         governance_ms=governance,
+        filler_ms=0.0 if answer_at_ms is None else answer_at_ms - sounded[0].at_ms,
+        answered=answer_at_ms is not None,
     )
 
 

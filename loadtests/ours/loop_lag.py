@@ -12,7 +12,7 @@ _BUCKET = re.compile(rb'^sayso_loop_lag_seconds_bucket\{le="([^"]+)"\} ([0-9.eE+
 Buckets = Mapping[float, float]
 
 
-class LoopLag:
+class LoopLagMetric:
     """One server's; each question is answered for the time since the last one."""
 
     def __init__(self, address: str) -> None:

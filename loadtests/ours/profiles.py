@@ -93,7 +93,7 @@ def make_system(
     Raises:
         OperatorError: the profile lacks what it needs, or is not one of ours.
     """
-    from loadtests.ours.house import Ours
+    from loadtests.ours.system import Ours
 
     if name not in ("ours", "controls_off"):
         raise OperatorError(f"{name} is no system of ours")

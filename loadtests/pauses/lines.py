@@ -25,16 +25,14 @@ import soxr
 from numpy.typing import NDArray
 
 from controls.errors import OperatorError
+from loadtests.pauses.settings import SNR_DB, VOICES
 from loadtests.pauses.utterances import Utterance
 from voice_runtime.caller import audible
 from voice_runtime.caller.speech import FliteMissing
 from voice_runtime.events import CHUNK_BYTES, CHUNK_MS, RATE_HZ
 
-#: Voices of flite and how fast each speaks (1.0 as recorded).
-VOICES: dict[str, float] = {"slt": 1.0, "rms": 1.15, "awb": 0.9, "kal": 1.05}
 #: Line before the first word, and after the last: past it a turn counts as never ended.
 LEAD_MS, TAIL_MS = 1000, 5000
-SNR_DB = 30.0
 
 _PER_MS = RATE_HZ // 1000
 _PEAK = 0.5 * 32767
@@ -100,8 +98,8 @@ def line_of(utterance: Utterance, variant: int, voice: str, *, snr_db: float = S
     """Render; the same samples for the same arguments.
 
     Args:
-        variant: which of the lengths its pauses have.
-        voice: one of ``VOICES``.
+        variant: which of the lengths its pauses have; they are taken in turn.
+        voice: one of ``settings.VOICES``.
         snr_db: speech's mean power over that of the noise; the mean is over the pieces.
 
     Raises:

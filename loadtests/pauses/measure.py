@@ -5,51 +5,25 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from zlib import crc32
 
-from loguru import logger
-
-from controls.errors import OperatorError
-from loadtests.pauses.lines import SNR_DB, VOICES, Line, line_of
-from loadtests.pauses.ours import TEXT_MS, Patience, both, speech_of
+from loadtests.pauses.lines import Line, line_of
+from loadtests.pauses.ours import both, speech_of
 from loadtests.pauses.policies import FixedSilence, Policy
-from loadtests.pauses.score import Verdict, decisions, judge, summarise
+from loadtests.pauses.score import Verdict, decisions, judge
+from loadtests.pauses.settings import FIXED_MS, Settings
 from loadtests.pauses.smart_turn import SmartTurnAlone
-from loadtests.pauses.utterances import Utterance, load_utterances
-from loadtests.results import PausePolicy
+from loadtests.pauses.utterances import Utterance
+from loadtests.pauses.worker import begin_work
 from voice_runtime.caller.speech import FliteMissing
 
-FIXED_MS = (200, 400, 600, 800, 1000, 1500)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is measured.
-
-    Attributes:
-        voices: each says every utterance once, with pauses of another length.
-        text_ms: how late our policy gets the words.
-        patience: of our policy.
-    """
-
-    voices: tuple[str, ...] = tuple(VOICES)
-    snr_db: float = SNR_DB
-    text_ms: int = TEXT_MS
-    patience: Patience = "normal"
-
-    def __post_init__(self) -> None:
-        """Refuse voices nobody has.
-
-        Raises:
-            OperatorError: names those there are.
-        """
-        if not self.voices or set(self.voices) - set(VOICES):
-            raise OperatorError(f"the voices are {', '.join(VOICES)}")
-
+#: In which order utterances are measured.
+_SEED = 1
 
 Verdicts = dict[str, list[Verdict]]
 
@@ -70,56 +44,49 @@ def measure(utterances: Sequence[Utterance], settings: Settings) -> Verdicts:
     with compared(settings) as made:
         found: Verdicts = {policy.name: [] for policy in made}
         for utterance in utterances:
-            for variant, voice in enumerate(settings.voices):
-                line = line_of(utterance, variant, voice, snr_db=settings.snr_db)
+            for nth, voice in enumerate(settings.voices):
+                line = line_of(utterance, variant_of(utterance, nth), voice, snr_db=settings.snr_db)
                 for name, verdict in asyncio.run(_judged(line, made)).items():
                     found[name].append(verdict)
         return found
+
+
+def variant_of(utterance: Utterance, nth: int) -> int:
+    """Which of its pauses' lengths the ``nth`` voice says it with.
+
+    One after another, from another one on for each utterance: were it the first length for the first voice
+    throughout, a policy's figures on one voice would be those of short pauses, on another those of long ones.
+    """
+    return crc32(utterance.id.encode()) + nth
 
 
 async def _judged(line: Line, made: Sequence[Policy]) -> dict[str, Verdict]:
     return {policy.name: judge(line, await decisions(policy, line)) for policy in made}
 
 
-def measure_all(
-    utterances: Sequence[Utterance],
-    settings: Settings,
-    *,
-    processes: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
-) -> Verdicts:
-    """As ``measure``, in several processes of their own.
+def measure_each(
+    utterances: Sequence[Utterance], settings: Settings, *, processes: int | None = None
+) -> Generator[tuple[int, Verdicts]]:
+    """As ``measure``, in several processes of their own: which utterance it was, its verdicts, as they come.
+
+    Their order is drawn, so that what was done by any moment has all kinds in it. Closed early, or
+    interrupted, it begins no further one and waits for those at work, some seconds.
 
     Args:
         processes: None: one for each core.
-        progress: called with the number of parts done and of all.
 
     Raises:
         OperatorError: as ``measure``.
     """
     if shutil.which("flite") is None:
         raise FliteMissing
-    parts = [utterances[n::16] for n in range(min(16, len(utterances)))]
-    workers = min(processes or os.cpu_count() or 1, len(parts))
+    order = random.Random(_SEED).sample(range(len(utterances)), len(utterances))
+    workers = min(processes or os.cpu_count() or 1, len(utterances))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
-        jobs = [pool.submit(measure, part, settings) for part in parts]
-        for done, _ in enumerate(as_completed(jobs), 1):
-            progress(done, len(parts))
-        results = [job.result() for job in jobs]
-    return {name: [v for result in results for v in result[name]] for name in results[0]}
-
-
-def _quiet() -> None:
-    """Pipecat tells every question and answer."""
-    logger.disable("pipecat")
-
-
-def policies(settings: Settings | None = None, *, processes: int | None = None) -> tuple[PausePolicy, ...]:
-    """Compare the policies on the whole labelled set (some minutes on two cores).
-
-    Raises:
-        OperatorError: flite is missing.
-    """
-    verdicts = measure_all(load_utterances(), settings or Settings(), processes=processes)
-    return tuple(summarise(name, found) for name, found in verdicts.items())
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_work) as pool:
+        jobs = {pool.submit(measure, [utterances[n]], settings): n for n in order}
+        try:
+            for job in as_completed(jobs):
+                yield jobs[job], job.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

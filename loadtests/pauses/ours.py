@@ -17,8 +17,9 @@ from controls.errors import ProviderError
 from controls.intents import Intent, intent
 from loadtests.pauses.lines import Line
 from loadtests.pauses.policies import Listener
+from loadtests.pauses.settings import TEXT_MS, Patience
 from voice_runtime.events import RATE_HZ
-from voice_runtime.listen.ear import Patience, policy_of
+from voice_runtime.listen.ear import policy_of
 from voice_runtime.listen.smart_turn import SmartTurn, TurnModel
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_audio import TurnAudio, Understood
@@ -27,10 +28,6 @@ from voice_runtime.listen.vad import Vad
 from voice_runtime.ports import Hints, Utterance
 from voice_runtime.settings import Turn
 
-__all__ = ["TEXT_MS", "Ours", "Patience", "both", "speech_of"]
-
-#: How late the true words are, ms.
-TEXT_MS = 150
 #: A language without word lists: the machine is never sure of its words.
 _NO_LISTS = "und"
 _LANGUAGE = "en-US"

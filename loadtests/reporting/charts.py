@@ -1,7 +1,7 @@
 """The report's charts as Plotly figures in plain dictionaries, with what a sceptic wants beside them. Pure.
 
-A chart shows one setting: mock and real engines never share one. Each carries n, the
-instrument's error and the commit, a description in words, and its figures as a table.
+A chart shows one setting: mock and real engines never share one, nor do two machines or two commits.
+Each carries n, the instrument's error and the commit, a description in words, and its figures as a table.
 Colours are CSS variables ("var(--ours-3)"), so that the page can be read dark, light and printed.
 """
 
@@ -14,7 +14,7 @@ from math import log10
 from typing import Any
 
 from loadtests.reporting.loads import RANDOM_WEIGHTS, SYSTEMS, Load, Setting, tested
-from loadtests.reporting.sheets import Sheet, knee_words, ms, name
+from loadtests.reporting.tables import Table, full_name, knee_words, ms, name
 from loadtests.reporting.verdict import MEASURES, knee, targets
 from loadtests.results import Measure
 from loadtests.summary import turn_values
@@ -45,7 +45,7 @@ class Chart:
     says: str
     data: list[Spec]
     layout: Spec
-    table: Sheet
+    table: Table
     resting_on: str
 
 
@@ -134,7 +134,7 @@ def ecdf(setting: Setting, found: Sequence[Load], measure: Measure, error: str) 
         shape, note = _line(limit, f"target {ms(limit)}", across=False)
         note["xanchor"] = "left" if limit < 0.6 * last else "right"
         layout |= {"shapes": [shape], "annotations": [note]}
-    rows = [(name(load), *_within(load, measure)) for load in shown]
+    rows = [(full_name(load), *_within(load, measure)) for load in shown]
     columns = ("system, calls at once", *(f"within {t:,} ms" for t in _WITHIN_MS), "never answered")
     n = sum(load.summary[measure].n for load in shown if measure in load.summary)
     return Chart(
@@ -144,7 +144,7 @@ def ecdf(setting: Setting, found: Sequence[Load], measure: Measure, error: str) 
         + (", baselines in grey." if len(ours) < len(shown) else "."),
         data=data,
         layout=layout,
-        table=Sheet("Turns answered", columns, tuple(rows)),
+        table=Table("Turns answered", columns, tuple(rows)),
         resting_on=resting_on(f"n = {n:,} turns", error, shown),
     )
 
@@ -172,7 +172,10 @@ def _within(load: Load, measure: Measure) -> list[str]:
 
 
 def against_load(setting: Setting, found: Sequence[Load], measure: Measure, error: str) -> Chart | None:
-    """p50, p95 and p99 against the calls offered, with the knee; a maximum where turns are too few."""
+    """p50, p95 and p99 against calls at once, with the knee; a maximum where turns are too few.
+
+    A point stands at the calls that really went on, on average, where that is known; else at those offered.
+    """
     shown = [load for load in drawn(found) if measure in load.summary]
     ours = tested(shown)
     if not ours:
@@ -182,12 +185,16 @@ def against_load(setting: Setting, found: Sequence[Load], measure: Measure, erro
         of_system = [load for load in shown if load.system == system]
         data += _percentile_lines(of_system, measure, mine=of_system[0] in ours)
     counts = sorted({load.concurrency for load in shown})
+    as_offered = all(load.achieved is None for load in shown)
     values = [y for trace in data for y in trace["y"]]
     limit = _limit_ms(measure)
     tall = max(values) > 5 * (limit or max(values))
     layout: Spec = {
         "xaxis": axis(
-            "calls offered at once", type="log", tickvals=counts, ticktext=[str(c) for c in counts]
+            "calls at once, as offered" if as_offered else "calls at once, on average (marks: as offered)",
+            type="log",
+            tickvals=counts,
+            ticktext=[str(c) for c in counts],
         ),
         "yaxis": axis(f"{MEASURES[measure]}, ms", **({"type": "log"} if tall else {"rangemode": "tozero"})),
         "shapes": [],
@@ -200,12 +207,13 @@ def against_load(setting: Setting, found: Sequence[Load], measure: Measure, erro
         layout["shapes"].append(shape)
         layout["annotations"].append(note)
     bend = knee(found)
-    if bend.carried is not None and bend.missed is not None:
-        shape, note = _line(bend.carried, f"knee: {bend.carried} carried, {bend.missed} not", across=False)
+    if bend.carried is not None and bend.missed is not None and bend.by == "server":
+        at = next(load.at for load in ours if load.concurrency == bend.carried)
+        shape, note = _line(at, f"knee: {bend.carried} carried, {bend.missed} not", across=False)
         shape["line"] = {"color": "var(--muted)", "width": 1, "dash": "dot"}
         note |= {
-            "x": log10(bend.carried),
-            "xanchor": "right",
+            "x": log10(at),
+            "xanchor": "left" if at == min(load.at for load in shown) else "right",
             "y": 1,
             "yanchor": "top",
             "font": {"color": "var(--muted)", "size": 12},
@@ -213,7 +221,7 @@ def against_load(setting: Setting, found: Sequence[Load], measure: Measure, erro
         layout["shapes"].append(shape)
         layout["annotations"].append(note)
     rows = tuple(
-        (name(load), str(s.n), ms(s.p50), ms(s.p95), ms(s.p99), ms(s.max))
+        (full_name(load), str(s.n), ms(s.p50), ms(s.p95), ms(s.p99), ms(s.max))
         for load in shown
         for s in [load.summary[measure]]
     )
@@ -224,10 +232,10 @@ def against_load(setting: Setting, found: Sequence[Load], measure: Measure, erro
     return Chart(
         key=f"load-{measure.removesuffix('_ms')}-{setting.key}",
         title=f"{capital(MEASURES[measure])} against calls at once",
-        says=f"p50, p95 and p99 of {MEASURES[measure]} by calls offered. {knee_words(found, reasons=False)}",
+        says=f"p50, p95 and p99 of {MEASURES[measure]} by calls at once. {knee_words(found, reasons=False)}",
         data=data,
         layout=layout,
-        table=Sheet("Percentiles, ms", ("system, calls at once", "turns", "p50", "p95", "p99", "max"), rows),
+        table=Table("Percentiles, ms", ("system, calls at once", "turns", "p50", "p95", "p99", "max"), rows),
         resting_on=resting_on(turns, error, shown),
     )
 
@@ -244,26 +252,27 @@ def _percentile_lines(found: Sequence[Load], measure: Measure, *, mine: bool) ->
     system = SYSTEMS[found[0].system]
     for percentile, (symbol, colour) in _MARKS.items():
         points = [
-            (load.concurrency, value)
+            (load, value)
             for load in found
             if (value := getattr(load.summary[measure], percentile)) is not None
         ]
         data.append(_points(f"{system}, {percentile}", points, symbol, colour if mine else "var(--baseline)"))
         data[-1]["line"]["dash"] = "solid" if mine else _DASHES.get(found[0].system, "dashdot")
     few = [load for load in found if load.summary[measure].p95 is None]
-    maxima = [(load.concurrency, load.summary[measure].max) for load in few]
+    maxima = [(load, load.summary[measure].max) for load in few]
     colour = "var(--ours-6)" if mine else "var(--baseline)"
     data.append(_points(f"{system}, maximum (too few turns for p95)", maxima, "x-thin-open", colour))
     data[-1]["mode"] = "markers"
     return [trace for trace in data if trace["x"]]
 
 
-def _points(words: str, points: Sequence[tuple[int, float]], symbol: str, colour: str) -> Spec:
+def _points(words: str, points: Sequence[tuple[Load, float]], symbol: str, colour: str) -> Spec:
     return {
         "type": "scatter", "mode": "lines+markers", "name": label(words),
-        "x": [x for x, _ in points], "y": [y for _, y in points],
+        "x": [load.at for load, _ in points], "y": [y for _, y in points],
+        "customdata": [load.at_once for load, _ in points],
         "line": {"color": colour, "width": 2}, "marker": {"symbol": symbol, "color": colour, "size": 9},
-        "hovertemplate": "%{y:.0f} ms at %{x} calls<extra>%{fullData.name}</extra>",
+        "hovertemplate": "%{y:.0f} ms, calls at once %{customdata}<extra>%{fullData.name}</extra>",
     }  # fmt: skip
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from loadtests.reporting import sheets
+from loadtests.reporting import tables
+from loadtests.reporting.comparison import headline_ratios, ratio_rows
 from loadtests.reporting.loads import (
     PROFILES,
     SYSTEMS,
-    TRANSPORTS,
+    Conditions,
     Load,
+    Machine,
     Setting,
     commit_words,
     loads,
+    machine_words,
     tested,
+    where_words,
 )
-from loadtests.reporting.sheets import NONE, Sheet, ms, number
-from loadtests.reporting.verdict import error_ms, error_words, judge, knee, targets
-from loadtests.results import TARGETS_MS, Profile, Results, Spread, read_results
+from loadtests.reporting.tables import NONE, Table, ms, number
+from loadtests.reporting.verdict import MEASURES, carried_words, error_ms, error_words, judge, knee, targets
+from loadtests.results import Profile, Results, Spread, read_results
 
 #: Load tests are kept in ``load/NAME/results.json``, turn policies in ``pauses/results.json``.
 KEPT = Path("loadtests/results")
@@ -37,7 +42,7 @@ def kept(folder: Path = KEPT) -> dict[str, Results]:
 
 
 def short(found: dict[str, Results]) -> str:
-    """README: each profile and transport at its first load and around its knee; ratios; where it ran."""
+    """README: each profile and transport at its first load, the last carried and the first not; ratios."""
     return "\n".join(_short(found))
 
 
@@ -49,20 +54,15 @@ def long(found: dict[str, Results]) -> str:
 def _short(found: dict[str, Results]) -> Iterator[str]:
     rows: list[tuple[str, ...]] = []
     settings = _best(found)
+    machines = {setting.machine for setting in settings}
     for profile in (*EXPECTED, *(s.profile for s in settings if s.profile not in EXPECTED)):
         mine = {setting: of for setting, of in settings.items() if setting.profile == profile}
-        for setting, of in mine.items():
-            rows += [_row(setting, load, of[0]) for load in _telling(of[1])]
+        for setting, (results, of) in mine.items():
+            where = f", on {setting.machine.words}" if len(machines) > 1 else ""
+            rows += [_row(setting.of.title + where, load, results) for load in _telling(of)]
         if not mine:
-            rows.append((PROFILES[profile], "not measured yet", *[NONE] * 8))
-    limits = [f"target p95 {ms(limit)}" for limit in TARGETS_MS.values()]
-    columns = (
-        "engines, transport", "calls at once", f"ASR to first token, ms ({limits[0]})",
-        f"first audio out, ms ({limits[1]})", "both targets",
-        "with the network's allowance", "turns", "calls completed",
-        "CPU ms per call-second", "MB per added call",
-    )  # fmt: skip
-    yield markdown(Sheet("", columns, tuple(dict.fromkeys(rows))))
+            rows.append((PROFILES[profile], "not measured yet", *[NONE] * (len(_columns()) - 2)))
+    yield markdown(Table("", _columns(), tuple(dict.fromkeys(rows))))
     yield ""
     compared = [results for results in found.values() if results.comparison and results.comparison.rows]
     for results in compared:
@@ -74,11 +74,24 @@ def _short(found: dict[str, Results]) -> Iterator[str]:
     yield from (f"- {name}: {_where(results)}." for name, results in found.items())
 
 
+def _columns() -> tuple[str, ...]:
+    percentiles = [f"{MEASURES[goal.measure]} p50 / p95 / p99, ms" for goal in targets()]
+    limits = " and ".join(f"{goal.limit_ms:,.0f}" for goal in targets())
+    return (
+        "engines, transport", "calls at once", *percentiles, "turns (never answered)",
+        f"p95 below {limits} ms (with the telephone network's allowance)", "carried", "calls completed",
+        "CPU ms per call-second", "MB per added call", "error of the instrument", "commit",
+    )  # fmt: skip
+
+
 def _compared(results: Results) -> Iterator[str]:
     comparison = results.comparison
     if comparison is None:
         return
-    yield markdown(sheets.headline_ratios(comparison))
+    shown = headline_ratios(comparison)
+    yield markdown(shown)
+    yield ""
+    yield shown.note
     yield ""
     if not comparison.valid:
         yield f"This comparison does not count: {'; '.join(comparison.invalid_because)}."
@@ -86,14 +99,15 @@ def _compared(results: Results) -> Iterator[str]:
 
 
 def _best(found: dict[str, Results]) -> dict[Setting, tuple[Results, list[Load]]]:
-    """For each setting the kept test with the most loads of ours."""
-    best: dict[Setting, tuple[Results, list[Load]]] = {}
+    """Of what was offered on each machine the kept test with the most loads of ours, whatever its commit."""
+    best: dict[tuple[Conditions, Machine], tuple[Setting, Results, list[Load]]] = {}
     for results in found.values():
         for setting, of_setting in loads(results.runs).items():
             ours = tested(of_setting)
-            if ours and (setting not in best or len(ours) > len(best[setting][1])):
-                best[setting] = results, ours
-    return best
+            key = setting.of, setting.machine
+            if ours and (key not in best or len(ours) > len(best[key][2])):
+                best[key] = setting, results, ours
+    return {setting: (results, ours) for setting, results, ours in best.values()}
 
 
 def _both(load: Load, results: Results, allowance_ms: float) -> str:
@@ -111,44 +125,53 @@ def _telling(of: Sequence[Load]) -> list[Load]:
     return [load for load in ordered if load.concurrency in wanted]
 
 
-def _row(setting: Setting, load: Load, results: Results) -> tuple[str, ...]:
-    allowance = results.network_allowance_ms if setting.transport == "twilio" else 0.0
-    audio = load.summary.get("first_audio_out_ms")
-    what = setting.title + (" (random weights)" if load.random_weights else "")
+def _row(what: str, load: Load, results: Results) -> tuple[str, ...]:
+    transport = load.setting.transport
+    allowance = results.network_allowance_ms if transport == "twilio" else 0.0
+    calibration = results.calibration(transport)
+    token, audio = load.summary.get("asr_to_first_token_ms"), load.summary.get("first_audio_out_ms")
+    near, far = _both(load, results, 0.0), _both(load, results, allowance)
+    farther = f" ({'also' if far == near else far} with {ms(allowance)} ms)" if allowance else ""
     return (
-        what, f"{load.concurrency}{'' if load.valid else ' (does not count)'}",
-        _percentiles(load.summary.get("asr_to_first_token_ms")), _percentiles(audio),
-        _both(load, results, 0.0),
-        f"{_both(load, results, allowance)} ({ms(allowance)} ms)" if allowance else NONE,
-        f"{audio.n:,}" if audio else "0", f"{load.completed} of {load.offered}",
+        what + (" (random weights)" if load.random_weights else ""),
+        load.at_once + ("" if load.valid else " (does not count)"),
+        _percentiles(token), _percentiles(audio), _turns(token, audio),
+        near + farther, carried_words(load, error_ms(calibration)),
+        f"{load.completed} of {load.offered}",
         number(load.cost("cpu_ms_per_call_s")), number(load.cost("rss_mb_per_call")),
+        f"±{calibration.error_p95_ms:.1f} ms" if calibration else "unknown", load.commit,
     )  # fmt: skip
 
 
 def _percentiles(spread: Spread | None) -> str:
+    """p50 / p95 / p99; where turns are too few for one, the maximum too."""
     if spread is None:
         return NONE
-    parts = [f"p50 {ms(spread.p50)}"]
-    parts += [
-        f"{name} {ms(value)}"
-        for name, value in (("p95", spread.p95), ("p99", spread.p99))
-        if value is not None
-    ]
-    if spread.p95 is None:
-        parts.append(f"max {ms(spread.max)}")
-    if spread.censored:
-        parts.append(f"{spread.censored} never answered")
-    return ", ".join(parts)
+    figures = f"{ms(spread.p50)} / {ms(spread.p95)} / {ms(spread.p99)}"
+    return figures if spread.p95 is not None else f"{figures}, max {ms(spread.max)}"
+
+
+def _turns(token: Spread | None, audio: Spread | None) -> str:
+    """Turns the percentiles rest on, and how many of them stand at their cap."""
+    counted = audio or token
+    if counted is None:
+        return "0"
+    never = max(found.censored for found in (token, audio) if found is not None)
+    return f"{counted.n:,} ({never:,})"
 
 
 def _where(results: Results) -> str:
     """When, on what, with which error, and how to run it again."""
     parts = [results.started_at[:10]]
     if results.runs:
-        environment = results.runs[0].environment
-        device = f", {environment.accelerator}" if environment.accelerator else ""
-        parts.append(f"{commit_words(environment)}, {environment.cpu}, {environment.cores} cores{device}")
-        parts.append(error_words(results.calibration(results.runs[0].transport)))
+        places = [run.environment for run in results.runs]
+        parts += dict.fromkeys(machine_words(place) for place in places)
+        parts.append(f"commit {', '.join(dict.fromkeys(map(commit_words, places)))}")
+        parts += [
+            error_words(results.calibration(t)) for t in dict.fromkeys(r.transport for r in results.runs)
+        ]
+    else:
+        parts.append(where_words(results.environment))
     if results.interrupted:
         parts.append("stopped by hand")
     return f"{'; '.join(parts)}; `{results.command}`"
@@ -165,24 +188,28 @@ def _long(found: dict[str, Results]) -> Iterator[str]:
         yield f"{_where(results)}."
         yield ""
         by_setting = loads(results.runs)
-        tables = [sheets.verdicts(results, by_setting)]
+        made = [tables.verdicts(results, by_setting)]
         for setting, of in by_setting.items():
-            what = f"{PROFILES[setting.profile]}, {TRANSPORTS[setting.transport]}"
-            made = (sheets.waits(of), sheets.costs(of), sheets.openings(of), sheets.outcomes(of))
-            tables += [Sheet(f"{what}: {s.title}", s.columns, s.rows, s.note) for s in made]
-        tables.append(sheets.cold_starts(results.runs))
+            error = error_ms(results.calibration(setting.transport))
+            ours = tested(of)
+            of_setting = (
+                tables.carried(ours, error), tables.named_flaws(ours), tables.waits(of), tables.costs(of),
+                tables.openings(of), tables.outcomes(of),
+            )  # fmt: skip
+            made += [replace(table, title=f"{setting.title}: {table.title}") for table in of_setting]
+        made.append(tables.cold_starts(results.runs))
         if results.comparison:
-            tables.append(sheets.ratio_rows(results.comparison))
-        tables.append(sheets.pauses(results.pauses))
-        for sheet in tables:
-            if sheet.rows:
-                yield f"**{sheet.title}**"
+            made.append(ratio_rows(results.comparison.rows))
+        made.append(tables.pauses(results.pauses, results.environment))
+        for table in made:
+            if table.rows:
+                yield f"**{table.title}**"
                 yield ""
-                yield markdown(sheet)
+                yield markdown(table)
                 yield ""
-                yield from ([sheet.note, ""] if sheet.note else [])
-        reasons = [f"- {what}: {why}." for what, why in sheets.validity(by_setting)]
-        sentences, drawn = sheets.notes(results)
+                yield from ([table.note, ""] if table.note else [])
+        reasons = [f"- {what}: {why}." for what, why in tables.validity(by_setting)]
+        sentences, drawn = tables.notes(results)
         notes = [f"- {note}" for note in (*_systems(by_setting), *sentences)]
         yield from [*reasons, *notes, "", *drawn, *([""] if drawn else [])]
 
@@ -194,10 +221,10 @@ def _systems(by_setting: dict[Setting, tuple[Load, ...]]) -> Iterator[str]:
         yield f"{system}: {'; '.join(engines)}"
 
 
-def markdown(sheet: Sheet) -> str:
-    """A sheet as a table of Markdown; whatever would end a cell is escaped."""
-    lines = [_line(sheet.columns), "|" + "---|" * len(sheet.columns)]
-    return "\n".join([*lines, *(_line(row) for row in sheet.rows)])
+def markdown(table: Table) -> str:
+    """A table as a table of Markdown; whatever would end a cell is escaped."""
+    lines = [_line(table.columns), "|" + "---|" * len(table.columns)]
+    return "\n".join([*lines, *(_line(row) for row in table.rows)])
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from controls.evidence.markup import Html, joined, tag
 from loadtests.reporting.charts import Chart
-from loadtests.reporting.sheets import Sheet
+from loadtests.reporting.tables import Table
 from loadtests.reporting.verdict import Overall, Verdict
 
 FILES = Path(__file__).parent / "report_page"
@@ -20,25 +20,27 @@ _SIGNS: dict[Verdict, tuple[str, str]] = {
     "missed": ("missed", "✗"),
     "not decidable": ("open", "?"),
 }
+#: Met, but not at every load that was measured.
+_PARTLY = ("partly", "◐")
 _FIGURE = re.compile(r"[–0-9][0-9.,/%× –]*(\([^)]*\))?")
 
 
 def badge(found: Overall, *, small: bool = False) -> Html:
     """A verdict in words and with a sign, so that no colour is needed."""
-    kind, sign = _SIGNS[found.verdict]
+    kind, sign = _PARTLY if found.up_to is not None else _SIGNS[found.verdict]
     return tag("span", f"{sign} {found.words}", class_=f"badge {kind}{' inline' if small else ''}")
 
 
-def table(sheet: Sheet) -> Html:
-    """A sheet as a table that scrolls by itself where it is too wide; nothing when it has no rows."""
-    if not sheet.rows:
+def table(shown: Table) -> Html:
+    """A table that scrolls by itself where it is too wide; nothing when it has no rows."""
+    if not shown.rows:
         return Html("")
-    figures = [all(_FIGURE.fullmatch(row[i]) for row in sheet.rows) for i in range(len(sheet.columns))]
-    head = tag("thead", tag("tr", *(_column(c, figures[i]) for i, c in enumerate(sheet.columns))))
-    body = tag("tbody", *(_row(row, figures, muted=i in sheet.muted) for i, row in enumerate(sheet.rows)))
-    made = tag("table", tag("caption", sheet.title), head, body)
-    region = tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=sheet.title)
-    return joined([region, tag("p", sheet.note, class_="small")]) if sheet.note else region
+    figures = [all(_FIGURE.fullmatch(row[i]) for row in shown.rows) for i in range(len(shown.columns))]
+    head = tag("thead", tag("tr", *(_column(c, figures[i]) for i, c in enumerate(shown.columns))))
+    body = tag("tbody", *(_row(row, figures, muted=i in shown.muted) for i, row in enumerate(shown.rows)))
+    made = tag("table", tag("caption", shown.title), head, body)
+    region = tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=shown.title)
+    return joined([region, tag("p", shown.note, class_="small")]) if shown.note else region
 
 
 def _column(text: str, figure: bool) -> Html:
@@ -48,8 +50,15 @@ def _column(text: str, figure: bool) -> Html:
 def _row(cells: Sequence[str], figures: Sequence[bool], *, muted: bool) -> Html:
     made = [tag("th", cells[0], scope="row")]
     for text, figure in list(zip(cells, figures, strict=True))[1:]:
-        made.append(tag("td", text, class_="figure" if figure else "words" if len(text) > 40 else None))
+        made.append(tag("td", text, class_=_kind(text, figure)))
     return tag("tr", *made, class_="muted" if muted else None)
+
+
+def _kind(text: str, figure: bool) -> str | None:
+    """How a cell is set: figures to the right, long ones in more than one line."""
+    if figure:
+        return "figure long" if len(text) > 24 else "figure"
+    return "words" if len(text) > 40 else None
 
 
 def figure(chart: Chart) -> Html:

@@ -11,11 +11,22 @@ from importlib import resources
 from pathlib import Path
 
 from controls.evidence.markup import Html, joined, tag
-from loadtests.reporting import page, sheets
+from loadtests.reporting import page, tables
 from loadtests.reporting.charts import Chart, against_load, ecdf
-from loadtests.reporting.dots import pause_dots, ratio_dots
-from loadtests.reporting.loads import SYSTEMS, Load, Setting, commit_words, loads
-from loadtests.reporting.minute import BySetting, minute
+from loadtests.reporting.comparison import block_lines, compared
+from loadtests.reporting.first_page import BySetting, minute
+from loadtests.reporting.loads import (
+    SYSTEMS,
+    Load,
+    Setting,
+    commit_words,
+    cores_words,
+    listed,
+    loads,
+    where_words,
+)
+from loadtests.reporting.pause_chart import pause_dots
+from loadtests.reporting.ratio_charts import ratio_dots
 from loadtests.reporting.verdict import error_words, knee
 from loadtests.reporting.waterfall import shown_load, waterfall
 from loadtests.results import Calibration, Environment, Results, Tier
@@ -36,10 +47,14 @@ _METHOD = (
     "Turns never answered stay in at their cap. Percentiles are nearest rank; a p95 needs 200 turns, a p99 "
     "1,000. There are no means.",
     "A caller who got nothing counts as missed: with over 5 % of calls lost no target is met.",
-    "The knee is before the first load at which a target is missed (with fewer than 200 turns: by the "
-    "slowest), a call is turned away, or over 1 % of calls do not complete.",
-    "Ratios are bootstrapped by call, CPU and memory by block.",
-    "A run whose own callers lagged, or whose CPU was stolen, does not count.",
+    "The knee is before the first load that is not carried: a target is missed (with fewer than 200 turns: "
+    "by the slowest), a call is turned away, over 1 % of calls do not complete, the agent's speech has more "
+    "than 5 gaps of 40 ms in 100 answers, or a record is not whole.",
+    "Calls at once: as offered, and on average and at most as they really went on. Turns from before all "
+    "lines were in a call, or from after the first had no further one, are in no percentile.",
+    "Ratios are bootstrapped by call, costs by block; with fewer than five blocks a side their range stands.",
+    "Figures of two machines, or of two commits, are never pooled and never share a chart.",
+    "A run whose own callers, suppliers or proxy lagged, or whose CPU was stolen, does not count.",
 )
 
 
@@ -108,13 +123,13 @@ def _setting(results: Results, setting: Setting, found: Sequence[Load], charts: 
     return tag(
         "section",
         tag("h3", setting.title),
-        tag("p", sheets.knee_words(found)),
+        tag("p", tables.knee_words(found)),
         page.facts(_engines(found)),
-        page.table(sheets.waits(found)),
-        page.table(sheets.costs(found)),
+        page.table(tables.waits(found)),
+        page.table(tables.costs(found)),
         *map(page.figure, drawn),
-        page.table(sheets.openings(found)),
-        page.table(sheets.outcomes(found)),
+        page.table(tables.openings(found)),
+        page.table(tables.outcomes(found)),
         id=setting.key,
     )
 
@@ -132,27 +147,29 @@ def _comparison(results: Results, by_setting: BySetting, charts: list[Chart]) ->
     comparison = results.comparison
     if comparison is None or not comparison.rows:
         return Html("")
-    settings = {s: found for s, found in by_setting.items() if len({load.system for load in found}) > 1}
+    settings = {s for s, found in by_setting.items() if len({load.system for load in found}) > 1}
     drawn: list[Chart] = []
-    for transport, concurrency in dict.fromkeys((r.transport, r.concurrency) for r in comparison.rows):
-        involved = [load for s, found in settings.items() if s.transport == transport for load in found]
-        error = error_words(results.calibration(transport))
-        chart = ratio_dots(comparison, transport, concurrency, involved, error)
-        drawn += [chart] if chart else []
+    for what, rows in compared(comparison.rows).items():
+        involved = [
+            load
+            for setting, found in by_setting.items()
+            for load in found
+            if setting in settings and setting.of == what.of and load.concurrency == what.concurrency
+        ]
+        error = error_words(results.calibration(what.of.transport))
+        drawn.append(ratio_dots(what, rows, involved, error, valid=comparison.valid))
     charts += drawn
-    blocks = "; ".join(f"{SYSTEMS[block.system]} at {block.concurrency}" for block in comparison.blocks)
+    blocks = [(f"A ours, B {name}", order) for name, order in block_lines(comparison.blocks)]
     return page.section(
         "Ours against the same pipeline without us",
-        tag(
-            "p", "Same suppliers, audio and machine: ", "; ".join(setting.title for setting in settings), "."
-        ),
-        tag("p", f"In blocks, in this order: {blocks}.") if blocks else "",
+        tag("p", "Same suppliers, audio and machine, in short blocks that alternate."),
+        page.facts(blocks),
         *map(page.figure, drawn),
     )
 
 
 def _pauses(results: Results, charts: list[Chart]) -> Html:
-    chart = pause_dots(results.pauses, _commits(results))
+    chart = pause_dots(results.pauses, results.environment)
     if chart is None:
         return Html("")
     charts.append(chart)
@@ -160,14 +177,14 @@ def _pauses(results: Results, charts: list[Chart]) -> Html:
         "Utterances with thinking pauses, spelled digits, trailing conjunctions, and complete questions. Two "
         "numbers compare policies: how often one cuts in, and how long it waits when the caller is done."
     )
-    _, drawn = sheets.notes(results)
+    _, drawn = tables.notes(results)
     kinds = tag("pre", "\n".join(drawn), tabindex="0") if drawn else ""
     return page.section("When to answer", tag("p", words), page.figure(chart), kinds)
 
 
 def _cold(results: Results) -> Html:
-    sheet = sheets.cold_starts(results.runs)
-    return page.section("Cold start", page.table(sheet)) if sheet.rows else Html("")
+    table = tables.cold_starts(results.runs)
+    return page.section("Cold start", page.table(table)) if table.rows else Html("")
 
 
 def _method(results: Results) -> Html:
@@ -178,7 +195,7 @@ def _method(results: Results) -> Html:
         busiest = max(pace.cpu_percent for pace in paces)
         callers = f"at most {busiest:.0f} % of a core, ticks late by at most {late:.1f} ms at p99"
     allowance = (
-        f"{sheets.ms(results.network_allowance_ms)} ms, stated, not measured; added whole to both figures"
+        f"{tables.ms(results.network_allowance_ms)} ms, stated, not measured; added whole to both figures"
     )
     return page.section(
         "How, where, and again",
@@ -197,14 +214,23 @@ def _method(results: Results) -> Html:
 
 def _calibrations(results: Results) -> Iterator[tuple[str, object]]:
     for found in results.calibrations:
-        yield f"Calibration ({found.transport})", _calibration(found)
+        yield (
+            f"Calibration ({found.transport})",
+            f"{_calibration(found)}; on {where_words(_calibrated(results))}",
+        )
     if not results.calibrations:
         yield "Calibration", "none"
 
 
+def _calibrated(results: Results) -> Environment | None:
+    """Where the instrument was calibrated: as kept, or as of all runs where they are of one place."""
+    places = _environments(results)
+    return results.environment or (places[0] if len(places) == 1 else None)
+
+
 def _calibration(found: Calibration) -> str:
     return (
-        f"{found.n} answers of an echo agent of {sheets.ms(found.delay_ms)} ms: bias {found.bias_ms:.0f} ms, "
+        f"{found.n} answers of an echo agent of {tables.ms(found.delay_ms)} ms: bias {found.bias_ms:.0f} ms, "
         f"error p50 {found.error_p50_ms:.1f}, p95 {found.error_p95_ms:.1f}, max {found.error_max_ms:.1f} ms"
     )
 
@@ -218,17 +244,12 @@ def _environments(results: Results) -> list[Environment]:
 
 
 def _environment(environment: Environment) -> Iterator[tuple[str, object]]:
-    cores = f"{environment.cores} cores"
+    cores = cores_words(environment.cores)
     if environment.server_cores:
-        cores += (
-            f", server on {_list(environment.server_cores)}, callers on {_list(environment.generator_cores)}"
-        )
+        server, callers = listed(environment.server_cores), listed(environment.generator_cores)
+        cores += f", server on {server}, callers on {callers}"
     yield "Processor", f"{environment.cpu}, {cores}, {environment.memory_gb:g} GB"
     yield "Accelerator", environment.accelerator or "none"
     yield "System", f"{environment.system}, Python {environment.python}"
     yield "Commit", commit_words(environment)
     yield "Packages", ", ".join(f"{name} {version}" for name, version in environment.packages.items())
-
-
-def _list(cores: Sequence[int]) -> str:
-    return " and ".join(map(str, cores)) or "any"

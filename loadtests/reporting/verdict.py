@@ -6,7 +6,9 @@
 3. A p95 needs 200 turns and a p99 1,000. With fewer, a limit is missed when the median is over it already
    (of at least 20 turns) and otherwise not decidable.
 4. A figure closer to its limit than the instrument's own error is not decidable.
-5. Figures are at the carrier's socket. On the telephone they are judged a second time with the stated
+5. Over several loads a limit is *met* only when every load measured met it. Otherwise it is met *up to* the
+   highest load below the first that missed, and what was missed, undecided or did not count is named.
+6. Figures are at the carrier's socket. On the telephone they are judged a second time with the stated
    allowance for the network behind it added whole to both.
 """
 
@@ -19,7 +21,7 @@ from typing import Literal, cast
 
 from loadtests.ramp import Knee, missed
 from loadtests.reporting.loads import Load, Setting, tested
-from loadtests.results import MIN_P95, MIN_P99, TARGETS_MS, Calibration, Measure, Results
+from loadtests.results import MIN_P95, MIN_P99, TARGETS_MS, Calibration, Measure, Results, Run
 
 Verdict = Literal["met", "missed", "not decidable"]
 MEASURES: dict[Measure, str] = {
@@ -33,6 +35,8 @@ MEASURES: dict[Measure, str] = {
 _NEEDED = {50: 1, 95: MIN_P95, 99: MIN_P99}
 _LOST_PERCENT = 5.0
 _MEDIAN_NEEDS = 20
+#: Instead of reasons.
+NOTHING = "nothing was measured"
 _OBJECTIVE = re.compile(r"(?P<measure>[a-z_]+?)(?:_p(?P<percent>50|95|99))?_ms")
 
 
@@ -113,23 +117,20 @@ class Overall:
     """One verdict over all loads of a system.
 
     Attributes:
-        verdict: *met* when the lowest load that could be decided met it, *missed* when that missed.
-        up_to: the load it was met up to, when a higher one missed.
+        verdict: *met* when a load met it and none below that missed it; *missed* when the first decided did.
+        up_to: the highest load it was met at, wherever some load was not met; None: every load met it.
+        words: the verdict, how far it goes, and the loads beyond.
         why: figures and loads it rests on.
     """
 
     verdict: Verdict
     up_to: int | None
+    words: str
     why: str
-
-    @property
-    def words(self) -> str:
-        """The verdict, with how far it goes."""
-        return f"{self.verdict} up to {self.up_to}" if self.up_to is not None else self.verdict
 
 
 def overall(judgements: Sequence[Judgement]) -> Overall:
-    """All judgements of one goal, put together by load."""
+    """All judgements of one limit, put together by load."""
     judgements = sorted(judgements, key=lambda j: j.load.concurrency)
     met = [j for j in judgements if j.verdict == "met"]
     failed = [j for j in judgements if j.verdict == "missed"]
@@ -143,11 +144,35 @@ def overall(judgements: Sequence[Judgement]) -> Overall:
     if undecided and len(judgements) <= 3:
         parts += [f"not decidable at {calls_words(j.load.concurrency)} ({j.why})" for j in undecided]
     elif undecided:
-        loads = ", ".join(str(j.load.concurrency) for j in undecided)
-        parts.append(f"not decidable at {loads} ({undecided[-1].why})")
+        parts.append(f"not decidable at {_numbers(undecided)} ({undecided[-1].why})")
     verdict: Verdict = "met" if below else "missed" if failed else "not decidable"
-    up_to = below[-1].load.concurrency if below and failed else None
-    return Overall(verdict, up_to, "; ".join(parts) or "nothing was measured")
+    up_to = below[-1].load.concurrency if below and len(met) < len(judgements) else None
+    return Overall(verdict, up_to, _words(verdict, up_to, judgements), "; ".join(parts) or NOTHING)
+
+
+def _words(verdict: Verdict, up_to: int | None, judgements: Sequence[Judgement]) -> str:
+    """“met up to 16; 32 missed; 64 does not count”."""
+    if len(judgements) < 2 or verdict == "not decidable" or (verdict == "met" and up_to is None):
+        return verdict
+    failed = [j for j in judgements if j.verdict == "missed"]
+    open_ = [j for j in judgements if j.verdict == "not decidable"]
+    not_counting = [j for j in open_ if not j.load.valid]
+    undecided = [j for j in open_ if j.load.valid]
+    if len(failed) == len(judgements):
+        return verdict
+    parts = [f"met up to {up_to}" if verdict == "met" else f"missed at {failed[0].load.concurrency}"]
+    if failed and verdict == "met":
+        parts.append(f"{_numbers(failed)} missed")
+    if undecided:
+        parts.append(f"{_numbers(undecided)} not decidable")
+    if not_counting:
+        verb = "does" if len(not_counting) == 1 else "do"
+        parts.append(f"{_numbers(not_counting)} {verb} not count")
+    return "; ".join(parts)
+
+
+def _numbers(judgements: Sequence[Judgement]) -> str:
+    return ", ".join(str(j.load.concurrency) for j in judgements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,22 +209,53 @@ def calls_words(n: int) -> str:
 
 
 def knee(found: Iterable[Load]) -> Knee:
-    """Where the loads bend, by the rule that ends a ramp; loads that do not count are skipped.
+    """Where the loads bend, by the rule that ends a ramp.
 
-    Stricter than a verdict: with too few turns for a p95 the slowest one has to stay below the target.
+    Stricter than a verdict: with too few turns for a p95 the slowest one has to stay below the target. A load
+    that does not count is skipped where a higher one does; where none does, the test and not the server
+    ended the ramp.
     """
     carried: int | None = None
+    spoilt: Load | None = None
     for load in sorted(tested(found), key=lambda load: load.concurrency):
         if not load.valid:
+            spoilt = spoilt or load
             continue
-        whole = {
-            "summary": load.summary, "outcomes": load.outcomes,
-            "offered": load.offered, "completed": load.completed,
-        }  # fmt: skip
-        if why := missed(load.runs[0].model_copy(update=whole)):
-            return Knee(carried, load.concurrency, why)
+        spoilt = None
+        if why := missed(pooled(load)):
+            return Knee(carried, load.concurrency, why, by="server")
         carried = load.concurrency
-    return Knee(carried, None)
+    if spoilt is None:
+        return Knee(carried, None)
+    return Knee(carried, spoilt.concurrency, spoilt.why_not, by="generator")
+
+
+def pooled(load: Load) -> Run:
+    """All blocks of a load as one run."""
+    whole = {
+        "summary": load.summary, "outcomes": load.outcomes, "calls": load.calls, "turns": load.turns,
+        "offered": load.offered, "completed": load.completed,
+    }  # fmt: skip
+    return load.runs[0].model_copy(update=whole)
+
+
+def carried_words(load: Load, error: float = 0) -> str:
+    """Whether a load was carried, and where not, what of it was: one phrase for tables."""
+    if not load.valid:
+        return "does not count"
+    why = missed(pooled(load))
+    if not why:
+        return "yes"
+    verdicts = {judge(load, goal, error_ms=error).verdict for goal in targets()}
+    no = "targets met, not carried" if verdicts == {"met"} else "no"
+    return measures_named(f"{no}: {'; '.join(why)}")
+
+
+def measures_named(text: str) -> str:
+    """A sentence with its measures in plain words."""
+    for measure, words in MEASURES.items():
+        text = text.replace(measure, words)
+    return text
 
 
 def error_ms(calibration: Calibration | None) -> float:

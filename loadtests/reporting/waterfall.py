@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loadtests.reporting.charts import Chart, Spec, axis, drawn, resting_on
 from loadtests.reporting.loads import Load, Setting, tested
-from loadtests.reporting.sheets import NONE, Sheet, ms
+from loadtests.reporting.tables import NONE, Table, ms
 from loadtests.results import MIN_P95, Turn
 from loadtests.statistics import rank
 from loadtests.summary import SPOKEN
@@ -75,7 +75,7 @@ def examples(turns: Sequence[Turn]) -> Mapping[str, Turn]:
     Of answered turns whose stages are known; the percentiles are of these.
     """
     known = sorted(
-        (t for t in turns if t.kind in SPOKEN and t.stages and not (t.cold or t.censored)),
+        (t for t in turns if t.kind in SPOKEN and t.stages and not (t.cold or t.edge or t.censored)),
         key=lambda t: t.first_audio_out_ms or 0.0,
     )
     if not known:
@@ -112,7 +112,7 @@ def waterfall(setting: Setting, load: Load, error: str) -> Chart | None:
     n = f"n = 2 of {len(load.turns):,} turns" if len(set(map(id, shown.values()))) == 2 else "n = 1 turn"
     return Chart(
         key=f"stages-{setting.key}",
-        title=f"Where a turn's time goes, {load.concurrency} at once",
+        title=f"Where a turn's time goes, calls at once: {load.at_once}",
         says=f"Stages of two turns of one load, laid end to end: {' and '.join(made)}.",
         data=data,
         layout={
@@ -125,7 +125,7 @@ def waterfall(setting: Setting, load: Load, error: str) -> Chart | None:
             "legend": {"traceorder": "reversed"},
             "height": 100 + 44 * len(present),
         },
-        table=Sheet("Stages, ms", ("stage", *made), rows),
+        table=Table("Stages, ms", ("stage", *made), rows),
         resting_on=resting_on(n, error, [load]),
     )  # fmt: skip
 

@@ -268,7 +268,8 @@ def main() -> None:
     """Serve the mocks until whoever started this process closes its input."""
     told = Mocks.model_validate(begin())
     sentences = [sentence.spoken() for sentence in told.sentences]
-    serve(create_app(mock_backend(sentences, told.answers, told.delays, told.speech_rate_hz)))
+    app = create_app(mock_backend(sentences, told.answers, told.delays, told.speech_rate_hz))
+    serve(app, tells_lateness=True)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Server:
         if process is None:
             return 0
         process.send_signal(signum)
-        code = process.wait(timeout=60)
+        code = process.wait(timeout=90)
         assert process.stdout is not None
         process.stdout.close()
         return code
@@ -89,7 +89,7 @@ class Server:
         """``stop``, off the loop."""
         return await asyncio.to_thread(self.stop, signum)
 
-    async def until(self, kind: type[Record], patience_s: float = 30.0) -> None:
+    async def until(self, kind: type[Record], patience_s: float = 60.0) -> None:
         """Wait until a record of that kind is durable."""
         async with asyncio.timeout(patience_s):
             while not any(isinstance(x, kind) for x in await asyncio.to_thread(self.records)):
@@ -112,6 +112,13 @@ class Server:
         with Reader.open(self.ledger) as reader:
             calls = [info.call for info in reader.calls()]
         return [read_trace(self.settings, call, who="test", purpose="test") for call in calls]
+
+    async def ended(self) -> Trace:
+        """The newest call's trace, once the server has closed its record; read off the loop."""
+        async with asyncio.timeout(60):
+            while (trace := (await asyncio.to_thread(self.traces))[0]).call.ended_at is None:
+                await asyncio.sleep(0.1)
+        return trace
 
     def records(self) -> list[Record]:
         from controls.ledger.reader import Reader

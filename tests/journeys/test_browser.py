@@ -27,6 +27,7 @@ from voice_runtime.caller.script import HangUp, Say, Script, TypeWords, Wait
 from voice_runtime.caller.webrtc import WebRtcCaller
 
 pytestmark = pytest.mark.anyio
+expect.set_options(timeout=60_000)  # other journeys share the machine
 
 QUESTION = "when are you open"
 ANSWER = "Monday to Thursday"
@@ -100,7 +101,7 @@ async def through(link: ImpairedLink, route: Route) -> None:
 
 async def spoken_after(page: Page, since_ms: float, seconds: float) -> None:
     """Until that much of the agent's voice has sounded in the page since then."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             loud = await page.evaluate(
                 "since => window.levels.filter(([at, level]) => at > since && level > 0.01).length", since_ms
@@ -120,11 +121,11 @@ async def a_spoken_call(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Connected")).to_be_visible()
     await page.evaluate(LISTEN)
     captions = page.get_by_role("log")
-    await expect(captions).to_contain_text("I'm an AI assistant", timeout=20_000)
+    await expect(captions).to_contain_text("I'm an AI assistant", timeout=60_000)
     await spoken_after(page, 0, 2.0)
-    await expect(captions).to_contain_text(QUESTION, timeout=40_000)
+    await expect(captions).to_contain_text(QUESTION, timeout=60_000)
     asked = await now_ms(page)
-    await expect(captions).to_contain_text(ANSWER, timeout=20_000)
+    await expect(captions).to_contain_text(ANSWER, timeout=60_000)
     await spoken_after(page, asked, 1.0)
 
 
@@ -139,21 +140,15 @@ def settled(server: Server) -> Any:
     return trace
 
 
-async def ended(server: Server) -> None:
-    async with asyncio.timeout(15):
-        while server.traces()[0].call.ended_at is None:
-            await asyncio.sleep(0.1)
-
-
 async def test_a_question_is_asked_by_voice_and_its_answer_sounds_in_the_page(
     make_server: Callable[..., Server], microphone: Path
 ) -> None:
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     async with page_of(server, microphone) as page:
         await a_spoken_call(page)
         await page.get_by_role("button", name="Hang up").click()
-    await ended(server)
-    trace = settled(server)
+    await server.ended()
+    trace = await asyncio.to_thread(settled, server)
     assert [turn.said.text for turn in trace.turns if turn.said] == [QUESTION]
     assert (trace.media.transport, trace.media.codec, trace.media.microphone) == ("webrtc", "opus", True)
     assert trace.media.echo_cancellation in ("on", "off")
@@ -163,21 +158,21 @@ async def test_a_question_is_asked_by_voice_and_its_answer_sounds_in_the_page(
 async def test_the_same_typed_without_a_microphone(
     make_server: Callable[..., Server], microphone: Path
 ) -> None:
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     async with page_of(server, microphone) as page:
         await page.locator("#start-typed").click()
         await expect(page.get_by_role("heading", name="Connected")).to_be_visible()
         await page.evaluate(LISTEN)
         captions = page.get_by_role("log")
-        await expect(captions).to_contain_text("How can I help you?", timeout=30_000)
+        await expect(captions).to_contain_text("How can I help you?", timeout=60_000)
         await page.get_by_label("Type to the assistant").fill(QUESTION)
         asked = await now_ms(page)
         await page.get_by_role("button", name="Send").click()
-        await expect(captions).to_contain_text(ANSWER, timeout=20_000)
+        await expect(captions).to_contain_text(ANSWER, timeout=60_000)
         await spoken_after(page, asked, 1.0)
         await page.get_by_role("button", name="Hang up").click()
-    await ended(server)
-    trace = settled(server)
+    await server.ended()
+    trace = await asyncio.to_thread(settled, server)
     assert [(t.said.text, t.said.engine) for t in trace.turns if t.said] == [(QUESTION, "typed")]
     assert trace.media.microphone is False
     await server.down()
@@ -186,14 +181,14 @@ async def test_the_same_typed_without_a_microphone(
 async def test_the_same_with_three_percent_of_the_packets_lost(
     make_server: Callable[..., Server], microphone: Path
 ) -> None:
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     up, down = Impairment(loss=0.03, seed=1), Impairment(loss=0.03, seed=2)
     async with udp_link(up, down) as link, page_of(server, microphone, link) as page:
         await a_spoken_call(page)
         assert min(len(up.lost), len(down.lost)) > 3, "the network was not bad"
         await page.get_by_role("button", name="Hang up").click()
-    await ended(server)
-    trace = settled(server)
+    await server.ended()
+    trace = await asyncio.to_thread(settled, server)
     assert QUESTION in [turn.said.text for turn in trace.turns if turn.said]
     await server.down()
 
@@ -201,7 +196,7 @@ async def test_the_same_with_three_percent_of_the_packets_lost(
 async def test_two_browsers_at_a_cap_of_one_the_second_is_told(
     make_server: Callable[..., Server], microphone: Path
 ) -> None:
-    server = await make_server(start=False, admission={"calls": 1}).up()
+    server = await (await asyncio.to_thread(make_server, start=False, admission={"calls": 1})).up()
     async with page_of(server, microphone) as first, page_of(server, microphone) as second:
         await first.locator("#start").click()
         await expect(first.get_by_role("heading", name="Connected")).to_be_visible()
@@ -214,15 +209,15 @@ async def test_two_browsers_at_a_cap_of_one_the_second_is_told(
 async def test_a_second_client_speaks_and_types(make_server: Callable[..., Server]) -> None:
     """aiortc instead of a browser, through the same door."""
     needs_system("flite")
-    server = await make_server(start=False).up()
+    server = await (await asyncio.to_thread(make_server, start=False)).up()
     steps = (Wait(), Say(text=QUESTION, timeout_s=30), TypeWords(text="let me talk to a person"), HangUp())
     caller = WebRtcCaller(server.address, "healthcare", voice=RecordedFlite("rms"))
     result = await caller.run(Script(steps=steps))
     assert not result.error
     assert all(turn.first_audio_out_ms is not None for turn in result.turns)
     assert any(ANSWER in caption.text for caption in result.captions)
-    await ended(server)
-    trace = settled(server)
+    await server.ended()
+    trace = await asyncio.to_thread(settled, server)
     assert [t.said.engine for t in trace.turns if t.said] == ["pocketsphinx", "typed"]
     assert trace.handoff is not None
     await server.down()
@@ -230,7 +225,7 @@ async def test_a_second_client_speaks_and_types(make_server: Callable[..., Serve
 
 async def test_stopping_while_starting_leaves_no_child_behind(make_server: Callable[..., Server]) -> None:
     """SIGTERM before the server was ready killed it and left its children to themselves."""
-    server = make_server(start=False)
+    server = await asyncio.to_thread(make_server, start=False)
     server.profile_file.write_text(json.dumps(server.profile), encoding="utf-8")
     command = [sys.executable, "-m", "voice_runtime.cli.app", "serve", "--port", "0"]
     process = await asyncio.create_subprocess_exec(
@@ -240,5 +235,5 @@ async def test_stopping_while_starting_leaves_no_child_behind(make_server: Calla
         while not (children := Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()):
             await asyncio.sleep(0.05)
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     assert not [child for child in children if Path(f"/proc/{child}").exists()]

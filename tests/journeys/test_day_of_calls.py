@@ -155,6 +155,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.leaves("socket", why="the rehearsals' clients keep connections until they are collected")
 async def test_a_day_of_calls_leaves_nothing_of_its_callers(
     make_server: Callable[..., Server], tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -162,7 +163,7 @@ async def test_a_day_of_calls_leaves_nothing_of_its_callers(
     day = Day()
     server = await asyncio.to_thread(make_server, start=False)
     await server.up()
-    async with asyncio.timeout(90), asyncio.TaskGroup() as calls:
+    async with asyncio.timeout(240), asyncio.TaskGroup() as calls:
         calls.create_task(served(day, server))
         calls.create_task(typed(day, tmp_path / "clinic", "healthcare", {"": CLINIC}))
         calls.create_task(typed(day, tmp_path / "salon", "salon", {"": SALON, "es-US": SALON_ES}))

@@ -40,7 +40,8 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def watched(state: Path, logs: Path) -> AsyncIterator[tuple[str, str]]:
     """A witness in a process of its own: its address and its verifier key."""
-    process = subprocess.Popen(
+    process = await asyncio.to_thread(
+        subprocess.Popen,
         [sys.executable, "-m", "voice_runtime.cli.app", "witness", "serve", "--state", str(state),
          "--logs", str(logs), "--port", "0", "--json"],
         stdout=subprocess.PIPE, text=True, cwd=ROOT,
@@ -115,7 +116,9 @@ async def cosigned(server: Server, key: VerifierKey, tenant: str = "riverside", 
 
 
 async def test_a_stranger_checks_a_call(make_server: Callable[..., Server], tmp_path: Path) -> None:
-    server = make_server(start=False, ledger={"signer": "own_process", "cosign_every_s": 1})
+    server = await asyncio.to_thread(
+        make_server, start=False, ledger={"signer": "own_process", "cosign_every_s": 1}
+    )
     logs = tmp_path / "logs.txt"
     logs.write_text("".join(key + "\n" for key in await asyncio.to_thread(begun, server)))
     config = ("--config", str(server.profile_file))

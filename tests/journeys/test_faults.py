@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_cap_of_one_takes_one_and_tells_the_next(make_server: Callable[..., Server]) -> None:
     server = await (await asyncio.to_thread(make_server, start=False, admission={"calls": 1})).up()
-    first = asyncio.create_task(server.call(Wait(), Silence(seconds=3), HangUp()))
+    first = asyncio.create_task(server.call(Wait(), Silence(seconds=8), HangUp()))
     await server.until(r.DisclosurePlayed)
     second = await server.call(Wait(), HangUp())
     assert second.ended_by == "refused"
@@ -48,7 +48,7 @@ async def test_kill_9_in_mid_call_is_closed_as_recovered_at_the_next_start(
     await call
     await server.up()
     assert server.ready["recovered"] == 1
-    trace = server.traces()[0]
+    trace = await server.ended()
     assert trace.call.recovered
     assert trace.call.end_reason == "crashed"
     assert not trace.ledger.gaps
@@ -68,7 +68,8 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
 ) -> None:
     async with serving(ModelServer(plans=[plan])) as model:
         endpoint = {"name": "local", "base_url": f"{model.url}/v1", "model": "chaos", "outside": False}
-        server = make_server(
+        server = await asyncio.to_thread(
+            make_server,
             start=False,
             model={
                 "standin": False,
@@ -83,7 +84,7 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
             Wait(), Say(text="when are you open", quiet_ms=2500), Say(text="yes"), HangUp()
         )
         assert result.turns[0].first_audio_out_ms is not None
-        trace = server.traces()[0]
+        trace = await server.ended()
         played = [p for t in trace.turns if t.played for p in t.played.phrases]
         assert "fallback" in played
         assert trace.handoff is not None
@@ -96,14 +97,14 @@ async def test_a_tool_that_was_under_way_at_kill_9_is_asked_about_and_not_repeat
     make_server: Callable[..., Server],
 ) -> None:
     async with serving(ToolServer(mood="stalls")) as tools:
-        server = make_server(
-            start=False, services={"appointments": {"url": tools.url, "key": {"generate": True}}}
+        server = await asyncio.to_thread(
+            make_server, start=False, services={"appointments": {"url": tools.url, "key": {"generate": True}}}
         )
         await server.up()
         call = asyncio.create_task(
             server.call(Wait(), Say(text="can i see doctor patel on tuesday"), Silence(seconds=20))
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not tools.uses:
                 await asyncio.sleep(0.02)
         await server.down(signal.SIGKILL)
@@ -174,6 +175,6 @@ async def test_a_signal_drains_running_calls_and_turns_new_ones_away(
     process.send_signal(signal.SIGTERM)
     result = await call
     assert result.ended_by == "server"
-    assert await asyncio.to_thread(process.wait, 30) == 0
+    assert await asyncio.to_thread(process.wait, 90) == 0
     closed = [x for x in await asyncio.to_thread(server.records) if isinstance(x, r.CallClosed)]
     assert [x.reason for x in closed] == ["drained"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 
@@ -27,7 +28,7 @@ def test_a_new_agent_answers_its_first_call(make_server: Callable[..., Server]) 
         "--say", spoken[1], cwd=server.root,
     )  # fmt: skip
     assert dialled.returncode == 0, dialled.stdout + dialled.stderr
-    [trace] = server.traces()
+    trace = asyncio.run(server.ended())
     assert trace.call.agent == "front-desk"
     assert trace.call.tenant == "front-desk"
     assert "nine to five" in (trace.turns[1].played.played_text or "" if trace.turns[1].played else "")

@@ -29,11 +29,13 @@ def server(make_server: Callable[..., Server]) -> Server:
 
 async def newest(server: Server) -> list[Opened]:
     """The records of the newest call, once it is closed."""
-    async with asyncio.timeout(15):
-        while (trace := server.traces()[0]).call.ended_at is None:
-            await asyncio.sleep(0.1)
-    with Reader.open(server.ledger) as reader:
-        return reader.opened(trace.call.id)
+    trace = await server.ended()
+
+    def read() -> list[Opened]:
+        with Reader.open(server.ledger) as reader:
+            return reader.opened(trace.call.id)
+
+    return await asyncio.to_thread(read)
 
 
 def complete(opened: list[Opened], *said: str) -> None:
@@ -101,4 +103,4 @@ async def test_a_server_killed_in_mid_answer_claims_nothing_it_does_not_know(
     assert recovered
     assert all(not o.record.samples and not o.personal.played_text for o in recovered)
     await server.down()
-    assert verify_directory(server.ledger).ok
+    assert (await asyncio.to_thread(verify_directory, server.ledger)).ok

@@ -8,6 +8,7 @@ from random import Random
 from loadtests.compare import plan
 from loadtests.ratios import ratios
 from loadtests.results import (
+    Achieved,
     Calibration,
     Call,
     Comparison,
@@ -144,7 +145,7 @@ def run(
                 answered_ms=12.0 if done else None,
                 disclosure_first_ms=60.0 + n % 5 if done else None,
                 disclosure_last_ms=5460.0 if done else None,
-                gaps=(Gap(at_ms=900, ms=48),) if n % 9 == 4 else (),
+                gaps=(Gap(at_ms=900, ms=48),) if done and n % 9 == 4 else (),
                 jitter_ms=1.5 if done else None,
                 completeness=Completeness(heard=9, recorded=9) if done and system != "defaults" else None,
             )
@@ -171,6 +172,7 @@ def run(
         "transport": transport,
         "engines": MOCK_ENGINES if profile == "mock" else REAL_ENGINES,
         "concurrency": concurrency,
+        "achieved": Achieved(mean=0.95 * concurrency, most=concurrency, from_s=5, to_s=55),
         "offered": calls,
         "completed": counts.get("completed", 0),
         "seconds": 60.0,
@@ -202,6 +204,7 @@ def policy(name: str, cut_off: float, p50: float, p95: float, never_ended: int =
         cut_off_percent=cut_off,
         delay_p50_ms=p50,
         delay_p95_ms=p95,
+        delay_max_ms=p95 + 40,
         thinking_pauses=100,
         ends=80,
         never_ended=never_ended,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
+from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
+from pipecat.audio.vad.vad_analyzer import VADParams
 from pipecat.frames.frames import (
     Frame,
     InputAudioRawFrame,
@@ -16,20 +21,35 @@ from pipecat.frames.frames import (
     LLMTextFrame,
     VADUserStoppedSpeakingFrame,
 )
+from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.openai.stt import OpenAISTTService
-from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.services.stt_service import SegmentedSTTService
+from pipecat.turns.user_start import TranscriptionUserTurnStartStrategy, VADUserTurnStartStrategy
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy, TurnAnalyzerUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pydantic import ValidationError
 
-from controls.errors import OperatorError
+from controls.errors import ConfigurationError, OperatorError
 from loadtests.baseline import call as baseline_call
-from loadtests.baseline.app import LoopLag
+from loadtests.baseline.app import create_app
 from loadtests.baseline.call import MediaClock, Model, NotedTurn, Recogniser, _strategies
 from loadtests.baseline.settings import BaselineSettings
+from loadtests.baseline.silence import shortest_wait_ms
 from loadtests.baseline.system import BarePipecat
+from loadtests.lateness import LoopLag
+from loadtests.ours.profiles import Recipe, cpu_offline, mock
+from loadtests.ours.system import furnish
 from loadtests.systems import System
+from voice_runtime.agent_file import AgentFile
 from voice_runtime.caller.results import CallResult
+from voice_runtime.events import CHUNK_MS
+from voice_runtime.listen.ear import policy_of
+from voice_runtime.listen.turn import TurnMachine
+from voice_runtime.listen.turn_values import EndOfTurn, TurnPolicy
+from voice_runtime.settings import load_profile
+from voice_runtime.yaml_file import load_model
 
 pytestmark = pytest.mark.anyio
 
@@ -122,15 +142,24 @@ async def test_the_first_word_of_each_answer_is_noted_on_the_callers_clock(
     assert isinstance(llm, OpenAILLMService)
 
 
-def test_loop_lag_is_told_since_the_last_question() -> None:
-    lag = LoopLag()
-    assert lag.p99_ms() is None
-    for ms in range(100):
-        lag.late(ms)
-    assert lag.p99_ms() == 98
-    lag.late(-0.5)
-    assert lag.p99_ms() == 0
-    assert lag.p99_ms() is None
+async def test_it_tells_how_late_its_event_loop_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lags: list[LoopLag] = []
+
+    def probe(every_ms: int, *, each: bool) -> LoopLag:
+        lags.append(LoopLag(every_ms, each=each, now_ns=lambda: now[0]))
+        return lags[0]
+
+    now = [0]
+    monkeypatch.setattr("loadtests.baseline.app.LoopLag", probe)
+    app = create_app(BaselineSettings(name="defaults", suppliers="x", notes=tmp_path / "notes"))
+    (lag,) = lags
+    lag.begin()
+    now[0] = 57_000_000
+    lag.woken()  # a timer of 50 ms
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://baseline", verify=False) as client:
+        assert (await client.get("/loop-lag")).json() == {"p99_ms": pytest.approx(7, abs=0.11)}
+        assert (await client.get("/loop-lag")).json() == {"p99_ms": None}, "since the last question"
 
 
 async def test_evidence_is_read_by_call_and_half_a_line_is_waited_for(
@@ -167,7 +196,8 @@ async def test_it_is_a_system_that_is_not_up() -> None:
     assert (system.name, system.profile, system.tier, system.pid) == ("defaults", "mock", "mock", None)
     assert system.engines[0].startswith("bare pipecat 1.14")
     assert "Smart Turn v3" in system.engines[0]
-    assert system.engines[1:] == ("model: mock",)
+    assert system.engines[1].startswith("recogniser, model and voice: outside its process")
+    assert system.engines[2:] == ("model: mock",)
     assert (system.server_cores, dict(system.doors)) == ((1,), {})
     assert await system.loop_lag_p99_ms() is None
     assert await system.evidence([]) == {}
@@ -186,7 +216,8 @@ def test_equal_silence_waits_for_what_our_rule_has_beyond_the_vads() -> None:
         (stop,) = strategies.stop
         assert isinstance(stop, SpeechTimeoutUserTurnStopStrategy)
         assert stop._user_speech_timeout == pytest.approx(beyond_s)
-    assert "500 ms of silence" in made(name="equal_silence", silence_ms=500).engines[0]
+    line = made(name="equal_silence", silence_ms=500).engines[0]
+    assert "fixed silence of 500 ms, which is our shortest wait (ours waits longer" in line
 
 
 def test_a_silence_shorter_than_the_vads_is_refused() -> None:
@@ -194,3 +225,84 @@ def test_a_silence_shorter_than_the_vads_is_refused() -> None:
         made(name="equal_silence", silence_ms=199)
     with pytest.raises(ValidationError):
         BaselineSettings(name="equal_silence", suppliers="x", notes=Path("n"), silence_ms=100)
+
+
+# -- how long it waits ---------------------------------------------------------------------------------
+
+SLOWER = {"vad_stop_ms": 240}
+STEADIER = {
+    "patience": {
+        name: {"complete_wait_ms": 320, "unsure_wait_ms": 500, "incomplete_wait_ms": 900}
+        for name in ("quick", "normal", "unhurried")
+    }
+}
+
+
+def served_policy(recipe: Recipe, agent: str, folder: Path) -> TurnPolicy:
+    """What our server's ear goes by: of the very files that a house is made with."""
+    path = furnish(folder, recipe, agent, calls=1)
+    called = load_model(AgentFile, folder / "agents" / agent / "agent.yaml", folder)
+    return policy_of(load_profile(path).turn, called.conversation.patience)
+
+
+def silence_before_the_end(policy: TurnPolicy) -> int:
+    """After a complete question whose text is known at once, ms."""
+    machine = TurnMachine(policy, "en-US", lambda text: False)
+    for _ in range(600 // CHUNK_MS):
+        machine.chunk(speech=True)
+    machine.partial("when are you open")
+    waited, asked = 0, False
+    while waited < 2000:
+        waited += CHUNK_MS
+        out = machine.chunk(speech=False)
+        if out and not asked:
+            asked, out = True, machine.final(1, "when are you open")
+        if any(isinstance(one, EndOfTurn) for one in out):
+            break
+    return waited
+
+
+@pytest.mark.parametrize("agent", ["healthcare", "salon"])
+@pytest.mark.parametrize("turn", [{}, SLOWER, STEADIER, SLOWER | STEADIER])
+def test_equal_silence_is_the_shortest_wait_of_the_server_it_is_compared_with(
+    agent: str, turn: dict[str, Any], tmp_path: Path
+) -> None:
+    plain = mock("http://127.0.0.1:9/v1")
+    recipe = replace(plain, changes={**plain.changes, "turn": turn})
+    told = shortest_wait_ms(recipe, agent)
+    assert told == silence_before_the_end(served_policy(recipe, agent, tmp_path))
+    assert told == max(turn.get("vad_stop_ms", 200), 320 if "patience" in turn else 200)
+    made(name="equal_silence", silence_ms=told)
+
+
+def test_every_recipe_of_ours_waits_as_its_profile_says() -> None:
+    assert shortest_wait_ms(cpu_offline(), "healthcare") == shortest_wait_ms(mock("x"), "healthcare")
+
+
+def test_an_agent_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigurationError):
+        shortest_wait_ms(cpu_offline(), "nobody")
+
+
+def test_its_defaults_are_those_of_the_installed_pipecat() -> None:
+    """What ``baseline.call`` says of them: a new pipecat that means something else fails here."""
+    vad = VADParams()
+    assert (vad.confidence, vad.start_secs, vad.stop_secs, vad.min_volume) == (0.7, 0.2, 0.2, 0.6)
+    smart = SmartTurnParams()
+    assert (smart.stop_secs, smart.pre_speech_ms, smart.max_duration_secs) == (3, 500, 8)
+    aggregator = LLMUserAggregatorParams()
+    assert aggregator.user_turn_strategies is None, "then UserTurnStrategies() is taken"
+    assert aggregator.user_turn_stop_timeout == 5.0
+    strategies = UserTurnStrategies()
+    assert strategies.start is not None
+    assert strategies.stop is not None
+    assert [type(one) for one in strategies.start] == [
+        VADUserTurnStartStrategy,
+        TranscriptionUserTurnStartStrategy,
+    ]
+    (stop,) = strategies.stop
+    assert isinstance(stop, TurnAnalyzerUserTurnStopStrategy)
+    assert isinstance(stop._turn_analyzer, LocalSmartTurnAnalyzerV3)
+    assert issubclass(OpenAISTTService, SegmentedSTTService), (
+        "its transcripts are final: no p99 is waited for"
+    )

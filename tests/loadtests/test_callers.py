@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from loadtests import callers
-from loadtests.callers import MOST_LATE_P99_MS, Measured, measure
+from loadtests.callers import MOST_LATE_P99_MS, Measured, borne, measure
 from loadtests.echo_agent.agent import EchoDoors, serving
 from loadtests.echo_agent.answers import voices
 from voice_runtime.caller.recorded import RecordedFlite
@@ -27,10 +27,26 @@ def test_lateness_at_p99_and_calls_that_went_wrong_decide(found: Measured, holds
     assert found.holds is holds
 
 
+LATE = replace(FINE, late_p99_ms=MOST_LATE_P99_MS)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ([FINE], "one core bears 100 callers at least"),
+        ([FINE, replace(FINE, calls=50)], "one core bears 100 callers at least"),
+        ([replace(LATE, calls=200), FINE], "one core bears 100 callers, not 200"),
+        ([LATE, replace(FINE, calls=200)], "one core bears fewer than 100 callers"),
+    ],
+)
+def test_a_core_bears_what_held_below_the_first_that_did_not(found: list[Measured], words: str) -> None:
+    assert borne(found) == words
+
+
 @pytest.mark.anyio
 async def test_callers_beside_each_other_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callers, "_BEGIN_S", 0.1)
-    server = await serving(voices([await RecordedFlite("rms").say("yes")]))
+    server = await serving(voices([await RecordedFlite("rms").say("yes")]), {})
     try:
         door = EchoDoors(server.sockets[0].getsockname()[1], 0).door("twilio", delays_ms="300")
         found = await measure(door, 3, 1.5)

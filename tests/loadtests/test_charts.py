@@ -11,12 +11,14 @@ import plotly.graph_objects as go
 import pytest
 
 from loadtests.reporting.charts import Chart, against_load, ecdf
-from loadtests.reporting.dots import pause_dots, ratio_dots
+from loadtests.reporting.comparison import compared
 from loadtests.reporting.loads import Load, Setting, loads
+from loadtests.reporting.pause_chart import pause_dots
+from loadtests.reporting.ratio_charts import ratio_dots
 from loadtests.reporting.waterfall import bars, examples, shown_load, waterfall
 from loadtests.results import Results
 from loadtests.summary import turn_values
-from tests.loadtests.made_up import run, turn, whole
+from tests.loadtests.made_up import environment, run, turn, whole
 
 ERROR = "error ±2.5 ms (p95)"
 
@@ -27,21 +29,23 @@ def made() -> Results:
 
 
 def every_chart(made: Results) -> list[Chart]:
-    found: list[Chart | None] = []
+    charts: list[Chart | None] = []
     for setting, of in loads(made.runs).items():
-        found += [
+        charts += [
             ecdf(setting, of, "first_audio_out_ms", ERROR),
             ecdf(setting, of, "asr_to_first_token_ms", ERROR),
         ]
-        found.append(against_load(setting, of, "first_audio_out_ms", ERROR))
+        charts.append(against_load(setting, of, "first_audio_out_ms", ERROR))
         picked = shown_load(of, None)
         assert picked
-        found.append(waterfall(setting, picked, ERROR))
+        charts.append(waterfall(setting, picked, ERROR))
     assert made.comparison
-    found.append(ratio_dots(made.comparison, "twilio", 8, of, ERROR))
-    found.append(pause_dots(made.pauses, "commit 0000000"))
-    assert all(found)
-    return [chart for chart in found if chart]
+    for what, rows in compared(made.comparison.rows).items():
+        mock = [load for found in loads(made.runs).values() for load in found if load.setting.of == what.of]
+        charts.append(ratio_dots(what, rows, mock, ERROR, valid=True))
+    charts.append(pause_dots(made.pauses, environment()))
+    assert all(charts)
+    return [chart for chart in charts if chart]
 
 
 def in_colour(value: Any) -> Any:
@@ -87,6 +91,33 @@ def test_a_curve_ends_below_all_when_turns_were_never_answered():
     assert chart.table.rows[0][-1] == str(censored)
 
 
+def test_turns_at_the_edge_of_a_load_are_in_no_curve():
+    plain = run(calls=20)
+    slow_edges = [
+        turn.model_copy(update={"edge": True, "first_audio_out_ms": 5900.0}) if turn.call < 5 else turn
+        for turn in plain.turns
+    ]
+    setting, of = one(plain.model_copy(update={"turns": tuple(slow_edges)}))
+    chart = ecdf(setting, of, "first_audio_out_ms", ERROR)
+    assert chart
+    assert max(chart.data[0]["x"]) < 5900
+    assert chart.data[0]["y"][-1] == 1
+
+
+def test_the_generator_draws_no_knee():
+    late = run(concurrency=2, calls=60, valid=False)
+    setting, of = one(run(calls=60), late)
+    chart = against_load(setting, of, "first_audio_out_ms", ERROR)
+    assert chart
+    assert not [note for note in chart.layout["annotations"] if "knee" in note["text"]]
+    setting, of = one(run(calls=60), run(concurrency=2, calls=60, slower=4))
+    chart = against_load(setting, of, "first_audio_out_ms", ERROR)
+    assert chart
+    assert [n["text"] for n in chart.layout["annotations"] if "knee" in n["text"]] == [
+        "knee: 1 carried, 2 not"
+    ]
+
+
 def test_baselines_are_grey_and_ours_are_not():
     setting, of = one(run(concurrency=1), run(concurrency=2), run("defaults", concurrency=2))
     chart = ecdf(setting, of, "first_audio_out_ms", ERROR)
@@ -102,17 +133,17 @@ def test_no_percentile_is_drawn_that_the_turns_cannot_carry():
     chart = against_load(setting, of, "first_audio_out_ms", ERROR)
     assert chart
     by_name = {trace["name"]: trace["x"] for trace in chart.data}
-    assert by_name["ours, p50"] == [1, 2]
-    assert by_name["ours, p95"] == [2]
+    assert by_name["ours, p50"] == [0.95, 1.9]  # as achieved, not as offered
+    assert by_name["ours, p95"] == [1.9]
     assert "ours, p99" not in by_name
-    assert [x for name, x in by_name.items() if "maximum" in name] == [[1]]
+    assert [x for name, x in by_name.items() if "maximum" in name] == [[0.95]]
 
 
 def test_what_does_not_count_is_left_out_and_said():
     setting, of = one(run(calls=60), run(concurrency=9, calls=60, valid=False))
     chart = against_load(setting, of, "first_audio_out_ms", ERROR)
     assert chart
-    assert all(x == [1] for x in (trace["x"] for trace in chart.data))
+    assert all(x == [0.95] for x in (trace["x"] for trace in chart.data))
     assert "left out: 1 that does not count" in chart.resting_on
     _, none = one(run(valid=False))
     marked = ecdf(setting, none, "first_audio_out_ms", ERROR)
@@ -160,17 +191,17 @@ def replace_kind(of: Any) -> Any:
 
 def test_a_ratio_is_drawn_with_its_interval(made: Results):
     assert made.comparison
-    chart = ratio_dots(made.comparison, "twilio", 8, (), ERROR)
-    assert chart
+    [(what, rows)] = compared(made.comparison.rows).items()
+    chart = ratio_dots(what, rows, (), ERROR, valid=True)
     assert chart.layout["xaxis"]["type"] == "log"
     for trace in chart.data:
         assert len(trace["x"]) == len(trace["error_x"]["array"]) == len(trace["error_x"]["arrayminus"])
-    assert ratio_dots(made.comparison, "webrtc", 8, (), ERROR) is None
+    assert "DOES NOT COUNT" in ratio_dots(what, rows, (), ERROR, valid=False).resting_on
 
 
 def test_what_was_measured_is_no_markup_of_plotly(made: Results):
     hostile = made.pauses[0].model_copy(update={"policy": '<a href="http://x.example">me</a>'})
-    chart = pause_dots((hostile,), "")
+    chart = pause_dots((hostile,), None)
     assert chart
     assert "<a" not in json.dumps(chart.data)
     assert replace(chart, key="other").data == chart.data

@@ -16,7 +16,7 @@ from controls.rules.engine import Rules
 from loadtests.ours.controls_off import Note, noted_turns
 from loadtests.ours.controls_off_server import NoRecord, NoRules, settings_of
 from loadtests.ours.evidence_join import server_turns
-from loadtests.ours.house import ROOT
+from loadtests.ours.system import ROOT
 from loadtests.systems import ServerTurn
 from voice_runtime.caller.results import CallResult
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controls.errors import OperatorError
@@ -20,6 +22,8 @@ def test_each_door_has_its_caller() -> None:
     "door",
     [
         TwilioDoor("voice.example"),
+        TwilioDoor("http://voice.example:port"),
+        TwilioDoor("http://"),
         TwilioDoor("http://voice.example", stream_url="http://voice.example/stream"),
         TwilioDoor("http://voice.example", webhook=""),
         WebRtcDoor("voice.example"),
@@ -50,3 +54,35 @@ def test_a_server_behind_a_proxy_is_called_by_its_own_name() -> None:
     assert isinstance(caller, TwilioCaller)
     assert caller._reach("wss://voice.example/media") == "ws://127.0.0.1:9/media"
     assert caller._reach("https://voice.example/in?line=1") == "http://127.0.0.1:9/in?line=1"
+
+
+def test_beside_the_path_of_its_address_it_is_the_same_server() -> None:
+    """A door made of a stream's address has that stream's path in it."""
+    caller = make_caller(
+        TwilioDoor(
+            "http://127.0.0.1:8765/ws", stream_url="ws://127.0.0.1:8765/ws",
+            connect_to="http://127.0.0.1:9", confined=True,
+        )
+    )  # fmt: skip
+    assert isinstance(caller, TwilioCaller)
+    assert caller._reach("ws://127.0.0.1:8765/ws") == "ws://127.0.0.1:9/ws"
+    assert caller._reach("ws://127.0.0.1:9/ws?a=b") == "ws://127.0.0.1:9/ws?a=b"  # it named whom we came by
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("ws://voice.example/media", "voice.example"),
+        ("ws://127.0.0.1:8001/media", "127.0.0.1:8001"),
+        ("wss://127.0.0.1:8000/media", "127.0.0.1:8000"),  # TLS is another server on that port, or none
+        ("http://elsewhere.example/next", "elsewhere.example"),
+    ],
+)
+def test_a_confined_call_is_led_nowhere_else(url: str, named: str) -> None:
+    door = TwilioDoor("http://127.0.0.1:8000", connect_to="http://127.0.0.1:9")
+    free, confined = make_caller(door), make_caller(replace(door, confined=True))
+    assert isinstance(free, TwilioCaller)
+    assert isinstance(confined, TwilioCaller)
+    assert free._reach(url) == url
+    with pytest.raises(OperatorError, match=f"leads to {named}, .* stands before 127.0.0.1:8000 only"):
+        confined._reach(url)

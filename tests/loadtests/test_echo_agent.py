@@ -89,7 +89,7 @@ def test_speech_repeats_itself_for_long_answers() -> None:
 @pytest.mark.anyio
 async def test_a_caller_measures_the_delay_and_never_less() -> None:
     said = await RecordedFlite("rms").say("yes")
-    server = await serving(voices([said]))
+    server = await serving(voices([said]), {})
     url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/echo"
     asked = {"delays_ms": "311,222", "answer_ms": "100"}
     caller = TwilioCaller(
@@ -115,7 +115,7 @@ async def test_a_caller_measures_the_delay_and_never_less() -> None:
 @pytest.mark.anyio
 async def test_over_webrtc_an_answer_is_later_by_codec_and_buffers_and_never_earlier() -> None:
     said = await RecordedFlite("rms").say("yes")
-    async with peers(voices([said])) as port:
+    async with peers(voices([said]), {}) as port:
         door = EchoDoors(0, port).door("webrtc", delays_ms="350", answer_ms="200")
         assert isinstance(door, WebRtcDoor)
         caller = WebRtcCaller(door.base_url, dialect="pipecat", voice=RecordedFlite("rms"), longest_s=20)
@@ -129,7 +129,7 @@ async def test_over_webrtc_an_answer_is_later_by_codec_and_buffers_and_never_ear
 
 @pytest.mark.anyio
 async def test_an_offer_that_asks_for_the_impossible_is_refused() -> None:
-    async with peers({}) as port:
+    async with peers({}, {}) as port:
         door = EchoDoors(0, port).door("webrtc", delays_ms="never")
         assert isinstance(door, WebRtcDoor)
         result = await WebRtcCaller(door.base_url, dialect="pipecat").run(Script(steps=(HangUp(),)))

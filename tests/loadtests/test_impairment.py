@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 from aiohttp import ClientSession, web
@@ -13,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from controls.errors import OperatorError
+from loadtests.lateness import LoopLag
 from loadtests.network import netem
 from loadtests.network.impairment import impaired
 from loadtests.network.offers import impaired_offers
@@ -131,7 +135,7 @@ async def test_a_door_is_the_same_door_behind_a_proxy() -> None:
         assert same is twilio
     async with impaired(twilio, bad) as door:
         assert isinstance(door, TwilioDoor)
-        assert (door.base_url, bool(door.connect_to)) == (twilio.base_url, True)
+        assert (door.base_url, bool(door.connect_to), door.confined) == (twilio.base_url, True, True)
     async with impaired(page, bad) as door:
         assert isinstance(door, WebRtcDoor)
         assert (door.agent, door.base_url != page.base_url) == ("healthcare", True)
@@ -150,6 +154,41 @@ def test_netem_touches_the_server_alone() -> None:
         "ip protocol 6 0xff match ip sport 7860 0xffff flowid 1:4",
         "ip protocol 17 0xff flowid 1:4",
     ]
+
+
+@anyio
+@pytest.mark.parametrize("by", ["none", "proxy"])
+async def test_a_proxy_tells_how_late_its_loop_was(by: Literal["none", "proxy"]) -> None:
+    lag = LoopLag(every_ms=1)
+    bad = Network(by=by, delay_ms=1)
+    async with impaired(TwilioDoor("http://127.0.0.1:9"), bad, lag=lag), asyncio.timeout(10):
+        if by == "none":
+            await asyncio.sleep(0)
+        while by == "proxy" and (late := lag.told()) is None:
+            await asyncio.sleep(0)
+    if by == "none":
+        assert lag.told() is None
+    else:
+        assert late is not None
+        assert late.beside("proxy").what == "proxy"
+
+
+@anyio
+async def test_behind_netem_too_a_call_goes_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It impairs one port: a stream to another one would cross a clean network."""
+    ports: list[int] = []
+
+    @asynccontextmanager
+    async def applied(network: Network, port: int, *, udp: bool) -> AsyncIterator[None]:
+        ports.append(port)
+        yield
+
+    monkeypatch.setattr("loadtests.network.impairment.netem", applied)
+    async with impaired(TwilioDoor("http://127.0.0.1:9"), Network(by="netem", delay_ms=1)) as door:
+        assert door == TwilioDoor("http://127.0.0.1:9", confined=True)
+    async with impaired(WebRtcDoor("http://127.0.0.1:8"), Network(by="netem", delay_ms=1)) as page:
+        assert page == WebRtcDoor("http://127.0.0.1:8")
+    assert ports == [9, 8]
 
 
 @anyio

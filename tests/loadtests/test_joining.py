@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtests.generator.job import Finished
 from loadtests.joining import call_of, turns_of
-from loadtests.results import Completeness, Outcome
+from loadtests.results import Completeness, Outcome, Turn
 from loadtests.schedule import Start
 from loadtests.systems import Evidence, ServerTurn
-from voice_runtime.caller.playout import Gap
+from voice_runtime.caller.playout import Gap, Onset
 from voice_runtime.caller.results import CallResult, TurnResult
 from voice_runtime.caller.script import HangUp, Interrupt, Say, Script, Wait
 
@@ -93,6 +97,25 @@ def test_a_turn_whose_answer_the_next_step_waits_for_has_that_steps_patience():
     assert (turn.first_audio_out_ms, turn.censored) == (3000, True)
 
 
+def test_an_answer_nobody_waited_for_counts_neither_when_it_came_nor_when_not():
+    evidence = Evidence([server(2610, 2700)])
+    for audio in (300.0, None):
+        [turn] = turns_of(finished(said(3, 20_000, 21_000, audio)), SCRIPT, evidence)
+        assert (turn.first_audio_out_ms, turn.asr_to_first_token_ms, turn.censored) == (None, None, False)
+        assert turn.governance_ms == 3.0
+
+
+def test_a_turn_that_was_interrupted_counts_whether_or_not_there_was_something_to_interrupt():
+    script = Script(
+        steps=(Say(text="one", wait=False), Interrupt(text="two", timeout_s=4), Say(text="three"))
+    )
+    for audio, shown in ((700.0, (700.0, False)), (None, (4000.0, True))):
+        call = finished(said(0, 0, 800, audio), said(1, 40_000, 48_000, kind="interrupt"))
+        first, second = turns_of(call, script)
+        assert (first.first_audio_out_ms, first.censored) == shown
+        assert (second.first_audio_out_ms, second.censored) == (500.0, False)
+
+
 def test_a_turn_that_we_cut_short_is_no_finding():
     call = finished(said(1, 0, 800, None), said(2, 9000, 9800, None), outcome="cut_short")
     first, last = turns_of(call, SCRIPT)
@@ -109,6 +132,56 @@ def test_answers_are_judged_by_waveform_first_then_by_words():
     [mistaken] = turns_of(judged, SCRIPT)
     assert (mistaken.first_audio_out_ms, mistaken.censored) == (6000, True)  # it was the quickest of its run
     assert turns_of(judged, SCRIPT, words)[0].answer_correct is False
+
+
+def answered_behind_a_filler(filler_ms: float, *heard: Onset) -> Turn:
+    """A turn that ends at 2 s (16,000 samples) and at 2.5 s gets a filler; what sounded, in samples."""
+    turn = said(1, 8000, 16_159)  # the packet of its last sample has left at 2 s
+    turn.answer_first_sample, turn.answer_last_sample = heard[0].first, heard[-1].end
+    call = finished(turn)
+    call.result.heard = [Onset(0, 7000), *heard, Onset(900_000, 910_000)]
+    told = replace(server(2010, 2400, "the first answer"), filler_ms=filler_ms, answered=True)
+    [found] = turns_of(call, SCRIPT, Evidence([told]))
+    return found
+
+
+def test_a_filler_before_an_answer_is_not_the_answer():
+    filler, answer = Onset(20_000, 26_000), Onset(36_160, 60_000)
+    # On record the answer began 2,000 ms behind the filler; at the caller it sounded 20 ms later than that.
+    assert answered_behind_a_filler(2000, filler, answer).first_audio_out_ms == 2520
+    assert answered_behind_a_filler(0, filler, answer).first_audio_out_ms == 500  # it was the answer
+    # They ran into each other: where the record has it.
+    assert answered_behind_a_filler(900, Onset(20_000, 60_000)).first_audio_out_ms == 1400
+    # Nothing sounded there any more (it was cut): what the caller had was the filler.
+    cut = answered_behind_a_filler(3000, filler)
+    assert (cut.first_audio_out_ms, cut.censored) == (6000, True)
+
+
+def test_nothing_but_fillers_is_no_answer_unless_it_is_the_right_one():
+    call = finished(said(1, 8000, 16_000))
+    nothing = replace(server(2010, None, "are you still there"), answered=False)
+    [turn] = turns_of(call, SCRIPT, Evidence([nothing]))
+    assert (turn.first_audio_out_ms, turn.censored) == (6000, True)
+    [turn] = turns_of(call, SCRIPT, Evidence([replace(nothing, played="a first answer")]))
+    assert (turn.first_audio_out_ms, turn.answer_correct) == (500, True)
+    [turn] = turns_of(call, SCRIPT, Evidence([replace(nothing, answered=None)]))  # no record tells
+    assert turn.first_audio_out_ms == 6000  # by its words: another answer than the one expected
+
+
+@given(
+    st.integers(100, 20_000).map(lambda samples: 20_000 + samples),
+    st.integers(100, 20_000),
+    st.floats(1, 9000),
+)
+def test_an_answer_never_begins_before_its_filler(ends: int, pause: int, filler_ms: float):
+    """Three stretches of half a second and one filler; whatever the record says, and however long it was."""
+    heard = [Onset(20_000, ends)]
+    for _ in range(3):
+        heard.append(Onset(heard[-1].end + pause, heard[-1].end + pause + 4000))
+    found = answered_behind_a_filler(filler_ms, *heard)
+    assert found.first_audio_out_ms is not None
+    assert found.first_audio_out_ms > 500
+    assert found.censored is (found.first_audio_out_ms == 6000 and filler_ms * 8 + 20_000 > heard[-1].first)
 
 
 def test_only_the_first_turn_of_the_first_call_is_cold():

@@ -9,9 +9,9 @@ import pytest
 from controls.errors import ConfigurationError
 from loadtests import readme
 from loadtests.reporting import load_table
-from loadtests.reporting.sheets import Sheet
+from loadtests.reporting.tables import Table
 from loadtests.results import write_results
-from tests.loadtests.made_up import results, run, whole
+from tests.loadtests.made_up import environment, results, run, whole
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,16 +36,22 @@ def test_a_kept_test_has_its_rows(tmp_path: Path):
     found = load_table.kept(tmp_path)
     assert list(found) == ["h200", "mock"]
     short = load_table.short(found)
-    assert "| Mock suppliers with fixed delays, telephone (Twilio) | 16 | p50 " in short
-    assert "| Mock suppliers with fixed delays, telephone (Twilio) | 32 | p50 " in short
-    assert "telephone (Twilio) | 4 |" not in short  # the README shows the ends and the knee, the docs all
-    assert "Models on a GPU, telephone (Twilio) (random weights) | 1 | p50 " in short
+    assert (
+        "| Mock suppliers with fixed delays, telephone (Twilio) | 16 (15.2 on average, at most 16) | "
+        in short
+    )
+    assert (
+        "| Mock suppliers with fixed delays, telephone (Twilio) | 32 (30.4 on average, at most 32) | "
+        in short
+    )
+    assert "telephone (Twilio) | 4 (" not in short  # the README shows the ends and the knee, the docs all
+    assert "Models on a GPU, telephone (Twilio) (random weights) | 1 (0.9 on average, at most 1) | " in short
     assert "Offline engines on CPU | not measured yet" in short
     assert "122 of 128" in short
-    [at_knee] = [line for line in short.splitlines() if "(Twilio) | 16 |" in line]
-    assert "| met | missed (150 ms) |" in at_knee
+    [at_knee] = [line for line in short.splitlines() if "(Twilio) | 16 (" in line]
+    assert "| met (missed with 150 ms) | yes |" in at_knee
     assert "bare pipecat, its defaults" in short
-    assert "p99" in short.split("Models on a GPU")[1].split("\n")[0]
+    assert "| ±2.5 ms | 0000000 |" in at_knee
     assert "`python -m loadtests run" in short
     long = load_table.long(found)
     for wanted in (
@@ -60,8 +66,28 @@ def test_a_kept_test_has_its_rows(tmp_path: Path):
         assert wanted in long
 
 
+def test_machines_are_rows_of_their_own_and_a_commit_is_said(tmp_path: Path):
+    write_results(results([run()]), tmp_path / "load" / "a")
+    faster = environment(cpu="a faster one", commit="1111111")
+    write_results(results([run(environment=faster)]), tmp_path / "load" / "b")
+    newer = [run(concurrency=n, environment=environment(commit="2222222")) for n in (1, 2)]
+    write_results(results(newer), tmp_path / "load" / "c")
+    rows = [line.split(" | ") for line in load_table.short(load_table.kept(tmp_path)).splitlines()]
+    mock = [(row[0], row[-1]) for row in rows if row[0].startswith("| Mock")]
+    slow, fast = "on MADE UP processor, 2 cores", "on a faster one, 2 cores"
+    assert [(slow in what, fast in what, commit) for what, commit in mock] == [
+        (True, False, "2222222 |"),
+        (True, False, "2222222 |"),
+        (False, True, "1111111 |"),
+    ]
+
+
+def test_the_table_of_the_readme_is_narrow_enough_to_read():
+    assert len(load_table.short({}).splitlines()[0].split(" | ")) <= 12
+
+
 def test_a_table_of_markdown_keeps_its_cells():
-    made = load_table.markdown(Sheet("", ("a", "b"), (("1|2", "3\n4"),)))
+    made = load_table.markdown(Table("", ("a", "b"), (("1|2", "3\n4"),)))
     assert made.splitlines() == ["| a | b |", "|---|---|", "| 1\\|2 | 3 4 |"]
 
 
@@ -93,7 +119,7 @@ def test_check_names_the_page_that_is_out_of_date(
     monkeypatch.setattr("sys.argv", ["readme"])
     assert readme.main() == 0
     assert (
-        "| Mock suppliers with fixed delays, telephone (Twilio) | 16 |"
+        "| Mock suppliers with fixed delays, telephone (Twilio) | 16 ("
         in (tmp_path / "README.md").read_text()
     )
     monkeypatch.setattr("sys.argv", ["readme", "--check"])

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from loadtests.ours.loop_lag import LoopLag, buckets, quantile
+from loadtests.ours.loop_lag import LoopLagMetric, buckets, quantile
 from voice_runtime.telemetry import Telemetry
 
 
@@ -57,7 +57,7 @@ def served() -> Iterator[tuple[str, Telemetry]]:
 
 def test_each_question_is_answered_for_the_time_since_the_last(served: tuple[str, Telemetry]):
     address, telemetry = served
-    lag = LoopLag(address)
+    lag = LoopLagMetric(address)
     telemetry.loop_lag.observe(0.9)
     assert lag.p99_ms() == pytest.approx(995.0)
     assert lag.p99_ms() is None
@@ -66,4 +66,4 @@ def test_each_question_is_answered_for_the_time_since_the_last(served: tuple[str
 
 
 def test_a_server_that_is_gone_tells_nothing():
-    assert LoopLag("http://127.0.0.1:9").p99_ms() is None
+    assert LoopLagMetric("http://127.0.0.1:9").p99_ms() is None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from loadtests.compare import plan
 from loadtests.merging import merged
-from loadtests.results import Comparison
+from loadtests.ratios import ratios
+from loadtests.results import Comparison, Network, Profile, Results
 from tests.loadtests import made_up
 
 
@@ -34,3 +40,69 @@ def test_runs_and_rows_and_policies_come_together_and_the_newest_speaks_for_the_
     assert both.comparison.rows == whole.comparison.rows
     assert both.comparison.invalid_because == ("drift",)
     assert f"made by: {whole.command}" in both.notes
+
+
+def compared(profile: Profile, network: Network) -> Comparison:
+    """Ours twice as quick as bare pipecat, in that profile and network; MADE UP."""
+    ours, theirs = (
+        made_up.run(system, profile=profile, network=network, calls=3) for system in ("ours", "defaults")
+    )
+    return Comparison(valid=True, rows=ratios([ours], [theirs], draws=20))
+
+
+def test_rows_of_different_profiles_and_networks_stay_apart():
+    bad = Network(by="proxy", loss_percent=1, delay_ms=20)
+    settings: list[tuple[Profile, Network]] = [("mock", Network()), ("mock", bad), ("cpu-whisper", Network())]
+    each = [made_up.results(comparison=compared(*setting)) for setting in settings]
+    both = merged(each, "again")
+    assert both.comparison is not None
+    keys = [
+        (row.measure, row.profile, row.tier, row.transport, row.network, row.concurrency, row.baseline)
+        for row in both.comparison.rows
+    ]
+    assert len(set(keys)) == len(keys)
+    assert {(row.profile, row.tier, row.network.by) for row in both.comparison.rows} == {
+        ("mock", "mock", "none"), ("mock", "mock", "proxy"), ("cpu-whisper", "real", "none"),
+    }  # fmt: skip
+    for one, setting in zip(each, settings, strict=True):
+        assert one.comparison is not None
+        assert set(one.comparison.rows) == {
+            row for row in both.comparison.rows if (row.profile, row.network) == setting
+        }
+
+
+def on(**environment: object) -> Results:
+    return made_up.results([made_up.run(calls=1, environment=made_up.environment(**environment))])
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["aaaaaaa", "bbbbbbb", "ccccccc"]), min_size=2, max_size=5))
+def test_several_commits_are_said_and_one_is_not(commits: list[str]):
+    notes = merged([on(commit=commit) for commit in commits], "again").notes
+    different = list(dict.fromkeys(commits))
+    said = [note for note in notes if note.startswith("from ")]
+    assert said == ([f"from {len(different)} commits: {', '.join(different)}"] if len(different) > 1 else [])
+    assert all(before == after for before, after in pairwise(commits)) == (not said)
+
+
+def test_a_changed_checkout_another_machine_and_other_packages_are_said():
+    told = [
+        on(),
+        on(changed=True),
+        on(accelerator="MADE UP accelerator", packages={"pipecat-ai": "1.14.1"}),
+        made_up.results(environment=made_up.environment(commit="1111111")),
+    ]
+    notes = merged(told, "again").notes
+    assert "from 3 commits: 0000000, 0000000 (changed), 1111111" in notes
+    [machines] = [note for note in notes if note.startswith("from 2 machines: ")]
+    assert "MADE UP accelerator" in machines
+    assert "with 2 sets of packages, which differ in pipecat-ai" in notes
+
+
+def test_the_newest_environment_without_runs_is_kept():
+    first, second = (
+        made_up.results(environment=made_up.environment(commit=commit), started_at=at)
+        for commit, at in (("1111111", "2026-11-22T00:00:00+00:00"), ("2222222", "2026-11-21T00:00:00+00:00"))
+    )
+    assert merged([first, second], "again").environment == first.environment
+    assert merged([second, made_up.results()], "again").environment == second.environment

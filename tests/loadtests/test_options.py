@@ -53,11 +53,77 @@ def test_a_report_of_several_folders():
         "compare --profile remote --url http://127.0.0.1:1",
         "run --soak 60 --ramp",
         "run --soak 60 --calls 1 2",
+        "run --soak 60 --turns 200",
     ],
 )
 def test_what_does_not_go_together_is_refused(line: str):
     with pytest.raises((OperatorError, SystemExit)):
         parse(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("run --ramp --calls 4", "leave --calls away; --most N"),
+        ("run --profile remote --url http://127.0.0.1:1 --system defaults", "leave --system away"),
+        ("run --out a --out b", "give --out once"),
+        ("compare --out a --out b", "give --out once"),
+        ("calibrate --out a --out b", "give --out once"),
+        ("pauses --out a --out b", "give --out once"),
+        ("report --out a --out b", "--into"),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(line: str, remedy: str):
+    with pytest.raises(OperatorError, match=remedy):
+        parse(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run --calls x", "error: --calls takes whole numbers of 1 or more, not 'x'"),
+        ("run --calls 1 2.5", "error: --calls takes whole numbers of 1 or more, not '2.5'"),
+        ("run --turns 0", "error: --turns takes whole numbers of 1 or more, not '0'"),
+        ("compare --rounds -1", "error: --rounds takes whole numbers of 1 or more, not '-1'"),
+        ("run --calls 99999999999999999999", "error: --calls takes whole numbers"),
+        ("run --seconds soon", "error: --seconds takes seconds above 0, a week at most, not 'soon'"),
+        ("run --soak nan", "error: --soak takes seconds above 0"),
+        ("run --delay -1", "error: --delay takes milliseconds from 0 to 60000, not '-1'"),
+        ("run --loss 101", "error: --loss takes percent from 0 to 100, not '101'"),
+    ],
+)
+def test_a_number_that_is_none_is_named_with_what_its_option_takes(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        parse(line.split())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_ramp_needs_no_calls_and_a_level_is_of_one_unless_told_otherwise():
+    assert parse(["run", "--ramp", "--most", "8"]).calls == (1,)
+    assert parse(["run"]).calls == (1,)
+
+
+def test_calls_arrive_by_lines_unless_by_chance_and_a_comparison_has_two_rounds():
+    assert parse(["run"]).arrivals == "lines"
+    assert parse(["run", "--arrivals", "poisson"]).arrivals == "poisson"
+    assert parse(["compare"]).rounds == 2
+    assert parse(["compare", "--rounds", "5"]).rounds == 5
+
+
+def test_a_calibration_may_be_of_many_callers():
+    assert parse(["calibrate"]).callers == 0  # as many as it takes by itself
+    options = parse(["calibrate", "--calls", "32", "--transport", "webrtc"])
+    assert (options.callers, options.calls) == (32, (1,))
+
+
+def test_labelled_pauses_take_the_options_of_their_own_command():
+    options = parse(["pauses", "--voices", "slt", "rms", "--processes", "2", "--out", "a"])
+    assert options.pauses.settings.voices == ("slt", "rms")
+    assert options.pauses.processes == 2
+    assert options.folder == Path("a")
 
 
 _WRONG = ["", "run --calls 0", "run --loss 101", "run --seconds -1", "report", "walk"]

@@ -12,8 +12,9 @@ from http import HTTPStatus
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
-from loadtests.outcomes import awaited, outcome_of
+from loadtests.outcomes import awaited, outcome_of, patience_ms
 from tests.simulators import bad_servers as bad
+from voice_runtime.caller.playout import Onset
 from voice_runtime.caller.results import CallResult, TurnResult
 from voice_runtime.caller.script import (
     Backchannel,
@@ -24,6 +25,7 @@ from voice_runtime.caller.script import (
     Say,
     Script,
     Silence,
+    Step,
     TypeWords,
     Wait,
 )
@@ -104,6 +106,11 @@ async def test_a_server_that_is_not_there_is_an_outcome() -> None:
         (bad.http(200, "<Response><Reject/></Response>"), "refused"),
         (bad.http(200, "<Response><Connect/></Response>"), "out_of_protocol"),
         (bad.http(200, "{}", "application/json"), "out_of_protocol"),
+        (bad.twiml("ws://voice.example:port/"), "out_of_protocol"),
+        (bad.twiml("ws://[::1/"), "out_of_protocol"),
+        (bad.twiml("ws://voice..example/"), "out_of_protocol"),
+        (bad.twiml("media"), "out_of_protocol"),
+        (bad.http(200, "<Response>" + 9000 * "<a>" + 9000 * "</a>" + "</Response>"), "out_of_protocol"),
         (b"\x16\x03\x01 this is no HTTP\r\n\r\n", "out_of_protocol"),
         (None, "stalled"),
     ],
@@ -183,6 +190,44 @@ def test_which_answers_a_script_waits_for() -> None:
         )
     )
     assert awaited(script) == {0, 1, 6}
+
+
+@pytest.mark.parametrize(
+    ("behind", "waits_ms"),
+    [
+        ((Wait(timeout_s=4),), 4000),
+        ((Interrupt(text="b", timeout_s=3),), 3000),  # it comes into an answer, and waits for one
+        ((Backchannel(text="mhmm", timeout_s=2), Wait(timeout_s=9)), 2000),
+        ((Silence(seconds=1.5), MakeSound(seconds=0.5), Wait(timeout_s=4)), 6000),
+        ((Say(text="b"),), None),  # the caller goes on
+        ((Press(keys="1"), Wait()), None),
+        ((Silence(seconds=9),), None),
+        ((HangUp(), Wait()), None),
+        ((), None),
+    ],
+)
+def test_a_turn_is_waited_for_by_what_comes_before_the_next_one(
+    behind: tuple[Step, ...], waits_ms: float | None
+) -> None:
+    script = Script(steps=(Say(text="a", wait=False), *behind))
+    assert patience_ms(script).get(0) == waits_ms
+    own = script.model_copy(update={"steps": (Say(text="a", timeout_s=7), *behind)})
+    assert patience_ms(own)[0] == 7000
+
+
+def test_an_interruption_that_finds_no_answer_has_waited_in_vain() -> None:
+    script = Script(steps=(Say(text="a", wait=False), Interrupt(text="b"), HangUp()))
+    turns = [TurnResult(1, step=0), TurnResult(2, "interrupt", 1, first_audio_out_ms=500.0)]
+    heard = [Onset(0, 800)]
+    result = CallResult("CA", answered_ns=1, ended_by="caller", heard=heard, turns=turns)
+    assert outcome_of(result, script) == "no_answer"
+    turns[0].first_audio_out_ms = 900.0
+    assert outcome_of(result, script) == "completed"
+
+
+def test_a_machine_without_sockets_left_says_nothing_about_the_server() -> None:
+    result = CallResult("CA", failure="exhausted", error="stream not opened: OSError")
+    assert outcome_of(result, SCRIPT) == "harness_failed"
 
 
 def test_an_answer_nobody_waits_for_may_be_missing() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.generator.pace import Pace
+from loadtests.generator.pace import Pace, Used
 
 pytestmark = pytest.mark.anyio
 
@@ -32,6 +32,17 @@ def test_the_p99_is_the_nearest_rank_rounded_up(late_ns: list[int]):
     assert pace.max_ms == max(late_ns) / 1e6
 
 
+def test_an_idle_generator_is_neither_late_nor_on_time():
+    calls = [True]
+    pace = Pace(counts=lambda: bool(calls))
+    pace.note(9_000_000)
+    calls.clear()
+    for _ in range(1000):  # on time, without a call: these would make the p99 0.1 ms
+        pace.note(0)
+    pace.note(900_000_000)  # a call's preparation, when nobody listens
+    assert (pace.p99_ms, pace.max_ms) == (9.1, 9)
+
+
 async def test_probes_tick_on_the_calls_own_clock():
     class Stopped:
         def cancel(self) -> None: ...
@@ -48,3 +59,20 @@ async def test_probes_tick_on_the_calls_own_clock():
     pace.stop()
     assert pace.max_ms == 27.0  # the first of the probes was due at 0
     assert pace.p99_ms > 0
+
+
+def test_what_it_uses_is_what_it_uses_while_it_has_calls():
+    cpu, now = [0.0], [0.0]
+    used = Used(lambda: cpu[0], lambda: now[0])
+    assert used.percent == 0
+    for took_s, cpu_s, going_on in (
+        (5, 5, True),
+        (2, 1.5, True),
+        (2, 1.5, False),
+        (100, 1, False),
+        (9, 9, True),
+    ):
+        now[0] += took_s
+        cpu[0] += cpu_s
+        used.going_on(going_on)
+    assert used.percent == 75  # neither what went before the first call, nor the pause, nor what goes on yet

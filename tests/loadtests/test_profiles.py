@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from controls.errors import OperatorError
-from loadtests.ours.house import ROOT, furnish, merged
 from loadtests.ours.profiles import SUPPLIER, Recipe, ServedEngines, make_system, recipe_of
+from loadtests.ours.system import ROOT, furnish, merged
 from loadtests.results import Profile
 from loadtests.scenario import load_scenario
 from voice_runtime.binding import read_suppliers

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from loadtests.ramp import Knee, levels, missed, ramp
-from loadtests.results import Run, Spread
+from loadtests.results import Call, Completeness, Gap, Run, Spread
 from tests.loadtests import made_up
 
 pytestmark = pytest.mark.anyio
@@ -36,13 +36,53 @@ def test_a_load_is_carried_when_nothing_is_missed():
     [
         (run(audio=1400), "first_audio_out_ms maximum 1400 ms"),
         (run(token=800), "asr_to_first_token_ms maximum 800 ms"),
-        (run(offered=200, completed=197), "197 of 200 calls completed"),
-        (run(offered=400, completed=399, outcomes={"completed": 399, "refused": 1}), "1 calls were turned"),
+        (run(outcomes={"completed": 197, "no_answer": 3}), "197 of 200 calls completed"),
+        (run(outcomes={"completed": 197, "no_answer": 3, "cut_short": 200}), "197 of 200 calls completed"),
+        (run(outcomes={"completed": 399, "refused": 1}), "1 calls were turned"),
         (run(summary={}), "no turn was answered"),
     ],
 )
 def test_what_is_missed_is_named(made: Run, named: str):
     assert any(named in why for why in missed(made))
+
+
+def test_what_the_test_itself_broke_off_is_no_finding():
+    assert missed(run(outcomes={"completed": 5, "cut_short": 4, "harness_failed": 3})) == ()
+    assert missed(run(summary={}, outcomes={"cut_short": 4})) == ()
+
+
+def with_calls(answers: int, gaps: int, **changed: object) -> Run:
+    """One call after another, of so many answers and gaps in all."""
+    calls = [
+        Call(n=n, intended_at_s=n, outcome="completed", gaps=(Gap(at_ms=9, ms=48),) if n < gaps else ())
+        for n in range(answers)
+    ]
+    turns = [made_up.turn(n, 1, 600) for n in range(answers)]
+    turns.append(made_up.turn(0, 2, 600, kind="backchannel"))
+    return run(**changed).model_copy(update={"calls": calls, "turns": turns})
+
+
+@pytest.mark.parametrize(("gaps", "carried"), [(0, True), (5, True), (6, False)])
+def test_speech_with_gaps_in_more_than_one_answer_of_twenty_is_not_carried(gaps: int, carried: bool):
+    why = missed(with_calls(100, gaps))
+    assert (why == ()) is carried
+    assert carried or why == (f"{gaps} gaps of 40 ms or more in 100 answers, over 5 %",)
+
+
+def test_a_call_whose_record_is_not_whole_is_not_carried():
+    torn = Completeness(heard=3, recorded=2, missing=("speech at 900 ms",))
+    whole = Completeness(heard=3, recorded=3)
+    made = with_calls(100, 0)
+
+    def kept(completeness: Completeness | None, outcome: str = "completed") -> tuple[str, ...]:
+        changed = {"completeness": completeness, "outcome": outcome}
+        calls = [call.model_copy(update={"completeness": whole}) for call in made.calls[1:]]
+        return missed(made.model_copy(update={"calls": [made.calls[0].model_copy(update=changed), *calls]}))
+
+    assert kept(whole) == kept(None) == ()
+    assert kept(torn) == ("the record of 1 of 100 calls is not whole",)
+    assert kept(torn, "no_answer") != ()
+    assert kept(torn, "cut_short") == kept(torn, "harness_failed") == ()
 
 
 def test_a_p95_counts_where_there_is_one_and_not_the_maximum():
@@ -69,7 +109,7 @@ async def ramped(most: int, *, knee_at: int = 10**6, invalid_at: int = 10**6, st
 
 async def test_it_ends_at_the_knee():
     knee = await ramped(16, knee_at=4)
-    assert (knee.carried, knee.missed) == (2, 4)
+    assert (knee.carried, knee.missed, knee.by) == (2, 4, "server")
     assert "knee at 4 calls at once (2 carried)" in str(knee)
 
 
@@ -81,9 +121,12 @@ async def test_not_even_one_call_may_be_carried():
     assert "none carried" in str(await ramped(16, knee_at=1))
 
 
-async def test_a_level_that_does_not_count_ends_it():
+async def test_a_level_that_does_not_count_ends_it_and_says_that_the_generator_did():
     knee = await ramped(16, invalid_at=4)
-    assert (knee.carried, knee.missed, knee.why) == (2, 4, ("not valid: late",))
+    assert knee == Knee(2, 4, ("late",), by="generator")
+    assert str(knee) == "the generator could bear no more at 4; no knee found up to 2 (late)"
+    first = await ramped(16, invalid_at=1)
+    assert str(first) == "the generator could bear no more at 1; not one load counts (late)"
 
 
 async def test_an_interruption_ends_it_without_a_verdict():

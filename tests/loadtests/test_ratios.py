@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import statistics as of_blocks
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtests.ratios import ratios
-from loadtests.results import Call, Resources, Row, Run, Turn
+from loadtests.results import MIN_BLOCKS, Call, Resources, Row, Run, Turn
 from tests.loadtests.made_up import run, turn
 
 CALLS = st.lists(st.lists(st.floats(100, 3000), min_size=1, max_size=5), min_size=2, max_size=12)
@@ -71,16 +74,98 @@ def test_a_p95_needs_its_turns_on_both_sides():
     }
 
 
-def test_costs_are_drawn_by_block_and_one_block_has_no_interval():
-    def cost(system: str, *values: float) -> list[Run]:
-        return [of(system, [[500.0]] * 3, resources=Resources(cpu_ms_per_call_s=v)) for v in values]
-
-    row = only(ratios(cost("ours", 9, 11), cost("defaults", 40, 50)), "cpu_ms_per_call_s")
-    assert (row.ours, row.theirs, row.n) == (10, 45, 2)
-    assert row.ci == pytest.approx((9 / 50, 11 / 40))
-    assert [r.measure for r in ratios(cost("ours", 9), cost("defaults", 40, 50))] == [
-        "first_audio_out_ms.p50"
+def blocks(system: str, key: str, values: Sequence[float], **changed: object) -> list[Run]:
+    """One block for each value of a cost."""
+    return [
+        of(system, [[500.0]] * 3, resources=Resources.model_validate({key: value, **changed}))
+        for value in values
     ]
+
+
+@given(
+    st.lists(st.floats(0.5, 100), min_size=2, max_size=MIN_BLOCKS + 2),
+    st.lists(st.floats(0.5, 100), min_size=2, max_size=MIN_BLOCKS + 2),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_cost_is_drawn_by_block_where_there_are_enough_and_is_a_range_elsewhere(
+    mine: list[float], their: list[float]
+):
+    key = "cpu_ms_per_call_s"
+    row = only(ratios(blocks("ours", key, mine), blocks("defaults", key, their), draws=100), key)
+    widest = (min(mine) / max(their), max(mine) / min(their))
+    assert (row.ours, row.theirs) == (of_blocks.median(mine), of_blocks.median(their))
+    assert row.n == min(len(mine), len(their))
+    if row.n < MIN_BLOCKS:
+        assert (row.ci_is, row.ci) == ("range", widest)
+    else:
+        assert row.ci_is == "95 %"
+        assert widest[0] <= row.ci[0] <= row.ci[1] <= widest[1]
+    assert widest[0] <= row.ratio <= widest[1]
+
+
+def test_the_interval_of_many_blocks_is_narrower_than_their_range():
+    mine, their = [9.0, 10, 10, 10, 10, 10, 11], [40.0, 44, 44, 44, 44, 44, 50]
+    key = "cpu_ms_per_call_s"
+    row = only(ratios(blocks("ours", key, mine), blocks("defaults", key, their)), key)
+    assert row.ci[1] / row.ci[0] < (11 / 40) / (9 / 50)
+
+
+@pytest.mark.parametrize(
+    ("mine", "their", "why"),
+    [
+        ([9.0], [40.0, 50.0], "needs two blocks on each side, there are 1"),
+        ([9.0, 11.0], [], "needs two blocks on each side, there are 0"),
+        ([9.0, 11.0], [0.0, 50.0], "a figure of zero or below has no ratio"),
+        ([-9.0, -8.0] * 3, [40.0, 50.0] * 3, "a figure of zero or below has no ratio"),
+    ],
+)
+def test_a_cost_without_a_ratio_is_said(mine: list[float], their: list[float], why: str):
+    key, said = "cpu_ms_per_call_s", list[str]()
+    theirs = blocks("defaults", key, their) or [of("defaults", [[500.0]])]
+    rows = ratios(blocks("ours", key, mine), theirs, draws=20, left_out=said.append)
+    assert key not in {row.measure for row in rows}
+    assert f"defaults at 1 by twilio: {key}: {why}" in said
+
+
+def test_memory_is_no_ratio_of_blocks():
+    """What a block holds is of the blocks before it as well."""
+    sides = [blocks(s, "rss_mb_per_call", (50, 60), idle_mb=70) for s in ("ours", "defaults")]
+    assert "rss_mb_per_call" not in {row.measure for row in ratios(*sides, draws=20)}
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_a_measure_that_few_calls_have_keeps_its_row(without: int, having: int, seed: int):
+    """Turns of a few calls among many that brought none: in some samples no call of them is drawn."""
+    calls = [[500.0 + n] for n in range(having)] + [[]] * without
+    row = only(ratios([of("ours", calls)], [of("defaults", calls)], draws=50, seed=seed))
+    assert row.n == having
+    assert 500 / (500 + having) <= row.ci[0] <= row.ci[1] <= (500 + having) / 500
+
+
+def test_every_row_that_is_missing_is_said():
+    said: list[str] = []
+    ours = of("ours", [[500.0 + n] for n in range(200)])
+    theirs = of("defaults", [[0.0]] * 199)
+    first = turn(0, 1, 500, governance_ms=4.0)
+    ours = ours.model_copy(update={"turns": (*ours.turns, first)})
+    assert not [row for row in ratios([ours], [theirs], draws=50, left_out=said.append) if row.n > 1]
+    where = "defaults at 1 by twilio"
+    assert said == [
+        f"{where}: asr_to_first_token_ms: only ours has it",
+        f"{where}: first_audio_out_ms.p50: a figure of zero or below has no ratio",
+        f"{where}: governance_ms: only ours has it",
+        f"{where}: p95 needs 200 on each side: first_audio_out_ms (199)",
+        f"{where}: p99 needs 1000 on each side: first_audio_out_ms (199)",
+    ]
+
+
+def test_turns_at_the_edge_of_the_load_are_in_no_ratio():
+    steady = of("ours", [[500.0], [700.0], [600.0]])
+    late = turn(1, 2, 9000, edge=True, asr_to_first_token_ms=None, governance_ms=None)
+    edged = steady.model_copy(update={"turns": (*steady.turns, late)})
+    theirs = [of("defaults", [[900.0]] * 3)]
+    assert only(ratios([edged], theirs, draws=50)) == only(ratios([steady], theirs, draws=50))
 
 
 def test_each_baseline_transport_and_load_has_its_own_rows():

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.ratios import ratios
 from loadtests.reporting.page import FILES
 from loadtests.reporting.report import render, write_report
-from loadtests.results import Results
+from loadtests.results import Beside, Comparison, Completeness, Results, Row, Run
 from tests.loadtests.made_up import environment, pauses, results, run, whole
 
 #: Attributes by which a page fetches something, or sends somewhere.
@@ -107,6 +108,53 @@ def test_the_verdict_comes_first(parsed: Parsed):
     assert "disclosure_played_in_full_percent" in words
 
 
+def test_gaps_and_records_stand_beside_the_targets(parsed: Parsed):
+    words = parsed.words()
+    for line in (
+        "Agent's speech without a gap of 40 ms",
+        "Every audible event on record, every record audible",
+    ):
+        assert words.index("In one minute") < words.index(line) < words.index("Mock suppliers: what")
+
+
+def test_what_is_missing_from_a_record_is_named_in_the_first_minute():
+    plain = run(calls=60)
+    lacks = Completeness(heard=9, recorded=8, missing=("1200 to 1500 ms: heard, no record",))
+    torn = plain.calls[7].model_copy(update={"completeness": lacks})
+    calls = (*plain.calls[:7], torn, *plain.calls[8:])
+    words = page(results([plain.model_copy(update={"calls": calls})])).words()
+    assert "missed at 1 call (1 of 60 calls not whole" in words
+    assert "targets met, not carried: the record of 1 of 60 calls is not whole" in words
+    assert "sounded, no record heard, no record 1 1 CA7" in words
+
+
+def test_two_comparisons_put_together_have_a_chart_each():
+    made: list[Run] = []
+    rows: list[Row] = []
+    for profile in ("mock", "cpu-whisper"):
+        ours, theirs = run(profile=profile), run("defaults", profile=profile)  # type: ignore[arg-type]
+        made += [ours, theirs]
+        rows += ratios([ours], [theirs], draws=50)
+    found = page(results(made, comparison=Comparison(valid=True, rows=tuple(rows))))
+    ids = [attrs["id"] for _, attrs in found.tags if "id" in attrs]
+    assert len([id_ for id_ in ids if id_ and id_.startswith("ratios-")]) == 2
+    assert len(ids) == len(set(ids))
+
+
+def test_how_late_the_suppliers_were_is_said_where_it_is_asked_whether_it_counts():
+    late = Beside(what="suppliers", late_p99_ms=4.0, late_max_ms=9.0)
+    words = page(results([run(beside=(late,))])).words()
+    assert words.index("Does it count?") < words.index("late by at most 4.0 ms") < words.index("keep in mind")
+
+
+def test_two_machines_in_one_report_are_named_in_its_titles():
+    fast = run(environment=environment(cpu="a faster one"))
+    found = page(results([run(), fast]))
+    headings = found.texts["h3"]
+    assert any("on a faster one, 2 cores" in text for text in headings)
+    assert any("on MADE UP processor, 2 cores" in text for text in headings)
+
+
 def test_everything_a_sceptic_asks_for_is_there(parsed: Parsed):
     words = parsed.words()
     for wanted in (
@@ -139,6 +187,10 @@ ODD = {
     "no turns kept": results([run().model_copy(update={"turns": (), "calls": ()})]),
     "somebody else's": results([run("remote", profile="remote", environment=environment(changed=True))]),
     "stopped": results([run()], interrupted=True),
+    "kept before calls at once were counted": results(
+        [run(achieved=None), run(concurrency=2, achieved=None)]
+    ),
+    "broken by the test": results([run(outcomes={"harness_failed": 20}, completed=0, valid=False)]),
 }
 
 

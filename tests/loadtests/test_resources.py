@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from loadtests.resources import Reading, Sampler, Steal, Tree, summarise
+from loadtests.resources import Reading, Sampler, Steal, Tree, idle_mb, summarise
 
 
 def test_cpu_is_per_call_second_and_memory_per_simultaneous_call():
@@ -26,6 +28,26 @@ def test_cpu_is_per_call_second_and_memory_per_simultaneous_call():
     assert found.cpu_percent == 20.0
     assert found.processes == 3
     assert (found.steal_percent, found.loop_lag_p99_ms) == (0.12, 3.46)
+
+
+MEMORY = st.none() | st.floats(1, 5000)
+
+
+@settings(deadline=None)
+@given(st.lists(MEMORY, max_size=6), st.none() | st.floats(1, 5000), st.integers(0, 64))
+def test_memory_per_call_is_of_the_idle_server_that_was_told(
+    memory: list[float | None], idle: float | None, calls: int
+):
+    readings = [Reading(float(n), float(n), mb, 1) for n, mb in enumerate(memory)]
+    found = summarise(readings, call_seconds=1.0, calls=calls, idle_mb=idle)
+    known = [mb for mb in memory if mb is not None]
+    expected_idle = idle if idle is not None else (known[0] if known else None)
+    assert found.idle_mb == (None if expected_idle is None else round(expected_idle, 2))
+    assert found.peak_mb == (round(max(known), 2) if known else None)
+    if known and calls and expected_idle is not None:
+        assert found.rss_mb_per_call == pytest.approx((max(known) - expected_idle) / calls, abs=0.006)
+    else:
+        assert found.rss_mb_per_call is None
 
 
 def test_without_calls_there_is_nothing_per_call():
@@ -104,6 +126,66 @@ def test_memory_is_in_megabytes(parent: subprocess.Popen[str]):
         tell(parent, "grow")
     found = sampler.resources(10.0, 2)
     assert 19.0 < found.rss_mb_per_call < 25.0
+
+
+def test_an_idle_server_is_read_several_times_over_a_second(parent: subprocess.Popen[str]):
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 4:  # only the last reading has it: the median does not
+            tell(parent, "grow")
+
+    before = Tree(parent.pid).read(memory=True).memory_mb
+    found = idle_mb(parent.pid, sleep=sleep)
+    assert found == pytest.approx(before, abs=5)
+    assert sum(waited) == 1.0
+
+
+def test_nothing_is_read_of_a_server_elsewhere_or_gone(parent: subprocess.Popen[str]):
+    assert idle_mb(None) is None
+    parent.kill()
+    parent.wait()
+    assert idle_mb(parent.pid, sleep=lambda _: None) is None
+
+
+def test_a_process_that_maps_the_same_files_takes_nothing_off(parent: subprocess.Popen[str]):
+    """Its share of libpython halves when another maps it: no memory of its own has gone."""
+    tree = Tree(parent.pid)
+    alone = tree.read(memory=True).memory_mb
+    with subprocess.Popen(
+        [sys.executable, "-c", "print('up', flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        other.stdout.readline()
+        beside = tree.read(memory=True).memory_mb
+        assert other.stdin is not None
+        other.stdin.close()
+    assert alone is not None
+    assert beside == pytest.approx(alone, abs=0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_shared_by_a_fork_count_once():
+    """30 MB made before a fork are the parent's and the child's: PSS halves them, the tree has them once."""
+    script = (
+        "import os, sys\nkept = bytearray(30_000_000)\nkept[::4096] = b'x' * len(kept[::4096])\n"
+        "pid = os.fork()\n"
+        "if pid:\n    print('up', flush=True)\n    input()\n    os.kill(pid, 9)\n    os.wait()\n"
+        "else:\n    import signal\n    signal.pause()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as forked:
+        assert forked.stdout is not None
+        forked.stdout.readline()
+        both = Tree(forked.pid).read(memory=True)
+        assert forked.stdin is not None
+        forked.stdin.write("over\n")
+    assert both.processes == 2
+    assert both.memory_mb is not None
+    assert 30 < both.memory_mb < 50
 
 
 def test_a_tree_that_is_gone_keeps_its_time(parent: subprocess.Popen[str]):

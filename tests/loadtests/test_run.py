@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from loadtests.generator.job import Done, Finished
 from loadtests.generator.processes import Generated
-from loadtests.results import Outcome, Resources
-from loadtests.run import Offer, calls_each, jobs_for, level, most_at_once, run_of
+from loadtests.results import Beside, Outcome, Resources
+from loadtests.run import Offer, jobs_for, meant_call, run_of
 from loadtests.scenario import load_scenario
-from loadtests.schedule import Start, at_zero, lines
+from loadtests.schedule import MeantCall, Start, lines
 from loadtests.systems import Evidence, ServerTurn, TwilioDoor, WebRtcDoor
 from tests.loadtests import made_up
 from voice_runtime.caller.results import CallResult, TurnResult
@@ -85,30 +83,62 @@ def test_cut_short_calls_that_were_not_due_were_never_offered():
     assert (made.offered, made.completed) == (2, 1)
 
 
-@given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.1, 20)), min_size=1, max_size=20))
-def test_most_at_once_is_what_counting_at_every_start_finds(calls: list[tuple[float, float]]):
-    made = [finished(n, at_s, seconds) for n, (at_s, seconds) in enumerate(calls)]
-    spans = [(at_s + 0.01, max(at_s + 0.01, at_s + seconds)) for at_s, seconds in calls]
-    counted = max(sum(a <= begin < b for a, b in spans) for begin, _ in spans)
-    assert most_at_once(made) == max(1, counted)
+def test_turns_said_before_the_load_stood_or_as_it_fell_are_kept_and_not_summed_up():
+    # Two lines of two calls each, 10 s long; the one turn of a call begins as it is answered, 10 ms in.
+    starts = (Start(0.0, 0, 0), Start(4.0, 1, 1), Start(10.5, 0, 2), Start(14.5, 1, 3))
+    calls = [
+        finished(n, start.at_s, 10.0).model_copy(update={"start": start}) for n, start in enumerate(starts)
+    ]
+    calls[3].result.turns[0].first_sample = 8 * 8000  # at 22.51 s: the first line was through at 20.5 s
+    made = run(offer(2, starts), generated(*calls))
+    assert [turn.edge for turn in made.turns] == [True, False, False, True]
+    assert made.summary["first_audio_out_ms"].n == 2
+    assert made.achieved is not None
+    assert (made.achieved.from_s, made.achieved.to_s, made.achieved.most) == (4.0, 20.5, 2)
+    busy = (10.0 - 4.0) + (14.0 - 4.01) + (20.5 - 10.51) + (20.5 - 14.51)
+    assert made.achieved.mean == pytest.approx(busy / 16.5)
 
 
-def test_calls_that_were_never_answered_were_never_in_progress():
-    refused = finished().model_copy(update={"answered_ms": None})
-    assert most_at_once([refused]) == 0
+def test_of_one_call_a_line_every_turn_counts():
+    starts = (Start(0.0, 0, 0), Start(9.0, 1, 1))
+    made = run(offer(2, starts), generated(finished(0, 0.0, 10.0), finished(1, 9.0, 10.0)))
+    assert not any(turn.edge for turn in made.turns)
+    assert made.summary["first_audio_out_ms"].n == 2
+    assert made.achieved is not None
+    assert made.achieved.mean == pytest.approx(2 * 9.99 / 19)
 
 
-def test_a_line_takes_as_many_calls_as_turns_or_time_ask_for():
-    assert calls_each(5, 15.0, 3, turns=0, seconds=30.0) == 2
-    assert calls_each(5, 40.0, 3, turns=0, seconds=30.0) == 1
-    assert calls_each(4, 15.0, 3, turns=200, seconds=30.0) == 17  # 204 turns
-    assert calls_each(1000, 15.0, 3, turns=10, seconds=30.0) == 1
+def test_a_call_without_an_answer_is_offered_and_was_never_in_progress():
+    refused = finished(0, outcome="refused").model_copy(update={"answered_ms": None})
+    made = run(offer(), generated(refused))
+    assert made.achieved is not None
+    assert (made.achieved.mean, made.achieved.most) == (0.0, 0)
+    assert run(offer(1, ()), generated()).achieved is None
 
 
-def test_a_level_draws_its_lines_from_the_offers_seed():
-    made = level(offer(), 3, 10.0, seconds=20.0)
-    assert made.concurrency == 3
-    assert made.starts == at_zero(lines(3, 10.0, 2, 1))
+def test_what_worked_beside_the_server_is_kept_and_a_late_one_makes_the_run_not_count():
+    def made(late_ms: float):
+        beside = (Beside(what="suppliers", late_p99_ms=late_ms, late_max_ms=90.0),)
+        return run_of(
+            Fake(), offer(), made_up.environment(), generated(finished()), {}, Resources(), beside=beside
+        )  # type: ignore[arg-type]
+
+    assert made(2.0).valid
+    assert made(2.0).beside[0].late_max_ms == 90.0
+    assert "suppliers" in made(60.0).invalid_because[0]
+
+
+def test_calls_are_taken_to_be_like_the_first_one_if_it_went_by_its_script():
+    first = finished(0, seconds=12.0)
+    [turn] = first.result.turns
+    turn.first_sample = 16_000
+    assert meant_call(offer(), first) == MeantCall(12.0, (2.01,))
+    turn.step = 5  # nobody waits for its answer
+    assert meant_call(offer(), first).turns_at_s == ()
+    guessed = meant_call(offer(), first.model_copy(update={"outcome": "no_answer"}))
+    assert guessed == meant_call(offer(), None)
+    assert guessed.length_s >= 6.0 * len(guessed.turns_at_s)
+    assert len(guessed.turns_at_s) == 3
 
 
 def test_browsers_are_dealt_to_processes_where_cores_allow():

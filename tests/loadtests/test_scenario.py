@@ -47,9 +47,10 @@ def problems(folder: Path, text: str) -> list[tuple[int, str]]:
 
 
 def test_the_shipped_ones_are_there_and_do_what_they_are_for() -> None:
-    assert SHIPPED == ["booking", "noisy", "patient", "short"]
+    assert SHIPPED == ["booking", "noisy", "patient", "questions", "short"]
     steps = {name: load_scenario(name).script.steps for name in SHIPPED}
     assert sum(type(s).__name__ == "Say" for s in steps["short"]) == 3
+    assert sum(type(s).__name__ == "Say" for s in steps["questions"]) == 15
     for kind in (Interrupt, Backchannel, Press):
         assert any(isinstance(s, kind) for s in steps["booking"])
     for kind in (MakeSound, Noise):
@@ -136,7 +137,7 @@ def test_a_broken_one_names_line_and_field(tmp_path: Path, old: str, new: str, l
 
 
 def test_a_scenario_that_does_not_exist_says_which_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="known: booking, noisy, patient, short"):
+    with pytest.raises(ConfigurationError, match="known: booking, noisy, patient, questions, short"):
         load_scenario("shrot")
     with pytest.raises(ConfigurationError, match="missing"):
         load_scenario(tmp_path / "none.yaml")

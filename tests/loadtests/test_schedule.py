@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.schedule import GAP_SHARE, Start, at_once, at_zero, dealt, lines, poisson
+from loadtests.schedule import GAP_SHARE, Start, at_zero, dealt, lines, poisson
 
 counts = st.integers(1, 12)
 holds = st.floats(0.5, 120.0)
@@ -25,11 +25,6 @@ def test_every_line_takes_its_calls_one_after_another(n: int, call_s: float, eac
         assert len(mine) == each
         assert 0 <= mine[0] <= call_s
         assert all(after - before >= call_s for before, after in pairwise(mine))
-
-
-@given(counts, holds, st.integers(1, 6), seeds)
-def test_calls_of_the_meant_length_never_exceed_the_lines(n: int, call_s: float, each: int, seed: int):
-    assert 1 <= at_once(call_s * 0.999, lines(n, call_s, each, seed)) <= n
 
 
 @given(counts, holds, st.integers(1, 4), seeds)

@@ -30,7 +30,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body.encode()})
 
-serve(app)
+serve(app, tells_lateness=told.get("tells", False))
 """
 
 
@@ -56,6 +56,24 @@ async def test_a_child_is_told_pinned_awaited_and_stopped(written: Path) -> None
     assert server.pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_a_child_tells_how_late_its_loop_was_only_where_it_is_to(written: Path) -> None:
+    (written / "answering_child.py").write_text(_SERVER, encoding="utf-8")
+    for tells in (False, True):
+        server = ServerProcess("answering_child", {"tells": tells})
+        assert await server.lateness() is None  # it does not run
+        await server.start()
+        try:
+            async with asyncio.timeout(20):  # its first timer is due 10 ms after it begins to serve
+                late = await server.lateness()
+                while tells and late is None:
+                    late = await server.lateness()
+        finally:
+            await server.stop()
+        assert (late is not None) is tells
+    assert late is not None
+    assert late.late_max_ms >= late.late_p99_ms - 0.1
 
 
 async def test_starting_again_starts_another(written: Path) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import pytest
 
+from controls.errors import ConfigurationError
 from loadtests import session as under_test
-from loadtests.called_agent import disclosure, objectives
+from loadtests.called_agent import disclosure, known_agent, objectives
 from loadtests.cores import Cores, available_cores
 from loadtests.options import Options, parse
+from loadtests.progress import Quiet
 from loadtests.remote import remote_system
-from loadtests.results import Network
-from loadtests.session import cores_for, network_of, pinned
+from loadtests.results import Beside, Network
+from loadtests.run import WarmUp
+from loadtests.scenario import SCENARIOS
+from loadtests.schedule import MeantCall
+from loadtests.session import Session, cores_for, network_of, pinned, session
+from loadtests.supply import Supply
 from loadtests.systems import TwilioDoor, WebRtcDoor
 
 
@@ -74,3 +85,85 @@ def test_the_agents_own_words_and_objectives_are_read_from_its_file():
     assert "AI assistant" in disclosure("healthcare")
     assert objectives("healthcare")["first_audio_out_p95_ms"] == 1400
     assert (disclosure("nobody"), objectives("")) == ("", {})
+
+
+def test_a_scenario_for_nobody_is_refused_with_file_line_and_field(tmp_path: Path):
+    file = tmp_path / "lost.yaml"
+    text = (SCENARIOS / "short.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("agent: healthcare", "agent: nobody_here"), encoding="utf-8")
+    line = 1 + [each.split(":")[0] for each in text.splitlines()].index("agent")
+    with pytest.raises(ConfigurationError) as refused:
+        known_agent("nobody_here", str(file))
+    [problem] = refused.value.problems
+    assert (problem.file, problem.line, problem.field) == ("lost.yaml", line, "agent")
+    assert "healthcare" in problem.remedy
+    known_agent("healthcare", "short")
+
+
+@pytest.mark.anyio
+async def test_whom_a_deployment_elsewhere_has_is_its_own_business(tmp_path: Path):
+    file = tmp_path / "lost.yaml"
+    text = (SCENARIOS / "short.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace("agent: healthcare", "agent: nobody_here"), encoding="utf-8")
+    remote = Options("run", profile="remote", url="http://127.0.0.1:1", scenario=str(file))
+    async with session(remote, asyncio.Event(), Quiet()) as here:
+        assert here.scenario.agent == "nobody_here"
+    with pytest.raises(ConfigurationError):
+        async with session(Options("run", scenario=str(file)), asyncio.Event(), Quiet()):
+            pass
+
+
+class Standing:
+    """A system that is up at once, on this process's own memory; nobody answers at its door."""
+
+    name, profile, tier, engines, server_cores = "ours", "mock", "mock", (), ()
+    doors: Mapping[str, object] = {}
+    pid = os.getpid()
+
+    async def start(self) -> None:
+        """It is."""
+
+    async def stop(self) -> None:
+        """Nothing was started."""
+
+
+@pytest.mark.anyio
+async def test_idle_memory_is_read_once_a_server_after_its_first_call(monkeypatch: pytest.MonkeyPatch):
+    order: list[str] = []
+
+    async def warm_up(system: object, offer: object, bench: object) -> WarmUp:
+        order.append("first call")
+        return WarmUp(None, None, MeantCall(1.0))
+
+    def idle_mb(pid: int | None) -> float:
+        assert pid == os.getpid()
+        order.append("weighed")
+        return 210.0
+
+    async def made(self: object, name: str) -> Standing:
+        return Standing()
+
+    monkeypatch.setattr(under_test, "warm_up", warm_up)
+    monkeypatch.setattr(under_test, "idle_mb", idle_mb)
+    monkeypatch.setattr(Session, "_make", made)
+    async with session(Options("run"), asyncio.Event(), Quiet()) as here:
+        up = await here.up("ours")
+        assert up.idle_mb == 210.0
+        assert await here.up("ours") is up
+        assert await here.bench.beside() == ()  # no suppliers were started
+    assert order == ["first call", "weighed"]
+
+
+@pytest.mark.anyio
+async def test_suppliers_are_asked_how_late_they_were(monkeypatch: pytest.MonkeyPatch):
+    late = Beside(what="suppliers", late_p99_ms=2.0, late_max_ms=4.0)
+
+    class Late(Supply):
+        async def lateness(self) -> Beside | None:
+            return late
+
+    async with session(Options("run"), asyncio.Event(), Quiet()) as here:
+        here._supply = Late()
+        assert await here.bench.beside() == (late,)
+        here._supply = Supply()
+        assert await here.bench.beside() == ()

@@ -7,13 +7,15 @@ from loadtests.summary import summarise, turn_values
 from tests.loadtests.made_up import turn
 
 
-def test_cold_turns_keys_typed_words_and_backchannels_are_no_answers_to_speech():
+def test_cold_turns_edges_keys_typed_words_and_backchannels_are_no_answers_to_speech():
     turns = [
         turn(0, 1, 600),
         turn(0, 2, 5000, cold=True),
         turn(0, 3, 10, kind="press"),
         turn(0, 4, 20, kind="type"),
         turn(0, 5, 30, kind="backchannel"),
+        turn(0, 7, 9000, edge=True),
+        turn(0, 8, 100, kind="interrupt", edge=True, barge_in_pause_ms=9.0, barge_in_commit_ms=8.0),
         turn(0, 6, 700, kind="interrupt", barge_in_pause_ms=180.0, barge_in_commit_ms=120.0),
     ]
     found = summarise(turns, [])
@@ -22,6 +24,7 @@ def test_cold_turns_keys_typed_words_and_backchannels_are_no_answers_to_speech()
     assert found["asr_to_first_token_ms"].n == 2
     assert found["barge_in_pause_ms"].max == 180
     assert found["barge_in_commit_ms"].n == 1
+    assert turn_values(turns, "first_audio_out_ms") == [(0, 600.0, False), (0, 700.0, False)]
     assert found["governance_ms"].n == 5
     assert "disclosure_ms" not in found
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.results import Generator, Resources, Spread
+from loadtests.results import Beside, Generator, Resources, Spread
 from loadtests.validity import drift_percent, why_invalid, why_no_comparison
 from tests.loadtests import made_up
 
@@ -31,6 +31,14 @@ def test_each_limit_is_named(generator: Generator | None, resources: Resources, 
     reasons = why_invalid(generator, resources)
     assert len(reasons) == 1
     assert named in reasons[0]
+
+
+def test_what_works_beside_the_server_may_be_ten_ms_late():
+    fit = Beside(what="suppliers", late_p99_ms=10.0, late_max_ms=300.0)
+    late = Beside(what="proxy", late_p99_ms=10.1, late_max_ms=12.0)
+    assert why_invalid(GOOD, Resources(), beside=(fit,)) == ()
+    [reason] = why_invalid(GOOD, Resources(), beside=(fit, late))
+    assert reason == "the proxy's event loop was late by 10.1 ms at p99, over 10 ms"
 
 
 def test_failures_of_the_test_itself_come_first():

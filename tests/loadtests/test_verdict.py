@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from loadtests.reporting.loads import Load, loads
-from loadtests.reporting.verdict import Goal, Verdict, error_ms, findings, goals, judge, knee, overall
+from loadtests.reporting.verdict import (
+    Goal,
+    Judgement,
+    Verdict,
+    error_ms,
+    findings,
+    goals,
+    judge,
+    knee,
+    overall,
+)
 from loadtests.results import Calibration, Run, Turn
 from tests.loadtests.made_up import results, run, turn
 
@@ -96,11 +106,38 @@ def test_blocks_of_one_load_are_put_together_and_invalid_ones_left_out():
 def test_over_all_loads_it_is_met_as_far_as_it_goes():
     ramp = [load(run(concurrency=n, calls=60, slower=slow)) for n, slow in ((1, 1), (4, 1.2), (8, 3))]
     found = overall([judge(each, AUDIO) for each in reversed(ramp)])
-    assert (found.verdict, found.up_to, found.words) == ("met", 4, "met up to 4")
+    assert (found.verdict, found.up_to, found.words) == ("met", 4, "met up to 4; 8 missed")
     assert "missed at 8 calls" in found.why
     assert overall([judge(ramp[2], AUDIO)]).verdict == "missed"
     assert overall([judge(ramp[0], AUDIO)]).words == "met"
     assert overall([]).verdict == "not decidable"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "words", "up_to"),
+    [
+        ("met", "met", None),
+        ("met met met", "met", None),
+        ("met met missed", "met up to 2; 4 missed", 2),
+        ("met met open", "met up to 2; 4 not decidable", 2),
+        ("met met invalid", "met up to 2; 4 does not count", 2),
+        ("open met met", "met up to 4; 1 not decidable", 4),
+        ("met missed open invalid invalid", "met up to 1; 2 missed; 4 not decidable; 8, 16 do not count", 1),
+        ("met missed met", "met up to 1; 2 missed", 1),
+        ("missed missed", "missed", None),
+        ("missed met", "missed at 1", None),
+        ("open missed", "missed at 2; 1 not decidable", None),
+        ("open invalid", "not decidable", None),
+    ],
+)
+def test_met_is_said_only_when_every_load_met_it(verdicts: str, words: str, up_to: int | None):
+    made = []
+    for i, kind in enumerate(verdicts.split()):
+        of_load = load(run(concurrency=2**i, calls=1, valid=kind != "invalid"))
+        verdict: Verdict = {"met": "met", "missed": "missed"}.get(kind, "not decidable")  # type: ignore[assignment]
+        made.append(Judgement(of_load, verdict, None, "made up"))
+    found = overall(made)
+    assert (found.words, found.up_to) == (words, up_to)
 
 
 def test_a_load_met_above_one_that_missed_is_no_merit():
@@ -134,7 +171,11 @@ def test_the_knee_is_where_a_ramp_would_have_ended():
     assert (knee(found[:2]).carried, knee(found[:2]).missed) == (2, None)
     assert (knee(found[2:]).carried, knee(found[2:]).missed) == (None, 4)
     [skipped] = loads([*ramp[:2], run(concurrency=4, calls=60, slower=3, valid=False)]).values()
-    assert knee(skipped).missed is None
+    assert (knee(skipped).carried, knee(skipped).missed, knee(skipped).by) == (2, 4, "generator")
+    assert knee(found).by == "server"
+    assert knee(found[:2]).by == ""
+    [above] = loads([*ramp[:1], run(concurrency=2, calls=60, valid=False), ramp[2]]).values()
+    assert (knee(above).missed, knee(above).by) == (4, "server")  # one that counts lies above it
 
 
 def test_the_error_is_the_calibrations():

@@ -37,7 +37,8 @@ DESK = "+12025550177"
 #: Compiled once, before the first test runs.
 RULES = shipped()
 DIGEST = "sha256:" + "d" * 64
-QUICK = Deadlines(first_token_s=2.0, give_up_s=2.0, between_s=2.0, total_s=5.0, retries=0)
+#: Longer than any test waits: no machine is so busy that a call ends by one of them.
+AMPLE = Deadlines(first_token_s=60.0, give_up_s=60.0, between_s=60.0, total_s=120.0, retries=0)
 
 PHRASES = {
     "disclosure": "Test desk. I am an AI assistant.",
@@ -87,7 +88,7 @@ def booking(base: str, **changes: Any) -> Tool:
     """A tool that is read back before it is used."""
     fields: dict[str, Any] = {
         "name": "book", "does": "Books a day.", "risk": "medium", "service": "appointments",
-        "operation": "book", "method": "POST", "url": f"{base}/tools/book", "timeout_s": 1.0,
+        "operation": "book", "method": "POST", "url": f"{base}/tools/book", "timeout_s": 3.0,
         "parameters": {
             "type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"],
             "additionalProperties": False,
@@ -160,7 +161,7 @@ class OnTheLine:
         await self.settled()
 
     async def settled(self) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.carrier.settled()
 
     async def say(self, *texts: str) -> None:
@@ -176,7 +177,7 @@ class OnTheLine:
     async def ended(self) -> None:
         """The call is over by itself."""
         assert self.running is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.running
 
     async def hang_up(self) -> None:
@@ -217,11 +218,11 @@ async def on_the_line(
     *plans: Plan,
     tools: Callable[[str], tuple[Tool, ...]] = lambda base: (),
     caller: str = CALLER,
-    deadline_s: float = 0.5,
+    deadline_s: float = 30.0,
     language: str = "",
     tracing: Callable[[Clock], Tracing] | None = None,
     endpoints_of: Callable[[Endpoint], Sequence[Endpoint]] = lambda server: (server,),
-    deadlines: Deadlines = QUICK,
+    deadlines: Deadlines = AMPLE,
     voices_of: Callable[[Engine], Sequence[Engine]] = lambda tone: (tone,),
     carrier_of: Callable[[], TypedCarrier] = TypedCarrier,
     **changes: Any,
@@ -285,7 +286,7 @@ async def refused_call(recorder: MemoryRecorder) -> None:
     """
     made = release()
     assert made.rules is not None
-    endpoints = Endpoints((Endpoint("server", "http://127.0.0.1:9/v1", "model"),), QUICK)
+    endpoints = Endpoints((Endpoint("server", "http://127.0.0.1:9/v1", "model"),), AMPLE)
     services = ServiceClient({})
     try:
         agent = Agent(made, made.rules, endpoints, [], PhraseCache())

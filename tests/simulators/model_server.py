@@ -116,7 +116,7 @@ class RawServer:
 
     async def wait_for_request(self, n: int = 1) -> None:
         """Until ``n`` requests have arrived."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.requests) < n:
                 self.arrived.clear()
                 await self.arrived.wait()

@@ -35,7 +35,7 @@ class End(FrameProcessor):
         """Push a frame into the pipeline from this end."""
         await self.push_frame(frame, self._inward)
 
-    async def until(self, wanted: Callable[[list[Frame]], bool], timeout_s: float = 5.0) -> list[Frame]:
+    async def until(self, wanted: Callable[[list[Frame]], bool], timeout_s: float = 30.0) -> list[Frame]:
         """Wait until the frames that arrived here satisfy ``wanted``."""
         async with asyncio.timeout(timeout_s):
             while not wanted(self.frames):
@@ -64,7 +64,7 @@ async def running(*processors: FrameProcessor) -> AsyncIterator[tuple[End, End]]
     await runner.add_workers(worker)
     task = asyncio.create_task(runner.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await tail.started.wait()
         yield head, tail
     finally:

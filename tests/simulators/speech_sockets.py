@@ -67,7 +67,7 @@ class SpeechSockets:
 
     async def until(self, what: Any) -> None:
         """Until ``what()`` holds."""
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(30), self.changed:
             await self.changed.wait_for(what)
 
     async def drop(self) -> None:

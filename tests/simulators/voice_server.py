@@ -99,7 +99,7 @@ class VoiceServer:
     admission: Admission = field(init=False)
 
     def caller(self, **more: Any) -> TwilioCaller:
-        options = {"connect_to": self.url, "longest_s": 20.0, **more}
+        options = {"connect_to": self.url, "longest_s": 60.0, **more}
         return TwilioCaller(PUBLIC, TOKEN, CALLER, NUMBER, **options)
 
 
@@ -148,7 +148,7 @@ async def voice_server(
                 may_take=may_take,
             ),
             rest=rest,
-            **more,
+            **{"start_timeout_s": 60.0, **more},
         )
     )
     async with serving(app) as url:

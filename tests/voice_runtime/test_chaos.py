@@ -52,7 +52,7 @@ pytestmark = pytest.mark.anyio
 Stage = Literal["recogniser", "model", "voice"]
 STAGES: tuple[Stage, ...] = ("recogniser", "model", "voice")
 #: Each engine's deadline, s: a busy machine's well-meaning server stays within it.
-DEADLINE_S = 0.8
+DEADLINE_S = 1.6
 #: Many pieces, so that half of the answer holds some words; and each of them long enough for a clause.
 PRIMARY = "Today we are open from eight to five, tomorrow as well, and so on."
 BACKUP = "We are open all day."
@@ -89,7 +89,7 @@ class SpokenCarrier(TypedCarrier):
         before = (self._caller.journal.turn, self._lost)
         for _ in range(30):
             await self._chunk(LOUD)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while (self._caller.journal.turn, self._lost) == before:
                 await self._chunk(QUIET)
                 await asyncio.sleep(0.01)  # twice real time: the turn waits 4 s of media for its text
@@ -216,6 +216,7 @@ async def test_latency_within_the_deadline_is_no_fault(stage: Stage) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 async def test_who_failed_three_times_is_not_waited_for_a_fourth_time(stage: Stage) -> None:
     async with calling(stage, BROKEN) as chain:
+        chain.breaker._now_s = lambda: 0.0  # however long this takes, it is not open for its 15 s
         await chain.line.opened()
         for _ in range(4):
             assert await chain.answer("when are you open") == [BACKUP]

@@ -320,11 +320,11 @@ class _Halting:
 async def test_a_clause_cut_while_it_is_synthesised_was_said_to_have_been_played_in_full(how: str) -> None:
     """All that existed of it had been played; the rest never came to exist."""
     voice = _Halting()
-    engine = Engine(voice, first_piece_s=5.0, next_piece_s=5.0)
+    engine = Engine(voice, first_piece_s=60.0, next_piece_s=60.0)
     async with on_the_line(say(LONG), say("Yes."), voices_of=lambda tone: (engine,)) as line:
         await line.opened()
         await line.carrier.say("when do you open")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await voice.began.wait()
         if how == "interrupted":
             await line.carrier.send(InterruptionFrame())

@@ -16,7 +16,7 @@ from controls.ledger.log import Log
 from controls.ledger.notes import COSIGNER, VerifierKey
 from controls.ledger.reader import Reader
 from controls.ledger.records import REGISTER
-from controls.ledger.register import read_register
+from controls.ledger.register import Known, read_register
 from controls.ledger.signing_client import ProcessKeys
 from controls.ledger.verify import verify_directory
 from controls.ledger.witness_client import WitnessAddress
@@ -45,6 +45,13 @@ def settings(tmp_path: Path, ledger: str) -> Settings:
     return load_settings(profile, environ={}, root=ROOT)
 
 
+def registered(root: Path) -> Known:
+    """What the ledger's register says."""
+    with Reader.open(root) as reader:
+        (register,) = (view for view in reader.views() if view.tenant == REGISTER)
+        return read_register(register, routes=True)
+
+
 @pytest.mark.parametrize("signer", ["in_process", "own_process"])
 async def test_logs_are_opened_as_the_profile_says(tmp_path: Path, signer: str) -> None:
     wanted = settings(tmp_path, f"{{signer: {signer}, period: month, kept_months: 12, publish: false}}")
@@ -61,9 +68,7 @@ async def test_logs_are_opened_as_the_profile_says(tmp_path: Path, signer: str) 
         await asyncio.wrap_future(ledger.append(record))
     root = wanted.data_dir / "ledger"
     assert wanted.data_dir.stat().st_mode & 0o777 == 0o700
-    with Reader.open(root) as reader:
-        (register,) = (view for view in reader.views() if view.tenant == REGISTER)
-        known = read_register(register, routes=True)
+    known = await asyncio.to_thread(registered, root)
     origins = {tenant: log.directory.name for tenant, log in tenants.items()}
     assert {route for route, active in known.routes.items() if active} == {
         ("clinic", origins["clinic"], "+12025550143", "front-desk"),
@@ -73,10 +78,8 @@ async def test_logs_are_opened_as_the_profile_says(tmp_path: Path, signer: str) 
     assert [key.role for key in known.keys.values()].count("node") == 1
     async with AsyncExitStack() as stack:  # a second start registers nothing twice
         await module.open_ledger(wanted, taggers, LINES, stack)
-    with Reader.open(root) as reader:
-        (register,) = (view for view in reader.views() if view.tenant == REGISTER)
-        assert len(read_register(register, routes=True).routes) == 3
-    assert verify_directory(root).ok
+    assert len((await asyncio.to_thread(registered, root)).routes) == 3
+    assert (await asyncio.to_thread(verify_directory, root)).ok
 
 
 async def test_witnesses_are_asked_and_tiles_published(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -61,17 +62,17 @@ class Crashed:
                 idempotent=True,
             ),
             r.ToolDetails(name="book_appointment", arguments=SLOT),
-        ).result(10)  # fmt: skip
+        ).result(60)  # fmt: skip
         ledger.close()
 
     async def recover(self) -> int:
-        ledger = Ledger.open(self.root, tagger=tagger)
+        ledger = await asyncio.to_thread(Ledger.open, self.root, tagger=tagger)
         try:
             return await close_what_is_open(
                 self.root, ledger, self.services, {("healthcare", BOOK.name): BOOK}
             )
         finally:
-            ledger.close()
+            await asyncio.to_thread(ledger.close)
 
     def records(self) -> list[tuple[r.Record, r.Personal | None]]:
         with Reader.open(self.root) as reader:
@@ -95,26 +96,28 @@ async def crashed(tmp_path: Path, book: Book) -> AsyncIterator[Crashed]:
 
 
 async def test_an_open_call_is_closed_as_recovered(crashed: Crashed) -> None:
-    crashed.leave()
+    await asyncio.to_thread(crashed.leave)
     assert await crashed.recover() == 1
-    found = [record for record, _ in crashed.records()]
+    found = [record for record, _ in await asyncio.to_thread(crashed.records)]
     assert [x.type for x in found[-4:]] == ["agent.played", "tool.unknown", "call.recovered", "call.closed"]
     assert all(x.recovered for x in found[-4:])
     assert [x.n for x in found] == list(range(len(found)))
     played = found[-4]
     assert isinstance(played, r.AgentPlayed)
     assert (played.clause, played.samples) == (crashed.clause, 0)
-    assert verify_directory(crashed.root).ok
+    assert (await asyncio.to_thread(verify_directory, crashed.root)).ok
 
 
 async def test_a_tool_that_was_done_is_found_by_its_key_and_not_done_again(
     crashed: Crashed, book: Book
 ) -> None:
-    crashed.leave()
+    await asyncio.to_thread(crashed.leave)
     answer = await crashed.services.call(BOOK, SLOT, crashed.use)  # it arrived just before the crash
     assert answer.body["row"] == 1
     await crashed.recover()
-    [(unknown, details)] = [(x, p) for x, p in crashed.records() if isinstance(x, r.ToolUnknown)]
+    [(unknown, details)] = [
+        (x, p) for x, p in await asyncio.to_thread(crashed.records) if isinstance(x, r.ToolUnknown)
+    ]
     assert (unknown.reason, unknown.reconciled) == ("crash", "done")
     assert isinstance(details, r.ToolDetails)
     assert details.result is not None
@@ -124,18 +127,18 @@ async def test_a_tool_that_was_done_is_found_by_its_key_and_not_done_again(
 
 
 async def test_a_tool_that_never_arrived_is_known_not_to_be_done(crashed: Crashed) -> None:
-    crashed.leave()
+    await asyncio.to_thread(crashed.leave)
     await crashed.recover()
-    [unknown] = [x for x, _ in crashed.records() if isinstance(x, r.ToolUnknown)]
+    [unknown] = [x for x, _ in await asyncio.to_thread(crashed.records) if isinstance(x, r.ToolUnknown)]
     assert unknown.reconciled == "not_done"
 
 
 async def test_a_service_that_cannot_be_asked_leaves_it_unknown(crashed: Crashed, tmp_path: Path) -> None:
-    crashed.leave()
+    await asyncio.to_thread(crashed.leave)
     await crashed.services.aclose()
     crashed.services = ServiceClient({"appointments": Service("appointments", KEY, "http://127.0.0.1:9")})
     await crashed.recover()
-    found = [x for x, _ in crashed.records()]
+    found = [x for x, _ in await asyncio.to_thread(crashed.records)]
     [unknown] = [x for x in found if isinstance(x, r.ToolUnknown)]
     [recovered] = [x for x in found if isinstance(x, r.CallRecovered)]
     assert unknown.reconciled == "no"
@@ -143,6 +146,6 @@ async def test_a_service_that_cannot_be_asked_leaves_it_unknown(crashed: Crashed
 
 
 async def test_recovering_twice_finds_nothing_the_second_time(crashed: Crashed) -> None:
-    crashed.leave()
+    await asyncio.to_thread(crashed.leave)
     assert await crashed.recover() == 1
     assert await crashed.recover() == 0

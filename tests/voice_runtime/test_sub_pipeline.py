@@ -68,7 +68,7 @@ class Came:
         self._changed.set()
 
     async def until(self, what: Callable[[], Any]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not what():
                 self._changed.clear()
                 await self._changed.wait()

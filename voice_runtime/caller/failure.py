@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
 
 import httpx
@@ -11,8 +12,11 @@ from controls.errors import ProviderError
 
 #: ``unreachable``: nothing listens, or the connection broke before an answer. ``refused``: an answer
 #: that says no. ``stalled``: connected, and no answer in time. ``out_of_protocol``: an answer that no
-#: carrier, or no page, would take.
-Failure = Literal["", "unreachable", "refused", "stalled", "out_of_protocol"]
+#: carrier, or no page, would take. ``exhausted``: this machine had no file, port or memory left for another
+#: connection, which says nothing about the server.
+Failure = Literal["", "unreachable", "refused", "stalled", "out_of_protocol", "exhausted"]
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
 class Refused(ProviderError):
@@ -21,6 +25,8 @@ class Refused(ProviderError):
 
 def failure_of(error: BaseException) -> Failure:
     """Which failure ``error`` is: by itself where it says so, else by what it was raised from."""
+    if _exhausted(error):
+        return "exhausted"
     at: BaseException | None = error
     while at is not None:
         match at:
@@ -37,3 +43,13 @@ def failure_of(error: BaseException) -> Failure:
         at = at.__cause__
     # A supplier's error of our own: worth another try only when nothing wrong was said.
     return "stalled" if isinstance(error, ProviderError) and error.transient else "out_of_protocol"
+
+
+def _exhausted(error: BaseException) -> bool:
+    """Whether it began with a limit of our own. HTTP clients hide that behind errors of their own."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.errno in _EXHAUSTED:
+            return True
+        at = at.__cause__ or at.__context__
+    return False

@@ -7,13 +7,11 @@ the stream is over. Nothing is measured from the server's own times.
 
 from __future__ import annotations
 
-import functools
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -28,6 +26,7 @@ from voice_runtime.caller.results import CallResult
 from voice_runtime.caller.script import Script
 from voice_runtime.caller.speech import Flite, Spoken
 from voice_runtime.caller.stream import MediaStream
+from voice_runtime.caller.tls import context_for
 from voice_runtime.caller.twilio_wire import SUPPLIER, Outgoing, Verb, new_sid, parse_twiml, signature
 
 DialOutcome = Literal["completed", "busy", "no-answer", "failed", "canceled"]
@@ -46,6 +45,8 @@ class TwilioCaller:
         auth_token: the account's; "" sends no signature.
         from_number, to_number: E.164.
         connect_to: where the server really listens, when that is not ``base_url``.
+        confined: everything must be there: an answer that leads elsewhere is the operator's fault, not
+            followed. For whoever stands in between, such as an impaired network.
         webhook: path of the voice webhook.
         stream_url: ws(s) address of any agent's media stream: no webhook is sent, the call begins there.
         parameters: custom parameters of ``start`` where no webhook gives them.
@@ -73,6 +74,7 @@ class TwilioCaller:
         to_number: str,
         *,
         connect_to: str | None = None,
+        confined: bool = False,
         account_sid: str = "",
         webhook: str = "/telephony/twilio/voice",
         stream_url: str = "",
@@ -88,10 +90,13 @@ class TwilioCaller:
         for url in (self._public, self._real):
             if not url.startswith(("http://", "https://")):
                 raise OperatorError("a server's address starts with http:// or https://")
+            if not _is_address(url):
+                raise OperatorError("a server's address has a host, and a number for a port if it has one")
         if stream_url and not stream_url.startswith(("ws://", "wss://")):
             raise OperatorError("a media stream's address starts with ws:// or wss://")
         if not webhook and not stream_url:
             raise OperatorError("a call needs a webhook or the address of a media stream")
+        self._confined = confined
         self._webhook = webhook
         self._stream_url = stream_url
         self._parameters = dict(parameters or {})
@@ -121,7 +126,8 @@ class TwilioCaller:
                 this document (the last of ``result.afterwards``).
 
         Raises:
-            OperatorError: a sentence cannot be spoken (flite is missing), or is to be typed.
+            OperatorError: a sentence cannot be spoken (flite is missing), or is to be typed; or the call,
+                ``confined``, was led elsewhere.
         """
         if script.typed:
             raise OperatorError("a telephone takes no typed words: use --via webrtc")
@@ -134,6 +140,9 @@ class TwilioCaller:
         news = News(result, self._on_event)
         try:
             await self._call(script, speech, back_with, news)
+        except OperatorError:
+            news.drop()
+            raise
         except (SayError, OSError, httpx.HTTPError, WebSocketException, TimeoutError) as error:
             result.ended_by = "failed"
             result.error = str(error) or type(error).__name__
@@ -216,13 +225,15 @@ class TwilioCaller:
         real = self._reach(url)
         try:
             async with httpx.AsyncClient(
-                verify=_tls() if real.startswith("https://") else False,
+                verify=context_for(real),
                 trust_env=False,
                 timeout=self._connect_timeout_s,
             ) as client:
                 response = await client.post(real, data=fields, headers=headers)
         except httpx.HTTPError as error:
             raise ProviderError(f"server not reached: {type(error).__name__}", supplier=SUPPLIER) from error
+        except (httpx.InvalidURL, ValueError):  # the host of an action's address is none
+            raise _no_address() from None
         if not response.is_success:
             raise Refused(
                 f"the server answered the webhook with status {response.status_code}",
@@ -248,6 +259,7 @@ class TwilioCaller:
         try:
             ws = await connect(
                 url,
+                ssl=context_for("http" + url.removeprefix("ws")) or None,
                 compression=None,
                 proxy=None,
                 open_timeout=self._connect_timeout_s,
@@ -256,6 +268,8 @@ class TwilioCaller:
                 max_size=1 << 20,
                 create_connection=kind,
             )
+        except ValueError:  # of its host
+            raise _no_address() from None
         except (OSError, TimeoutError, WebSocketException) as error:
             raise ProviderError(f"stream not opened: {type(error).__name__}", supplier=SUPPLIER) from error
         assert isinstance(ws, kind)
@@ -278,7 +292,7 @@ class TwilioCaller:
             await self._go_on(behind)
             return
         try:
-            await self._go_on(await self.webhook(urljoin(self._public + "/", action), {}))
+            await self._go_on(await self.webhook(self._joined(action), {}))
         except ProviderError as error:  # Twilio: error 11200, then the number's fallback URL
             self.result.error = f"after the stream: {error}"
 
@@ -293,28 +307,72 @@ class TwilioCaller:
                 if verb.name == "Dial" and "action" in verb.attributes:
                     status = self._dial_outcome(verb.target)
                     more = {"DialCallStatus": status, "DialCallDuration": "0"}
-                    url = urljoin(self._public + "/", verb.attributes["action"])
-                    following = await self.webhook(url, more)
+                    following = await self.webhook(self._joined(verb.attributes["action"]), more)
                     break
             if following is None:
                 return
             verbs = following
 
+    def _joined(self, action: str) -> str:
+        """The public address of an ``action``.
+
+        Raises:
+            ProviderError: it is none.
+        """
+        try:
+            return urljoin(self._public + "/", action)
+        except ValueError:
+            raise _no_address() from None
+
     def _reach(self, url: str) -> str:
-        """A public address as it is really reached."""
+        """A public address as it is really reached.
+
+        Raises:
+            ProviderError: it is none.
+            OperatorError: it is somewhere else, and this caller is confined.
+        """
         for public, real in (
             (self._public, self._real),
             ("ws" + self._public.removeprefix("http"), "ws" + self._real.removeprefix("http")),
         ):
             if url.startswith(public + "/"):
                 return real + url.removeprefix(public)
+            if _server(url) == _server(public):  # beside the public address's path
+                parts = urlsplit(real)
+                return urlsplit(url)._replace(scheme=parts.scheme, netloc=parts.netloc).geturl()
+            if _server(url) == _server(real):
+                return url
+        if self._confined:
+            raise OperatorError(
+                f"the call leads to {urlsplit(url).netloc}, and what stands in between (an impaired network) "
+                f"stands before {urlsplit(self._public).netloc} only: give that server's own address"
+            )
         return url
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """One for all callers: building it reads every root certificate."""
-    return ssl.create_default_context()
+def _server(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of an address.
+
+    Raises:
+        ProviderError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _no_address() from None
+    return parts.scheme, parts.hostname or "", port or (443 if parts.scheme in ("https", "wss") else 80)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return bool(_server(url)[1])
+    except ProviderError:
+        return False
+
+
+def _no_address() -> ProviderError:
+    return ProviderError("an address in the answer is none", supplier=SUPPLIER, transient=False)
 
 
 def parameters(verb: Verb) -> dict[str, str]:

@@ -70,11 +70,12 @@ def parse_twiml(document: str) -> list[Verb]:
         raise ProviderError("the answer is not TwiML", supplier=SUPPLIER, transient=False)
     try:
         root = fromstring(document)  # noqa: S314 - no document type, so no entities to expand
-    except ParseError as error:
+        verbs = [_verb(element) for element in root]
+    except (ParseError, ValueError, RecursionError) as error:
         raise ProviderError(f"the answer is not XML: {error}", supplier=SUPPLIER, transient=False) from error
     if root.tag != "Response":
         raise ProviderError("the answer is not TwiML", supplier=SUPPLIER, transient=False)
-    return [_verb(element) for element in root]
+    return verbs
 
 
 def _verb(element: Element) -> Verb:

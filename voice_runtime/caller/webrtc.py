@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import httpx
 from aiortc import RTCIceServer
+from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from controls.errors import OperatorError, ProviderError, SayError
 from voice_runtime.caller.acting import News, OnEvent, follow, prepare
@@ -22,6 +23,7 @@ from voice_runtime.caller.playout import Playout
 from voice_runtime.caller.results import CallResult, CaptionShown
 from voice_runtime.caller.script import Script
 from voice_runtime.caller.speech import Flite, Spoken
+from voice_runtime.caller.tls import context_for
 from voice_runtime.caller.webrtc_stream import WebRtcStream
 from voice_runtime.caller.webrtc_wire import SUPPLIER, checked
 
@@ -120,7 +122,10 @@ class WebRtcCaller:
         if microphone is None:
             microphone = script.audible or self._dialect == "pipecat"
         async with httpx.AsyncClient(
-            trust_env=False, timeout=self._connect_timeout_s, headers=self._headers
+            verify=context_for(self._url),
+            trust_env=False,
+            timeout=self._connect_timeout_s,
+            headers=self._headers,
         ) as client:
             token, ice_servers = await self._admitted(client, news)
             self.stream = stream = WebRtcStream(
@@ -205,10 +210,23 @@ class WebRtcCaller:
 
 
 def _ice_servers(granted: Any) -> list[RTCIceServer]:
-    return [
+    """The ICE servers of an answer.
+
+    Raises:
+        ProviderError: an address that no browser takes.
+    """
+    servers = [
         RTCIceServer(
             urls=server["urls"], username=server.get("username"), credential=server.get("credential")
         )
         for server in granted.get("ice_servers") or ()
         if isinstance(server, dict) and isinstance(server.get("urls"), list)
     ]
+    try:
+        for url in (url for server in servers for url in server.urls):
+            parse_stun_turn_uri(url)
+    except (ValueError, AttributeError):  # malformed, or no text at all
+        raise ProviderError(
+            "the server names ICE servers by addresses that are none", supplier=SUPPLIER, transient=False
+        ) from None
+    return servers

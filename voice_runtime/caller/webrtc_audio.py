@@ -17,6 +17,7 @@ from voice_runtime.caller.webrtc_wire import PACKET, RTP_HZ
 
 #: More packets of ours than this that aiortc has not taken are a connection that is gone.
 _MOST_UNSENT = 50
+_TIME_BASE = Fraction(1, RTP_HZ)
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 
@@ -34,7 +35,7 @@ class Microphone(MediaStreamTrack):
         if self.readyState != "live":
             raise MediaStreamError
         packet = av.Packet(await self.packets.get())
-        packet.pts, packet.time_base = self._pts, Fraction(1, RTP_HZ)
+        packet.pts, packet.time_base = self._pts, _TIME_BASE
         self._pts += PACKET
         return packet
 

@@ -28,6 +28,12 @@ LABEL = "sayso"
 #: RTP clock of Opus (RFC 7587, 4.1), and one packet of 20 ms in it.
 RTP_HZ = 48_000
 PACKET = RTP_HZ * 20 // 1000
+_SAMPLE = Fraction(1, RATE_HZ)
+_SILENT = audible.ULAW_SILENCE * CHUNK_SAMPLES
+#: The codec has settled after so many equal packets of silence (0.5 s).
+_SETTLED_PACKETS = 25
+#: Sums of six 16-bit samples are whole numbers that 32-bit floats hold exactly.
+_SIX = np.ones(6, dtype=np.float32)
 #: How much later than its arrival the first packet is played, ticks of 20 ms.
 BUFFER_TICKS = 2
 #: Nothing but late packets for so long mean that the path has become longer, ticks (0.5 s); a
@@ -47,41 +53,69 @@ _FROM_SERVER = {
 
 
 class Encoder:
-    """20 ms of µ-law to one Opus packet."""
+    """20 ms of µ-law to one Opus packet.
+
+    Callers are silent most of the time. Digital silence becomes the same packet again and again once the
+    codec has settled; from then on it is not asked, and goes on where it was when there is a sound again.
+    """
 
     def __init__(self) -> None:
         self._codec = _codec("w", RATE_HZ)
         self._codec.bit_rate = 32_000
-        self._codec.time_base = Fraction(1, RATE_HZ)
+        self._codec.time_base = _SAMPLE
         self._codec.options = {"application": "voip"}
         self._at = 0
+        self._silent = b""  # the newest packet of silence
+        self._same = 0  # how many such packets in a row were equal
 
     def encode(self, ulaw: bytes) -> bytes:
         """Encode ``CHUNK_SAMPLES`` samples."""
+        if ulaw != _SILENT:
+            self._same = 0
+            return self._encoded(ulaw)
+        if self._same < _SETTLED_PACKETS:
+            packet = self._encoded(ulaw)
+            self._same = self._same + 1 if packet == self._silent else 0
+            self._silent = packet
+        return self._silent
+
+    def _encoded(self, ulaw: bytes) -> bytes:
         frame = av.AudioFrame(format="s16", layout="mono", samples=CHUNK_SAMPLES)
         frame.sample_rate, frame.pts = RATE_HZ, self._at
-        frame.time_base = Fraction(1, RATE_HZ)
+        frame.time_base = _SAMPLE
         frame.planes[0].update(audible.to_pcm(ulaw))
         self._at += CHUNK_SAMPLES
-        return b"".join(bytes(packet) for packet in self._codec.encode(frame))
+        return b"".join(map(bytes, self._codec.encode(frame)))
 
 
 class Decoder:
-    """One Opus packet of 20 ms to µ-law at 8 kHz."""
+    """One Opus packet of 20 ms to µ-law at 8 kHz. A packet of silence, repeated, is not decoded anew."""
 
     def __init__(self) -> None:
         self._codec = _codec("r", RTP_HZ)
+        self._payload = b""  # the newest, and how many like it in a row came out silent
+        self._same = 0
 
     def decode(self, payload: bytes) -> bytes:
         """Decode; "" when it cannot be. 48 kHz come down to 8 as means of six samples."""
+        if payload != self._payload:
+            self._payload, self._same = payload, 0
+        elif self._same >= _SETTLED_PACKETS:
+            return _SILENT
+        ulaw = self._decoded(payload)
+        self._same = self._same + 1 if ulaw == _SILENT else 0
+        return ulaw
+
+    def _decoded(self, payload: bytes) -> bytes:
         try:
             frames = self._codec.decode(av.Packet(payload))
         except av.FFmpegError:
             return b""
-        samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in frames] or [np.zeros(0)])
-        if not len(samples) or len(samples) % 6:
+        pcm = b"".join(bytes(frame.planes[0])[: frame.samples * 2] for frame in frames)
+        if not pcm or len(pcm) % 12:
             return b""
-        return audible.to_ulaw(samples.reshape(-1, 6).mean(axis=1).astype("<i2").tobytes())
+        sums = np.frombuffer(pcm, dtype="<i2").reshape(-1, 6).astype(np.float32) @ _SIX
+        return audible.to_ulaw((sums / 6).astype("<i2").tobytes())
 
 
 def _codec(mode: str, rate_hz: int) -> AudioCodecContext:

@@ -25,6 +25,7 @@ from voice_runtime.events import RATE_HZ, TYPED, CallerSaidFrame
 from voice_runtime.inline.counted import Spool
 from voice_runtime.inline.marks import ClauseMarks, TurnMarks, latency
 from voice_runtime.ports import PlayedClause
+from voice_runtime.receipts import receipt_in_time
 
 Addressed = Literal["model", "question", "person", "emergency", "opt_out", "stop", "receipt", "nobody"]
 
@@ -111,11 +112,7 @@ class Journal:
         Raises:
             LedgerError: it failed, or ``deadline_s`` passed.
         """
-        try:
-            async with asyncio.timeout(deadline_s):
-                return await asyncio.shield(asyncio.wrap_future(future))
-        except TimeoutError:
-            raise LedgerError(f"no receipt within {deadline_s:g} s") from None
+        return await receipt_in_time(future, deadline_s)
 
     def seconds(self, at_ns: int) -> float:
         """A monotonic time as s since the call was answered."""

@@ -30,6 +30,7 @@ from voice_runtime.breaker import Breaker, in_order
 from voice_runtime.clock import Clock, SystemClock
 from voice_runtime.events import ClauseAudioFrame, ClauseFrame
 from voice_runtime.ports import Speech, Synthesiser
+from voice_runtime.receipts import receipt_in_time
 
 
 class SynthesisMarks(Protocol):
@@ -250,11 +251,7 @@ class Voice(FrameProcessor):
             LedgerError: the clearance is not durable in time and the engine is outside.
         """
         if engine.outside:
-            try:
-                async with asyncio.timeout(self._receipt_s):
-                    await asyncio.shield(asyncio.wrap_future(cleared.receipt))
-            except TimeoutError:
-                raise LedgerError("no receipt in time for an outside voice") from None
+            await receipt_in_time(cleared.receipt, self._receipt_s)
         deadline_s = engine.first_piece_s
         speech = engine.synthesiser.speak(cleared.text, language=cleared.language, voice=self._voice)
         async with _closing(speech) as pieces:

@@ -28,6 +28,7 @@ from controls.errors import LedgerError, OperatorError
 from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
+from voice_runtime.receipts import receipt_in_time
 from voice_runtime.think.read_back import read_as, rendered, sentence
 from voice_runtime.think.services import Answer, Came, ServiceClient
 
@@ -318,11 +319,8 @@ class ToolRunner:
                 self._on_handoff(decision.verdicts[0].rule)
             return _not_done(use, tool.name, arguments, "rule", decision.verdicts[0].reason)
         try:
-            async with asyncio.timeout(self._receipt_deadline_s):
-                await asyncio.shield(asyncio.wrap_future(cleared.receipt))
-        except (LedgerError, TimeoutError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not cleared.receipt.cancelled():
-                raise
+            await receipt_in_time(cleared.receipt, self._receipt_deadline_s)
+        except LedgerError:
             logger.error("tool {}: not sent, its record is not durable", tool.name)
             return self._refuse(use, tool.name, arguments, turn, "stopped", "not possible now")
         # Exactly what was judged and recorded, whatever became of the model's own object since.

@@ -85,7 +85,7 @@ class Books:
             for script in scripts:
                 futures = [ledger.append(record, personal) for _, record, personal in script.opened]
                 for future in futures:
-                    future.result(timeout=20)
+                    future.result(timeout=60)
 
         self.do(append)
 
@@ -96,7 +96,7 @@ class Books:
         def append(ledger: Ledger) -> None:
             record = r.AccessViewed(tenant="clinic", call=call, what=what)  # type: ignore[arg-type]
             details = r.AccessDetails(who="r.okafor", purpose="complaint 17")
-            receipt = ledger.append(record, details).result(timeout=20)
+            receipt = ledger.append(record, details).result(timeout=60)
             places.append(Place(origin=receipt.origin, leaf=receipt.leaf))
 
         self.do(append)
@@ -107,7 +107,7 @@ class Books:
             found = [e.record.sealed for e in reader.records(call) if isinstance(e.record, kinds)]
         self.do(
             lambda ledger: [
-                ledger.erase("clinic", ref.artifact, ground="request").result(timeout=20)
+                ledger.erase("clinic", ref.artifact, ground="request").result(timeout=60)
                 for ref in found
                 if ref
             ]

@@ -186,13 +186,13 @@ def test_a_call_that_goes_on_is_audited_as_far_as_a_checkpoint_covers_it(tmp_pat
     try:
         log, covers = ledger.prepare("clinic"), threading.Event()
         asked = r.AccessViewed(tenant="clinic", call=script.call, what="audit")
-        place = ledger.append(asked, r.AccessDetails(who="r.okafor", purpose="p")).result(20)
+        place = ledger.append(asked, r.AccessDetails(who="r.okafor", purpose="p")).result(60)
         log.on_checkpoint(lambda checkpoint: checkpoint.size > place.leaf and covers.set())
-        ledger.append(r.TurnWithdrawn(tenant="clinic", call=script.call, turn=1, reason="eager")).result(20)
+        ledger.append(r.TurnWithdrawn(tenant="clinic", call=script.call, turn=1, reason="eager")).result(60)
         assert covers.wait(20)
         for turn in range(2, 5):
             late = r.TurnWithdrawn(tenant="clinic", call=script.call, turn=turn, reason="eager")
-            ledger.append(late).result(20)
+            ledger.append(late).result(60)
         made = books.audit(script.call, access=Place(origin=place.origin, leaf=place.leaf))
     finally:
         ledger.close()
@@ -213,7 +213,7 @@ def cosign(books: Books, tenant: str = "clinic") -> int:
         log = next(log for log in ledger.logs() if log.tenant == tenant)
         checkpoint = log.checkpoint()
         line = cosignature_line(parse_note(checkpoint.note)[0], WITNESS_KEY, 1_790_000_999, WITNESS)
-        log.add_cosigned(with_signatures(checkpoint, line)).result(20)
+        log.add_cosigned(with_signatures(checkpoint, line)).result(60)
         sizes.append(checkpoint.size)
 
     books.do(add)

@@ -36,14 +36,14 @@ def full_log(root: Path) -> Path:
         log = open_log(directory)
         call = new_id("c")
         for record, personal in small_call(call):
-            log.append(record, personal).result(10)
-        log.append(*said(call, 2, "word " * 5000)).result(10)
-        log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(10)
+            log.append(record, personal).result(60)
+        log.append(*said(call, 2, "word " * 5000)).result(60)
+        log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(60)
         log.close()
     with closing(LogView(directory)) as view:
         artifact = next(view.blobs())[0]
     log = open_log(directory)
-    log.erase(artifact, ground="request").result(10)
+    log.erase(artifact, ground="request").result(60)
     log.close()
     return directory
 

@@ -63,7 +63,7 @@ def append_until(log: Log, call: str, first: int, text: str, *, works: bool) -> 
     acknowledged, turn = {}, first
     while turn < first + 5000:
         try:
-            leaf = log.append(*said(call, turn, text)).result(10).leaf
+            leaf = log.append(*said(call, turn, text)).result(60).leaf
         except LedgerError as error:
             if "not durable" not in str(error):
                 raise
@@ -157,7 +157,7 @@ def few_pages_left(directory: Path) -> None:
         else:
             for turn in range(100):
                 try:
-                    acknowledged[log.append(*said(call, turn)).result(10).leaf] = turn
+                    acknowledged[log.append(*said(call, turn)).result(60).leaf] = turn
                 except LedgerError:
                     break
             try:
@@ -168,7 +168,7 @@ def few_pages_left(directory: Path) -> None:
             log.close()
         filler.unlink()
         log = open_log(place / "log")
-        acknowledged[log.append(*said(call, 101)).result(10).leaf] = 101
+        acknowledged[log.append(*said(call, 101)).result(60).leaf] = 101
         log.close()
         check(place, call, acknowledged, spooled)
         subprocess.run(["rm", "-r", str(place)], check=True)
@@ -185,12 +185,12 @@ def whole_house(directory: Path) -> None:
 
     ledger = house()
     old = ledger.prepare(TENANT).origin
-    ledger.append(*opened(call)).result(10)
-    acknowledged |= {turn for turn in range(50) if ledger.append(*said(call, turn)).result(10).origin == old}
+    ledger.append(*opened(call)).result(60)
+    acknowledged |= {turn for turn in range(50) if ledger.append(*said(call, turn)).result(60).origin == old}
     filler, turn = fill(directory), 50
     while True:
         try:
-            ledger.append(*said(call, turn)).result(10)
+            ledger.append(*said(call, turn)).result(60)
         except LedgerError:
             break
         acknowledged.add(turn)
@@ -203,13 +203,13 @@ def whole_house(directory: Path) -> None:
     while ledger.prepare(TENANT).origin == old:
         pass
     other = new_id("c")
-    assert ledger.append(*opened(other)).result(10).origin != old
+    assert ledger.append(*opened(other)).result(60).origin != old
     for last in range(turn + 2, turn + 100):
         with contextlib.suppress(LedgerError):
-            assert ledger.append(*said(call, last)).result(10).origin == old, "a call stays in its log"
+            assert ledger.append(*said(call, last)).result(60).origin == old, "a call stays in its log"
             acknowledged.add(last)
             break
-    ledger.append(closed(other, 1)).result(10)
+    ledger.append(closed(other, 1)).result(60)
     ledger.close()
     house().close()
     report = verify_directory(root)

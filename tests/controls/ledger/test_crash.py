@@ -27,10 +27,10 @@ def test_the_check_finds_what_is_lost_or_other(tmp_path: Path) -> None:
     call, told = new_id("c"), Told()
     ledger = open_ledger(tmp_path)
     for turn in (1, 2):
-        receipt = ledger.append(*said(call, turn, words(call, turn))).result(10)
+        receipt = ledger.append(*said(call, turn, words(call, turn))).result(60)
         told.take(f"leaf {receipt.origin} {receipt.leaf} {call} {turn}")
-    ledger.append(*said(call, 3, "other words than were given")).result(10)
-    ledger.append(*said(call, 2, words(call, 2))).result(10)
+    ledger.append(*said(call, 3, "other words than were given")).result(60)
+    ledger.append(*said(call, 2, words(call, 2))).result(60)
     ledger.close()
     with Reader.open(tmp_path) as reader:
         [view] = [v for v in reader.views() if v.tenant == TENANT]

@@ -90,15 +90,15 @@ class Erasing:
         self.ledger = start(root, self.clock, Storage)
         before, call = self.ledger.prepare(TENANT), new_id("c")
         for record, personal in (opened(call), said(call), (closed(call, 2), None)):
-            self.ledger.append(record, personal).result(10)
+            self.ledger.append(record, personal).result(60)
         with closing(sqlite3.connect(before.directory / "log.db")) as db:
             self.row = tuple(db.execute("SELECT * FROM blobs WHERE leaf=3").fetchone())
         self.artifact = str(self.row[0])
         if erased:
-            self.ledger.erase(TENANT, self.artifact, ground="request").result(10)
+            self.ledger.erase(TENANT, self.artifact, ground="request").result(60)
         self.clock.now_s += 40 * 86_400
         self.present = self.ledger.prepare(TENANT).directory
-        before.finished.result(10)
+        before.finished.result(60)
         self.ledger.keep()
         self.closed = before.directory
 
@@ -141,7 +141,7 @@ def test_killed_before_the_tombstone_nothing_was_erased(tmp_path: Path) -> None:
     report = verify_directory(tmp_path)
     assert report.ok and not noted(report), report.verdict
     ledger = start(tmp_path, house.clock)
-    ledger.erase(TENANT, house.artifact, ground="request").result(10)  # asked for again
+    ledger.erase(TENANT, house.artifact, ground="request").result(60)  # asked for again
     ledger.close()
     report = verify_directory(tmp_path)
     assert report.ok and not noted(report), report.verdict
@@ -179,7 +179,7 @@ def test_a_key_kept_while_the_house_goes_on_fails_whatever_is_claimed(tmp_path: 
     assert report.ok and noted(report)  # as a kill would have left it
     house.clock.now_s += 61
     log = _present(house)
-    log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(10)
+    log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(60)
     log.close()
     _keep(house)
     assert STILL in failed(verify_directory(tmp_path))["sealed"]
@@ -189,7 +189,7 @@ def test_an_erasure_behind_it_says_that_the_writer_lived_on(tmp_path: Path) -> N
     house = Erasing(tmp_path)
     house.erase()
     log = _present(house)
-    log.append(r.ErasureDone(tenant=TENANT, artifact=_other(house), ground="request")).result(10)
+    log.append(r.ErasureDone(tenant=TENANT, artifact=_other(house), ground="request")).result(60)
     log.close()
     changed(house.closed, "UPDATE blobs SET wrapped=NULL, ciphertext=NULL WHERE leaf=2")
     _keep(house)
@@ -200,7 +200,7 @@ def test_a_second_tombstone_is_no_excuse_for_what_its_own_log_had_erased(tmp_pat
     house = Erasing(tmp_path, erased=True)
     house.ledger.close()
     log = _present(house)
-    log.append(r.ErasureDone(tenant=TENANT, artifact=house.artifact, ground="request")).result(10)
+    log.append(r.ErasureDone(tenant=TENANT, artifact=house.artifact, ground="request")).result(60)
     log.close()
     assert verify_directory(tmp_path).ok
     _keep(house)
@@ -209,10 +209,10 @@ def test_a_second_tombstone_is_no_excuse_for_what_its_own_log_had_erased(tmp_pat
 
 def test_an_open_log_erases_in_one_commit_and_has_no_excuse(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     with closing(sqlite3.connect(log.directory / "log.db")) as db:
         row = db.execute("SELECT * FROM blobs").fetchone()
-    log.erase(row[0], ground="request").result(10)
+    log.erase(row[0], ground="request").result(60)
     log.close()
     changed(log.directory, "INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?)", *row)
     changed(log.directory, "INSERT INTO meta VALUES(?,?)", ERASING, row[0])
@@ -221,13 +221,13 @@ def test_an_open_log_erases_in_one_commit_and_has_no_excuse(tmp_path: Path) -> N
 
 def test_a_tombstone_elsewhere_is_no_excuse_for_a_log_that_is_not_closed(tmp_path: Path) -> None:
     log = open_log(tmp_path / "one")
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     log.close()
     with closing(sqlite3.connect(log.directory / "log.db")) as db:
         (artifact,) = db.execute("SELECT artifact FROM blobs").fetchone()
     changed(log.directory, "INSERT INTO meta VALUES(?,?)", ERASING, artifact)
     later = open_log(tmp_path / "two")
-    later.append(r.ErasureDone(tenant=TENANT, artifact=artifact, ground="request")).result(10)
+    later.append(r.ErasureDone(tenant=TENANT, artifact=artifact, ground="request")).result(60)
     later.close()
     assert STILL in failed(verify_directory(tmp_path))["sealed"]
 
@@ -256,11 +256,11 @@ def _present(house: Erasing) -> Any:
 
 def test_killed_between_erasure_and_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = open_log(tmp_path / "log")
-    log.append(*said(new_id("c"), text=LONG)).result(10)
+    log.append(*said(new_id("c"), text=LONG)).result(60)
     (file,) = (log.directory / "blobs").iterdir()
     with monkeypatch.context() as cut:
         cut.setattr(SqliteStorage, "_destroy", lambda storage, artifacts: None)
-        log.erase(file.name, ground="request").result(10)
+        log.erase(file.name, ground="request").result(60)
         log.close()
     report = verify_directory(tmp_path)
     assert report.ok and file.exists(), report.verdict
@@ -272,7 +272,7 @@ def test_killed_between_erasure_and_its_file(tmp_path: Path, monkeypatch: pytest
 
 def test_a_file_left_without_a_tombstone_or_of_other_bytes_fails(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
-    log.append(*said(new_id("c"), text=LONG)).result(10)
+    log.append(*said(new_id("c"), text=LONG)).result(60)
     log.close()
     (file,) = (log.directory / "blobs").iterdir()
     changed(log.directory, "UPDATE blobs SET wrapped=NULL")
@@ -317,7 +317,7 @@ def unborn(root: Path, monkeypatch: pytest.MonkeyPatch, when: str, tenant: str =
 def house(tmp_path: Path) -> Path:
     """A register, with another tenant's log in it."""
     ledger = start(tmp_path / "ledger")
-    ledger.append(r.CallRefused(tenant="other", reason="capacity")).result(10)
+    ledger.append(r.CallRefused(tenant="other", reason="capacity")).result(60)
     ledger.close()
     return tmp_path / "ledger"
 
@@ -369,7 +369,7 @@ def emptied(directory: Path, leaves: int) -> None:
 @pytest.mark.parametrize("leaves", [0, 2])
 def test_a_registered_log_made_to_look_begun_fails(tmp_path: Path, leaves: int) -> None:
     ledger = start(tmp_path)
-    ledger.append(*said(new_id("c"))).result(10)
+    ledger.append(*said(new_id("c"))).result(60)
     ledger.close()
     emptied(directories(tmp_path)[TENANT], leaves)
     assert "no checkpoint covers the log" in failed(verify_directory(tmp_path))["root"]
@@ -395,7 +395,7 @@ def test_a_register_made_to_look_begun_fails(house: Path, leaves: int) -> None:
 )
 def test_a_shadow_log_with_a_record_fails(house: Path, record: tuple[r.Record, r.Personal | None]) -> None:
     log = open_log(house / new_id("o"))
-    log.append(*record).result(10)
+    log.append(*record).result(60)
     log.close()
     says = f"{log.origin}: not in the register (a shadow log)"
     assert says in failed(verify_directory(house))["issuer"]

@@ -38,7 +38,7 @@ def test_any_times(tmp_path_factory: pytest.TempPathFactory, times: list[int], a
         if again:
             log.close()
             log = open_log(root / "log", clock=clock)
-        receipts.append(log.append(*said(call, 2 * turn)).result(10))
+        receipts.append(log.append(*said(call, 2 * turn)).result(60))
         spooled.append(log.append_spooled(*said(call, 2 * turn + 1)))
     log.close()
     report = verify_directory(root)
@@ -62,7 +62,7 @@ def test_a_clock_set_back_is_noted(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log", clock=clock)
     for step in (0, 10, -_HOUR):
         clock.now_s += step
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
     log.close()
     report = verify_directory(tmp_path)
     assert report.ok
@@ -75,7 +75,7 @@ def test_an_orderly_clock_is_not(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log", clock=clock)
     for _ in range(3):
         clock.now_s += 10
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
     log.close()
     assert "set back" not in str(verify_directory(tmp_path).checks)
 
@@ -89,21 +89,21 @@ def test_a_house_whose_clock_jumps_over_periods(tmp_path: Path, jumps: tuple[int
     ledger = open_house(tmp_path, clock)
     ledger.prepare(TENANT)
     running = new_id("c")
-    began = ledger.append(*opened(running)).result(10).origin
+    began = ledger.append(*opened(running)).result(60).origin
     origins = []
     for turn, jump in enumerate(jumps):
         clock.now_s = max(0.0, clock.now_s + jump)
         ledger.prepare(TENANT)  # looks at the calendar
-        where = [ledger.append(*said(running, turn)).result(10).origin for _ in range(2)]
+        where = [ledger.append(*said(running, turn)).result(60).origin for _ in range(2)]
         assert where == [began, began]
         other = new_id("c")
-        origins.append(ledger.append(*opened(other)).result(10).origin)
-        ledger.append(closed(other, 1)).result(10)
-    ledger.append(closed(running, 1 + 2 * len(jumps))).result(10)
+        origins.append(ledger.append(*opened(other)).result(60).origin)
+        ledger.append(closed(other, 1)).result(60)
+    ledger.append(closed(running, 1 + 2 * len(jumps))).result(60)
     ledger.close()
     ledger = open_house(tmp_path, clock)
     assert ledger.prepare(TENANT).origin
-    ledger.append(*said(new_id("c"))).result(10)
+    ledger.append(*said(new_id("c"))).result(60)
     ledger.close()
     report = verify_directory(tmp_path)
     assert report.ok, report.verdict
@@ -125,7 +125,7 @@ def test_the_spool_is_taken_up_after_the_clock_went_back(tmp_path: Path) -> None
     made, make = faulty()
     clock, call = Clock(), new_id("c")
     log = open_log(tmp_path / "log", clock=clock, storage=make)
-    log.append(*said(call, 0)).result(10)
+    log.append(*said(call, 0)).result(60)
     made[0].full()
     log.append_spooled(*said(call, 1))
     clock.now_s -= 10 * _YEAR

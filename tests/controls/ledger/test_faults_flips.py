@@ -75,7 +75,7 @@ def test_in_a_key(house: Path, bit: int, name: str) -> None:
             log = open_log(copy / "log")
         except SayError:
             return
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
         log.close()
         report = verify_directory(copy)
         assert report.ok, report.verdict
@@ -87,7 +87,7 @@ def spooled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, int]:
     root = tmp_path_factory.mktemp("flips") / "spooled"
     made, make = faulty()
     log, call = open_log(root / "log", storage=make), new_id("c")
-    log.append(*said(call, 0)).result(10)
+    log.append(*said(call, 0)).result(60)
     made[0].full()
     for turn in (1, 2, 3):
         log.append_spooled(*said(call, turn))

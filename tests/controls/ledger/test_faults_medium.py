@@ -50,11 +50,11 @@ def test_a_disk_that_fails_under_the_writer(tmp_path: Path, fault: Callable[[], 
     needs_seccomp()
     log, [storage] = turning(tmp_path)
     call, text = new_id("c"), "word " * (5000 if large else 1)
-    acknowledged = {log.append(*said(call, turn, text)).result(10).leaf: turn for turn in range(20)}
+    acknowledged = {log.append(*said(call, turn, text)).result(60).leaf: turn for turn in range(20)}
     storage.then = fault
     for turn in range(20, 30):
         with pytest.raises(LedgerError, match="not durable"):
-            log.append(*said(call, turn, text)).result(10)
+            log.append(*said(call, turn, text)).result(60)
         assert not log.healthy
     # The spool is another file of the same disk: another thread's writes still go through here.
     assert log.append_spooled(*said(call, 30)).spooled
@@ -62,7 +62,7 @@ def test_a_disk_that_fails_under_the_writer(tmp_path: Path, fault: Callable[[], 
     assert verify_directory(tmp_path).ok, "read as the fault left it"
 
     log = open_log(tmp_path / "log")  # mounted again, in a thread without the filter
-    acknowledged[log.append(*said(call, 31)).result(10).leaf] = 31
+    acknowledged[log.append(*said(call, 31)).result(60).leaf] = 31
     log.close()
     report = verify_directory(tmp_path)
     assert report.ok, report.verdict
@@ -89,7 +89,7 @@ def test_a_spool_that_cannot_be_written_refuses_and_keeps_what_it_took(
     call = new_id("c")
     storage.then = cannot_sync
     with pytest.raises(LedgerError):
-        log.append(*said(call, 0)).result(10)
+        log.append(*said(call, 0)).result(60)
     assert log.append_spooled(*said(call, 1)).spooled
 
     def spool_after_fault() -> None:
@@ -123,14 +123,14 @@ def test_a_start_on_such_a_disk_refuses_loudly(
         fault()
         log = open_log(tmp_path / "log")  # its writer thread inherits the filter
         try:
-            log.append(*said(new_id("c"))).result(10)
+            log.append(*said(new_id("c"))).result(60)
         finally:
             log.close()
 
     refused = in_thread(start)
     assert isinstance(refused, SayError), refused
     log = open_log(tmp_path / "log")
-    assert log.append(*said(new_id("c"))).result(10).leaf >= 2
+    assert log.append(*said(new_id("c"))).result(60).leaf >= 2
     log.close()
     assert verify_directory(tmp_path).ok
 
@@ -138,7 +138,7 @@ def test_a_start_on_such_a_disk_refuses_loudly(
 def test_a_log_on_a_read_only_medium_can_be_verified_and_read(tmp_path: Path) -> None:
     needs_seccomp()
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     log.close()
 
     def look() -> tuple[bool, int]:

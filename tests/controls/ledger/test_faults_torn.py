@@ -49,10 +49,10 @@ def taken(tmp_path_factory: pytest.TempPathFactory, *, checkpoint_every_s: float
     log = open_log(root / "log", checkpoint_every_s=checkpoint_every_s, storage=Unfolded)
     call = new_id("c")
     for turn in range(12):
-        log.append(*said(call, turn, "word " * (5000 if turn % 4 == 0 else 1))).result(10)
+        log.append(*said(call, turn, "word " * (5000 if turn % 4 == 0 else 1))).result(60)
     synced = (root / "log" / "log.db-wal").stat().st_size
     for turn in range(12, 24):
-        log.append(*said(call, turn)).result(10)
+        log.append(*said(call, turn)).result(60)
     image = root.with_name("image")
     shutil.copytree(root, image, ignore=shutil.ignore_patterns("lock", "*-shm", "*.new"))
     log.close()
@@ -72,7 +72,7 @@ def turns_in(root: Path, call: str) -> list[int]:
 
 def goes_on(root: Path, call: str, turn: int) -> None:
     log = open_log(root / "log")
-    log.append(*said(call, turn)).result(10)
+    log.append(*said(call, turn)).result(60)
     log.close()
     report = verify_directory(root)
     assert report.ok, report.verdict

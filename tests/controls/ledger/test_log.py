@@ -44,7 +44,7 @@ def test_leaves_stand_in_the_order_of_append(tmp_path: Path) -> None:
     clock, call = Clock(), new_id("c")
     log = open_log(tmp_path / "log", clock=clock)
     futures = [log.append(*said(call, turn)) for turn in range(50)]
-    receipts = [f.result(10) for f in futures]
+    receipts = [f.result(60) for f in futures]
     log.close()
     assert [x.leaf for x in receipts] == list(range(OWN, OWN + 50))
     assert {x.origin for x in receipts} == {log.origin} and {x.type for x in receipts} == {"caller.said"}
@@ -60,8 +60,8 @@ def test_numbers_count_per_call_across_reopening(tmp_path: Path) -> None:
     for _ in range(2):
         log = open_log(tmp_path / "log")
         for call in (one, two, one):
-            log.append(*said(call)).result(10)
-        log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(10)
+            log.append(*said(call)).result(60)
+        log.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(60)
         log.close()
     numbers = defaultdict(list)
     with Reader.open(tmp_path) as reader:
@@ -75,7 +75,7 @@ def test_a_pending_append_cannot_be_cancelled(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
     future = log.append(*said(new_id("c")))
     assert not future.cancel()
-    assert future.result(10).leaf == OWN
+    assert future.result(60).leaf == OWN
     log.close()
 
 
@@ -85,7 +85,7 @@ def test_callbacks_may_append(tmp_path: Path) -> None:
     log.append(*said(call)).add_done_callback(
         lambda _: log.append(*said(call)).add_done_callback(lambda f: second.set_result(f.result()))
     )
-    assert second.result(10).leaf == OWN + 1
+    assert second.result(60).leaf == OWN + 1
     log.close()
 
 
@@ -109,12 +109,12 @@ def test_overflow_fails_and_never_drops(tmp_path: Path) -> None:
 
     def slow(batch: object) -> None:
         entered.set()
-        assert go.wait(10)
+        assert go.wait(60)
         commit(batch)  # type: ignore[arg-type]
 
     made[0].commit = slow  # type: ignore[method-assign]
     first = log.append(*said(new_id("c")))
-    assert entered.wait(10)
+    assert entered.wait(60)
     futures = [log.append(*said(new_id("c"))) for _ in range(8)]
     failed = [f for f in futures if f.done()]
     go.set()
@@ -130,8 +130,8 @@ def test_overflow_fails_and_never_drops(tmp_path: Path) -> None:
 def test_a_checkpoint_follows_new_leaves(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log", checkpoint_every_s=0.01)
     assert log.checkpoint().size == OWN
-    log.append(*said(new_id("c"))).result(10)
-    deadline = time.monotonic() + 10
+    log.append(*said(new_id("c"))).result(60)
+    deadline = time.monotonic() + 60
     published = tmp_path / "log" / "checkpoint"
     while log.checkpoint().size < OWN + 1 or parse_checkpoint(published.read_bytes()).size < OWN + 1:
         assert time.monotonic() < deadline
@@ -178,8 +178,8 @@ def test_a_failing_tagger_fails_its_record_only(tmp_path: Path) -> None:
 
 def test_large_content_lies_in_the_folder(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
-    log.append(*said(call)).result(10)
+    log.append(*said(call, text="word " * LARGE_BLOB)).result(60)
+    log.append(*said(call)).result(60)
     log.close()
     (file,) = (tmp_path / "log" / "blobs").iterdir()
     assert file.stat().st_size > LARGE_BLOB
@@ -194,7 +194,7 @@ def test_large_content_lies_in_the_folder(tmp_path: Path) -> None:
 
 def test_no_personal_words_lie_on_disk_unsealed(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
-    log.append(*said(new_id("c"), text="xylophone-secret")).result(10)
+    log.append(*said(new_id("c"), text="xylophone-secret")).result(60)
     log.append_spooled(*said(new_id("c"), text="xylophone-secret"))
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
         assert b"xylophone-secret" not in path.read_bytes(), path.name
@@ -209,7 +209,7 @@ def test_records_go_to_their_tenants_log(tmp_path: Path) -> None:
     receipts = {}
     for tenant in ("alpha", "beta", "alpha"):
         record, personal = said(new_id("c"))
-        receipts[tenant] = ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(10)
+        receipts[tenant] = ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(60)
     assert receipts["alpha"].leaf == OWN + 1 and receipts["beta"].leaf == OWN
     assert ledger.checkpoint("alpha").origin != ledger.checkpoint("beta").origin
     ledger.close()
@@ -226,13 +226,13 @@ def test_records_go_to_their_tenants_log(tmp_path: Path) -> None:
 
 def test_erasing_destroys_key_and_blob_and_leaves_a_tombstone(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
-    log.append(*said(call)).result(10)
+    log.append(*said(call, text="word " * LARGE_BLOB)).result(60)
+    log.append(*said(call)).result(60)
     with Reader.open(tmp_path) as reader:
         artifacts = [o.record.sealed.artifact for o in reader.opened(call) if o.record.sealed]
-    log.erase(artifacts[0], ground="request").result(10)
+    log.erase(artifacts[0], ground="request").result(60)
     with pytest.raises(LedgerError, match="erased already"):
-        log.erase(artifacts[0], ground="request").result(10)
+        log.erase(artifacts[0], ground="request").result(60)
     assert list((tmp_path / "log" / "blobs").iterdir()) == []
     with Reader.open(tmp_path) as reader:
         found = reader.opened(call)

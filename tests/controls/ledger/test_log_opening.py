@@ -43,7 +43,7 @@ def test_a_second_writer_is_refused_with_the_remedy(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log")
     with pytest.raises(WriterLocked, match="stop that server"):
         open_log(tmp_path / "log")
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     log.close()
     open_log(tmp_path / "log").close()
 
@@ -59,7 +59,7 @@ def test_two_ledgers_on_one_root(tmp_path: Path) -> None:
 def _grown(directory: Path) -> None:
     log = open_log(directory)
     for record, personal in small_call():
-        log.append(record, personal).result(10)
+        log.append(record, personal).result(60)
     log.close()
 
 
@@ -168,14 +168,14 @@ def test_a_path_that_is_a_file(tmp_path: Path) -> None:
 def test_a_full_disk_fails_the_record_and_space_mends_it_without_a_restart(tmp_path: Path) -> None:
     made, make = faulty()
     log, call = open_log(tmp_path / "log", storage=make), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     made[0].full()
     lost = log.append(*said(call))
     with pytest.raises(LedgerError, match="No space left"):
-        lost.result(10)
+        lost.result(60)
     assert not is_healthy(log)
     made[0].fault = None
-    assert log.append(*said(call)).result(10).leaf == OWN + 1
+    assert log.append(*said(call)).result(60).leaf == OWN + 1
     assert log.healthy
     log.close()
     with Reader.open(tmp_path) as reader:
@@ -188,9 +188,9 @@ def test_health_comes_back_by_itself(tmp_path: Path) -> None:
     log = open_log(tmp_path / "log", storage=make, checkpoint_every_s=0.01)
     made[0].full()
     with pytest.raises(LedgerError):
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
     made[0].fault = None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not log.healthy:
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -202,9 +202,9 @@ def test_a_commit_that_came_through_and_then_failed_leaves_a_whole_log(tmp_path:
     log, call = open_log(tmp_path / "log", storage=make), new_id("c")
     made[0].after, made[0].fault = True, OSError(errno.EIO, "Input/output error")
     with pytest.raises(LedgerError):
-        log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
+        log.append(*said(call, text="word " * LARGE_BLOB)).result(60)
     made[0].fault = None
-    assert log.append(*said(call)).result(10).leaf == OWN + 1  # the one told lost stands before it
+    assert log.append(*said(call)).result(60).leaf == OWN + 1  # the one told lost stands before it
     log.close()
     assert verify_directory(tmp_path).ok
 
@@ -229,7 +229,7 @@ def test_a_real_full_database_is_a_ledger_error(tmp_path: Path) -> None:
     assert "full" in str(failures[0])
     log.close()
     log = open_log(tmp_path / "log")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     log.close()
     assert verify_directory(tmp_path).ok
 
@@ -244,11 +244,11 @@ def test_a_log_that_cannot_open_fails_its_appends_and_is_tried_again(tmp_path: P
 
     ledger = Ledger.open(tmp_path, tagger=tagger, storage=storage, spool_bytes=65_536)
     with pytest.raises(LedgerError, match="cannot be opened|closed"):
-        ledger.append(*said(new_id("c"))).result(10)
+        ledger.append(*said(new_id("c"))).result(60)
     with pytest.raises(LedgerError, match="Read-only"):
         ledger.prepare(TENANT)
     assert not is_healthy(ledger)
     broken = False
-    assert ledger.append(*said(new_id("c"))).result(10).leaf == OWN
+    assert ledger.append(*said(new_id("c"))).result(60).leaf == OWN
     assert ledger.healthy
     ledger.close()

@@ -53,17 +53,17 @@ class House:
 
     def call(self) -> str:
         call = new_id("c")
-        self.ledger.append(*opened(call)).result(10)
+        self.ledger.append(*opened(call)).result(60)
         self.records[call] += 1
         return call
 
     def origin(self, call: str) -> str:
         """Where the next record of a call lands."""
         self.records[call] += 1
-        return self.ledger.append(*said(call)).result(10).origin
+        return self.ledger.append(*said(call)).result(60).origin
 
     def hang_up(self, call: str) -> None:
-        self.ledger.append(closed(call, self.records[call])).result(10)
+        self.ledger.append(closed(call, self.records[call])).result(60)
 
     def finish(self, log: Log) -> None:
         """Wait for the log's last leaf."""
@@ -94,12 +94,12 @@ def test_a_call_finishes_in_the_log_it_began_in(house: House) -> None:
     after = house.log(house.origin(new_call))
     assert after.origin != before.origin and house.origin(old_call) == before.origin
     refused = r.CallRefused(tenant=TENANT, reason="capacity")
-    assert house.ledger.append(refused).result(10).origin == after.origin
+    assert house.ledger.append(refused).result(60).origin == after.origin
     assert not before.finished.done()
     house.hang_up(old_call)
     house.finish(before)
     view = r.AccessViewed(tenant=TENANT, call=old_call, what="trace")
-    receipt = house.ledger.append(view).result(10)  # about a call of a closed log
+    receipt = house.ledger.append(view).result(60)  # about a call of a closed log
     assert receipt.origin == after.origin
     with pytest.raises(LedgerError, match="last leaf"):
         before.append(view).result(0)
@@ -163,7 +163,7 @@ def test_nothing_serves_before_it_stands_in_the_register(house: House) -> None:
     register.full()
     future = ledger.append(*opened(new_id("c")))
     with pytest.raises(LedgerError, match="cannot be opened|No space left"):
-        future.result(10)
+        future.result(60)
     with pytest.raises(LedgerError):
         ledger.prepare(TENANT)
     register.fault = None
@@ -232,7 +232,7 @@ def test_a_period_that_ended_while_nothing_ran(house: House) -> None:
     # What recovery after a crash writes: both, one after the other, without waiting.
     recovered = house.ledger.append(r.CallRecovered(tenant=TENANT, call=call, last_n=1))
     ended = house.ledger.append(closed(call, 3))
-    assert {recovered.result(10).origin, ended.result(10).origin} == {before.origin}
+    assert {recovered.result(60).origin, ended.result(60).origin} == {before.origin}
     house.finish(house.log(before.origin))
     house.ledger.close()
     assert verify_directory(house.root).ok
@@ -295,18 +295,18 @@ def test_many_threads_over_the_turn_lose_nothing(house: House) -> None:
     receipts: dict[str, list[str]] = {}
 
     def talk() -> None:
-        start.wait(10)
+        start.wait(60)
         for _ in range(25):
             call = new_id("c")
             futures = [house.ledger.append(*opened(call))]
             futures += [house.ledger.append(*said(call, turn)) for turn in range(4)]
             futures.append(house.ledger.append(closed(call, 5)))
-            receipts[call] = [future.result(20).origin for future in futures]
+            receipts[call] = [future.result(60).origin for future in futures]
 
     threads = [threading.Thread(target=talk) for _ in range(4)]
     for thread in threads:
         thread.start()
-    start.wait(10)
+    start.wait(60)
     house.clock.now_s = moment("2026-04-01")
     house.ledger.keep()
     for thread in threads:
@@ -329,10 +329,10 @@ def test_erasing_in_a_closed_log(house: House) -> None:
     house.finish(before)
     with Reader.open(house.root) as reader:
         artifact = reader.opened(call)[1].record.sealed.artifact  # type: ignore[union-attr]
-    receipt = house.ledger.erase(TENANT, artifact, ground="request").result(10)
+    receipt = house.ledger.erase(TENANT, artifact, ground="request").result(60)
     assert receipt.origin == after.origin
     with pytest.raises(LedgerError, match="erased already"):
-        house.ledger.erase(TENANT, artifact, ground="request").result(10)
+        house.ledger.erase(TENANT, artifact, ground="request").result(60)
     house.ledger.close()
     with Reader.open(house.root) as reader:
         assert [o.personal is None for o in reader.opened(call)][:2] == [False, True]

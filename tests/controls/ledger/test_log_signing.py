@@ -76,12 +76,12 @@ def test_a_full_disk_is_no_rewind(tmp_path: Path, keys: GuardedKeys) -> None:
         made[0].full()
         made[0].after = after
         with pytest.raises(LedgerError, match="No space"):
-            log.append(*said(call, text="lost")).result(10)
+            log.append(*said(call, text="lost")).result(60)
         made[0].fault = None
         for turn in range(3):
-            log.append(*said(call, turn, text="other words")).result(10)
+            log.append(*said(call, turn, text="other words")).result(60)
     log.rotate()
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     log.close()
     open_log(tmp_path / "log", keys=keys).close()
     with Reader.open(tmp_path, tmp_path / "keys") as reader:
@@ -94,17 +94,17 @@ def test_without_its_signing_process_nothing_is_durable_until_it_is_back(
     tmp_path: Path, keys: GuardedKeys
 ) -> None:
     log, call = open_log(tmp_path / "log", keys=keys), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     keys.gone = True
     for _ in range(3):
         with pytest.raises(LedgerError, match="not there"):
-            log.append(*said(call)).result(10)
+            log.append(*said(call)).result(60)
     assert log.waiting == 0 and not log.healthy
     with pytest.raises(LedgerError, match="not there"):
         log.rotate()
     assert log.append_spooled(*said(call)).spooled  # what must not wait needs no signature
     keys.gone = False
-    assert log.append(*said(call)).result(10).leaf == 3
+    assert log.append(*said(call)).result(60).leaf == 3
     log.close()
     assert log.spooled == 0
     assert verify_directory(tmp_path / "log").ok
@@ -124,7 +124,7 @@ def test_a_rotation_whose_last_checkpoint_was_never_signed(
         patched.setattr(Guarded, "sign_note", gone)
         with pytest.raises(LedgerError, match="not there"):
             log.rotate()
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     log.close()
     assert log.verifier != old
     open_log(tmp_path / "log", keys=keys).close()

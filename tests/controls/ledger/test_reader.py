@@ -23,9 +23,9 @@ from tests.controls.ledger.support import TENANT, Clock, closed, open_log, opene
 def test_new_records_are_seen_while_the_writer_runs(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
     with Reader.open(tmp_path) as reader:
-        newest = log.append(*said(call, 1)).result(10).leaf
+        newest = log.append(*said(call, 1)).result(60).leaf
         assert [e.leaf for e in reader.records()] == [0, 1, 2]
-        log.append(*said(call, 2)).result(10)
+        log.append(*said(call, 2)).result(60)
         (entry,) = reader.records(after_leaf=newest)
         assert entry.leaf == newest + 1 and isinstance(entry.record, r.CallerSaid)
         assert entry.envelope.startswith(b'{"payload"')
@@ -54,10 +54,10 @@ def test_calls_newest_first_and_unfinished_ones(tmp_path: Path) -> None:
         clock.now_s += 10
         tenant = {"tenant": "beta" if i == 2 else TENANT}
         record, personal = opened(call)
-        ledger.append(record.model_copy(update=tenant), personal).result(10)
+        ledger.append(record.model_copy(update=tenant), personal).result(60)
         if i != 1:
             ledger.append(closed(call, 1).model_copy(update=tenant))
-    ledger.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(10)
+    ledger.append(r.CallRefused(tenant=TENANT, reason="capacity")).result(60)
     ledger.close()
     with Reader.open(tmp_path) as reader:
         found = reader.calls()
@@ -95,7 +95,7 @@ def test_nothing_is_written_by_reading(tmp_path: Path) -> None:
 
 def test_without_keys_records_are_read_and_content_is_not(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     log.close()
     with Reader.open(tmp_path, keys=tmp_path / "nowhere") as reader:
         (entry,) = reader.records(call)
@@ -123,9 +123,9 @@ def test_what_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -> None:
 def test_what_later_logs_say_about_a_call_comes_after_its_own_records(tmp_path: Path) -> None:
     """A look at a call, and an erasure, after the turn of the period; another tenant's stay out."""
     first, call = open_log(tmp_path / "zz"), new_id("c")
-    first.append(*opened(call)).result(10)
-    said_at = first.append(*said(call)).result(10).leaf
-    first.append(closed(call, 2)).result(10)
+    first.append(*opened(call)).result(60)
+    said_at = first.append(*said(call)).result(60).leaf
+    first.append(closed(call, 2)).result(60)
     first.close()
     with Reader.open(tmp_path) as reader:
         before = reader.opened(call)
@@ -133,12 +133,12 @@ def test_what_later_logs_say_about_a_call_comes_after_its_own_records(tmp_path: 
     assert sealed is not None and {o.origin for o in before} == {first.origin}
     later = open_log(tmp_path / "aa")  # found first
     viewed = r.AccessViewed(tenant=TENANT, call=call, what="trace")
-    later.append(viewed, r.AccessDetails(who="an auditor (fictional)", purpose="test")).result(10)
-    later.append(r.ErasureDone(tenant=TENANT, artifact=sealed.artifact, ground="request")).result(10)
-    later.append(r.ErasureDone(tenant=TENANT, artifact=new_id("a"), ground="request")).result(10)
+    later.append(viewed, r.AccessDetails(who="an auditor (fictional)", purpose="test")).result(60)
+    later.append(r.ErasureDone(tenant=TENANT, artifact=sealed.artifact, ground="request")).result(60)
+    later.append(r.ErasureDone(tenant=TENANT, artifact=new_id("a"), ground="request")).result(60)
     later.close()
     other = Log.open(tmp_path / "other", tenant="beta", tagger=tagger, spool_bytes=65_536)
-    other.append(r.AccessViewed(tenant="beta", call=call, what="trace")).result(10)
+    other.append(r.AccessViewed(tenant="beta", call=call, what="trace")).result(60)
     other.close()
     with Reader.open(tmp_path) as reader:
         assert reader.view_of(call).origin == first.origin
@@ -151,7 +151,7 @@ def test_what_later_logs_say_about_a_call_comes_after_its_own_records(tmp_path: 
 def test_cosigned_checkpoints_are_read_by_size(tmp_path: Path) -> None:
     log, witness = open_log(tmp_path / "log"), ForgedWitness()
     cosigned = witness.cosign(log.checkpoint())
-    log.add_cosigned(cosigned).result(10)
+    log.add_cosigned(cosigned).result(60)
     with closing(LogView(tmp_path / "log")) as view:
         assert view.cosigned() == [(cosigned.size, cosigned.note)]
     log.close()
@@ -166,6 +166,6 @@ def test_a_snapshot_does_not_move_while_the_writer_runs(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
     with closing(LogView(tmp_path / "log")) as view:
         view.snapshot()
-        log.append(*said(call)).result(10)
+        log.append(*said(call)).result(60)
         assert view.size() == 2 and list(view.rows(call)) == []
     log.close()

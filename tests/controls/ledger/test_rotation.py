@@ -50,13 +50,13 @@ def signers(directory: Path) -> list[str]:
 
 def test_the_old_key_ends_and_the_new_one_signs(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     old = log.verifier
     new = log.rotate()
     assert new == log.verifier != old and new.name == old.name
     between = log.checkpoint()
     verify_checkpoint(between, old)  # the last one of the old key covers its own end
-    receipt = log.append(*said(call)).result(10)
+    receipt = log.append(*said(call)).result(60)
     log.close()
     verify_checkpoint(log.checkpoint(), new)
     keys = [key_digest(old.public)] * 5 + [key_digest(new.public)]
@@ -72,10 +72,10 @@ def test_the_old_key_ends_and_the_new_one_signs(tmp_path: Path) -> None:
 def test_a_rotated_log_opens_again_and_rotates_again(tmp_path: Path) -> None:
     for _ in range(3):
         log = open_log(tmp_path / "log")
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
         log.rotate()
         log.rotate()
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
         log.close()
     assert len(set(signers(log.directory))) == 7
     keys = tmp_path / "log" / "keys"
@@ -93,9 +93,9 @@ def test_a_promotion_that_fails_is_completed(tmp_path: Path, when: str) -> None:
         log.rotate()
     if when == "before":
         with pytest.raises(LedgerError, match="read-only"):  # the old key signs nothing any more
-            log.append(*said(new_id("c"))).result(10)
+            log.append(*said(new_id("c"))).result(60)
     keys.before = keys.after = None
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     assert log.verifier != old
     log.close()
     open_log(tmp_path / "log", keys=keys).close()
@@ -112,7 +112,7 @@ def test_a_crash_before_the_rotation_is_logged_forgets_it(tmp_path: Path) -> Non
     log.close()
     log = open_log(tmp_path / "log")
     assert log.verifier == old
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     log.rotate()
     log.close()
     assert verify_directory(tmp_path).ok
@@ -128,7 +128,7 @@ def test_a_crash_between_the_leaves_and_the_promotion(tmp_path: Path) -> None:
     log.close()
     log = open_log(tmp_path / "log", keys=FileKeys(tmp_path / "keys"))  # the next start
     assert log.verifier != old
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     log.close()
     assert len(set(signers(log.directory))) == 2 and verify_directory(tmp_path).ok
 
@@ -142,7 +142,7 @@ def test_a_commit_that_came_through_though_it_failed(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="No space left"):
         log.rotate()
     made[0].fault = None
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     assert log.verifier != old
     log.close()
     assert verify_directory(tmp_path).ok
@@ -191,7 +191,7 @@ def test_the_register_has_the_new_key_before_it_signs(tmp_path: Path) -> None:
     old = log.verifier
     new = ledger.rotate(TENANT)
     register = ledger.rotate(r.REGISTER)
-    ledger.append(*said(new_id("c"))).result(10)
+    ledger.append(*said(new_id("c"))).result(60)
     ledger.close()
     with Reader.open(tmp_path) as reader:
         (view,) = (v for v in reader.views() if v.tenant == r.REGISTER)
@@ -257,10 +257,10 @@ def test_the_last_checkpoint_of_the_old_key_is_not_signed_again(tmp_path: Path) 
     log.rotate()
     made[0].full()
     with pytest.raises(LedgerError):
-        log.append(*said(new_id("c"))).result(10)
+        log.append(*said(new_id("c"))).result(60)
     made[0].fault = None
     while not log.healthy:  # finds out by writing the newest checkpoint again
-        log.holds(new_id("a")).result(10)
+        log.holds(new_id("a")).result(60)
     published = parse_checkpoint((log.directory / "checkpoint").read_bytes())
     assert published.size == OWN + 2
     verify_checkpoint(published, old)

@@ -145,13 +145,13 @@ def test_a_commit_that_failed_is_no_rewind(keys: ProcessKeys, tmp_path: Path, af
     log = open_log(tmp_path / "log", keys=keys, storage=make, checkpoint_every_s=0.0)
     call = new_id("c")
     for turn in range(3):
-        assert log.append(*said(call, turn)).result(20)
+        assert log.append(*said(call, turn)).result(60)
         made[0].after = after
         made[0].full()
         failed = [log.append(*said(call, 100 + turn + i)) for i in range(4)]
         assert all(isinstance(future.exception(20), LedgerError) for future in failed)
         made[0].fault = None
-    last = log.append(*said(call, 3)).result(20)
+    last = log.append(*said(call, 3)).result(60)
     log.close()
     assert log.checkpoint().size > last.leaf
 
@@ -376,7 +376,7 @@ def test_kill_9_of_the_signing_process_loses_nothing_and_the_next_one_goes_on(tm
         with process(tmp_path) as first:
             log = open_log(directory, keys=keys, checkpoint_every_s=0.02)
             pending = [log.append(*said(call, turn)) for turn in range(2000)]
-            pending[300].result(20)
+            pending[300].result(60)
             first.kill()
             for turn, future in enumerate(pending):
                 if future.exception(20) is None:
@@ -386,7 +386,7 @@ def test_kill_9_of_the_signing_process_loses_nothing_and_the_next_one_goes_on(tm
             assert not log.healthy
             assert log.append_spooled(*said(call, 3500)).spooled  # this needs no signature
         with process(tmp_path):
-            assert log.append(*said(call, 4000)).result(20).leaf >= len(receipted)
+            assert log.append(*said(call, 4000)).result(60).leaf >= len(receipted)
             assert log.healthy
             signer = keys.log_signer(log.origin, create=False)
             with pytest.raises(

@@ -136,7 +136,7 @@ def test_it_needs_nothing_but_controls_and_small_packages(tmp_path: Path) -> Non
     """In a process of its own that refuses to import anything a server needs."""
     log = open_log(tmp_path / "ledger" / "log")
     for record, personal in small_call():
-        log.append(record, personal).result(10)
+        log.append(record, personal).result(60)
     log.close()
     Forged().publish(tmp_path / "tiles")
     (tmp_path / "empty.zip").write_bytes(zip_of())

@@ -60,7 +60,7 @@ def test_another_process(tmp_path: Path) -> None:
 def test_after_kill_9_the_next_one_may_start(tmp_path: Path) -> None:
     with another_process(tmp_path) as process:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         ledger = house(tmp_path)
         ledger.prepare(TENANT)
         ledger.close()
@@ -80,10 +80,10 @@ def test_a_log_twice_in_one_process(tmp_path: Path) -> None:
     first = open_log(tmp_path / "log")
     with pytest.raises(WriterLocked, match=REMEDY):
         open_log(tmp_path / "log")
-    leaf = first.append(*said(new_id("c"))).result(10).leaf
+    leaf = first.append(*said(new_id("c"))).result(60).leaf
     first.close()
     second = open_log(tmp_path / "log")
-    assert second.append(*said(new_id("c"))).result(10).leaf == leaf + 1
+    assert second.append(*said(new_id("c"))).result(60).leaf == leaf + 1
     second.close()
     assert verify_directory(tmp_path).ok
 
@@ -116,7 +116,7 @@ def test_of_many_at_once_one_wins(tmp_path: Path, what: str) -> None:
     barrier, won, refused = threading.Barrier(8), [], []
 
     def start() -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         try:
             won.append(starts[what]())
         except WriterLocked as error:

@@ -49,16 +49,16 @@ def test_cosigned_checkpoints_are_kept_and_the_newest_is_found_again(tmp_path: P
     log, witness, other = open_log(tmp_path / "log"), Witness("w.example"), Witness("v.example")
     assert log.cosigned() is None
     first = log.checkpoint()
-    log.add_cosigned(witness.cosign(first)).result(10)
-    log.append(*said(new_id("c"))).result(10)
+    log.add_cosigned(witness.cosign(first)).result(60)
+    log.append(*said(new_id("c"))).result(60)
     log.close()
     log = open_log(tmp_path / "log")
     second = log.checkpoint()
     assert second.size > first.size
     assert (found := log.cosigned()) is not None and found.size == first.size
-    log.add_cosigned(witness.cosign(second)).result(10)
-    log.add_cosigned(other.cosign(second)).result(10)  # does not take the first one's away
-    log.add_cosigned(other.cosign(first)).result(10)  # an older one is no newer for it
+    log.add_cosigned(witness.cosign(second)).result(60)
+    log.add_cosigned(other.cosign(second)).result(60)  # does not take the first one's away
+    log.add_cosigned(other.cosign(first)).result(60)  # an older one is no newer for it
     log.close()
     log = open_log(tmp_path / "log")
     found = log.cosigned()
@@ -78,7 +78,7 @@ def test_a_checkpoint_this_log_never_signed_is_refused(tmp_path: Path) -> None:
     never = sign_checkpoint(ours.origin, 1, bytes(32), Ed25519PrivateKey.generate())
     for checkpoint in (forged, never):
         with pytest.raises(LedgerError, match="not this log's"):
-            log.add_cosigned(witness.cosign(checkpoint)).result(10)
+            log.add_cosigned(witness.cosign(checkpoint)).result(60)
     assert log.healthy and log.cosigned() is None
     log.close()
     with pytest.raises(LedgerError, match="closed"):
@@ -90,10 +90,10 @@ def test_a_cosignature_that_did_not_become_durable_does_not_count(tmp_path: Path
     log, witness = open_log(tmp_path / "log", storage=make), Witness("w.example")
     made[0].full()
     with pytest.raises(LedgerError, match="No space left"):
-        log.add_cosigned(witness.cosign(log.checkpoint())).result(10)
+        log.add_cosigned(witness.cosign(log.checkpoint())).result(60)
     assert log.cosigned() is None
     made[0].fault = None
-    log.add_cosigned(witness.cosign(log.checkpoint())).result(10)
+    log.add_cosigned(witness.cosign(log.checkpoint())).result(60)
     assert log.cosigned() is not None
     log.close()
 
@@ -107,9 +107,9 @@ def test_listeners_hear_of_durable_checkpoints(tmp_path: Path) -> None:
         raise RuntimeError("a listener's fault is not the log's")
 
     log.on_checkpoint(told)
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     before = len(heard)
-    log.add_cosigned(Witness("w.example").cosign(log.checkpoint())).result(10)
+    log.add_cosigned(Witness("w.example").cosign(log.checkpoint())).result(60)
     assert len(heard) > before
     log.close()
     assert max(heard) == log.checkpoint().size == 3
@@ -125,7 +125,7 @@ def house(root: Path, clock: Clock) -> Ledger:
 def speak(ledger: Ledger, tenant: str = TENANT) -> str:
     call = new_id("c")
     for record, personal in (opened(call), said(call), (closed(call, 2), None)):
-        ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(10)
+        ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(60)
     return call
 
 
@@ -139,7 +139,7 @@ def test_every_log_is_wrapped_anew_those_of_closed_periods_too(
     before = ledger.prepare(TENANT)
     clock.now_s += 40 * 86_400
     ledger.prepare(TENANT)
-    before.finished.result(10)
+    before.finished.result(60)
     ledger.keep()
     calls += [speak(ledger) for _ in range(3)]
     calls.append(speak(ledger, "another"))
@@ -216,7 +216,7 @@ def test_what_was_spooled_under_the_old_key_is_taken_up_first(tmp_path: Path) ->
     keys.promote_wrapping()
     log.rewrapped()
     log.append_spooled(*said(call, 3))
-    log.append(*said(call, 4)).result(10)
+    log.append(*said(call, 4)).result(60)
     log.close()
     open_log(tmp_path / "log").close()
     with Reader.open(tmp_path) as reader:
@@ -243,12 +243,12 @@ def _bring_back(directory: Path, row: tuple[object, ...]) -> None:
 @pytest.mark.parametrize("words", ["short", "long " * LARGE_BLOB])
 def test_what_a_back_up_brought_back_is_destroyed_before_the_log_serves(tmp_path: Path, words: str) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call, text=words)).result(10)
+    log.append(*said(call, text=words)).result(60)
     log.close()
     row = _blob_row(log.directory)
     files = {p: p.read_bytes() for p in (log.directory / "blobs").iterdir()}
     log = open_log(tmp_path / "log")
-    log.erase(str(row[0]), ground="request").result(10)
+    log.erase(str(row[0]), ground="request").result(60)
     log.close()
     _bring_back(log.directory, row)
     for path, data in files.items():
@@ -267,14 +267,14 @@ def test_a_tombstone_in_a_later_log_reaches_the_closed_one(tmp_path: Path) -> No
     clock = Clock()
     ledger = house(tmp_path, clock)
     call = new_id("c")
-    ledger.append(*said(call)).result(10)
+    ledger.append(*said(call)).result(60)
     before = ledger.prepare(TENANT)
     clock.now_s += 40 * 86_400
     ledger.prepare(TENANT)
-    before.finished.result(10)
+    before.finished.result(60)
     ledger.keep()
     row = _blob_row(before.directory)
-    ledger.erase(TENANT, str(row[0]), ground="expiry").result(10)
+    ledger.erase(TENANT, str(row[0]), ground="expiry").result(60)
     ledger.close()
     assert _gone(before.directory)
     _bring_back(before.directory, row)

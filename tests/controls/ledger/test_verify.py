@@ -44,7 +44,7 @@ Pair = tuple[r.Record, r.Personal | None]
 def write(directory: Path, pairs: Iterable[Pair]) -> None:
     log = open_log(directory)
     for record, personal in pairs:
-        log.append(record, personal).result(10)
+        log.append(record, personal).result(60)
     log.close()
 
 
@@ -83,9 +83,9 @@ def tampered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("tampered")
     log = open_log(root / "log", checkpoint_every_s=10_000)
     call = new_id("c")
-    log.append(*said(call, text="word " * LARGE_BLOB)).result(10)
+    log.append(*said(call, text="word " * LARGE_BLOB)).result(60)
     for record, personal in small_call():
-        log.append(record, personal).result(10)
+        log.append(record, personal).result(60)
     copy_log(root / "log", root / "copy" / "log")
     log.close()
     assert verify_directory(root / "copy").ok
@@ -221,7 +221,7 @@ def test_files_that_cannot_be_parsed_are_damage_not_a_traceback(
 
 def test_a_tombstone_for_what_is_still_there_is_found(tmp_path: Path) -> None:
     log, call = open_log(tmp_path / "log"), new_id("c")
-    log.append(*said(call)).result(10)
+    log.append(*said(call)).result(60)
     log.close()
     with closing(sqlite3.connect(tmp_path / "log" / "log.db")) as db:
         (artifact,) = db.execute("SELECT artifact FROM blobs").fetchone()
@@ -341,7 +341,7 @@ def test_json_and_exit_codes(ledger: Path, tmp_path: Path, capsys: pytest.Captur
 def test_it_runs_as_a_module_and_while_the_writer_runs(tmp_path: Path) -> None:
     log: Log = open_log(tmp_path / "log")
     for record, personal in small_call():
-        log.append(record, personal).result(10)
+        log.append(record, personal).result(60)
     done = subprocess.run(
         [sys.executable, "-m", "controls.ledger", "verify", str(tmp_path)],
         cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False,

@@ -37,11 +37,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("house") / "ledger"
     ledger = Ledger.open(root, tagger=tagger, spool_bytes=65_536)
     for record, personal in small_call():
-        ledger.append(record, personal).result(10)
+        ledger.append(record, personal).result(60)
     ledger.rotate(TENANT)
     for record, personal in small_call():
-        ledger.append(record, personal).result(10)
-        ledger.append(record.model_copy(update={"tenant": OTHER}), personal).result(10)
+        ledger.append(record, personal).result(60)
+        ledger.append(record.model_copy(update={"tenant": OTHER}), personal).result(60)
     ledger.close()
     return root
 
@@ -78,7 +78,7 @@ def test_a_house_holds_while_it_is_written(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path, tagger=tagger, spool_bytes=65_536)
     for tenant in (TENANT, OTHER):
         for record, personal in small_call():
-            ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(10)
+            ledger.append(record.model_copy(update={"tenant": tenant}), personal).result(60)
         report = verify_directory(tmp_path)
         assert report.ok, report.verdict
     ledger.close()
@@ -99,7 +99,7 @@ def test_the_registers_key_is_enough(house: Path) -> None:
 
 def test_a_shadow_log_is_named(house: Path) -> None:
     log = open_log(house / new_id("o"))
-    log.append(*said(new_id("c"))).result(10)
+    log.append(*said(new_id("c"))).result(60)
     log.close()
     says = f"{log.origin}: not in the register (a shadow log)"
     assert failed(verify_directory(house, keys=house / "nowhere")) == {"issuer": says}
@@ -231,14 +231,14 @@ def test_leaves_behind_the_newest_checkpoint_need_a_trusted_key_too() -> None:
 def test_a_tombstone_in_a_later_log_of_the_tenant(tmp_path: Path) -> None:
     """An artefact of a closed period; what another tenant says does not count."""
     log, call = open_log(tmp_path / "one"), new_id("c")
-    log.append(*opened(call)).result(10)
+    log.append(*opened(call)).result(60)
     log.close()
     with closing(sqlite3.connect(tmp_path / "one" / "log.db")) as db, db:
         (artifact,) = db.execute("SELECT artifact FROM blobs").fetchone()
         db.execute("UPDATE blobs SET wrapped=NULL, ciphertext=NULL")
     assert failed(verify_directory(tmp_path)) == {"sealed": "record 2: erased without a tombstone"}
     later = open_log(tmp_path / "two")
-    later.append(r.ErasureDone(tenant=TENANT, artifact=artifact, ground="request")).result(10)
+    later.append(r.ErasureDone(tenant=TENANT, artifact=artifact, ground="request")).result(60)
     later.close()
     assert verify_directory(tmp_path).ok
     assert not verify_directory(tmp_path / "one").ok

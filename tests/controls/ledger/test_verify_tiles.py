@@ -189,7 +189,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ledger = Ledger.open(root, tagger=tagger, spool_bytes=65_536)
     for _ in range(2):
         for record, personal in small_call(new_id("c")):
-            ledger.append(record, personal).result(10)
+            ledger.append(record, personal).result(60)
     ledger.close()
     return root
 

@@ -142,7 +142,7 @@ def test_a_witness_that_dribbles_is_given_up_after_a_bound(house: WitnessHouse, 
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         slow = WitnessAddress(url, MemoryState("slow.example/w").key.verifier)
-        with cosigner(log, slow, house.address, timeout_s=0.2) as made:
+        with cosigner(log, slow, house.address, timeout_s=1.0) as made:
             found = made.ask_now(LONG)
             assert found is not None
             assert states(made) == ["unreachable", "ok"]

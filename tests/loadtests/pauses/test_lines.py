@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from controls.errors import OperatorError
-from loadtests.pauses.lines import LEAD_MS, TAIL_MS, VOICES, Line, line_of
+from loadtests.pauses.lines import LEAD_MS, TAIL_MS, Line, line_of
+from loadtests.pauses.settings import VOICES
 from loadtests.pauses.utterances import Utterance, load_utterances
 from voice_runtime.caller import audible
 from voice_runtime.events import CHUNK_BYTES

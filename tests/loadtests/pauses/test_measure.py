@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from statistics import fmean
 
 import pytest
 
-from loadtests.pauses import __main__ as command
-from loadtests.pauses.measure import FIXED_MS, Settings, Verdicts, measure, measure_all
+from loadtests.pauses import measure as measuring
+from loadtests.pauses.measure import Verdicts, measure, measure_each, variant_of
+from loadtests.pauses.results import joined
 from loadtests.pauses.score import summarise
-from loadtests.pauses.utterances import Utterance, load_utterances
-from loadtests.results import read_results
+from loadtests.pauses.settings import FIXED_MS, VOICES, Settings
+from loadtests.pauses.utterances import KINDS, Utterance, load_utterances
 from tests.needs import needs_system as needs
 
 SOME = ("see-patel-tuesday", "let-me-see", "zip-code", "friday-but")
@@ -51,50 +53,65 @@ def test_words_spare_callers_what_the_turn_model_alone_does_not(verdicts: Verdic
     assert ours.never_ended == deaf.never_ended == 0
 
 
+@pytest.mark.parametrize("nth", range(len(VOICES)))
+def test_no_voice_has_only_the_short_pauses_or_only_the_long_ones(nth: int) -> None:
+    """As when the first voice took every first length: its mean was 421 ms, that of the last 1,070 ms."""
+
+    def pauses(utterance: Utterance) -> list[int]:
+        lengths = utterance.pauses_ms(variant_of(utterance, nth))
+        return [ms for ms, piece in zip(lengths, utterance.pieces, strict=False) if piece.open]
+
+    utterances = load_utterances()
+    mine = [ms for utterance in utterances for ms in pauses(utterance)]
+    every = [ms for u in utterances for piece in u.pieces if piece.open for ms in piece.pause_ms]
+    assert fmean(mine) == pytest.approx(fmean(every), rel=0.1)
+
+
+def test_each_voice_takes_another_length_of_the_same_utterance() -> None:
+    (utterance,) = (u for u in load_utterances() if u.id == "zip-code")
+    lengths = [utterance.pauses_ms(variant_of(utterance, nth)) for nth in range(4)]
+    assert len(set(lengths)) == 4
+
+
+class AtOnce:
+    """A pool that does each job when it is given, and notes which were."""
+
+    given: list[Utterance]
+
+    def __init__(self, *_: object, **__: object) -> None:
+        AtOnce.given = []
+
+    def __enter__(self) -> AtOnce:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, work: object, utterances: Sequence[Utterance], settings: Settings) -> Future[Verdicts]:
+        AtOnce.given += utterances
+        done: Future[Verdicts] = Future()
+        done.set_result({})
+        return done
+
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        pass
+
+
+def test_whatever_was_done_by_any_moment_has_all_kinds_in_it(
+    monkeypatch: pytest.MonkeyPatch, needs_system: Callable[..., None]
+) -> None:
+    needs_system("flite")
+    monkeypatch.setattr(measuring, "ProcessPoolExecutor", AtOnce)
+    utterances = load_utterances()
+    found = dict(measure_each(utterances, SETTINGS))
+    assert sorted(found) == list(range(len(utterances)))
+    assert sorted(u.id for u in AtOnce.given) == sorted(u.id for u in utterances)
+    assert {u.kind for u in AtOnce.given[: len(utterances) // 3]} == set(KINDS)
+
+
 def test_several_processes_find_the_same(needs_system: Callable[..., None]) -> None:
     needs_system("flite")
-    told: list[tuple[int, int]] = []
-    alone = measure(some(1), SETTINGS)
-    assert alone == measure_all(some(1), SETTINGS, processes=2, progress=lambda *at: told.append(at))
-    assert told == [(1, 1)]
-
-
-def test_the_command_prints_and_keeps(
-    tmp_path: Path,
-    verdicts: Verdicts,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(command, "KEPT", tmp_path)
-    monkeypatch.setattr(command, "measure_all", lambda *_, **__: verdicts)
-    assert command.main(["--keep", "--kinds", "--voices", "slt"]) == 0
-    printed = capsys.readouterr().out
-    assert "| Smart Turn alone" in printed
-    assert "Synthetic speech" in printed
-    kept = read_results(tmp_path)
-    assert [row.policy for row in kept.pauses] == list(verdicts)
-    assert kept.command == "python -m loadtests.pauses --keep --kinds --voices slt"
-    assert any("synthetic voices" in note for note in kept.notes)
-
-
-@pytest.mark.parametrize("voices", ["", "slt,nobody"])
-def test_a_voice_that_is_not_there_is_an_operators_error(
-    voices: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert command.main(["--voices", voices]) == 2
-    assert "slt, rms" in capsys.readouterr().err
-
-
-def test_without_flite_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert command.main([]) == 2
-    assert "flite" in capsys.readouterr().err
-
-
-def test_a_broken_set_is_an_operators_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "set.yaml"
-    path.write_text("format: 1\nlanguage: en-US\nutterances: [1]\n")
-    assert command.main(["--file", str(path)]) == 2
-    assert "set.yaml:3" in capsys.readouterr().err
+    alone = measure(some(2), SETTINGS)
+    found = dict(measure_each(some(2), SETTINGS, processes=2))
+    assert sorted(found) == [0, 1]
+    assert joined(found) == alone

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from itertools import accumulate
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtests.pauses.lines import TAIL_MS, Line, line_of
-from loadtests.pauses.policies import Listener
+from loadtests.pauses.policies import FixedSilence, Listener
 from loadtests.pauses.score import GRACE_MS, Verdict, by_kind, decisions, judge, summarise
-from loadtests.pauses.utterances import load_utterances
+from loadtests.pauses.utterances import Piece, Utterance, load_utterances
 from voice_runtime.events import CHUNK_MS
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +91,149 @@ def test_two_numbers_are_summed_up_by_nearest_rank() -> None:
     verdicts.append(Verdict("answer", (), 0, None))
     row = summarise("made up", verdicts)
     assert row.cut_off_percent == pytest.approx(63.2)  # 24 of 38
-    assert (row.delay_p50_ms, row.delay_p95_ms) == (9, 18)
+    assert (row.delay_p50_ms, row.delay_p95_ms, row.delay_max_ms) == (9, None, TAIL_MS)
+    many = summarise("made up", 10 * verdicts)
+    assert (many.ends, many.delay_p95_ms) == (200, 18)
     assert (row.thinking_pauses, row.ends, row.never_ended) == (38, 20, 1)
-    assert summarise("made up", verdicts[-1:]).delay_p95_ms == TAIL_MS
+    assert summarise("made up", verdicts[-1:]).delay_max_ms == TAIL_MS
     assert {kind: len(found) for kind, found in by_kind(verdicts).items()} == {"answer": 1, "filler": 19}
+
+
+# -- properties, on lines of nothing but edges ---------------------------------------------------------
+
+#: Pieces and pauses in turn, in chunks, and which pauses leave the turn open; the last piece has no pause.
+DRAWN = st.tuples(
+    st.lists(st.tuples(st.integers(5, 60), st.integers(3, 100), st.booleans()), max_size=4),
+    st.integers(5, 60),
+)
+
+
+def labelled(drawn: tuple[list[tuple[int, int, bool]], int]) -> Line:
+    """A line that begins at once and has no audio."""
+    before, last = drawn
+    lengths = [n * CHUNK for said, silent, _ in before for n in (said, silent)] + [last * CHUNK]
+    edges = list(accumulate(lengths, initial=0))
+    pieces = tuple((edges[n], edges[n + 1] - 1) for n in range(0, len(lengths), 2))
+    written = [Piece.model_construct(text="word", open=is_open) for *_, is_open in before]
+    utterance = Utterance.model_construct(
+        id="drawn", kind="thinking", pieces=(*written, Piece.model_construct(text="word"))
+    )
+    ulaw = bytes(edges[-1] + TAIL_MS * 8)
+    return Line(utterance, "nobody", bytes(2 * len(ulaw)), ulaw, pieces, ())
+
+
+@st.composite
+def decided(draw: st.DrawFn) -> tuple[Line, list[int]]:
+    """A line and decisions on it, as a policy makes them: at the ends of chunks, at most one each."""
+    line = labelled(draw(DRAWN))
+    chunks = st.integers(1, len(line.ulaw) // CHUNK)
+    return line, [CHUNK * n for n in sorted(draw(st.sets(chunks, max_size=8)))]
+
+
+@given(decided())
+def test_an_open_pause_is_cut_by_any_decision_in_it_and_by_none_far_from_it(
+    made: tuple[Line, list[int]],
+) -> None:
+    line, ends = made
+    verdict = judge(line, ends)
+    opened = [pause for pause in line.pauses if pause.open]
+    assert len(verdict.cut) == len(opened)
+    for cut, pause in zip(verdict.cut, opened, strict=True):
+        if any(pause.start <= end < pause.end for end in ends):
+            assert cut
+        if not any(pause.start <= end < pause.end + GRACE_MS * 8 for end in ends):
+            assert not cut
+
+
+@given(decided())
+def test_every_decision_counts_once(made: tuple[Line, list[int]]) -> None:
+    line, ends = made
+    verdict = judge(line, ends)
+    before = sum(end < line.end for end in ends)
+    ended_early = verdict.delay_ms is not None and verdict.delay_ms < 0
+    in_pauses = before - verdict.early - ended_early
+    assert in_pauses >= sum(verdict.cut)
+    if not line.pauses:
+        assert in_pauses == 0
+    assert verdict.delay_ms is None or -GRACE_MS <= verdict.delay_ms <= TAIL_MS
+    assert (verdict.delay_ms is not None) or not any(end >= line.end for end in ends)
+
+
+@given(decided(), st.data())
+def test_one_more_decision_cuts_no_fewer_pauses_off(
+    made: tuple[Line, list[int]], data: st.DataObject
+) -> None:
+    line, ends = made
+    more = CHUNK * data.draw(st.integers(1, len(line.ulaw) // CHUNK))
+    cut = judge(line, sorted({*ends, more})).cut
+    assert all(now or not then for now, then in zip(cut, judge(line, ends).cut, strict=True))
+
+
+@given(DRAWN, st.sampled_from((200, 400, 600, 800, 1000, 1500)))
+def test_with_a_perfect_detector_a_silence_cuts_the_longer_pauses_and_delays_by_itself(
+    drawn: tuple[list[tuple[int, int, bool]], int], silence_ms: int
+) -> None:
+    line = labelled(drawn)
+
+    def speech_of(line: Line) -> list[bool]:
+        starts = range(0, len(line.ulaw), CHUNK)
+        return [any(a <= at <= b for a, b in line.pieces) for at in starts]
+
+    verdict = judge(line, asyncio.run(decisions(FixedSilence(silence_ms, speech_of), line)))
+    assert verdict.cut == tuple((p.end - p.start) / 8 >= silence_ms for p in line.pauses if p.open)
+    assert (verdict.early, verdict.delay_ms) == (0, silence_ms)
+
+
+VERDICTS = st.lists(
+    st.builds(
+        Verdict,
+        kind=st.just("thinking"),
+        cut=st.lists(st.booleans(), max_size=3).map(tuple),
+        early=st.integers(0, 3),
+        delay_ms=st.none() | st.integers(-GRACE_MS, TAIL_MS + CHUNK_MS).map(float),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(VERDICTS)
+def test_a_turn_that_was_never_ended_stays_in_at_the_cap(verdicts: list[Verdict]) -> None:
+    row = summarise("drawn", verdicts)
+    assert -GRACE_MS <= row.delay_p50_ms <= row.delay_max_ms <= TAIL_MS
+    assert row.ends == len(verdicts)
+    if 2 * row.never_ended > row.ends:
+        assert row.delay_p50_ms == TAIL_MS
+    if row.never_ended:
+        assert row.delay_max_ms == TAIL_MS
+    worse = summarise("drawn", [*verdicts, Verdict("thinking", (), 0, None)])
+    assert worse.delay_p50_ms >= row.delay_p50_ms
+    assert worse.delay_max_ms == TAIL_MS
+    assert worse.cut_off_percent == row.cut_off_percent
+
+
+@given(VERDICTS, st.randoms(use_true_random=False))
+def test_the_two_numbers_do_not_depend_on_the_order(verdicts: list[Verdict], random: Random) -> None:
+    shuffled = list(verdicts)
+    random.shuffle(shuffled)
+    assert summarise("drawn", shuffled) == summarise("drawn", verdicts)
+
+
+def test_a_decision_in_the_next_pause_is_that_pauses_own() -> None:
+    """Two pauses with a short word between: it was counted for the first, which was hardly over."""
+    line = labelled(([(20, 20, True), (10, 30, True)], 20))
+    one, two = line.pauses
+    assert two.start < one.end + GRACE_MS * 8
+    assert judge(line, [two.start + CHUNK, line.end]).cut == (False, True)
+
+
+def test_a_decision_in_the_last_pause_ends_no_turn_that_goes_on_shortly() -> None:
+    line = labelled(([(20, 30, True)], 10))
+    (pause,) = line.pauses
+    assert pause.end - CHUNK >= line.end - GRACE_MS * 8
+    assert judge(line, [pause.end - CHUNK]) == Verdict("thinking", (True,), 0, None)
+
+
+def test_nothing_has_no_two_numbers() -> None:
+    with pytest.raises(ValueError, match="of 0 values"):
+        summarise("nobody", [])

@@ -43,14 +43,14 @@ BRIEFLY = Script(steps=(Silence(seconds=0.2), HangUp()))
 
 
 class Babbler(FrameProcessor):
-    """Talks without end, 200 ms ahead; falls silent for good ``after`` packets of a caller's speech."""
+    """Talks without end, 1 s ahead; falls silent for good ``after`` packets of a caller's speech."""
 
     def __init__(self, call: IncomingCall, after: int = 3) -> None:
         super().__init__(name="babbler")
         self._call = call
         self._after = after
         self._loud = 0
-        self._ahead = 10
+        self._ahead = 50
         self._count = 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -81,7 +81,7 @@ async def test_an_echo_of_known_delay_is_measured_within_60_ms(needs_system: Cal
     needs_system("flite")
     delay_ms = 1200
     async with voice_server(echo(delay_ms)) as seen:
-        script = Script(steps=(Say(text="yes please", quiet_ms=200), HangUp()))
+        script = Script(steps=(Say(text="yes please", quiet_ms=1000), HangUp()))  # no gap ends it
         result = await seen.caller().run(script)
     [turn] = result.turns
     assert not turn.timed_out
@@ -91,8 +91,9 @@ async def test_an_echo_of_known_delay_is_measured_within_60_ms(needs_system: Cal
     # 20 ms of packetisation, up to 20 ms to the next playout tick; the rest is the loop and a busy machine
     assert 15 <= error_ms <= 60 + result.late_worst_ms
     assert turn.answer_ends_ms is not None
-    # a busy machine may stretch the echo by gaps, never shorten it
-    assert -30 <= turn.answer_ends_ms - (turn.first_audio_out_ms + spoken_ms) <= 500
+    # a busy machine may stretch the echo by gaps, and shorten it by no more than it was late itself
+    longer_ms = turn.answer_ends_ms - (turn.first_audio_out_ms + spoken_ms)
+    assert -30 - result.late_worst_ms <= longer_ms <= 500 + result.late_worst_ms
     assert result.ended_by == "caller"
     assert result.bad_messages == 0
     assert turn.t0_ns == pytest.approx(result.answered_ns + (turn.last_sample - 159) * 125_000, abs=2)
@@ -112,7 +113,8 @@ async def test_an_interrupted_agent_falls_silent_and_its_marks_come_back_cleared
         events.append(event)
 
     async with voice_server(babble) as seen:
-        script = Script(steps=(Interrupt(text="stop it please", after_ms=400, wait=False), HangUp()))
+        words = Interrupt(text="stop it please", after_ms=400, wait=False)
+        script = Script(steps=(words, Silence(seconds=0.5), HangUp()))
         result = await seen.caller(on_event=note).run(script)
     [turn] = result.turns
     assert turn.interrupts
@@ -145,7 +147,7 @@ async def test_keys_reach_the_agent_and_an_abrupt_end_is_survived() -> None:
             )
         )
         result = await seen.caller().run(script)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while seen.coordinator.calls:
                 await asyncio.sleep(0.005)
     assert agents[0].keys == ["0", "*", "#"]
@@ -159,7 +161,7 @@ async def test_a_caller_paces_on_an_absolute_clock() -> None:
     async with voice_server(echo(0)) as seen:
         result = await seen.caller().run(Script(steps=(Silence(seconds=1.0), HangUp())))
         stats = seen.calls[0].stats
-    assert 8000 <= result.sent_samples <= 8000 + 480
+    assert 8000 <= result.sent_samples <= 8000 + 480 + 8 * result.late_worst_ms
     assert stats.media == result.sent_samples // 160
     assert (stats.gaps, stats.late, stats.malformed) == (0, 0, 0)
 
@@ -179,7 +181,7 @@ async def test_an_agent_that_never_answers_is_given_up() -> None:
 async def test_the_next_caller_is_told_that_all_places_are_taken() -> None:
     async with voice_server(echo(0), cap=1) as seen:
         first = asyncio.create_task(seen.caller().run(Script(steps=(Silence(seconds=0.6), HangUp()))))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not seen.calls:
                 await asyncio.sleep(0.005)
         second = await seen.caller().run(BRIEFLY)
@@ -187,7 +189,7 @@ async def test_the_next_caller_is_told_that_all_places_are_taken() -> None:
         assert [v.name for v in second.afterwards] == ["Say", "Dial", "Say", "Hangup"]
         assert second.afterwards[0].text == "All our lines are busy."
         assert (await first).ended_by == "caller"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while seen.coordinator.calls:
                 await asyncio.sleep(0.005)
         assert (await seen.caller().run(BRIEFLY)).ended_by == "caller"
@@ -290,26 +292,26 @@ async def test_a_wrong_signature_is_a_result() -> None:
 async def test_a_slow_or_broken_display_delays_no_audio() -> None:
     async def broken(event: CallerEvent) -> None:
         if event.kind == "ringing":
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2.0)
         raise RuntimeError("bug")
 
     async with voice_server(echo(0)) as seen:
         result = await seen.caller(on_event=broken).run(Script(steps=(Silence(seconds=0.4), HangUp())))
     assert result.ended_by == "caller"
     assert result.events_lost >= 3
-    assert result.late_worst_ms < 450
+    assert result.late_worst_ms < 1900
 
 
 async def test_a_cancelled_call_leaves_nothing_running() -> None:
     async with voice_server(echo(0), cap=1) as seen:
         call = asyncio.create_task(seen.caller().run(Script(steps=(Silence(seconds=30), HangUp()))))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not seen.calls:
                 await asyncio.sleep(0.005)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         assert call.cancelled()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while seen.coordinator.calls:
                 await asyncio.sleep(0.005)
 

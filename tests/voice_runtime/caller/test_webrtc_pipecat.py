@@ -78,7 +78,7 @@ async def pipecat_server() -> AsyncIterator[str]:
 
     async with serving(app) as url:
         yield url
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.gather(*calls)
         for connection in connections:  # one whose caller closed it still waits for a data channel
             await connection.disconnect()
@@ -92,9 +92,9 @@ async def test_a_bot_of_pipecats_is_called_and_heard() -> None:
     assert (result.ended_by, result.error, result.bad_messages) == ("caller", "", 0)
     assert result.call_sid
     [turn] = result.turns
-    [echo] = result.heard  # while the caller still speaks: no answer, but audible
-    assert turn.first_sample < echo.first
-    assert turn.last_sample < echo.end
+    # While the caller still speaks: no answer, but audible; on a busy machine in several pieces.
+    assert turn.first_sample < result.heard[0].first
+    assert turn.last_sample < result.heard[-1].end
     assert caller.playout is not None
     assert caller.playout.received > 0
 

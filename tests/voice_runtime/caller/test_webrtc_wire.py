@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from controls.errors import ProviderError
 from voice_runtime.caller import audible
+from voice_runtime.caller.recorded import RecordedFlite
 from voice_runtime.caller.webrtc_wire import (
     BUFFER_TICKS,
     PACKET,
@@ -142,3 +143,41 @@ def test_nothing_is_drained_of_packets_that_come_in_time() -> None:
         playout.put(tick * PACKET, bytes([tick]))
         played.append(playout.tick())
     assert played[BUFFER_TICKS:] == [bytes([n]) for n in range(200 - BUFFER_TICKS)]
+
+
+def spoken(milliseconds: int) -> list[bytes]:
+    count = milliseconds * 8
+    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(count) / 8000)
+    ulaw = audible.to_ulaw(tone.astype("<i2").tobytes())
+    return [ulaw[at : at + 160] for at in range(0, count, 160)]
+
+
+SILENT = audible.ULAW_SILENCE * 160
+
+
+def test_silence_that_goes_on_is_the_packet_the_codec_would_make() -> None:
+    """Two coders, of which one is asked every time."""
+    quick, asked = Encoder(), Encoder()
+    said = [*spoken(200), *[SILENT] * 300]
+    assert [quick.encode(ulaw) for ulaw in said] == [asked._encoded(ulaw) for ulaw in said]
+
+
+@pytest.mark.anyio
+async def test_speech_after_a_long_silence_begins_and_ends_where_it_did() -> None:
+    """What the coder was not asked about leaves no trace that a caller's figures could show."""
+    said = await RecordedFlite("rms").say("can i see doctor patel on tuesday")
+    speech = [said.ulaw[at : at + 160].ljust(160, b"\xff") for at in range(0, len(said.ulaw), 160)]
+    line = [*spoken(200), *[SILENT] * 300, *speech, *[SILENT] * 10]
+    quick, asked, decoders = Encoder(), Encoder(), (Decoder(), Decoder())
+    one = b"".join(decoders[0].decode(quick.encode(ulaw)) for ulaw in line)
+    other = b"".join(decoders[1]._decoded(asked._encoded(ulaw)) for ulaw in line)
+    first, second = (audible.bounds(audible.to_pcm(ulaw[310 * 160 :])) for ulaw in (one, other))
+    assert first is not None
+    assert second is not None
+    assert max(abs(a - b) for a, b in zip(first, second, strict=True)) <= 8  # 1 ms
+
+
+def test_a_repeated_packet_of_sound_is_decoded_every_time() -> None:
+    encoder, decoder, asked = Encoder(), Decoder(), Decoder()
+    packet = [encoder.encode(ulaw) for ulaw in spoken(200)][-1]
+    assert [decoder.decode(packet) for _ in range(60)] == [asked._decoded(packet) for _ in range(60)]

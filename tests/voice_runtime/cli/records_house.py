@@ -55,7 +55,7 @@ class House:
             for script in scripts:
                 futures = [ledger.append(record, personal) for _, record, personal in script.opened]
                 for future in futures:
-                    future.result(timeout=20)
+                    future.result(timeout=60)
         finally:
             ledger.close()
 
@@ -83,7 +83,7 @@ class House:
             log = ledger.prepare(tenant)
             checkpoint = log.checkpoint()
             line = cosignature_line(parse_note(checkpoint.note)[0], key, 1_790_000_999, private)
-            log.add_cosigned(with_signatures(checkpoint, line)).result(timeout=20)
+            log.add_cosigned(with_signatures(checkpoint, line)).result(timeout=60)
         finally:
             ledger.close()
         return key

@@ -54,7 +54,7 @@ class House:
         ledger = Ledger.open(self.ledger, tagger=tagger, publish=False)
         try:
             for future in [ledger.append(record, personal) for record, personal in small_call(call)]:
-                future.result(timeout=20)
+                future.result(timeout=60)
         finally:
             ledger.close()
         return call
@@ -307,7 +307,7 @@ def test_beside_a_running_server_it_is_the_server_that_rotates(house: House):
         [rotated] = house.json("rotate", "log", "--tenant", TENANT)["rotated"]
         assert str(ledger.prepare(TENANT).verifier) == rotated["vkey"]
         for record, personal in small_call():
-            ledger.append(record, personal).result(timeout=20)  # it goes on with the new key
+            ledger.append(record, personal).result(timeout=60)  # it goes on with the new key
         assert house.sayso("rotate", "node")[0] == 0
         assert house.sayso("rotate", "wrapping")[0] == 0
         code, _, err = house.sayso("rotate", "log", "--tenant", "clinnic")

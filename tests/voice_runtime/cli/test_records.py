@@ -135,7 +135,7 @@ def test_erased_words_read_erased(house: House):
         said = [e.record for e in reader.records(script.call) if isinstance(e.record, r.CallerSaid)]
     for record in said:
         assert record.sealed is not None
-        ledger.erase("clinic", record.sealed.artifact, ground="request").result(timeout=20)
+        ledger.erase("clinic", record.sealed.artifact, ground="request").result(timeout=60)
     ledger.close()
     found = house.json("trace", script.call)
     assert [turn["said"] and turn["said"]["text"] for turn in found["turns"]] == [None] * 4

@@ -28,7 +28,7 @@ async def both() -> AsyncIterator[Both]:
         yield (
             account,
             TwilioRest(
-                client, account.account_sid, account.auth_token, rest_url=account.url + "/", timeout_s=2
+                client, account.account_sid, account.auth_token, rest_url=account.url + "/", timeout_s=30
             ),
         )
 
@@ -58,7 +58,7 @@ async def test_twilios_own_client_works_against_the_simulator() -> None:
                 return super().request(method, url.replace("https://api.twilio.com", account.url), **more)
 
         def use() -> None:
-            http = Here(timeout=5)
+            http = Here(timeout=30)
             client = Client(account.account_sid, account.auth_token, http_client=http)
             made = client.calls.create(to="+12025550111", from_="+12025550112", twiml="<Response/>")
             assert made.status == "queued"
@@ -156,7 +156,7 @@ async def test_a_stalled_carrier_is_given_up(both: Both) -> None:
 
 async def test_a_carrier_that_is_not_there() -> None:
     async with httpx.AsyncClient(trust_env=False, verify=False) as client:
-        rest = TwilioRest(client, "AC1", "x", rest_url="http://127.0.0.1:9", timeout_s=1)
+        rest = TwilioRest(client, "AC1", "x", rest_url="http://127.0.0.1:9", timeout_s=30)
         with pytest.raises(ProviderError, match="not reached"):
             await rest.replace("CA" + "0" * 32, "<Response/>")
 

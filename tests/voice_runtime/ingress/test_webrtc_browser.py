@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from pipecat.frames.frames import InputDTMFFrame
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.needs import needs_system
-from tests.simulators.browser_door import TONE, Agent, Agents, BrowserDoor, browser_door, eventually
+from tests.simulators.browser_door import STEADY, TONE, Agent, Agents, BrowserDoor, browser_door, eventually
 from tests.simulators.browser_server import ABOUT
 from voice_runtime.caller_page import caller_page_router
 from voice_runtime.events import AudioReadyFrame, ResumeSpeechFrame, TypedWordsFrame
+from voice_runtime.ingress.webrtc_presence import LOST_S
 
 pytestmark = [
     pytest.mark.anyio,
@@ -49,7 +51,7 @@ async def calling(browser: Browser, seen: BrowserDoor, agents: Agents, button: s
     page = await browser.new_page(locale="en-US")
     await page.goto(f"{seen.url}/call/healthcare")
     await page.locator(button).click()
-    await eventually(lambda: agents.all and agents.all[-1].of(AudioReadyFrame), timeout_s=30)
+    await eventually(lambda: agents.all and agents.all[-1].of(AudioReadyFrame), timeout_s=60)
     return page, agents.all[-1]
 
 
@@ -62,12 +64,13 @@ async def said(agent: Agent, text: str, chunks: int = 25) -> None:
     for _ in range(chunks):
         await agent.say(TONE)
     await agent.mark(text)
-    await eventually(lambda: text in back, timeout_s=20)
+    await eventually(lambda: text in back)
 
 
 def server(agents: Agents) -> Any:
     about = caller_page_router(lambda agent: ABOUT if agent == ABOUT.agent else None)
-    return browser_door(agents, routers=[about])
+    patience = replace(STEADY, lost_s=LOST_S, closed_s=0.2)
+    return browser_door(agents, routers=[about], patience=patience)
 
 
 async def test_a_voice_call_in_a_real_browser(browser: Browser) -> None:
@@ -88,7 +91,7 @@ async def test_a_voice_call_in_a_real_browser(browser: Browser) -> None:
         assert agent.of(InputDTMFFrame)[0].button.value == "0"
         assert (call.stats.bad_reports, call.stats.malformed, call.stats.unknown) == (0, 0, 0)
         await page.close(run_before_unload=True)
-        await eventually(lambda: seen.over, timeout_s=20)
+        await eventually(lambda: seen.over)
 
 
 async def test_a_typed_call_in_a_real_browser_survives_an_ice_restart(browser: Browser) -> None:
@@ -100,7 +103,7 @@ async def test_a_typed_call_in_a_real_browser_survives_an_ice_restart(browser: B
         assert call.media[1] is False
         await said(agent, "first")
         cut(call.peer.pc)
-        await eventually(lambda: agent.of(ResumeSpeechFrame), timeout_s=30)
+        await eventually(lambda: agent.of(ResumeSpeechFrame), timeout_s=60)
         await said(agent, "second")
         await expect(page.get_by_text("second", exact=True)).to_be_visible()
         assert [c.id for c in seen.calls] == [call.id]

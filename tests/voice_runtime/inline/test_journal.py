@@ -143,7 +143,18 @@ async def test_a_late_receipt_is_not_waited_for_and_not_cancelled() -> None:
     with pytest.raises(LedgerError, match="no receipt within"):
         await journal.durable(future, 0.01)
     recorder.commit()
-    assert (await journal.durable(future, 1)).type == "control.failed"
+    assert (await journal.durable(future, 30)).type == "control.failed"
+
+
+async def test_a_receipt_that_is_there_is_taken_however_late_the_loop_is() -> None:
+    """A stalled process found the deadline passed before what had come long ago, and discarded the clause."""
+    journal, _ = make(MemoryRecorder())
+    future = journal.append(r.ControlFailed(tenant="clinic", call=CALL, control="voice", reason="broken"))
+    assert (await journal.durable(future, 0.0)).type == "control.failed"
+    journal, _ = make(MemoryRecorder(failing=True))
+    future = journal.append(r.ControlFailed(tenant="clinic", call=CALL, control="voice", reason="broken"))
+    with pytest.raises(LedgerError, match="disk full"):
+        await journal.durable(future, 0.0)
 
 
 async def test_words_leave_the_house_only_once_they_are_on_record() -> None:
@@ -151,7 +162,7 @@ async def test_words_leave_the_house_only_once_they_are_on_record() -> None:
     journal, _ = make(recorder)
     await journal.caller_words_durable(0.01)  # nothing was said yet
     journal.caller_said(said("hello"), "model")
-    waiting = asyncio.create_task(journal.caller_words_durable(1))
+    waiting = asyncio.create_task(journal.caller_words_durable(30))
     await asyncio.sleep(0)
     assert not waiting.done()
     recorder.commit()
@@ -192,7 +203,7 @@ async def test_an_interruption_is_waited_for_until_egress_has_settled_it() -> No
     await journal.cut_settled()
     journal.cutting()
     journal.cutting()
-    waiting = asyncio.create_task(journal.cut_settled(deadline_s=5))
+    waiting = asyncio.create_task(journal.cut_settled(deadline_s=30))
     journal.cut()
     await asyncio.sleep(0)
     assert not waiting.done()

@@ -323,7 +323,7 @@ async def test_frames_of_any_size(size: int) -> None:
 async def test_another_rate_and_two_channels(needs_system: Callable[..., None]) -> None:
     needs_system("flite")
     async with staged(vad=Vad) as stage:
-        line = audio.silence(400) + audio.say("yes please", "rms") + audio.silence(800)
+        line = audio.silence(400) + await audio.said("yes please", "rms") + audio.silence(800)
         mono = np.frombuffer(line, dtype="<i2").repeat(2)
         stereo = np.stack([mono, mono], axis=1).astype("<i2").tobytes()
         for piece in audio.chunks(stereo, 1280):
@@ -435,7 +435,7 @@ async def test_a_real_voice_through_real_engines(needs_system: Callable[..., Non
         async with staged(vad=Vad, clock=clock) as stage:
             stage.ear._audio._recogniser = recogniser
             for text in ("when are you open", "yes please"):
-                line = audio.silence(400) + audio.say(text, "rms") + audio.silence(300)
+                line = audio.silence(400) + await audio.said(text, "rms") + audio.silence(300)
                 for chunk in audio.chunks(line):
                     await stage.head.send(InputAudioRawFrame(audio=chunk, sample_rate=8000, num_channels=1))
                     await clock.sleep(0.002)

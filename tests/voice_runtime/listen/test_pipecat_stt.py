@@ -59,7 +59,7 @@ def free_port() -> Iterator[int]:
 
 @asynccontextmanager
 async def running(of: Provider, **options: Any) -> AsyncIterator[PipecatRecogniser]:
-    options = {"deadline_s": 5.0, "settle_s": 0.02, **options}
+    options = {"deadline_s": 60.0, "settle_s": 0.02, **options}
     recogniser = PipecatRecogniser(of, **options)
     await recogniser.start()
     try:
@@ -137,7 +137,7 @@ async def test_pieces_of_text_are_joined_and_partial_text_is_known() -> None:
     async with suppliers(sockets), running(at(sockets, CARTESIA)) as recogniser:
         utterance = recogniser.open("k")
         utterance.feed(bytes(320))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while utterance.partial != "can i see doctor":
                 await asyncio.sleep(0)
         assert (await utterance.finish()).text == "can i see doctor patel"
@@ -182,7 +182,7 @@ async def test_late_text_of_one_caller_reaches_nobody_else(use: str) -> None:
         sockets.go.clear()
         with pytest.raises(ProviderError, match="in time"):
             await recognised(recogniser, first)
-        recogniser.deadline_s = 5.0
+        recogniser.deadline_s = 60.0
         utterance = recogniser.open("k")
         utterance.feed(second)
         sockets.go.set()
@@ -251,7 +251,7 @@ async def test_a_server_that_is_not_there_fails_at_once(use: str, free_port: int
     sockets = SpeechSockets(port=free_port)
     async with running(at(sockets, use), deadline_s=60.0) as recogniser:
         with pytest.raises(ProviderError) as caught:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await recognised(recogniser)
     assert caught.value.supplier == "supplier"
     assert caught.value.transient
@@ -264,12 +264,12 @@ async def test_a_connection_lost_in_mid_speech_is_a_failure_not_a_shorter_text()
     ):
         utterance = recogniser.open("k")
         utterance.feed(bytes(320))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not utterance.partial:
                 await asyncio.sleep(0)
         await sockets.drop()
         with pytest.raises(ProviderError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await utterance.finish()
 
 
@@ -292,7 +292,7 @@ async def test_noise_is_no_failure_but_a_mute_service_is_one() -> None:
         assert await recognised(recogniser, cough) == Recognition("", 0.0)
         with pytest.raises(ProviderError):
             await recognised(recogniser, cough)
-        recogniser.deadline_s = 5.0
+        recogniser.deadline_s = 60.0
         assert (await recognised(recogniser, yes)).text == "yes"
         recogniser.deadline_s = 0.2
         assert (await recognised(recogniser, cough)).text == ""
@@ -309,7 +309,7 @@ async def test_text_that_is_still_changing_at_the_deadline_is_not_taken_for_the_
     async with suppliers(sockets), running(at(sockets, CARTESIA), deadline_s=0.3) as recogniser:
         utterance = recogniser.open("k")
         utterance.feed(bytes(320))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while utterance.partial != "not on monday":
                 await asyncio.sleep(0)
         with pytest.raises(ProviderError):

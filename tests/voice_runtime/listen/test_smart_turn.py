@@ -23,8 +23,8 @@ def smart_turn() -> Iterator[SmartTurn]:
 
 async def test_finished_and_unfinished(smart_turn: SmartTurn, needs_system: Callable[..., None]) -> None:
     needs_system("flite")
-    finished = audio.say("can i see doctor patel on tuesday", "rms") + audio.silence(200)
-    unfinished = audio.say("i would like an appointment with", "rms") + audio.silence(200)
+    finished = await audio.said("can i see doctor patel on tuesday", "rms") + audio.silence(200)
+    unfinished = await audio.said("i would like an appointment with", "rms") + audio.silence(200)
     assert await smart_turn.complete(finished) > 0.5
     assert await smart_turn.complete(unfinished) < 0.2
 
@@ -45,7 +45,7 @@ async def test_too_many_questions_are_refused_not_queued(smart_turn: SmartTurn) 
 
 
 async def test_after_closing_it_says_so() -> None:
-    model = SmartTurn()
+    model = await asyncio.to_thread(SmartTurn)  # it reads its weights from disk
     model.close()
     with pytest.raises(ProviderError):
         await model.complete(bytes(16000))

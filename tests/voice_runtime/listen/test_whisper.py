@@ -42,7 +42,7 @@ def settings(folder: Path, **changes: Any) -> WhisperEngine:
 
 @asynccontextmanager
 async def running(
-    folder: Path, hints: Hints = ENGLISH, deadline_s: float = 20.0, **changes: Any
+    folder: Path, hints: Hints = ENGLISH, deadline_s: float = 60.0, **changes: Any
 ) -> AsyncIterator[WhisperRecogniser]:
     recogniser = WhisperRecogniser(settings(folder, **changes), deadline_s)
     await recogniser.start()
@@ -73,7 +73,7 @@ class Gate:
         def decode(decoder: WhisperDecoder, batch: Any) -> Any:
             self.sizes.append(len(batch))
             self.entered.release()
-            self.open.wait(20)
+            self.open.wait(60)
             if self.fails:
                 raise self.fails.pop(0)
             return original(decoder, batch)
@@ -82,7 +82,7 @@ class Gate:
         monkeypatch.setattr(WhisperDecoder, "decode", decode)
 
     async def reached(self) -> None:
-        await asyncio.to_thread(self.entered.acquire, timeout=20)
+        await asyncio.to_thread(self.entered.acquire, timeout=60)
 
 
 async def test_a_call_is_recognised(folder: Path) -> None:

@@ -309,7 +309,7 @@ def test_a_book_or_key_that_cannot_be_used_is_an_operators_error(
     assert main(["--db", str(tmp_path / "nobodys.db"), "--key", KEY.decode()]) == 2, "no book of that name"
 
 
-def appointment_tool(url: str, operation: str, timeout_s: float = 3.0) -> Tool:
+def appointment_tool(url: str, operation: str, timeout_s: float = 30.0) -> Tool:
     return Tool(
         name=operation, does="", risk="low", service="appointments", operation=operation, method="POST",
         url=f"{url}/tools/{operation}", timeout_s=timeout_s, parameters={},
@@ -323,7 +323,9 @@ async def test_the_runtimes_client_and_the_service_agree(tmp_path: Path) -> None
         "--book", str(FILE),
     ]  # fmt: skip
     environment = os.environ | {"SAYSO_APPOINTMENTS_KEY": KEY.decode()}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = await asyncio.to_thread(
+        subprocess.Popen, command, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert process.stdout is not None
     try:
         url = json.loads(await asyncio.to_thread(process.stdout.readline))["address"]
@@ -342,5 +344,5 @@ async def test_the_runtimes_client_and_the_service_agree(tmp_path: Path) -> None
     finally:
         process.terminate()
         process.stdout.close()
-        await asyncio.to_thread(process.wait, 10)
+        await asyncio.to_thread(process.wait, 60)
     assert len(rows(tmp_path)) == 1

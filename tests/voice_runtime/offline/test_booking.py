@@ -35,14 +35,16 @@ BOOK = Path("configs/books/appointments.yaml")
 async def process(module: str, *arguments: str) -> AsyncIterator[str]:
     command = [sys.executable, "-m", f"voice_runtime.offline.{module}", *arguments]
     environment = os.environ | {"SAYSO_APPOINTMENTS_KEY": KEY.decode()}
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    child = await asyncio.to_thread(
+        subprocess.Popen, command, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert child.stdout is not None
     try:
         yield json.loads(await asyncio.to_thread(child.stdout.readline))["address"]
     finally:
         child.terminate()
         child.stdout.close()
-        await asyncio.to_thread(child.wait, 10)
+        await asyncio.to_thread(child.wait, 60)
 
 
 def clinic_tools(url: str) -> tuple[Any, ...]:

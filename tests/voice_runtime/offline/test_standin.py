@@ -42,7 +42,7 @@ def stop(process: subprocess.Popen[str]) -> int:
     process.terminate()
     if process.stdout is not None:
         process.stdout.close()
-    return process.wait(10)
+    return process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def client(ready: dict[str, Any]) -> Iterator[OpenAI]:
-    with OpenAI(base_url=ready["address"] + "/v1", api_key="none", max_retries=0, timeout=5) as client:
+    with OpenAI(base_url=ready["address"] + "/v1", api_key="none", max_retries=0, timeout=30) as client:
         yield client
 
 
@@ -182,8 +182,8 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     assert process.stdout is not None
     pid = json.loads(process.stdout.readline())["pid"]
     process.kill()
-    process.wait(10)
-    deadline = time.monotonic() + 10
+    process.wait(60)
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.stdout.close()

@@ -69,6 +69,8 @@ class Sink:
         self.played(cleared, PlayedClause(0, 0, "", True, Evidence.SENT_ONLY))
 
     async def durable(self, future: Future[Receipt], deadline_s: float) -> Receipt:
+        if future.done():
+            return future.result()
         try:
             async with asyncio.timeout(deadline_s):
                 return await asyncio.shield(asyncio.wrap_future(future))
@@ -83,7 +85,7 @@ class Rig:
     def __init__(
         self,
         link: FakeLink,
-        deadline_s: float = 5.0,
+        deadline_s: float = 30.0,
         on_sent: Callable[[bytes, int], None] | None = None,
     ) -> None:
         self.sink = Sink()
@@ -122,7 +124,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(deadline_s: float = 5.0, link: FakeLink | None = None) -> AsyncIterator[tuple[Rig, End, End]]:
+async def rig(deadline_s: float = 30.0, link: FakeLink | None = None) -> AsyncIterator[tuple[Rig, End, End]]:
     made = Rig(link or FakeLink(), deadline_s)
     async with running(made.egress) as (head, tail):
         yield made, head, tail

@@ -30,7 +30,7 @@ installed = pytest.mark.skipif(
 )
 VOICES = {"warm": VoiceSettings("f3", 165, 50), "quick": VoiceSettings("", 300, 50)}
 #: Generous where a test is not about deadlines: this machine may be busy.
-PATIENT_S = 20.0
+PATIENT_S = 60.0
 
 
 @asynccontextmanager
@@ -240,7 +240,7 @@ async def test_restarts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             os.kill(pids[0], signal.SIGKILL)
             while pids[0] in workers():
                 await asyncio.sleep(0.01)
-        await asyncio.wait_for(gone_to_rest.wait(), 10)
+        await asyncio.wait_for(gone_to_rest.wait(), 60)
         assert slept == [espeak.RESTART_WINDOW_S]
         with pytest.raises(ProviderError):
             await say(engine, "Nobody there.")

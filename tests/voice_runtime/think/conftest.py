@@ -57,7 +57,7 @@ def tool(name: str, base: str, **changes: Any) -> Tool:
         "operation": name,
         "method": "POST",
         "url": f"{base}/tools/{name}",
-        "timeout_s": 2.0,
+        "timeout_s": 30.0,
         "parameters": {
             "type": "object", "properties": asked, "required": ["day"], "additionalProperties": False
         },

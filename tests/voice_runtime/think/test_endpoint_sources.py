@@ -80,7 +80,7 @@ async def test_the_server_behind_it_answers_when_it_refuses() -> None:
 
 async def test_the_server_behind_it_answers_when_it_is_late() -> None:
     async with paired([STALL]) as pair:
-        pair.endpoints.deadlines = Deadlines(0.3, 2, 1, 5, retries=0)
+        pair.endpoints.deadlines = Deadlines(1.5, 60, 30, 120, retries=0)
         reply, said = await pair.ask()
     assert (reply.supplier, said) == ("server", ["Yes."])
     assert pair.failovers == ["deadline"]

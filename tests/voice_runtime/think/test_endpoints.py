@@ -18,10 +18,10 @@ PARAMS = {"messages": [{"role": "user", "content": "Tuesday?"}], "stream": True}
 
 @asynccontextmanager
 async def chain(
-    *servers: ModelServer, retries: int = 0, first_token_s: float = 0.3
+    *servers: ModelServer, retries: int = 0, first_token_s: float = 1.0
 ) -> AsyncIterator[Endpoints]:
     """Endpoints named a, b, c … in this order; the phrase is due after three first tokens, as in profiles."""
-    deadlines = Deadlines(first_token_s, 3 * first_token_s, 1, 5, retries)
+    deadlines = Deadlines(first_token_s, 3 * first_token_s, 30, 120, retries)
     async with AsyncExitStack() as stack:
         for server in servers:
             await stack.enter_async_context(serving(server))
@@ -56,7 +56,7 @@ async def test_retries_do_not_use_up_the_time_of_those_behind(late: int) -> None
 
 async def test_a_quick_refusal_leaves_time_to_ask_again_and_is_one_failover() -> None:
     primary = ModelServer(plans=[refuse(503)])
-    async with chain(primary, ModelServer(plans=[say("Yes.")]), retries=1, first_token_s=2) as endpoints:
+    async with chain(primary, ModelServer(plans=[say("Yes.")]), retries=1, first_token_s=30) as endpoints:
         reply, failovers = await ask(endpoints)
     assert (reply.supplier, reply.attempts, failovers) == ("b", 3, ["broken"])
 

@@ -66,7 +66,7 @@ async def answered(chat: PipecatChat, params: Mapping[str, Any] = PARAMS) -> Rep
     """As ``Endpoints`` reads it."""
     reply = Reply()
     gathering = Gathering("supplier", reply)
-    async with asyncio.timeout(10), aclosing(chat.chunks(params)) as chunks:
+    async with asyncio.timeout(30), aclosing(chat.chunks(params)) as chunks:
         async for chunk in chunks:
             gathering.take(chunk)
     gathering.close()
@@ -159,7 +159,7 @@ async def test_an_answer_without_tools_sends_none() -> None:
 async def test_text_comes_while_the_server_still_answers() -> None:
     server = ModelServer(keep_alive=True, plans=[[*pieces("Ten "), STALL]])
     async with asking(server) as chat, aclosing(chat.chunks(PARAMS)) as chunks:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             first = await anext(chunks)
         assert first.choices[0].delta.content == "Ten "
 
@@ -178,7 +178,7 @@ async def test_a_withdrawn_answer_is_hung_up_on_and_leaves_nothing_behind() -> N
     server = ResponsesServer(keep_alive=True, then="stall_within")
     async with asking(server, RESPONSES) as chat:
         chunks = chat.chunks(PARAMS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await anext(chunks)
             await chunks.aclose()
             await server.gone.wait()
@@ -193,7 +193,7 @@ async def test_a_request_may_be_withdrawn_before_anything_came() -> None:
         await server.wait_for_request()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await server.gone.wait()
         server.then = "whole"
         assert (await answered(chat)).text == "Hello there."
@@ -236,7 +236,7 @@ async def test_answers_are_bounded_and_closing_fails_those_under_way() -> None:
     server = ModelServer(keep_alive=True, plans=[[*pieces("Ten "), STALL]])
     async with asking(server, most=1) as chat:
         chunks = chat.chunks(PARAMS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await anext(chunks)
         with pytest.raises(ProviderError, match="no instance is free"):
             await answered(chat)

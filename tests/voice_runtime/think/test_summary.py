@@ -116,7 +116,7 @@ async def test_on_the_line_the_summary_is_on_record_and_the_prompt_is_the_same_b
         await line.opened()
         for n in range(5):
             await line.say(f"question number {n}, which is as long as the answer, or nearly so")
-        async with asyncio.timeout(5):  # it is written beside the call, once the answer is over
+        async with asyncio.timeout(30):  # it is written beside the call, once the answer is over
             while not line.of("context.summarised"):
                 await asyncio.sleep(0.01)
         await line.say("and the last question")

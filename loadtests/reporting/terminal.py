@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from loadtests.reporting.loads import Load, loads, tested
-from loadtests.reporting.verdict import Goal, Judgement, error_ms, goals, judge
-from loadtests.results import TARGETS_MS, Calibration, PausePolicy, Results, Row, Spread
+from loadtests.reporting.comparison import Compared, compared, ratio
+from loadtests.reporting.integrity import kept
+from loadtests.reporting.loads import OF_THE_TEST, Load, Setting, loads, tested, where_words
+from loadtests.reporting.tables import knee_words, memory_sentences, policy_name
+from loadtests.reporting.verdict import Goal, Judgement, carried_words, error_ms, findings, goals, judge
+from loadtests.results import TARGETS_MS, Calibration, Results, Row, Spread
 
 _HEAD = (
-    "system", "transport", "calls", "done", "first token p50/p95/max",
+    "system", "profile", "transport", "calls", "done", "first token p50/p95/max",
     "first audio p50/p95/max", "n", "CPU ms/call·s", "MB/call", "valid",
 )  # fmt: skip
 
 
 def table(results: Results) -> str:
     """Every load on a line, then both targets, without and with the allowance, then what did not count."""
-    every = [load for setting in loads(results.runs).values() for load in setting]
+    by_setting = loads(results.runs)
+    every = [load for of_setting in by_setting.values() for load in of_setting]
     lines = _columns([_HEAD, *map(_row, every)]) if every else []
     lines += [line for load in every for line in _outcomes(load)]
+    for setting, of_setting in by_setting.items():
+        lines += [f"{setting.title}: {text}" for text in memory_sentences(of_setting)]
     lines += [_calibration(found) for found in results.calibrations]
-    lines += [_policy(policy) for policy in results.pauses]
+    lines += _policies(results)
     lines = lines or ["no run was made"]
     for load, judgements in _verdicts(results):
-        lines += ["", f"{load.setting.title}, {load.concurrency} at once:"]
+        lines += ["", f"{load.setting.title}, calls at once: {load.at_once}"]
         lines += [f"  {text}" for text in judgements]
+    lines += _overall(results, by_setting)
     if results.comparison is not None and results.comparison.rows:
         lines += [
             "",
-            "Ours against theirs (ratio; 95 % interval drawn by call, of CPU the range of the blocks):",
+            "Ours against theirs (ratio; 95 % interval drawn by call, of costs by block or as it says):",
         ]
-        lines += _columns([_ratio(row) for row in results.comparison.rows])
+        for what, rows in compared(results.comparison.rows).items():
+            lines += _ratios(what, rows)
     lines += _invalid(results)
     if results.interrupted:
         lines += ["", "Interrupted: this is what was done until then."]
@@ -39,9 +47,9 @@ def table(results: Results) -> str:
 
 def valid(results: Results) -> bool:
     """Whether the test itself counts: every run, and the comparison if there is one."""
-    compared = results.comparison is None or results.comparison.valid
+    comparable = results.comparison is None or results.comparison.valid
     measured = bool(results.runs or results.pauses or results.calibrations)
-    return measured and all(run.valid for run in results.runs) and compared
+    return measured and all(run.valid for run in results.runs) and comparable
 
 
 def missed(results: Results) -> bool:
@@ -80,8 +88,24 @@ def _verdicts(results: Results) -> list[tuple[Load, list[str]]]:
             if load.setting.transport == "twilio" and results.network_allowance_ms:
                 line += f"; with {results.network_allowance_ms:.0f} ms of network: {allowed.verdict}"
             lines.append(line)
+        error = error_ms(results.calibration(load.setting.transport))
+        lines.append(f"carried: {carried_words(load, error)}")
         found.append((load, lines))
     return found
+
+
+def _overall(results: Results, by_setting: Mapping[Setting, Sequence[Load]]) -> list[str]:
+    """Each limit over all loads of a setting, and its knee; nothing where there is one load only."""
+    lines = []
+    for setting, found in by_setting.items():
+        ours = tested(found)
+        if len(ours) < 2:
+            continue
+        lines += ["", f"{setting.title}, over all loads:"]
+        lines += [f"  {f.goal.title}: {f.near.words}" for f in findings(results, {setting: found})]
+        lines += [f"  {line.title}: {line.near.words}" for line in kept({setting: found})]
+        lines.append(f"  {knee_words(ours)}")
+    return lines
 
 
 def _invalid(results: Results) -> list[str]:
@@ -97,8 +121,9 @@ def _row(load: Load) -> tuple[str, ...]:
     turns = load.summary.get("first_audio_out_ms")
     return (
         load.system,
+        load.setting.profile + (f" ({load.setting.of.variant})" if load.setting.of.variant else ""),
         load.setting.transport,
-        str(load.concurrency),
+        load.at_once,
         f"{load.completed}/{load.offered}",
         *(_figures(load.summary.get(measure)) for measure in TARGETS_MS),  # type: ignore[call-overload]
         str(turns.n if turns else 0),
@@ -111,21 +136,25 @@ def _row(load: Load) -> tuple[str, ...]:
 def _outcomes(load: Load) -> list[str]:
     """What became of the calls that did not go by their script: findings about the server."""
     of = f"{load.system} at {load.concurrency}"
-    return [f"  {of}: {count} {name}" for name, count in load.outcomes.items() if name != "completed"]
+    return [
+        f"  {of}: {count} {name}" + (" (the test's own doing)" if name in OF_THE_TEST else "")
+        for name, count in load.outcomes.items()
+        if name != "completed"
+    ]
 
 
-def _ratio(row: Row) -> tuple[str, ...]:
-    low, high = row.ci
-    return (
-        f"  {row.baseline}",
-        row.transport,
-        str(row.concurrency),
-        row.measure,
-        f"{row.ratio:.2f}",
-        f"({low:.2f} to {high:.2f})",
-        f"{row.ours:.1f} against {row.theirs:.1f}",
-        f"n {row.n}",
-    )
+def _ratios(what: Compared, rows: Sequence[Row]) -> list[str]:
+    cells = [
+        (
+            f"  {row.baseline}",
+            row.measure,
+            ratio(row),
+            f"{row.ours:.1f} against {row.theirs:.1f}",
+            f"n {row.n}",
+        )
+        for row in rows
+    ]
+    return [f"  {what.title}:", *_columns(cells)]
 
 
 def _calibration(found: Calibration) -> str:
@@ -136,11 +165,14 @@ def _calibration(found: Calibration) -> str:
     )
 
 
-def _policy(found: PausePolicy) -> str:
-    return (
-        f"{found.policy}: cut-offs {found.cut_off_percent:.1f} % of {found.thinking_pauses} pauses, "
-        f"delay p50/p95 {found.delay_p50_ms:.0f} / {found.delay_p95_ms:.0f} ms of {found.ends} ends"
-    )
+def _policies(results: Results) -> list[str]:
+    lines = [
+        f"{policy_name(results.pauses, i)}: cut-offs {p.cut_off_percent:.1f} % of {p.thinking_pauses} "
+        f"pauses, delay p50/{'p95' if p.delay_p95_ms else 'max'} {p.delay_p50_ms:.0f} / "
+        f"{p.delay_p95_ms or p.delay_max_ms:.0f} ms of {p.ends} ends"
+        for i, p in enumerate(results.pauses)
+    ]
+    return [*lines, f"scored on {where_words(results.environment)}"] if lines else []
 
 
 def _figures(spread: Spread | None) -> str:

@@ -1,4 +1,4 @@
-"""A server in a process of its own: started on its cores, awaited, stopped with everything it started."""
+"""A process of its own: started on its cores, told, awaited, stopped with everything it started."""
 
 from __future__ import annotations
 
@@ -9,31 +9,42 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from controls.errors import OperatorError
 from loadtests.cores import start_process
 
-#: For a server to come up, models and fixed phrases included, and to go down once told, s.
+#: For it to come up, models and fixed phrases included, and to go down once told, s.
 START_S, STOP_S = 180.0, 60.0
 #: Lines of its log that an error quotes.
 _LOG_LINES = 15
 
 
-class PinnedServer:
+class Child:
     """A command that prints one JSON object on standard output once it is ready. For one start.
 
     Args:
-        cores: what it and all it starts are pinned to; () nothing.
-        log: where its standard error goes.
+        cores: what it and all it starts are pinned to, from its first instruction on; () nothing.
+        told: one line on its standard input, which then stays open: when it closes (this process ended
+            it, or died) the command is to end. "": it has no input, and is stopped by SIGTERM.
+        log: where its standard error goes; None: where ours does.
+        env: beside this process's own.
     """
 
     def __init__(
-        self, command: Sequence[str], *, cores: Sequence[int] = (), log: Path, cwd: Path | None = None
+        self,
+        command: Sequence[str],
+        *,
+        cores: Sequence[int] = (),
+        told: str = "",
+        log: Path | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        self._command, self._cores, self._log, self._cwd = tuple(command), tuple(cores), log, cwd
+        self._command, self._cores, self._told = tuple(command), tuple(cores), told
+        self._log, self._cwd, self._env = log, cwd, {**os.environ, **(env or {})}
         self._process: subprocess.Popen[str] | None = None
         self._given_up = threading.Event()
         self._starting: asyncio.Future[dict[str, Any]] | None = None
@@ -53,7 +64,7 @@ class PinnedServer:
         return await asyncio.shield(self._starting)
 
     async def stop(self, patience_s: float = STOP_S) -> None:
-        """SIGTERM, then SIGKILL to its group. Harmless when repeated, and while it is still starting."""
+        """Tell it to end, then kill its group. Harmless when repeated, and while it is still starting."""
         self._given_up.set()
         if self._starting is not None:
             if not self._starting.done():
@@ -62,32 +73,49 @@ class PinnedServer:
         await asyncio.to_thread(self._end, patience_s)
 
     def _start(self, patience_s: float) -> dict[str, Any]:
-        with self._log.open("w", encoding="utf-8") as err:
+        with contextlib.ExitStack() as stack:
+            err = stack.enter_context(self._log.open("w", encoding="utf-8")) if self._log else None
             process = self._process = start_process(
-                self._command, self._cores, stdout=subprocess.PIPE, stderr=err, cwd=self._cwd
+                self._command,
+                self._cores,
+                stdin=subprocess.PIPE if self._told else None,
+                stdout=subprocess.PIPE,
+                stderr=err,
+                cwd=self._cwd,
+                env=self._env,
             )
         if self._given_up.is_set():  # told to stop between the decision and the process
             self._kill()
-        late = threading.Timer(patience_s, self._kill)  # ends the reading below
+        late = threading.Timer(patience_s, self._kill)  # ends the writing and reading below
         late.daemon = True
         late.start()
         try:
-            assert process.stdout is not None
-            ready = json.loads(process.stdout.readline() or "null")
-        except ValueError:
-            ready = None
+            ready = self._ready(process)
         finally:
             late.cancel()
         if not isinstance(ready, dict):
-            raise OperatorError(f"{' '.join(self._command[1:4])} did not start:\n{self._said()}")
+            raise OperatorError(f"{' '.join(self._command[1:4])} did not start{self._said()}")
         return ready
 
+    def _ready(self, process: subprocess.Popen[str]) -> Any:
+        """What it printed first; None when that is no JSON."""
+        try:
+            if process.stdin is not None:
+                process.stdin.write(self._told + "\n")
+                process.stdin.flush()
+            assert process.stdout is not None
+            return json.loads(process.stdout.readline() or "null")
+        except (ValueError, OSError):
+            return None
+
     def _said(self) -> str:
+        if self._log is None:
+            return "; what it said stands above"
         try:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(lines[-_LOG_LINES:])
+        return ":\n" + "\n".join(lines[-_LOG_LINES:])
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -98,10 +126,13 @@ class PinnedServer:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.poll() is None:
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):  # what it was told and never read
+                process.stdin.close()
+        elif process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=patience_s)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=patience_s)
         with contextlib.suppress(ProcessLookupError):  # children it left behind, or all of it
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

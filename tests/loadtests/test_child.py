@@ -1,4 +1,4 @@
-"""A server's process: up when it says so, an error that quotes it when it does not, down whatever happens."""
+"""A process of its own: up when it says so, quoted when it does not, down whatever happens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from controls.errors import OperatorError
-from loadtests.ours.pinned_server import PinnedServer
+from loadtests.child import Child
 
 pytestmark = pytest.mark.anyio
 
@@ -27,8 +27,8 @@ signal.pause() if "deaf" not in sys.argv else [signal.pause() for _ in iter(int,
 """
 
 
-def server(tmp_path: Path, code: str, *arguments: str) -> PinnedServer:
-    return PinnedServer([sys.executable, "-c", code, *arguments], log=tmp_path / "server.log")
+def server(tmp_path: Path, code: str, *arguments: str) -> Child:
+    return Child([sys.executable, "-c", code, *arguments], log=tmp_path / "server.log")
 
 
 async def test_it_is_up_when_it_says_so_and_goes_with_its_children(tmp_path: Path):

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from loadtests.reporting.loads import PROFILES, SYSTEMS, Load, Setting
-from loadtests.reporting.verdict import MEASURES, calls_words, findings, goals, knee
-from loadtests.results import Comparison, PausePolicy, Results, Row, Run, Spread
+from loadtests.memory import mb_per_added_call, memory_points
+from loadtests.reporting.integrity import flaws, gaps
+from loadtests.reporting.loads import OF_THE_TEST, PROFILES, SYSTEMS, Load, Setting, where_words
+from loadtests.reporting.verdict import (
+    MEASURES,
+    calls_words,
+    carried_words,
+    findings,
+    goals,
+    judge,
+    knee,
+    measures_named,
+    targets,
+)
+from loadtests.results import Environment, PausePolicy, Results, Run, Spread, SystemName
 from loadtests.statistics import spread
+from loadtests.validity import MOST_BESIDE_LATE_P99_MS
 
 #: Nothing was measured here.
 NONE = "–"
@@ -23,21 +36,12 @@ OUTCOMES = {
     "no_answer": "a turn was never answered (it counts at its cap)",
     "spoke_over": "the agent spoke on over the caller",
     "cut_short": "the test was stopped, not the call",
-    "harness_failed": "the test itself broke: no finding about the server",
-}
-#: Ratios worth a glance.
-_HEADLINES = ("first_audio_out_ms.p50", "first_audio_out_ms.p95", "cpu_ms_per_call_s", "rss_mb_per_call")
-COSTS = {
-    "cpu_ms_per_call_s": "CPU ms per second of a call",
-    "rss_mb_per_call": "MB per added call",
-    "idle_mb": "MB idle",
-    "peak_mb": "MB at the peak",
-    "loop_lag_p99_ms": "event loop's lag p99, ms",
+    "harness_failed": "the test itself broke: its own fault, no finding about the server",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Table:
     """One table. The first column heads its row; ``muted`` rows do not count (invalid)."""
 
     title: str
@@ -60,21 +64,26 @@ def number(value: float | None, digits: int = 1) -> str:
 
 
 def name(load: Load) -> str:
-    """System and load, marked when it does not count."""
+    """System and load as offered, marked when it does not count: for legends."""
     return f"{SYSTEMS[load.system]}, {load.concurrency}" + ("" if load.valid else " (does not count)")
 
 
-def verdicts(results: Results, by_setting: dict[Setting, tuple[Load, ...]]) -> Sheet:
+def full_name(load: Load) -> str:
+    """System and load, as offered and as it really went on, marked when it does not count: for tables."""
+    return f"{SYSTEMS[load.system]}, {load.at_once}" + ("" if load.valid else " (does not count)")
+
+
+def verdicts(results: Results, by_setting: dict[Setting, tuple[Load, ...]]) -> Table:
     """Each target and objective, per setting, at the carrier's socket and with the stated allowance."""
     rows = tuple(
-        (f"{f.goal.title} ({f.goal.whose})", f.setting.title, f.near.why,
-         f.farther.why if f.farther else NONE)
+        (f"{f.goal.title} ({f.goal.whose})", f.setting.title, f"{f.near.words}: {f.near.why}",
+         f"{f.farther.words}: {f.farther.why}" if f.farther else NONE)
         for f in findings(results, by_setting)
     )  # fmt: skip
     allowance = f"with {ms(results.network_allowance_ms)} ms of telephone network"
     unmeasured = goals(results)[1]
     note = f"No load test measures: {', '.join(unmeasured)}." if unmeasured else ""
-    return Sheet(
+    return Table(
         "Targets and objectives", ("limit", "where", "at the carrier's socket", allowance), rows, note
     )
 
@@ -89,18 +98,45 @@ def _muted(found: Sequence[Load]) -> frozenset[int]:
     return frozenset(i for i, load in enumerate(found) if not load.valid)
 
 
-def waits(found: Sequence[Load]) -> Sheet:
+def carried(found: Sequence[Load], error_ms: float = 0) -> Table:
+    """What each load of ours kept and missed, and whether it was carried."""
+    rows = []
+    for load in found:
+        count, answers = gaps(load)
+        verdicts = [judge(load, goal, error_ms=error_ms).verdict for goal in targets()]
+        rows.append((
+            full_name(load), *verdicts, f"{load.completed} of {load.offered}", f"{count:,} / {answers:,}",
+            _records(load), carried_words(load, error_ms),
+        ))  # fmt: skip
+    columns = (
+        "system, calls at once", *(MEASURES[goal.measure] for goal in targets()), "calls completed",
+        "gaps / answers", "records whole", "carried",
+    )  # fmt: skip
+    return Table("What was carried", columns, tuple(rows), knee_words(found), _muted(found))
+
+
+def named_flaws(found: Sequence[Load]) -> Table:
+    """What is missing from records, and what is on record but did not sound: by kind, with first calls."""
+    rows = tuple(
+        (full_name(flaw.load), flaw.side, flaw.kind, f"{flaw.count:,}", str(len(flaw.calls)), flaw.where)
+        for flaw in flaws(found)
+    )
+    columns = ("system, calls at once", "what differs", "kind", "events", "calls", "first calls")
+    return Table("What record and speech do not share", columns, rows)
+
+
+def waits(found: Sequence[Load]) -> Table:
     """What callers wait for, at the carrier's socket, ms."""
     rows = []
     for load in found:
         token, audio = load.summary.get("asr_to_first_token_ms"), load.summary.get("first_audio_out_ms")
         counted = audio or token
         rows.append((
-            name(load), str(counted.n if counted else 0), str(counted.censored if counted else 0),
+            full_name(load), str(counted.n if counted else 0), str(counted.censored if counted else 0),
             *_spread_cells(token), *_spread_cells(audio),
         ))  # fmt: skip
     percentiles = ("p50", "p95", "p99", "max")
-    return Sheet(
+    return Table(
         "What callers wait for, ms",
         ("system, calls at once", "turns", "never answered",
          *(f"ASR to first token {p}" for p in percentiles), *(f"first audio out {p}" for p in percentiles)),
@@ -110,11 +146,11 @@ def waits(found: Sequence[Load]) -> Sheet:
     )  # fmt: skip
 
 
-def costs(found: Sequence[Load]) -> Sheet:
+def costs(found: Sequence[Load]) -> Table:
     """What calls cost the server, and how whole they were."""
     rows = [
         (
-            name(load), f"{load.completed}/{load.offered}", number(load.cost("cpu_ms_per_call_s")),
+            full_name(load), f"{load.completed}/{load.offered}", number(load.cost("cpu_ms_per_call_s")),
             number(load.cost("rss_mb_per_call")), number(load.cost("loop_lag_p99_ms")), _gaps(load),
             _jitter(load), _records(load), _correct(load), ms(_p50(load, "governance_ms")),
         )
@@ -126,7 +162,24 @@ def costs(found: Sequence[Load]) -> Sheet:
         "jitter of a typical call, ms", "records whole", "answers right",
         "governance p50, ms",
     )  # fmt: skip
-    return Sheet("What it cost, and how whole it was", columns, tuple(rows), "", _muted(found))
+    note = " ".join(memory_sentences(found))
+    return Table("What it cost, and how whole it was", columns, tuple(rows), note, _muted(found))
+
+
+def memory_sentences(found: Sequence[Load]) -> Iterator[str]:
+    """Of each server called at several loads, what one more call adds by one line through all of them."""
+    servers: dict[tuple[SystemName, float | None], list[Run]] = {}
+    for load in found:
+        for run in load.runs:  # of one server is what was read from it idle
+            servers.setdefault((load.system, run.resources.idle_mb), []).append(run)
+    for (system, _), runs in servers.items():
+        points = memory_points(runs)
+        slope = mb_per_added_call(points)
+        if slope is not None and len({calls for calls, _ in points}) > 2:  # idle and two loads
+            yield (
+                f"Memory, {SYSTEMS[system]}: {slope:,.1f} MB for each added call, by one line through the "
+                f"idle server and {len(points) - 1} loads."
+            )
 
 
 def _p50(load: Load, measure: str) -> float | None:
@@ -135,7 +188,7 @@ def _p50(load: Load, measure: str) -> float | None:
 
 
 def _gaps(load: Load) -> str:
-    count = sum(len(call.gaps) for call in load.calls)
+    count, _ = gaps(load)
     return f"{count} ({calls_words(sum(1 for call in load.calls if call.gaps))})" if count else "0"
 
 
@@ -154,16 +207,16 @@ def _correct(load: Load) -> str:
     return f"{sum(found)}/{len(found)}" if found else NONE
 
 
-def outcomes(found: Sequence[Load]) -> Sheet:
+def outcomes(found: Sequence[Load]) -> Table:
     """A row for each thing that became of a call."""
     rows = [
-        (name(load), outcome, OUTCOMES.get(outcome, ""), str(count), _errors(load, outcome))
+        (full_name(load), outcome, OUTCOMES.get(outcome, ""), str(count), _errors(load, outcome))
         for load in found
         for outcome in (*OUTCOMES, *sorted(set(load.outcomes) - set(OUTCOMES)))
         if (count := load.outcomes[outcome])
     ]
     columns = ("system, calls at once", "outcome", "what that is", "calls", "what they met with")
-    return Sheet("What became of calls", columns, tuple(rows))
+    return Table("What became of calls", columns, tuple(rows))
 
 
 def _errors(load: Load, outcome: str) -> str:
@@ -171,19 +224,19 @@ def _errors(load: Load, outcome: str) -> str:
     return "; ".join(said[:3]) + (f"; {len(said) - 3} more" if len(said) > 3 else "")
 
 
-def openings(found: Sequence[Load]) -> Sheet:
+def openings(found: Sequence[Load]) -> Table:
     """Disclosure, interruptions and backchannels."""
     rows = []
     for load in found:
         disclosure = load.summary.get("disclosure_ms")
         lasts = [call.disclosure_last_ms for call in load.calls if call.disclosure_last_ms is not None]
         answered = sum(1 for call in load.calls if call.answered_ms is not None)
-        cuts = [turn for turn in load.turns if turn.kind == "interrupt" and not turn.cold]
+        cuts = [turn for turn in load.turns if turn.kind == "interrupt" and not (turn.cold or turn.edge)]
         silent = sum(1 for turn in cuts if turn.barge_in_pause_ms is not None)
-        mhm = [turn for turn in load.turns if turn.kind == "backchannel" and not turn.cold]
+        mhm = [turn for turn in load.turns if turn.kind == "backchannel" and not (turn.cold or turn.edge)]
         pauses = [turn.audible_pause_ms for turn in mhm if turn.audible_pause_ms is not None]
         rows.append((
-            name(load), f"{disclosure.n if disclosure else 0}/{answered}",
+            full_name(load), f"{disclosure.n if disclosure else 0}/{answered}",
             f"{ms(disclosure.p50)} / {ms(disclosure.max)}" if disclosure else NONE,
             ms(spread(lasts).p50) if lasts else NONE,
             f"{silent}/{len(cuts)}", _two(load, "barge_in_pause_ms"), _two(load, "barge_in_commit_ms"),
@@ -197,7 +250,7 @@ def openings(found: Sequence[Load]) -> Sheet:
     note = (
         "No time is shown of an agent that never fell silent: read the counts. “Mhmm” should pause nothing."
     )
-    return Sheet("Disclosure and interruptions", columns, tuple(rows), note, _muted(found))
+    return Table("Disclosure and interruptions", columns, tuple(rows), note, _muted(found))
 
 
 def _two(load: Load, measure: str) -> str:
@@ -205,7 +258,7 @@ def _two(load: Load, measure: str) -> str:
     return f"{ms(found.p50)} / {ms(found.max)}" if found else NONE
 
 
-def cold_starts(runs: Iterable[Run]) -> Sheet:
+def cold_starts(runs: Iterable[Run]) -> Table:
     """The first turn each server had ever answered: on its own line, in no percentile."""
     rows = tuple(
         (f"{SYSTEMS[run.system]}, {run.concurrency}", PROFILES[run.profile], run.transport,
@@ -220,77 +273,38 @@ def cold_starts(runs: Iterable[Run]) -> Sheet:
         "ASR to first token, ms",
         "first audio out, ms",
     )
-    return Sheet("The first turn a server answered", columns, rows, "Not in any percentile above.")
+    return Table("The first turn a server answered", columns, rows, "Not in any percentile above.")
 
 
-def measure_words(measure: str) -> str:
-    """``first_audio_out_ms.p95``, or a cost's key, in words."""
-    stem, _, percent = measure.partition(".")
-    known = {str(key): words for key, words in MEASURES.items()} | COSTS
-    return f"{known.get(stem, stem)}{' ' + percent if percent else ''}"
-
-
-def ratio(row: Row) -> str:
-    """A ratio with its interval."""
-    return f"{row.ratio:.2f} ({row.ci[0]:.2f} to {row.ci[1]:.2f})"
-
-
-def headline_ratios(comparison: Comparison) -> Sheet:
-    """The ratios worth a glance, baselines side by side."""
-    baselines = list(dict.fromkeys(row.baseline for row in comparison.rows))
-    by_key = {(r.measure, r.transport, r.concurrency, r.baseline): r for r in comparison.rows}
-    loads = dict.fromkeys((row.transport, row.concurrency) for row in comparison.rows)
-    rows = []
-    for transport, concurrency in loads:
-        for measure in _HEADLINES:
-            found = [by_key.get((measure, transport, concurrency, baseline)) for baseline in baselines]
-            if any(found):
-                load = f"{transport}, {concurrency} at once"
-                rows.append((measure_words(measure), load, *(ratio(r) if r else NONE for r in found)))
-    columns = ("ours as a multiple of", "load", *(SYSTEMS[baseline] for baseline in baselines))
-    return Sheet("Ratios with their 95 % intervals: below 1, ours is less", columns, tuple(rows))
-
-
-def ratio_rows(comparison: Comparison) -> Sheet:
-    """Every ratio with its interval: ours divided by theirs."""
+def pauses(policies: Sequence[PausePolicy], where: Environment | None) -> Table:
+    """Turn policies by two numbers, and where they were scored."""
     rows = tuple(
-        (measure_words(row.measure), SYSTEMS[row.baseline], row.transport, str(row.concurrency), ms(row.ours),
-         ms(row.theirs), ratio(row), str(row.n))
-        for row in comparison.rows
-    )  # fmt: skip
-    columns = (
-        "measure",
-        "against",
-        "transport",
-        "calls at once",
-        "ours",
-        "theirs",
-        "ours / theirs (95 %)",
-        "n",
-    )
-    note = (
-        "Intervals: 95 %, by call; of CPU the range of the blocks. n: turns, or blocks, of the smaller side."
-    )
-    return Sheet("Ours against the same pipeline without us", columns, rows, note)
-
-
-def pauses(policies: Sequence[PausePolicy]) -> Sheet:
-    """Turn policies by two numbers."""
-    rows = tuple(
-        (p.policy, f"{p.cut_off_percent:.1f} %", ms(p.delay_p50_ms), ms(p.delay_p95_ms),
-         str(p.thinking_pauses), str(p.ends), str(p.never_ended))
-        for p in policies
+        (policy_name(policies, i), f"{p.cut_off_percent:.1f} %", ms(p.delay_p50_ms), ms(p.delay_p95_ms),
+         ms(p.delay_max_ms), str(p.thinking_pauses), str(p.ends), str(p.never_ended), str(p.mid_speech))
+        for i, p in enumerate(policies)
     )  # fmt: skip
     columns = (
         "policy",
         "thinking pauses cut off",
         "delay p50, ms",
         "delay p95, ms",
+        "delay max, ms",
         "pauses",
         "ends",
         "never ended",
+        "decisions in mid-speech",
     )
-    return Sheet("Turn policies on labelled pauses", columns, rows)
+    several = len({policy.policy for policy in policies}) < len(policies)
+    note = f"Scored on {where_words(where)}."
+    if several:  # only the newest test's place is kept when several are put together
+        note = f"The newest set: {note[0].lower()}{note[1:]} What the sets differ in stands in the notes."
+    return Table("Turn policies on labelled pauses", columns, rows, note)
+
+
+def policy_name(policies: Sequence[PausePolicy], i: int) -> str:
+    """A policy's name; where several sets were put together, also which of them it is of."""
+    nth = sum(1 for policy in policies[:i] if policy.policy == policies[i].policy)
+    return policies[i].policy + (f" (set {nth + 1})" if nth else "")
 
 
 def notes(results: Results) -> tuple[list[str], list[str]]:
@@ -300,23 +314,37 @@ def notes(results: Results) -> tuple[list[str], list[str]]:
 
 
 def validity(by_setting: dict[Setting, tuple[Load, ...]]) -> Iterator[tuple[str, str]]:
-    """Each load that does not count, or counts without some of its blocks, and why."""
+    """Each load that does not count, or counts without some of its blocks or calls, and why."""
     for setting, found in by_setting.items():
         for load in found:
+            which = f"{setting.title}: {SYSTEMS[load.system]}, {load.concurrency} at once"
             if load.why_not:
                 what = "does not count" if not load.valid else "counts without some of its blocks"
-                yield (
-                    f"{setting.title}: {SYSTEMS[load.system]}, {load.concurrency} at once, {what}",
-                    "; ".join(load.why_not),
-                )
+                yield f"{which}, {what}", "; ".join(load.why_not)
+            for outcome in OF_THE_TEST:
+                if count := load.outcomes[outcome]:
+                    yield f"{which}, {calls_words(count)} left out", OUTCOMES[outcome]
+
+
+def beside(runs: Iterable[Run]) -> Iterator[tuple[str, str]]:
+    """What worked beside the servers, and how late it was at worst over all runs."""
+    told = [one for run in runs for one in run.beside]
+    for what in dict.fromkeys(one.what for one in told):
+        late = max(one.late_p99_ms for one in told if one.what == what)
+        worst = max(one.late_max_ms for one in told if one.what == what)
+        yield (
+            what.capitalize(),
+            f"event loop late by at most {late:.1f} ms at p99, {worst:.1f} ms ever; the limit is "
+            f"{MOST_BESIDE_LATE_P99_MS:.0f} ms at p99",
+        )
 
 
 def knee_words(found: Sequence[Load], *, reasons: bool = True) -> str:
     """Where the loads bend, in a sentence, with or without what was missed there."""
     bend = knee(found)
-    if bend.carried is None and bend.missed is None:
+    if bend.carried is None and bend.by != "server":
         return "No knee: nothing that counts was measured."
-    words = str(bend if reasons else replace(bend, why=())).removesuffix(": ")
-    for measure, name_ in MEASURES.items():
-        words = words.replace(measure, name_)
+    words = measures_named(
+        str(bend if reasons else replace(bend, why=())).removesuffix(": ").removesuffix(" ()")
+    )
     return f"{words[0].upper()}{words[1:]}."

@@ -20,10 +20,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from controls.errors import OperatorError
+from loadtests.child import Child
 from loadtests.ours.controls_off import noted_turns
 from loadtests.ours.evidence_join import LedgerEvidence
-from loadtests.ours.loop_lag import LoopLag
-from loadtests.ours.pinned_server import PinnedServer
+from loadtests.ours.loop_lag import LoopLagMetric
 from loadtests.ours.profiles import SUPPLIER, Recipe
 from loadtests.results import Profile, SystemName, Tier, Transport
 from loadtests.systems import Door, Evidence, TwilioDoor, WebRtcDoor
@@ -70,9 +70,9 @@ class Ours:
         self.server_cores = tuple(server_cores)
         self._recipe, self._agent, self._calls, self._keep = recipe, agent, calls, keep
         self._folder: Path | None = None
-        self._server: PinnedServer | None = None
+        self._server: Child | None = None
         self._evidence: LedgerEvidence | None = None
-        self._lag: LoopLag | None = None
+        self._lag: LoopLagMetric | None = None
 
     @property
     def controls(self) -> bool:
@@ -101,12 +101,12 @@ class Ours:
         try:
             folder = self._folder = _new_house()
             config = await _to_its_end(lambda: furnish(folder, self._recipe, self._agent, self._calls))
-            server = self._server = PinnedServer(
+            server = self._server = Child(
                 self._command(config, folder), cores=self.server_cores, log=folder / "server.log", cwd=ROOT
             )
             address = str((await server.start())["address"])
             self.pid, self.doors = server.pid, self._doors(folder, address)
-            self._lag = LoopLag(address)
+            self._lag = LoopLagMetric(address)
             self._evidence = LedgerEvidence(self.ledger) if self.controls else None
             await self.loop_lag_p99_ms()  # from here on
         except BaseException:

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from controls.evidence.markup import Html, tag
-from loadtests.reporting import page, sheets
-from loadtests.reporting.loads import RANDOM_WEIGHTS, Load, Setting
-from loadtests.reporting.verdict import Finding, findings, goals
+from loadtests.reporting import page, tables
+from loadtests.reporting.comparison import headline_ratios
+from loadtests.reporting.integrity import Kept, kept
+from loadtests.reporting.loads import RANDOM_WEIGHTS, Load, Setting, tested
+from loadtests.reporting.verdict import Finding, error_ms, findings, goals
 from loadtests.results import Calibration, Results, Transport
 
 BySetting = dict[Setting, tuple[Load, ...]]
@@ -21,7 +23,7 @@ def minute(results: Results, by_setting: BySetting) -> Html:
         _interrupted(results),
         *_tally(results, by_setting),
         *_verdicts(results, by_setting),
-        *_counts(by_setting),
+        *_counts(results, by_setting),
         *_against(results),
         *_caveats(results, by_setting),
     )
@@ -45,49 +47,67 @@ def _tally(results: Results, by_setting: BySetting) -> Iterator[Html]:
     yield tag("p", f"Of {len(made)} limits: ", tag("strong", parts), ".", class_="tally")
     yield tag(
         "p",
-        "At the carrier's socket, endpointing included. “Met up to n” means n calls at once, and every lower "
-        "load that could be decided.",
+        "At the carrier's socket, endpointing included. “Met” means at every load measured; “met up to n” at "
+        "n calls at once and every lower load that could be decided, with the loads beyond it named.",
     )
 
 
 def _verdicts(results: Results, by_setting: BySetting) -> Iterator[Html]:
     made = findings(results, by_setting)
+    beside = kept(by_setting)
     for setting, found in by_setting.items():
         mine = [finding for finding in made if finding.setting == setting]
         if mine:
             random = any(load.random_weights for load in found)
             marked = f" ({RANDOM_WEIGHTS}: cost, not accuracy)" if random else ""
             yield tag("p", setting.title, marked, class_="where")
-            items = (_verdict(finding, results.network_allowance_ms) for finding in mine)
+            items = [_verdict(finding, results.network_allowance_ms) for finding in mine]
+            items += [_kept(line) for line in beside if line.setting == setting]
             yield tag("ul", *items, class_="verdicts")
+            ours = tested(found)
+            error = error_ms(results.calibration(setting.transport))
+            yield page.table(tables.carried(ours, error))
+            yield page.table(tables.named_flaws(ours))
 
 
 def _verdict(finding: Finding, allowance_ms: float) -> Html:
     lines = [
-        tag("div", tag("strong", finding.goal.title), f" · {finding.goal.whose}"),
+        tag("div", tag("strong", _capital(finding.goal.title)), f" · {finding.goal.whose}"),
         tag("div", finding.near.why, class_="why"),
     ]
     if finding.farther:
-        network = f"With {sheets.ms(allowance_ms)} ms of telephone network behind it: "
+        network = f"With {tables.ms(allowance_ms)} ms of telephone network behind it: "
         badge = page.badge(finding.farther, small=True)
         lines.append(tag("div", network, badge, finding.farther.why, class_="why"))
     return tag("li", page.badge(finding.near), tag("div", *lines))
 
 
-def _counts(by_setting: BySetting) -> Iterator[Html]:
-    """Valid or not, and why, in plain words."""
+def _kept(line: Kept) -> Html:
+    """What a load has to keep besides its targets."""
+    made = tag("div", tag("strong", _capital(line.title)), tag("div", line.near.why, class_="why"))
+    return tag("li", page.badge(line.near), made)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _counts(results: Results, by_setting: BySetting) -> Iterator[Html]:
+    """Valid or not, and why, in plain words; and how late what worked beside the servers was."""
     if not by_setting:
         return
     yield tag("h3", "Does it count?")
-    bad = list(sheets.validity(by_setting))
+    bad = list(tables.validity(by_setting))
     every = sum(len(found) for found in by_setting.values())
     if not bad:
         yes = f"Yes: at all {every} loads callers kept pace, no CPU was stolen, and nothing else went wrong."
         yield tag("p", yes)
-        return
-    counting = sum(load.valid for found in by_setting.values() for load in found)
-    yield tag("p", f"{counting} of {every} loads do. What does not count gives no verdict.")
-    yield tag("ul", *(tag("li", f"{what}: {why}.") for what, why in bad))
+    else:
+        counting = sum(load.valid for found in by_setting.values() for load in found)
+        yield tag("p", f"{counting} of {every} loads do. What does not count gives no verdict.")
+        yield tag("ul", *(tag("li", f"{what}: {why}.") for what, why in bad))
+    if beside := list(tables.beside(results.runs)):
+        yield page.facts(beside)
 
 
 def _against(results: Results) -> Iterator[Html]:
@@ -98,11 +118,11 @@ def _against(results: Results) -> Iterator[Html]:
     if not comparison.valid:
         why = "; ".join(comparison.invalid_because) or "no reason was kept"
         yield tag("p", f"The comparison does not count: {why}.", class_="banner")
-    yield page.table(sheets.headline_ratios(comparison))
+    yield page.table(headline_ratios(comparison))
 
 
 def _caveats(results: Results, by_setting: BySetting) -> Iterator[Html]:
-    notes, _ = sheets.notes(results)
+    notes, _ = tables.notes(results)
     if any(load.random_weights for found in by_setting.values() for load in found):
         notes.append(
             "Random weights: such a model computes in full and says what it is told. "
@@ -124,7 +144,7 @@ def _error(transport: Transport, calibration: Calibration | None) -> str:
     if calibration is None:
         return f"The instrument was not calibrated {on} in this run: its error there is unknown."
     return (
-        f"The instrument {on} reads an echo of known delay {sheets.ms(calibration.bias_ms)} ms late. That is "
+        f"The instrument {on} reads an echo of known delay {tables.ms(calibration.bias_ms)} ms late. That is "
         f"in every figure and never taken off; around it the error is {calibration.error_p95_ms:.1f} ms at "
         f"p95 (n = {calibration.n}). Differences below that are no differences."
     )

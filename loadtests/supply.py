@@ -11,8 +11,10 @@ from typing import Literal, cast
 
 from loadtests.cores import Cores
 from loadtests.generator.voices import every_sentence
+from loadtests.lateness import ask
 from loadtests.options import Options
 from loadtests.ours.profiles import ServedEngines
+from loadtests.results import Beside
 from loadtests.scenario import Scenario
 
 #: The recogniser's shape by that of the engines.
@@ -25,13 +27,20 @@ class Supply:
 
     Attributes:
         address: of recogniser, model and voice, up to and including ``/v1``; "" where a system has its own.
-        lines: what they are, one line each.
+        lines: what answers a system of ours, one line each.
+        outside_lines: what answers a system that takes recognition over the network, too.
         engines: ``gpu``: for systems whose recogniser is in their own process.
     """
 
     address: str = ""
     lines: tuple[str, ...] = ()
+    outside_lines: tuple[str, ...] = ()
     engines: ServedEngines | None = None
+
+    async def lateness(self) -> Beside | None:
+        """How late their event loop was since the last question; None where there is no such process."""
+        late = await ask(self.address.removesuffix("/v1")) if self.address else None
+        return late.beside("suppliers") if late is not None else None
 
 
 async def supply(options: Options, scenario: Scenario, cores: Cores, stack: AsyncExitStack) -> Supply:
@@ -46,7 +55,7 @@ async def supply(options: Options, scenario: Scenario, cores: Cores, stack: Asyn
 
         spoken, delays = await every_sentence(scenario), Delays()
         made = suppliers(spoken, scenario.answers, delays, cores.suppliers)
-        return Supply(await stack.enter_async_context(made), delays.lines)
+        return Supply(await stack.enter_async_context(made), delays.lines, delays.lines)
     if options.profile == "gpu":
         return await _engines(options, scenario, cores, stack)
     return Supply()
@@ -78,7 +87,8 @@ async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: As
     )
     on = f"{ears_on} ({why})" if why else ears_on
     recogniser = f"recogniser: faster-whisper, {shape} shape, {compute} on {on}, random weights"
-    lines = (recogniser, *(line for line in engines.lines if not line.startswith("recogniser")))
+    others = tuple(line for line in engines.lines if not line.startswith("recogniser"))
+    lines = (f"{recogniser}, in the server's process tree", *others)
     served = ServedEngines(
         chat=engines.chat_url,
         speech=engines.speech_url,
@@ -87,4 +97,5 @@ async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: As
         compute=compute,
         lines=lines,
     )
-    return Supply(engines.transcriptions_url, lines, served)
+    there = (f"{recogniser}, in the engines' process", *others) if outside else ()
+    return Supply(engines.transcriptions_url, lines, there, served)

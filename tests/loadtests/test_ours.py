@@ -22,8 +22,8 @@ from controls.ledger.reader import Reader
 from loadtests.cores import available_cores
 from loadtests.ours.completeness import completeness
 from loadtests.ours.evidence_join import records_in
-from loadtests.ours.house import Ours
 from loadtests.ours.profiles import Recipe, cpu_offline, mock
+from loadtests.ours.system import Ours
 from loadtests.resources import Sampler
 from loadtests.suppliers.mocks import Delays
 from loadtests.suppliers.process import suppliers
@@ -121,7 +121,7 @@ async def test_starting_again_changes_nothing(offline: Ours):
 async def test_a_server_that_does_not_come_up_says_why_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("loadtests.ours.house.HOUSES", tmp_path)
+    monkeypatch.setattr("loadtests.ours.system.HOUSES", tmp_path)
     broken = house(replace(cpu_offline(), changes={"voice": {"engines": [], "voices": {}}}))
     with pytest.raises(OperatorError, match="voice"):
         await broken.start()
