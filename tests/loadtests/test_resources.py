@@ -125,7 +125,7 @@ def test_memory_is_in_megabytes(parent: subprocess.Popen[str]):
     with Sampler(parent.pid) as sampler:
         tell(parent, "grow")
     found = sampler.resources(10.0, 2)
-    assert 19.0 < found.rss_mb_per_call < 25.0
+    assert 19.0 < found.rss_mb_per_call < 35.0
 
 
 def test_an_idle_server_is_read_several_times_over_a_second(parent: subprocess.Popen[str]):
@@ -138,7 +138,7 @@ def test_an_idle_server_is_read_several_times_over_a_second(parent: subprocess.P
 
     before = Tree(parent.pid).read(memory=True).memory_mb
     found = idle_mb(parent.pid, sleep=sleep)
-    assert found == pytest.approx(before, abs=5)
+    assert found == pytest.approx(before, abs=15)
     assert sum(waited) == 1.0
 
 
