@@ -25,6 +25,8 @@ from dataclasses import asdict, dataclass
 
 import uvloop
 
+from controls.errors import SayError
+from loadtests.arguments import Parser, count, seconds
 from loadtests.doors import make_caller
 from loadtests.echo_agent.agent import echo_agent
 from loadtests.statistics import percentile
@@ -37,6 +39,8 @@ from voice_runtime.caller.ticker import Lateness, shared_ticker
 _SENTENCE = "can i see doctor patel on tuesday"
 #: The calls begin within so many s.
 _BEGIN_S = 2.0
+#: What is measured begins when all calls talk, and ends before the first is over, s.
+_SHORTEST_S = 2.0
 MOST_LATE_P99_MS = 5.0
 
 
@@ -151,19 +155,30 @@ def _line(m: Measured) -> str:
     )
 
 
-def main() -> int:
-    """Print the table; 1 when the promise is not kept."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.callers", description=__doc__)
-    parser.add_argument("--calls", type=int, nargs="+", default=[100], help="callers at a time")
+def _measured_s(text: str) -> float:
+    value = seconds(text)
+    if value < _SHORTEST_S:
+        raise argparse.ArgumentTypeError(f"takes {_SHORTEST_S:.0f} seconds or more, not '{text}'")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; 1 when the promise is not kept, 2 when it could not be tried."""
+    parser = Parser(prog="python -m loadtests.callers", description=__doc__)
+    parser.add_argument("--calls", type=count, nargs="+", default=[100], help="callers at a time")
     parser.add_argument("--transport", choices=("twilio", "webrtc"), default="twilio")
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--seconds", type=_measured_s, default=30.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="also print the figures as a JSON line")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[0]})
     print(_HEADING, flush=True)
-    found = uvloop.run(_run(options, cores[-1] if len(cores) > 1 else None))
+    try:
+        found = uvloop.run(_run(options, cores[-1] if len(cores) > 1 else None))
+    except SayError as error:
+        print(f"callers: {error}", file=sys.stderr)
+        return 2
     print(
         f"one process on one core of {os.cpu_count()}, Python {platform.python_version()};"
         f" the agent on {'another' if len(cores) > 1 else 'the same'}"

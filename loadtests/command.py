@@ -16,12 +16,13 @@ import uvloop
 
 from controls.errors import SayError
 from loadtests.called_agent import objectives
-from loadtests.compare import compare, comparison, plan
+from loadtests.compare import ORDER, compare, comparison, plan
 from loadtests.cores import choose_cores
 from loadtests.environment import environment
 from loadtests.levels import level, steady_turns
 from loadtests.merging import merged
 from loadtests.options import Options
+from loadtests.outputs import prepare, refused
 from loadtests.progress import Display, display
 from loadtests.ramp import ramp
 from loadtests.reporting import terminal
@@ -37,6 +38,8 @@ from loadtests.results import (
     write_results,
 )
 from loadtests.run import Offer, run_once
+from loadtests.scenario import load_scenario
+from loadtests.schedule import MeantCall
 from loadtests.session import Session, Up, pinned, session
 from loadtests.soak import soak
 from loadtests.summary import turn_values
@@ -127,16 +130,19 @@ async def run_command(options: Options, findings: Findings, stop: asyncio.Event,
             return
 
         async def offered(concurrency: int) -> Run:
-            return await _offered(here, up, _level(here, up, concurrency))
+            return await _offered(here, up, _level(here, up.warm.call, concurrency))
 
         if options.soak:
-            offer = _level(here, up, options.calls[0])
+            offer = _level(here, up.warm.call, options.calls[0])
             soaked = await soak(up.system, offer, up.warm.call, partial(_offered, here, up, offer))
             findings.keep(soaked.run)
             if soaked.run.offered:
                 findings.told.append(str(soaked))
         elif options.ramp:
-            knee = await ramp(offered, options.most, stop=stop, on_run=findings.keep)
+            allowance_ms = options.network_allowance_ms if options.transport == "twilio" else 0.0
+            knee = await ramp(
+                offered, options.most, stop=stop, on_run=findings.keep, allowance_ms=allowance_ms
+            )
             findings.told.append(str(knee))
         else:
             for concurrency in options.calls:
@@ -145,23 +151,23 @@ async def run_command(options: Options, findings: Findings, stop: asyncio.Event,
                 findings.keep(await offered(concurrency))
 
 
-def _level(here: Session, up: Up, concurrency: int) -> Offer:
-    """One level, or a soak; says how many steady turns it will have.
+def _level(here: Session, call: MeantCall, concurrency: int, blocks: int = 1) -> Offer:
+    """One level, a soak, or one of so many blocks a side; says how many steady turns there will be.
 
     Raises:
         OperatorError: not one call arrives in its time.
     """
-    options, call = here.options, up.warm.call
+    options = here.options
     offer = level(
         here.base, concurrency, call,
         turns=options.turns, seconds=options.soak or options.level_s,
         arrivals="poisson" if options.soak else options.arrivals,
     )  # fmt: skip
-    turns = steady_turns(offer.arrivals, offer.starts, call)
-    what = f"{concurrency} at once: about {turns} turns while the load stands"
-    if offer.arrivals == "lines" and len(offer.starts) == concurrency > 1:
-        what = f"{concurrency} at once: about {turns} turns, but one call a line: the load never stands"
-    here.bench.display.say(what if turns >= MIN_P95 else _few(f"{what},", _remedy(options)))
+    each = steady_turns(offer.arrivals, offer.starts, call)
+    what = f"{concurrency} at once: about {each} turns while the load stands"
+    what += f" in each of {blocks} blocks a side" if blocks > 1 else ""
+    enough = each * blocks >= MIN_P95
+    here.bench.display.say(what if enough else _few(f"{what},", _remedy(options)))
     return offer
 
 
@@ -179,14 +185,19 @@ async def compare_command(options: Options, findings: Findings, stop: asyncio.Ev
     async with session(options, stop, shown) as here:
         findings.agent = here.scenario.agent
         blocks = plan(options.baselines, options.calls, options.rounds)
+        calls: list[MeantCall] = []
         for name in dict.fromkeys(block.system for block in blocks):
-            if await _unless_stopped(here.up(name), stop) is None:
+            up = await _unless_stopped(here.up(name), stop)
+            if up is None:
                 return
-        call = (await here.up("ours")).warm.call
+            calls.append(up.warm.call)
+        # By the longest of all: spaced by ours, a slower system's calls would overlap on every line.
+        longest = max(calls, key=lambda call: call.length_s)
+        loads = dict.fromkeys(block.concurrency for block in blocks)
+        offers = {n: _level(here, longest, n, ORDER.count("ours") * options.rounds) for n in loads}
 
         async def make(block: Block) -> Run:
-            offer = level(here.base, block.concurrency, call, turns=options.turns, seconds=options.level_s)
-            return await _offered(here, await here.up(block.system), offer, block=block.n)
+            return await _offered(here, await here.up(block.system), offers[block.concurrency], block=block.n)
 
         done = await compare(blocks, make, stopped=stop.is_set, on_run=findings.keep)
         findings.comparison = comparison(done, options.seed, left_out=findings.told.append)
@@ -208,7 +219,11 @@ async def calibrate_command(
     findings.environment = await asyncio.to_thread(environment, cores)
     with pinned(cores):
         made = calibrate(
-            options.trials, transport=options.transport, core=agent, calls=options.callers or None
+            options.trials,
+            transport=options.transport,
+            seed=options.seed,
+            core=agent,
+            calls=options.callers or None,
         )
         found = await _unless_stopped(made, stop)
     findings.calibrations = (found,) if found is not None else ()
@@ -273,9 +288,17 @@ async def measured(options: Options, command: str) -> Results:
 
 
 def _write(results: Results, folder: Path) -> list[Path]:
+    """Write results and report; their paths.
+
+    Raises:
+        OperatorError: the folder takes them no more.
+    """
     from loadtests.reporting.report import write_report
 
-    return [write_results(results, folder), write_report(results, folder)]
+    try:
+        return [write_results(results, folder), write_report(results, folder)]
+    except OSError as error:
+        raise refused(folder, error) from error
 
 
 def _pauses(options: Options, command: str) -> Results:
@@ -313,27 +336,52 @@ def exit_code(results: Results, options: Options) -> int:
 
 
 def carry_out(options: Options, command: str) -> int:
-    """Do one command, write what was found, print it; the exit code.
+    """Do one command, print what was found, write it; the exit code.
+
+    What was measured is printed first: a disk that fills up meanwhile must not take that, too.
 
     Args:
         command: reruns it.
     """
     try:
+        _ready(options)
         if options.command == "report":
             results = _merged_results(options, command)
         elif options.command == "pauses":
             results = _pauses(options, command)
         else:
             results = uvloop.run(measured(options, command))
-        written = _write(results, options.folder)
+        print(terminal.table(results))
+        print()
+        if _anything(results, options.command):
+            for path in _write(results, options.folder):
+                print(path)
+        else:
+            print(f"loadtests: nothing was measured, {options.folder} is as it was", file=sys.stderr)
     except SayError as error:
         print(f"loadtests: {error}", file=sys.stderr)
         return UNMADE
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("loadtests: given up", file=sys.stderr)
         return GIVEN_UP
-    print(terminal.table(results))
-    print()
-    for path in written:
-        print(path)
     return exit_code(results, options)
+
+
+def _ready(options: Options) -> None:
+    """Refuse at once what would otherwise come to light when everything is up, or over.
+
+    Raises:
+        OperatorError: the scenario cannot be acted out, or the folder takes no results.
+    """
+    if options.command in ("run", "compare"):
+        load_scenario(options.scenario, options.transport)
+    if options.command != "report":  # which takes no time, and may have nothing to read
+        prepare(options.folder)
+
+
+def _anything(results: Results, command: str) -> bool:
+    """Whether there is something that an older ``results.json`` may be overwritten with."""
+    if command == "report":
+        return True
+    made: dict[str, Sequence[object]] = {"calibrate": results.calibrations, "pauses": results.pauses}
+    return bool(made.get(command, results.runs))

@@ -34,7 +34,7 @@ def level(
         concurrency: lines; or the mean number of calls in progress (Erlang) of Poisson arrivals.
         call: what a call is taken to be like.
         turns: so many steady ones at least (spoken, their answer waited for); 0: by time.
-        seconds: so long calls are started, about.
+        seconds: so long calls are started, about; several lines take two calls each at least, however long.
 
     Raises:
         OperatorError: not one call arrives in that time.
@@ -61,11 +61,12 @@ def steady_turns(arrivals: Arrivals, starts: Sequence[Start], call: MeantCall) -
 
 def _calls_each(n: int, call: MeantCall, turns: int, seconds: float) -> Iterator[int]:
     """How many calls a line may take: by time there is one answer, by turns it begins low and goes up."""
+    fewest = 1 if n == 1 else 2  # lines of one call each: their load never stands
     if not turns:
-        yield max(1, math.ceil(seconds / (call.length_s * (1 + GAP_SHARE))))
+        yield max(fewest, math.ceil(seconds / (call.length_s * (1 + GAP_SHARE))))
         return
     least = math.ceil(turns / (n * max(1, len(call.turns_at_s))))
-    each = max(1 if n == 1 else 2, least)  # lines of one call each: their load never stands
+    each = max(fewest, least)
     while True:
         yield each
         each += 1

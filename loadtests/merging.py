@@ -2,18 +2,20 @@
 
 Runs and rows say themselves which profile, tier, transport, network and variant they are of, so
 that nothing here has to be kept apart: no figure is made anew of two tests' figures. What
-they were measured on may differ; then a note says so.
+they were measured on may differ; then a note says so. A calibration is of one machine and
+commit, and objectives are of one agent: where the runs put together are of others, too, they
+are left out, and a note says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadtests.results import Comparison, Environment, Results
+from loadtests.results import Calibration, Comparison, Environment, Results
 
 
 def merged(found: Sequence[Results], command: str) -> Results:
-    """All runs, rows, policies and notes in order; the rest from the newest that has it.
+    """All runs, rows, policies and notes in order; the rest from the newest that has it and speaks for all.
 
     More than one commit or machine is said in a note.
 
@@ -27,24 +29,72 @@ def merged(found: Sequence[Results], command: str) -> Results:
     newest = newest_first[0]
     comparisons = [results.comparison for results in found if results.comparison is not None]
     commands = [f"made by: {results.command}" for results in found]
+    calibrations, uncalibrated = _calibrations(newest_first)
+    agent, objectives, unjudged = _objectives(newest_first)
     return Results(
         command=command,
         started_at=newest.started_at,
         environment=next((results.environment for results in newest_first if results.environment), None),
         interrupted=any(results.interrupted for results in found),
         network_allowance_ms=max(results.network_allowance_ms for results in found),
-        agent=next((results.agent for results in newest_first if results.agent), ""),
-        objectives=next((results.objectives for results in newest_first if results.objectives), {}),
-        calibrations=tuple({c.transport: c for r in reversed(newest_first) for c in r.calibrations}.values()),
+        agent=agent,
+        objectives=objectives,
+        calibrations=calibrations,
         runs=tuple(run for results in found for run in results.runs),
         comparison=_together(comparisons) if comparisons else None,
         pauses=tuple(policy for results in found for policy in results.pauses),
         notes=(
             *dict.fromkeys(note for results in found for note in results.notes),
             *_differences(found),
+            *uncalibrated,
+            *unjudged,
             *commands,
         ),
     )
+
+
+def _calibrations(newest_first: Sequence[Results]) -> tuple[tuple[Calibration, ...], list[str]]:
+    """Of each transport the newest that was made where all its runs were; a sentence where there is none."""
+    kept: list[Calibration] = []
+    notes: list[str] = []
+    made = [
+        (calibration, _place(results)) for results in newest_first for calibration in results.calibrations
+    ]
+    for transport in dict.fromkeys(calibration.transport for calibration, _ in made):
+        mine = [(calibration, place) for calibration, place in made if calibration.transport == transport]
+        runs = [run for results in newest_first for run in results.runs if run.transport == transport]
+        of_runs: set[str | None] = {_where(run.environment) for run in runs}
+        places = of_runs or {place for _, place in mine}
+        fitting = [calibration for calibration, place in mine if {place} == places]
+        kept += fitting[:1]
+        if not fitting:
+            notes.append(f"{transport}: no calibration was made where every run was: left out")
+    return tuple(kept), notes
+
+
+def _objectives(newest_first: Sequence[Results]) -> tuple[str, dict[str, float], list[str]]:
+    """Agent and objectives, if all tests that name one agree; otherwise none, and a sentence."""
+    named = [results for results in newest_first if results.agent]
+    agents = list(dict.fromkeys(results.agent for results in named))
+    told = [results.objectives for results in named if results.objectives]
+    if len(agents) > 1:
+        return "", {}, [f"of several agents ({', '.join(agents)}): no objectives are judged"]
+    agent = agents[0] if agents else ""
+    if any(objectives != told[0] for objectives in told):
+        return agent, {}, [f"{agent}: its objectives differ between these tests: none are judged"]
+    return agent, told[0] if told else {}, []
+
+
+def _place(results: Results) -> str | None:
+    """Where a test's calibration was made: as kept, or as of its runs where they are of one place."""
+    if results.environment is not None:
+        return _where(results.environment)
+    places = {_where(run.environment) for run in results.runs}
+    return places.pop() if len(places) == 1 else None
+
+
+def _where(place: Environment) -> str:
+    return f"{_machine(place)}, {place.commit}{' (changed)' if place.changed else ''}"
 
 
 def _differences(found: Sequence[Results]) -> Iterator[str]:

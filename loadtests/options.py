@@ -1,16 +1,24 @@
-"""The command line of the load tests: ``python -m loadtests run|compare|report|calibrate|pauses``."""
+"""The command line of the load tests: ``python -m loadtests run|compare|report|calibrate|pauses``.
+
+An option that would change nothing where it stands is refused, with what it is of: who gave it believes
+that it did something, and so would whoever reads the command in the report. For that, a parser keeps what
+was said and nothing else; what was not said is ``Options``' own.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, Literal, get_args
 
 from controls.errors import OperatorError
+from loadtests import calibrate_options
+from loadtests.arguments import Parser, count, milliseconds, percent, seconds
+from loadtests.calibrate_options import TRIALS
 from loadtests.pauses.options import PauseOptions, add_options, read_options
 from loadtests.results import Profile, SystemName, Transport
 
@@ -25,6 +33,8 @@ BASELINES: tuple[SystemName, ...] = ("defaults", "equal_silence", "controls_off"
 RUN_S, BLOCK_S = 20.0, 20.0
 #: Times A B B A in a comparison.
 ROUNDS = 2
+#: A ramp ends there at the latest.
+MOST = 128
 #: What a telephone network adds between carrier and caller, stated and not measured, ms.
 ALLOWANCE_MS = 150.0
 
@@ -62,7 +72,7 @@ class Options:
     seconds: float = 0.0
     arrivals: Arrivals = "lines"
     ramp: bool = False
-    most: int = 128
+    most: int = MOST
     soak: float = 0.0
     seed: int = 1
     loss: float = 0.0
@@ -87,7 +97,7 @@ class Options:
     wait_first: bool = True
     baselines: tuple[SystemName, ...] = BASELINES
     rounds: int = ROUNDS
-    trials: int = 200
+    trials: int = TRIALS
     callers: int = 0
     pauses: PauseOptions = field(default_factory=PauseOptions)
 
@@ -123,31 +133,51 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         OperatorError: options that do not go together.
     """
     namespace = _parser().parse_args(arguments)
-    given = vars(namespace)
-    if given.get("ramp") and given.get("calls"):
-        raise OperatorError(
-            "a ramp goes 1, 2, 4, 8 … by itself: leave --calls away; --most N says where it ends"
-        )
     known = {known.name for known in fields(Options)}
-    values: dict[str, Any] = {
-        name: value for name, value in given.items() if name in known and value is not None
-    }
+    said: dict[str, Any] = {name: value for name, value in vars(namespace).items() if name in known}
     for name in ("calls", "out", "baselines"):
-        if isinstance(values.get(name), list):
-            values[name] = tuple(values[name])
-    if given["command"] == "pauses":
-        values["pauses"] = read_options(namespace)
-    options = Options(**values)
-    _check(options)
+        if name in said:
+            said[name] = tuple(said[name])
+    if namespace.command == "pauses":
+        said["pauses"] = read_options(namespace)
+    options = Options(**said)
+    _check_folders(options)
+    _check_what_is_called(options, said.keys())
+    _check_load(options, said.keys())
     return options
 
 
-def _check(options: Options) -> None:
+# -- what does not go together ----------------------------------------------------------------------
+
+_OF_WEBHOOKS = ("to", "from_", "auth_token_env", "webhook")
+#: Options, what they are of, and whether that is what was asked for.
+_ONLY: tuple[tuple[tuple[str, ...], str, Callable[[Options], bool]], ...] = (
+    (("whisper_shape",), "--profile cpu-whisper", lambda asked: asked.profile == "cpu-whisper"),
+    (("engines_shape", "device"), "--profile gpu", lambda asked: asked.profile == "gpu"),
+    (
+        ("url", "stream_url", *_OF_WEBHOOKS, "agent", "dialect"),
+        "--profile remote",
+        lambda asked: asked.profile == "remote",
+    ),
+    (
+        ("stream_url", *_OF_WEBHOOKS, "network_allowance_ms"),
+        "--transport twilio",
+        lambda asked: asked.transport == "twilio",
+    ),
+    (("agent", "dialect"), "--transport webrtc", lambda asked: asked.transport == "webrtc"),
+    (_OF_WEBHOOKS, "calls that begin with a webhook", lambda asked: not asked.stream_url),
+    (("most",), "--ramp", lambda asked: asked.ramp),
+)  # fmt: skip
+
+
+def _check_what_is_called(options: Options, said: AbstractSet[str]) -> None:
     remote = options.profile == "remote"
+    for names, of, here in _ONLY:
+        strangers = [name for name in names if name in said]
+        if strangers and not here(options):
+            raise OperatorError(f"{_option(strangers[0])} is of {of}: leave it away, or ask for that")
     if remote and not (options.url or options.stream_url):
         raise OperatorError("--profile remote needs --url (or, for Twilio's protocol alone, --stream-url)")
-    if not remote and (options.url or options.stream_url):
-        raise OperatorError("--url and --stream-url are of --profile remote")
     if options.command == "compare" and remote:
         raise OperatorError("a comparison starts both sides itself: it has no --profile remote")
     bare = set(options.baselines) - {"controls_off"}
@@ -159,29 +189,61 @@ def _check(options: Options) -> None:
         raise OperatorError(
             "a bad network stands before --url, not before --stream-url: leave one of them away"
         )
-    if remote and options.system != "ours":
+    if remote and "system" in said:
         raise OperatorError("--profile remote tests whatever answers at --url: leave --system away")
+
+
+def _check_load(options: Options, said: AbstractSet[str]) -> None:
+    if options.ramp and "calls" in said:
+        raise OperatorError(
+            "a ramp goes 1, 2, 4, 8 … by itself: leave --calls away; --most N says where it ends"
+        )
     if options.soak and (options.ramp or len(options.calls) > 1):
-        raise OperatorError("a soak has one number of calls and no ramp")
+        raise OperatorError("a soak has one number of calls and no ramp: leave --ramp away, give --calls one")
     if options.soak and options.turns:
         raise OperatorError("a soak lasts as long as it says: leave --turns away, or --soak")
-    if options.command == "report" and len(options.out) > 1 and options.into is None:
+    if options.soak and "seconds" in said:
+        raise OperatorError("--soak S says itself how long it lasts: leave --seconds away")
+    if options.soak and "arrivals" in said and options.arrivals != "poisson":
+        raise OperatorError("a soak draws Poisson arrivals: leave --arrivals away")
+    if options.turns and "seconds" in said:
+        raise OperatorError("a level lasts for --turns N or for --seconds S: leave one of them away")
+
+
+def _check_folders(options: Options) -> None:
+    if options.command != "report":
+        if len(options.out) > 1:
+            raise OperatorError(
+                f"{options.command} writes into one folder: give --out once (report puts several into one)"
+            )
+        return
+    if len(options.out) > 1 and options.into is None:
         raise OperatorError("a report of several folders would overwrite the first: give it --into")
-    if options.command != "report" and len(options.out) > 1:
+    places = [_place(folder) for folder in options.out]
+    for folder, place in zip(options.out, places, strict=True):
+        if places.count(place) > 1:
+            raise OperatorError(f"--out {folder} would count the same runs twice: name each folder once")
+    if options.into is not None and _place(options.into) in places:
         raise OperatorError(
-            f"{options.command} writes into one folder: give --out once (report puts several into one)"
+            f"--into {options.into} would overwrite results that the report is made from: name another folder"
         )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what an option takes, in the option's own name: "--calls takes …, not 'x'"."""
+def _place(folder: Path) -> Path:
+    """Which folder that is, however it was written; results may be named by their file."""
+    place = folder.resolve()
+    return place.parent if place.name == "results.json" else place
 
-    def error(self, message: str) -> NoReturn:
-        super().error(re.sub(r"^argument (\S+): (?=takes )", r"\1 ", message))
+
+def _option(name: str) -> str:
+    return f"--{name.rstrip('_').replace('_', '-')}"
+
+
+# -- the parser -------------------------------------------------------------------------------------
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m loadtests",
         description="Load tests that measure what the caller hears.",
         epilog=_EXAMPLES,
@@ -196,111 +258,84 @@ def _parser() -> argparse.ArgumentParser:
             description=text,
             epilog=_EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,  # what was not said is in no namespace
         )
 
     run = command("run", "one system under one load, or several loads")
     _load(run)
     _remote(run)
-    run.add_argument("--system", choices=["ours", *BASELINES], default="ours", help="what answers the calls")
+    run.add_argument("--system", choices=["ours", *BASELINES], help="what answers the calls (default ours)")
     run.add_argument("--ramp", action="store_true", help="1, 2, 4, 8 … calls until the knee")
-    run.add_argument("--most", type=_count, default=128, help="a ramp ends there at the latest")
+    run.add_argument("--most", type=count, metavar="N", help=f"a ramp ends there (default {MOST})")
     run.add_argument(
-        "--arrivals", choices=get_args(Arrivals), default="lines",
-        help="each line takes one call after another, or callers who know nothing of each other",
+        "--arrivals", choices=get_args(Arrivals),
+        help="each line takes one call after another (default), or callers who know nothing of each other",
     )  # fmt: skip
-    run.add_argument("--soak", type=_positive, default=0.0, metavar="S", help="Poisson arrivals for so long")
+    run.add_argument("--soak", type=seconds, metavar="S", help="Poisson arrivals for so long")
     compare = command("compare", "ours against bare pipecat, and without controls: blocks A B B A")
     _load(compare)
-    compare.add_argument("--baselines", nargs="+", choices=BASELINES, default=list(BASELINES))
-    compare.add_argument("--rounds", type=_count, default=ROUNDS, help="A B B A so many times")
+    compare.add_argument("--baselines", nargs="+", choices=BASELINES, help="default: all of them")
+    compare.add_argument(
+        "--rounds", type=count, metavar="N", help=f"A B B A so many times (default {ROUNDS})"
+    )
     report = command("report", "make report.html anew from one or several results.json")
     report.add_argument("--out", type=Path, action="append", required=True, help="folder; may be repeated")
-    report.add_argument("--into", type=Path, default=None, help="where the report of several folders goes")
+    report.add_argument("--into", type=Path, help="where the report of several folders goes")
     report.add_argument("--strict", action="store_true", help="a missed target exits with 1")
     calibrate = command("calibrate", "the harness's own error, against an echo agent of known delay")
-    calibrate.add_argument("--trials", type=_count, default=200)
-    calibrate.add_argument(
-        "--calls", dest="callers", type=_count, default=0, metavar="N",
-        help="beside each other: what the callers' own load does to the error (default 20, browsers 5)",
-    )  # fmt: skip
-    calibrate.add_argument("--transport", choices=get_args(Transport), default="twilio")
-    calibrate.add_argument("--out", type=Path, action="append", default=[])
+    calibrate_options.add_options(calibrate)
+    _out(calibrate)
     pauses = command("pauses", "turn policies on labelled pauses: cut-offs against delay")
     add_options(pauses)
-    pauses.add_argument("--out", type=Path, action="append", default=[])
+    _out(pauses)
     return parser
 
 
 def _load(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--profile", choices=get_args(Profile), default="mock", help="what the engines are")
-    add("--transport", choices=get_args(Transport), default="twilio")
-    add("--scenario", default="short", help="a name under loadtests/scenarios, or a file")
-    add("--calls", type=_count, nargs="+", default=None, metavar="N", help="simultaneous calls; levels")
-    add("--turns", type=_count, default=0, help="at least so many on each level while its load stands")
+    add("--profile", choices=get_args(Profile), help="what the engines are (default mock)")
+    add("--transport", choices=get_args(Transport), help="default twilio")
+    add("--scenario", metavar="NAME|FILE", help="a name under loadtests/scenarios (default short), or a file")
+    add("--calls", type=count, nargs="+", metavar="N", help="simultaneous calls; levels (default 1)")
+    add("--turns", type=count, metavar="N", help="at least so many on each level while its load stands")
     add(
         "--seconds",
-        type=_positive,
-        default=0.0,
+        type=seconds,
+        metavar="S",
         help=f"of each level (default {RUN_S:.0f}, blocks {BLOCK_S:.0f})",
     )
-    add("--seed", type=int, default=1, help="of everything that is drawn")
-    add("--loss", type=_share, default=0.0, metavar="PERCENT", help="of packets, on the way")
-    add("--delay", type=_least, default=0.0, metavar="MS", help="each way")
-    add("--jitter", type=_least, default=0.0, metavar="MS", help="each way")
-    add("--network-allowance-ms", type=_least, default=ALLOWANCE_MS, help="of a telephone network, stated")
-    add("--out", type=Path, action="append", default=[], help="folder for results.json and report.html")
+    add("--seed", type=int, metavar="N", help="of everything that is drawn (default 1)")
+    add("--loss", type=percent, metavar="PERCENT", help="of packets, on the way")
+    add("--delay", type=milliseconds, metavar="MS", help="each way")
+    add("--jitter", type=milliseconds, metavar="MS", help="each way")
+    add(
+        "--network-allowance-ms",
+        type=milliseconds,
+        metavar="MS",
+        help=f"of a telephone network, stated (default {ALLOWANCE_MS:.0f})",
+    )
+    _out(parser)
     add("--strict", action="store_true", help="a missed target exits with 1")
     add("--calibrate", action="store_true", help="first measure the harness's own error")
-    add("--whisper-shape", choices=["tiny", "base", "small"], default="base", help="of cpu-whisper")
-    add("--engines-shape", choices=["toy", "full"], default="toy", help="of gpu")
-    add("--device", choices=["cpu", "cuda"], default="cpu", help="of gpu")
+    add("--whisper-shape", choices=["tiny", "base", "small"], help="of cpu-whisper (default base)")
+    add("--engines-shape", choices=["toy", "full"], help="of gpu (default toy)")
+    add("--device", choices=["cpu", "cuda"], help="of gpu (default cpu)")
+
+
+def _out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, action="append", metavar="DIR", help="folder for results.json and report.html"
+    )
 
 
 def _remote(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("--profile remote: any deployment, ours or not").add_argument
-    add("--url", default="", help="public base address, http(s)")
-    add("--to", default="", help="number that is called, E.164")
-    add("--from", dest="from_", default="", help="number that calls")
-    add("--auth-token-env", default="", metavar="NAME", help="environment variable that signs webhooks")
-    add("--webhook", default="/telephony/twilio/voice", metavar="PATH")
-    add("--stream-url", default="", help="ws(s) address of a media stream: no webhook is sent")
-    add("--agent", default="", help="whom a browser calls")
-    add("--dialect", choices=["sayso", "pipecat"], default="sayso", help="of a browser's offer")
-    add("--wait-first", action=argparse.BooleanOptionalAction, default=True, help="the agent speaks first")
-
-
-def _count(text: str) -> int:
-    value = int(text) if re.fullmatch(r"[0-9]{1,7}", text) else 0
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"takes whole numbers of 1 or more, not '{text}'")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if not 0 < value <= 604_800:
-        raise argparse.ArgumentTypeError(f"takes seconds above 0, a week at most, not '{text}'")
-    return value
-
-
-def _least(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 60_000:
-        raise argparse.ArgumentTypeError(f"takes milliseconds from 0 to 60000, not '{text}'")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"takes percent from 0 to 100, not '{text}'")
-    return value
-
-
-def _number(text: str) -> float:
-    """A number, or one that is in no range."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+    add("--url", help="public base address, http(s)")
+    add("--to", metavar="NUMBER", help="number that is called, E.164")
+    add("--from", dest="from_", metavar="NUMBER", help="number that calls")
+    add("--auth-token-env", metavar="NAME", help="environment variable that signs webhooks")
+    add("--webhook", metavar="PATH", help="default /telephony/twilio/voice")
+    add("--stream-url", metavar="URL", help="ws(s) address of a media stream: no webhook is sent")
+    add("--agent", metavar="NAME", help="whom a browser calls")
+    add("--dialect", choices=["sayso", "pipecat"], help="of a browser's offer (default sayso)")
+    add("--wait-first", action=argparse.BooleanOptionalAction, help="the agent speaks first (default)")

@@ -2,7 +2,8 @@
 
 The first that applies, the cause before its consequences:
 
-0. ``harness_failed``: this machine had no file, port or memory left for the call; no finding about the server
+0. ``harness_failed``: this machine had no file, port or memory left for the call, or its caller hung up on
+   a script that was not through, for want of time; no finding about the server
 1. ``refused``, ``unreachable``, ``stalled``, ``out_of_protocol``: no call came about, and why
 2. ``out_of_protocol``: in the call, messages that no carrier, or no page, would have taken
 3. ``closed_early``: the server (or, told by it, the carrier) ended it before the script was through,
@@ -24,6 +25,7 @@ count when that was quick.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from loadtests.results import Outcome
@@ -55,6 +57,8 @@ def outcome_of(result: CallResult, script: Script) -> Outcome:
     if result.bad_messages:
         return "out_of_protocol"
     through = _acted_out(result, script)
+    if result.ended_by == "caller" and not through:
+        return "harness_failed"  # the time its caller was given was over: nobody knows what would have come
     answered = _all_answered(result, script)
     if result.ended_by == "failed" or (result.ended_by != "caller" and not (through and answered)):
         return "closed_early"
@@ -64,7 +68,7 @@ def outcome_of(result: CallResult, script: Script) -> Outcome:
         return "stalled"
     if not answered:
         return "no_answer"
-    return "completed" if through else "stalled"  # not through: the caller's longest call was over first
+    return "completed"
 
 
 def awaited(script: Script) -> frozenset[int]:
@@ -105,9 +109,10 @@ def _all_answered(result: CallResult, script: Script) -> bool:
 
 
 def _acted_out(result: CallResult, script: Script) -> bool:
-    """Whether every turn of the script was taken. A backchannel that found nothing to nod at is none."""
+    """Whether every turn up to hanging up was taken. A backchannel that found nothing to nod at is none."""
     taken = {turn.step for turn in result.turns}
-    return all(n in taken for n, step in enumerate(script.steps) if isinstance(step, _TURNS))
+    acted = itertools.takewhile(lambda step: not isinstance(step, HangUp), script.steps)
+    return all(n in taken for n, step in enumerate(acted) if isinstance(step, _TURNS))
 
 
 def _expects_sound(script: Script) -> bool:

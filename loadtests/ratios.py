@@ -32,7 +32,11 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Baseline = Literal["defaults", "equal_silence", "controls_off"]
 #: A percentile and the number of values it needs, on both sides.
-_NEEDS = {50: 1, 95: MIN_P95, 99: MIN_P99}
+_NEEDS = {50: 20, 95: MIN_P95, 99: MIN_P99}
+#: Calls, on both sides, that an interval drawn by call needs: of one call every draw is the same.
+MIN_CALLS = 10
+#: Pipecat without us: a recogniser that computes is none of its processes, and not weighed with it.
+_BARE = ("defaults", "equal_silence")
 #: What a call costs; each one number a run. Memory is none of it. A server that stays up through all
 #: blocks keeps some of what earlier calls had, so that a block's peak above the idle server is of the blocks
 #: before it, too, and ours has more of those than any baseline: one call at a time took bare pipecat to
@@ -53,6 +57,11 @@ class _Sample:
         self.values: Floats = np.array([value for _, value in ordered], dtype=np.float64)
         self.of_call: Whole = np.array([unit for unit, _ in ordered], dtype=np.int64)
         self.units = units
+
+    @property
+    def calls(self) -> int:
+        """Calls that brought a value."""
+        return len(set(self.of_call.tolist()))
 
     def percentile(self, percent: int) -> float:
         return float(self.values[rank(len(self.values), percent) - 1])
@@ -96,8 +105,8 @@ def ratios(
 
     Every run that is given counts: whoever calls this leaves invalid blocks out, or says so. A figure
     that is zero or below, on either side or in a draw, has no ratio; nor has a cost with fewer than two
-    blocks a side, or a percentile with fewer turns than it needs. Maxima are left out: drawn
-    again, they say nothing.
+    blocks a side, or a percentile with fewer turns, or of fewer calls, than it needs. Maxima are left out:
+    drawn again, they say nothing.
 
     Args:
         ours: runs of ours, all with one profile and network.
@@ -125,9 +134,10 @@ def ratios(
                 left_out(f"{where}: {why}")
 
             random = np.random.default_rng(seed)
+            costs = _comparable_costs(mine[load][0], baseline, missing)
             for figure in chain(
                 _percentiles(mine[load], against, draws, random, missing),
-                _prices(mine[load], against, draws, random, missing),
+                _prices(costs, mine[load], against, draws, random, missing),
             ):
                 if figure.interval is None or min(figure.ours, figure.theirs) <= 0:
                     missing(f"{figure.name}: a figure of zero or below has no ratio")
@@ -144,12 +154,17 @@ def _percentiles(
     missing: Callable[[str], None],
 ) -> Iterator[_Figure]:
     too_few: dict[int, list[str]] = defaultdict(list)
+    few_calls: list[str] = []
     for measure in (*TURN_MEASURES, "disclosure_ms"):
         a, b = _sample(ours, measure), _sample(theirs, measure)
         n = min(len(a.values), len(b.values))
         if not n:
             if len(a.values) or len(b.values):
                 missing(f"{measure}: only {'ours' if len(a.values) else 'theirs'} has it")
+            continue
+        calls = min(a.calls, b.calls)
+        if calls < MIN_CALLS:
+            few_calls.append(f"{measure} ({calls})")
             continue
         for percent, needed in _NEEDS.items():
             if n < needed:
@@ -158,18 +173,28 @@ def _percentiles(
             interval = _interval(a.drawn(percent, draws, random), b.drawn(percent, draws, random))
             name = f"{measure}.p{percent}"
             yield _Figure(name, a.percentile(percent), b.percentile(percent), interval, n)
+    if few_calls:
+        missing(f"an interval needs {MIN_CALLS} calls on each side: {', '.join(few_calls)}")
     for percent, measures in too_few.items():
         missing(f"p{percent} needs {_NEEDS[percent]} on each side: {', '.join(measures)}")
 
 
+def _comparable_costs(run: Run, baseline: Baseline, missing: Callable[[str], None]) -> tuple[str, ...]:
+    if run.profile != "gpu" or baseline not in _BARE:
+        return COSTS
+    missing("cpu_ms_per_call_s: ours recognises speech in its own processes, theirs in the engines'")
+    return ()
+
+
 def _prices(
+    costs: Sequence[str],
     ours: Sequence[Run],
     theirs: Sequence[Run],
     draws: int,
     random: np.random.Generator,
     missing: Callable[[str], None],
 ) -> Iterator[_Figure]:
-    for key in COSTS:
+    for key in costs:
         mine, their = _costs(ours, key), _costs(theirs, key)
         n = min(len(mine), len(their))
         if n < 2:

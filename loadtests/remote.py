@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from controls.errors import OperatorError
 from loadtests.options import Options
@@ -84,3 +85,14 @@ def _check(door: Door) -> None:
         raise OperatorError("a remote stream's address starts with ws:// or wss://")
     if not stream and not door.base_url.startswith(("http://", "https://")):
         raise OperatorError("a remote address starts with http:// or https://")
+    for address in (door.base_url, stream):
+        if address and not _is_whole(address):
+            raise OperatorError("a remote address has a host, and a number for a port if it has one")
+
+
+def _is_whole(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or brackets that do not close
+        return False

@@ -79,6 +79,8 @@ class Turn(Shape):
             answer is; null: there were none, or no record tells.
         audible_pause_ms: a backchannel made the agent fall silent for so long; null when it did not.
         stages: the server's own spans (``latency_ms`` of its trace), for the waterfall only.
+        never_said: its call was lost before it came about (``loadtests.censoring``); censored.
+        barge_in_censored: the agent spoke on through it: ``barge_in_pause_ms`` stands at the cap.
         cold: the first turn a server had ever answered; not in the summary.
         edge: it began before the load stood or after it had begun to fall (``Achieved``); not in the summary.
     """
@@ -96,6 +98,8 @@ class Turn(Shape):
     governance_ms: Ms | None = None
     answer_correct: bool | None = None
     censored: bool = False
+    never_said: bool = False
+    barge_in_censored: bool = False
     cold: bool = False
     edge: bool = False
     stages: dict[str, float | None] | None = None
@@ -324,6 +328,11 @@ class Calibration(Shape):
 
     ``bias_ms`` is inside every figure and never taken off; ``error_p95_ms`` is what is left around it.
     Trials without an echo are in ``unanswered`` and in none of the errors.
+
+    Attributes:
+        handed_over_p95_ms: the same error against when the agent handed its packet over, whatever the
+            caller's ticks. The echo agent keeps step with them; one that does not is read up to
+            10 ms sooner or later, which is in neither error. None: not measured.
     """
 
     transport: Transport = "twilio"
@@ -334,6 +343,7 @@ class Calibration(Shape):
     error_max_ms: float
     n: int
     unanswered: int = 0
+    handed_over_p95_ms: float | None = None
 
 
 class PausePolicy(Shape):

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controls.errors import OperatorError
+from loadtests.censoring import never_came, spoken_through
 from loadtests.cores import Cores
 from loadtests.generator.job import Finished, Job
 from loadtests.generator.process import script_of
@@ -206,9 +207,14 @@ def run_of(
     for finished in generated.calls:
         mine = evidence.get(finished.result.call_sid, Evidence())
         calls.append(call_of(finished, offer.scenario.name, mine))
-        turns += _edged(finished, turns_of(finished, _script(offer, finished), mine), stretch)
+        script = _script(offer, finished)
+        said = spoken_through(finished, turns_of(finished, script, mine))
+        turns += [*_edged(finished, said, stretch), *never_came(finished, script, stretch)]
     generator = generator_of(generated)
-    invalid = why_invalid(generator, resources, failures=generated.failures, beside=beside)
+    late_ms = [call.started_late_ms for call in calls]
+    invalid = why_invalid(
+        generator, resources, failures=generated.failures, beside=beside, started_late_ms=late_ms
+    )
     outcomes = Counter(call.outcome for call in calls)
     seconds = max((done.seconds for done in generated.done), default=0.0)
     lost = bool(generated.silent)

@@ -26,6 +26,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, field_validator
 
 from controls.errors import ConfigurationError, Problem
+from loadtests.results import Transport
 from voice_runtime.caller.script import (
     Backchannel,
     Interrupt,
@@ -109,8 +110,11 @@ class Scenario:
         return self.script.model_copy(update=changes)
 
 
-def load_scenario(path_or_name: str | Path) -> Scenario:
+def load_scenario(path_or_name: str | Path, transport: Transport | None = None) -> Scenario:
     """Read a scenario: a file, or the name of one under ``SCENARIOS``.
+
+    Args:
+        transport: by which its calls will be placed, which must carry what it does; None: nobody says.
 
     Raises:
         ConfigurationError: every problem, with its line and field.
@@ -121,6 +125,7 @@ def load_scenario(path_or_name: str | Path) -> Scenario:
     if written is None:
         raise ConfigurationError(problems)
     problems = [*_unanswered(written, document), *_answers(written.answers, document)]
+    problems += _typed(written, document) if transport == "twilio" else ()
     if problems:
         raise ConfigurationError(problems)
     return Scenario(
@@ -154,6 +159,17 @@ def _unanswered(written: _ScenarioFile, document: Document) -> Iterator[Problem]
         if isinstance(step, Say | Interrupt | TypeWords) and step.text not in written.answers:
             name = next(iter(entry.model_fields_set))
             yield document.problem(("steps", n, name), "has no answer", f"add under answers: {step.text}: …")
+
+
+def _typed(written: _ScenarioFile, document: Document) -> Iterator[Problem]:
+    """What no telephone takes."""
+    for n, entry in enumerate(written.steps):
+        if entry.type is not None:
+            yield document.problem(
+                ("steps", n, "type"),
+                "is typed: no telephone takes that",
+                "say it, or give --transport webrtc",
+            )
 
 
 def _answers(answers: Mapping[str, str], document: Document) -> Iterator[Problem]:

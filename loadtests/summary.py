@@ -7,11 +7,13 @@ Which turns count, and where:
 2. ASR to first token and first audio out begin with the last sample of the caller's *speech*: turns that were
    spoken (``say``, ``interrupt``) count; a key and typed words have no such sample, and a backchannel wants
    no answer. Leaving them in would flatter: nobody has to find the end of a key.
-3. A turn that was never answered, or got another answer than the one asked for, counts at its cap: dropping
-   it would let a server shine by answering the easy ones only. Where a run's other turns have a first token,
-   a turn without one counts too, censored: at the cap, or else at the first audio of its answer, when it had
-   come.
-4. The disclosure is of calls: when its first sample was played, since the call was answered.
+3. A turn that was never answered, got another answer than the one asked for, or that its lost call never
+   came to, counts at its cap: dropping it would let a server shine by answering the easy ones only. Where
+   a run's other turns have a first token, a turn without one counts too, censored: at the cap, or else at
+   the first audio of its answer, when it had come.
+4. An agent that spoke on through an interruption counts as silent at a cap (``loadtests.censoring``); an
+   interruption that found it silent counts nowhere.
+5. The disclosure is of calls: when its first sample was played, since the call was answered.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ def _counted(turns: Iterable[Turn], measure: Measure) -> Iterable[Turn]:
 
 
 def _at_cap(turn: Turn, measure: Measure, value: float) -> bool:
-    """A turn without an answer may still have had a token: only what stands at the cap is censored."""
+    """A turn without an answer may still have had a token: only what stands at its cap is censored."""
+    if measure == "barge_in_pause_ms":
+        return turn.barge_in_censored
     if not turn.censored or measure not in _FROM_SPEECH:
         return False
     cap = turn.first_audio_out_ms

@@ -63,7 +63,7 @@ async def supply(options: Options, scenario: Scenario, cores: Cores, stack: Asyn
 
 async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: AsyncExitStack) -> Supply:
     from loadtests.engines import engine_server
-    from loadtests.engines.ears import whisper_device
+    from loadtests.engines.ears import STOCK, whisper_device
     from loadtests.engines.known_speech import write_whisper
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sayso-whisper-")))
@@ -97,5 +97,5 @@ async def _engines(options: Options, scenario: Scenario, cores: Cores, stack: As
         compute=compute,
         lines=lines,
     )
-    there = (f"{recogniser}, in the engines' process", *others) if outside else ()
+    there = (f"{recogniser}, in the engines' process, {STOCK}", *others) if outside else ()
     return Supply(engines.transcriptions_url, lines, there, served)

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtests.results import Beside, Generator, Measure, Resources, Run
+from loadtests.statistics import percentile
 
 #: Of one core, per generator process.
 MOST_GENERATOR_CPU_PERCENT = 70.0
 #: 99th percentile of how late a caller's 20 ms tick may be, ms.
 MOST_TICK_LATE_P99_MS = 5.0
+#: 99th percentile of how late a call may be started, after the moment drawn for it, ms.
+MOST_START_LATE_P99_MS = 5.0
 #: 99th percentile of how late the event loop of suppliers, or of a proxy, may be, ms: a late one answers, or
 #: passes on, later than it was meant to, whichever system is behind it.
 MOST_BESIDE_LATE_P99_MS = 10.0
@@ -32,6 +35,7 @@ def why_invalid(
     resources: Resources,
     *,
     beside: Sequence[Beside] = (),
+    started_late_ms: Sequence[float] = (),
     failures: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """Reasons why a run does not count; empty when it does.
@@ -40,6 +44,7 @@ def why_invalid(
         generator: None: it told nothing about itself.
         resources: of the server's process tree.
         beside: what worked beside the server, as far as it told how late it was.
+        started_late_ms: of every call, how long after its intended moment the generator placed it.
         failures: what went wrong in the test itself (a generator process that died).
     """
     found = list(failures)
@@ -56,6 +61,8 @@ def why_invalid(
                 f"its ticks were {generator.tick_late_p99_ms:.1f} ms late at p99, "
                 f"over {MOST_TICK_LATE_P99_MS:.0f} ms"
             )
+    if started_late_ms and (late := percentile(started_late_ms, 99)) > MOST_START_LATE_P99_MS:
+        found.append(f"calls were started {late:.1f} ms late at p99, over {MOST_START_LATE_P99_MS:.0f} ms")
     found.extend(
         f"the {_SHOWN[other.what]} late by {other.late_p99_ms:.1f} ms at p99, "
         f"over {MOST_BESIDE_LATE_P99_MS:.0f} ms"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from loadtests.results import Transport
 from voice_runtime.caller.ticker import TICK_NS
 from voice_runtime.caller.webrtc_wire import BUFFER_TICKS
-from voice_runtime.events import CHUNK_SAMPLES
+from voice_runtime.events import CHUNK_SAMPLES, RATE_HZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,20 @@ class Onset:
 
     begins: int
     audible: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When an answer had to be at the caller.
+
+    Attributes:
+        sample: of the playout, at which its first audible sample has to sound.
+        handed_over_ms: when it would have sounded had its packet been played as the agent handed it over, ms
+            since the caller's sample 0: no tick of the caller's is in it.
+    """
+
+    sample: int
+    handed_over_ms: float
 
 
 @dataclass(slots=True)
@@ -53,17 +67,25 @@ class Account:
             {int(packet): at_ns for packet, at_ns in said["left_ns"]},
         )
 
-    def due(self, answered_ns: int, transport: Transport) -> list[int]:
-        """The playout samples at which the answers' first audible samples had to sound, one an onset.
+    def due(self, answered_ns: int, transport: Transport) -> list[Due]:
+        """When the answers' first audible samples had to sound, one an onset.
 
         An answer whose packets did not leave before the call's end is not among them.
 
         Args:
             answered_ns: monotonic time of the caller's sample 0.
         """
-        due = self._buffered if transport == "webrtc" else self._queued
-        found = (due(onset, answered_ns) for onset in self.onsets)
-        return [sample for sample in found if sample is not None]
+        played = self._buffered if transport == "webrtc" else self._queued
+        found = ((onset, played(onset, answered_ns)) for onset in self.onsets)
+        return [
+            Due(sample, self._handed_over_ms(onset, answered_ns))
+            for onset, sample in found
+            if sample is not None
+        ]
+
+    def _handed_over_ms(self, onset: Onset, answered_ns: int) -> float:
+        packet, offset = divmod(onset.audible, CHUNK_SAMPLES)
+        return (self.left_ns[packet] - answered_ns) / 1e6 + offset * 1000 / RATE_HZ
 
     def _queued(self, onset: Onset, answered_ns: int) -> int | None:
         """Twilio: what is received is played in order, each packet in the first tick that is free."""

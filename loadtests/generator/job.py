@@ -26,7 +26,7 @@ class Job(Shape):
         cores: to be pinned to; empty: wherever.
         answers: judge from the waveform which answer it was (mock suppliers speak in tones).
         agent_opens: the agent speaks first; otherwise the script's leading ``wait`` is left out.
-        longest_s: a call is hung up after so long.
+        longest_s: a call is hung up after so long, or once its script must be through, whichever is later.
         connect_timeout_s: for a connection to come about.
     """
 

@@ -39,6 +39,8 @@ from voice_runtime.caller.script import Script, Wait
 
 #: A call that was told to hang up has so long to do it, s.
 _POLITE_S = 3.0
+#: Over what a script may take, for ticks that are late, s.
+_SLACK_S = 60.0
 
 Emit = Callable[[Finished, Caller], None]
 
@@ -144,7 +146,7 @@ class Conductor:
         caller = make_caller(
             self._job.door,
             voice=self._voices[script.voice, script.rate],
-            longest_s=self._job.longest_s,
+            longest_s=max(self._job.longest_s, script.lasts_at_most_s + _SLACK_S),
             connect_timeout_s=self._job.connect_timeout_s,
         )
         self._callers.add(caller)

@@ -3,13 +3,16 @@
 TCP loses nothing that its user could see: a lost segment comes again, and all that
 was sent behind it waits for it. So loss is *lateness* here. With audio of 20 ms a
 packet, the sender learns of a loss by three duplicate acknowledgements (RFC 5681,
-3.2): three packets later, 60 ms, and one round trip. Retransmission by time-out, and a
-congestion window that shrinks, are not modelled: at 64 kbit/s neither decides.
+3.2): three packets later, 60 ms, and one round trip. What is sent again is lost as likely as what was
+sent first, and each further wait is twice the one before (RFC 6298, 5.5), until the sender gives up: then
+nothing passes any more. The time-out's floor (1 s there, 0.2 s in Linux) and a congestion window that
+shrinks are not modelled: at 64 kbit/s and some percent neither decides.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import AsyncIterator
@@ -20,6 +23,8 @@ from dataclasses import dataclass, field
 _DUPLICATES_MS = 60.0
 #: Payload of an Ethernet segment with time stamps, bytes.
 _SEGMENT = 1448
+#: So often a segment is sent again, then its connection is given up (RFC 9293, 3.8.3; ``tcp_retries2``).
+_MOST_RETRANSMISSIONS = 15
 _MOST_WAITING = 4096
 
 
@@ -28,10 +33,10 @@ class TcpImpairment:
     """One direction of one connection; pure.
 
     Attributes:
-        loss: share of segments lost, 0 to 1.
+        loss: share of segments lost, 0 to 1, sent again or not.
         delay_ms: of every segment; half of the round trip.
         jitter_ms: each is delayed by 0 to twice this more, and overtakes none.
-        lost: segments lost so far.
+        lost: segments lost so far, each time it was.
     """
 
     loss: float = 0.0
@@ -45,14 +50,25 @@ class TcpImpairment:
         self._random = random.Random(self.seed)
 
     def due(self, now_s: float, size: int) -> float:
-        """When ``size`` bytes that came at ``now_s`` go on; never before what came ahead of them."""
+        """When ``size`` bytes that came at ``now_s`` go on; never before what came ahead of them.
+
+        Infinity: the connection is given up, and nothing goes on from here.
+        """
         late_ms = self.delay_ms + self._random.random() * 2 * self.jitter_ms
         for _ in range(max(1, -(-size // _SEGMENT))):
-            if self._random.random() < self.loss:
-                self.lost += 1
-                late_ms += _DUPLICATES_MS + 2 * self.delay_ms
+            late_ms += self._until_it_passes_ms()
         self._due_s = max(self._due_s, now_s + late_ms / 1000)
         return self._due_s
+
+    def _until_it_passes_ms(self) -> float:
+        """How late one segment is for being lost."""
+        late_ms, wait_ms = 0.0, _DUPLICATES_MS + 2 * self.delay_ms
+        for _ in range(1 + _MOST_RETRANSMISSIONS):
+            if self._random.random() >= self.loss:
+                return late_ms
+            self.lost += 1
+            late_ms, wait_ms = late_ms + wait_ms, 2 * wait_ms
+        return math.inf
 
 
 class _Way:
@@ -68,7 +84,11 @@ class _Way:
         self._room.set()
 
     async def run(self) -> None:
-        """Until the sender has closed and everything has gone on."""
+        """Until the sender has closed and everything has gone on.
+
+        Raises:
+            ConnectionAbortedError: it has closed, and the connection had been given up.
+        """
         reading = asyncio.create_task(self._read(), name="impaired-read")
         try:
             await self._write()
@@ -80,15 +100,21 @@ class _Way:
         loop = asyncio.get_running_loop()
         data = b"-"
         while data:
-            try:
-                data = await self._reader.read(1 << 16)
-            except ConnectionError:
-                data = b""
-            self._waiting.append((self._impairment.due(loop.time(), len(data)), data))
+            data = await self._next()
+            due = self._impairment.due(loop.time(), len(data))
+            while data and due == math.inf:  # told to nobody until the sender goes away
+                data = await self._next()
+            self._waiting.append((due, data))
             self._came.set()
             if len(self._waiting) >= _MOST_WAITING:
                 self._room.clear()
                 await self._room.wait()
+
+    async def _next(self) -> bytes:
+        try:
+            return await self._reader.read(1 << 16)
+        except ConnectionError:
+            return b""
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -98,6 +124,8 @@ class _Way:
                 await self._came.wait()
             due, data = self._waiting.popleft()
             self._room.set()
+            if due == math.inf:
+                raise ConnectionAbortedError
             await asyncio.sleep(max(0.0, due - loop.time()))
             if not data:
                 with suppress(OSError):

@@ -79,6 +79,7 @@ class _Port(asyncio.DatagramProtocol):
         self.transport: asyncio.DatagramTransport
         self.other: _Port
         self._timers: set[asyncio.TimerHandle] = set()
+        self.came = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
@@ -90,6 +91,7 @@ class _Port(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         self.peer = addr  # also when its candidate was another one, such as a browser's .local name
+        self.came += 1
         delay = self.impairment.fate(data)
         if delay is None:
             return
@@ -120,6 +122,7 @@ class ImpairedLink:
 
     def __init__(self, offering: _Port, answering: _Port) -> None:
         self._offering, self._answering = offering, answering
+        self._seen = -1  # the first question finds that it was made
         offering.other, answering.other = answering, offering
 
     @property
@@ -139,6 +142,16 @@ class ImpairedLink:
         """The answer for the one who offered."""
         self._answering.peer = _host_candidate(sdp)
         return _replace_candidates(sdp, self._offering.address)
+
+    def came_up(self) -> bool:
+        """Whether anything came from the one who offers since the last question, lost on the way or not."""
+        seen, self._seen = self._seen, self._offering.came
+        return self._seen > seen
+
+    def close(self) -> None:
+        """Pass nothing on any more; harmless twice."""
+        for port in (self._offering, self._answering):
+            port.close()
 
 
 def _host_candidate(sdp: str) -> Address | None:
@@ -161,18 +174,34 @@ def _replace_candidates(sdp: str, address: Address) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-@asynccontextmanager
-async def udp_link(
+async def open_link(
     up: Impairment | None = None, down: Impairment | None = None, *, host: str = "127.0.0.1"
-) -> AsyncIterator[ImpairedLink]:
-    """A link on two ports of ``host``, until the block ends."""
+) -> ImpairedLink:
+    """A link on two ports of ``host``; close it in the end.
+
+    Raises:
+        OSError: no socket is left for it.
+    """
     loop = asyncio.get_running_loop()
     ports: list[_Port] = []
     try:
         for impairment in (up or Impairment(), down or Impairment()):
             _, port = await loop.create_datagram_endpoint(partial(_Port, impairment), local_addr=(host, 0))
             ports.append(port)
-        yield ImpairedLink(*ports)
-    finally:
+    except BaseException:
         for port in ports:
             port.close()
+        raise
+    return ImpairedLink(*ports)
+
+
+@asynccontextmanager
+async def udp_link(
+    up: Impairment | None = None, down: Impairment | None = None, *, host: str = "127.0.0.1"
+) -> AsyncIterator[ImpairedLink]:
+    """``open_link``, until the block ends."""
+    link = await open_link(up, down, host=host)
+    try:
+        yield link
+    finally:
+        link.close()

@@ -9,7 +9,6 @@ with the same options, and makes a report.
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,8 @@ from pathlib import Path
 from loguru import logger
 
 from controls.errors import SayError
+from loadtests.arguments import Parser
+from loadtests.outputs import prepare
 from loadtests.pauses.options import add_options, read_options
 from loadtests.results import write_results
 
@@ -25,7 +26,7 @@ from loadtests.results import write_results
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, keep; 1 when it was interrupted, 2 when something is missing or a file is broken."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m loadtests.pauses", description=__doc__)
+    parser = Parser(prog="python -m loadtests.pauses", description=__doc__)
     add_options(parser)
     parser.add_argument("--out", type=Path, default=None, help="folder for results.json")
     options = parser.parse_args(given)
@@ -33,14 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from loadtests.pauses.results import measured, table  # imports what measures
 
     try:
-        found = measured(
-            read_options(options), shlex.join(["python", "-m", "loadtests.pauses", *given]), _progress
-        )
+        asked = read_options(options)
+        if options.out is not None:
+            prepare(options.out)
+        found = measured(asked, shlex.join(["python", "-m", "loadtests.pauses", *given]), _progress)
     except SayError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     print("\n".join([*table(found.pauses), "", *found.notes]))
-    if options.out is not None:
+    if options.out is not None and found.pauses:
         print(f"\nkept in {write_results(found, options.out)}")
     return int(found.interrupted)
 

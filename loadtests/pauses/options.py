@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from loadtests.arguments import count
 from loadtests.pauses.settings import SNR_DB, TEXT_MS, VOICES, Patience, Settings
 
 
@@ -43,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--patience", choices=get_args(Patience), default="normal",
         help="of our policy (default: %(default)s)",
     )  # fmt: skip
-    add("--processes", type=_count, default=None, metavar="N", help="default: one for each core")
+    add("--processes", type=count, default=None, metavar="N", help="default: one for each core")
     add("--file", type=Path, default=None, help="another labelled set (YAML)")
 
 
@@ -55,10 +56,3 @@ def read_options(given: argparse.Namespace) -> PauseOptions:
     """
     settings = Settings(tuple(given.voices), given.snr, given.text_ms, given.patience)
     return PauseOptions(settings, given.file, given.processes)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1024:
-        raise argparse.ArgumentTypeError("is 1 to 1024")
-    return value

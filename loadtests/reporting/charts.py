@@ -14,7 +14,7 @@ from math import log10
 from typing import Any
 
 from loadtests.reporting.loads import RANDOM_WEIGHTS, SYSTEMS, Load, Setting, tested
-from loadtests.reporting.tables import Table, full_name, knee_words, ms, name
+from loadtests.reporting.tables import Table, capital, full_name, knee_words, ms, name
 from loadtests.reporting.verdict import MEASURES, knee, targets
 from loadtests.results import Measure
 from loadtests.summary import turn_values
@@ -274,8 +274,3 @@ def _points(words: str, points: Sequence[tuple[Load, float]], symbol: str, colou
         "line": {"color": colour, "width": 2}, "marker": {"symbol": symbol, "color": colour, "size": 9},
         "hovertemplate": "%{y:.0f} ms, calls at once %{customdata}<extra>%{fullData.name}</extra>",
     }  # fmt: skip
-
-
-def capital(text: str) -> str:
-    """With its first letter large, the others as they are (ASR stays)."""
-    return text[0].upper() + text[1:]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from controls.evidence.markup import Html, tag
 from loadtests.reporting import page, tables
 from loadtests.reporting.comparison import headline_ratios
 from loadtests.reporting.integrity import Kept, kept
 from loadtests.reporting.loads import RANDOM_WEIGHTS, Load, Setting, tested
-from loadtests.reporting.verdict import Finding, error_ms, findings, goals
-from loadtests.results import Calibration, Results, Transport
+from loadtests.reporting.verdict import Finding, error_ms, findings, goals, network_ms
+from loadtests.results import Calibration, Results, Run, Transport
 
 BySetting = dict[Setting, tuple[Load, ...]]
 
@@ -66,13 +66,14 @@ def _verdicts(results: Results, by_setting: BySetting) -> Iterator[Html]:
             yield tag("ul", *items, class_="verdicts")
             ours = tested(found)
             error = error_ms(results.calibration(setting.transport))
-            yield page.table(tables.carried(ours, error))
+            allowance = network_ms(results, setting.transport)
+            yield page.table(tables.carried(ours, error, allowance))
             yield page.table(tables.named_flaws(ours))
 
 
 def _verdict(finding: Finding, allowance_ms: float) -> Html:
     lines = [
-        tag("div", tag("strong", _capital(finding.goal.title)), f" · {finding.goal.whose}"),
+        tag("div", tag("strong", tables.capital(finding.goal.title)), f" · {finding.goal.whose}"),
         tag("div", finding.near.why, class_="why"),
     ]
     if finding.farther:
@@ -84,12 +85,8 @@ def _verdict(finding: Finding, allowance_ms: float) -> Html:
 
 def _kept(line: Kept) -> Html:
     """What a load has to keep besides its targets."""
-    made = tag("div", tag("strong", _capital(line.title)), tag("div", line.near.why, class_="why"))
+    made = tag("div", tag("strong", tables.capital(line.title)), tag("div", line.near.why, class_="why"))
     return tag("li", page.badge(line.near), made)
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _counts(results: Results, by_setting: BySetting) -> Iterator[Html]:
@@ -100,7 +97,8 @@ def _counts(results: Results, by_setting: BySetting) -> Iterator[Html]:
     bad = list(tables.validity(by_setting))
     every = sum(len(found) for found in by_setting.values())
     if not bad:
-        yes = f"Yes: at all {every} loads callers kept pace, no CPU was stolen, and nothing else went wrong."
+        stolen = _stolen(results.runs)
+        yes = f"Yes: at all {every} loads callers kept pace, {stolen}, and nothing else went wrong."
         yield tag("p", yes)
     else:
         counting = sum(load.valid for found in by_setting.values() for load in found)
@@ -108,6 +106,12 @@ def _counts(results: Results, by_setting: BySetting) -> Iterator[Html]:
         yield tag("ul", *(tag("li", f"{what}: {why}.") for what, why in bad))
     if beside := list(tables.beside(results.runs)):
         yield page.facts(beside)
+
+
+def _stolen(runs: Sequence[Run]) -> str:
+    """How much CPU the hypervisor gave to others at worst, where any run tells."""
+    told = [run.resources.steal_percent for run in runs if run.resources.steal_percent is not None]
+    return f"at most {max(told):.1f} % of CPU time was stolen" if told else "stolen CPU time is unknown"
 
 
 def _against(results: Results) -> Iterator[Html]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from loadtests.ramp import MOST_GAPS_PERCENT
+from loadtests.ramp import MOST_GAPS_PERCENT, gaps_in_answers
 from loadtests.reporting.loads import OF_THE_TEST, Load, Setting, tested
 from loadtests.reporting.verdict import Judgement, Overall, calls_words, overall
 from loadtests.results import Call, Completeness
@@ -50,11 +50,8 @@ def kept(by_setting: Mapping[Setting, Sequence[Load]]) -> list[Kept]:
 
 
 def gaps(load: Load) -> tuple[int, int]:
-    """Gaps of at least 40 ms in the agent's speech, and answers that were waited for."""
-    return (
-        sum(len(call.gaps) for call in load.calls),
-        sum(1 for turn in load.turns if turn.kind != "backchannel" and turn.first_audio_out_ms is not None),
-    )
+    """Gaps of at least 40 ms in the agent's speech, and answers that were waited for and came."""
+    return gaps_in_answers(load.calls, load.turns)
 
 
 def judge_speech(load: Load) -> Judgement:
@@ -63,7 +60,7 @@ def judge_speech(load: Load) -> Judgement:
         return Judgement(load, "not decidable", None, "the run does not count")
     count, answers = gaps(load)
     if not answers:
-        return Judgement(load, "not decidable", None, "no answer was waited for")
+        return Judgement(load, "not decidable", None, "no answer that was waited for came")
     percent = 100 * count / answers
     counted = f"{count:,} gap{'' if count == 1 else 's'} in {answers:,} answers"
     why = f"{counted}, {percent:.1f} % of at most {MOST_GAPS_PERCENT:.0f} %"

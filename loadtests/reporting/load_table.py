@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from loadtests.memory import mb_per_added_call, memory_points
 from loadtests.reporting import tables
 from loadtests.reporting.comparison import headline_ratios, ratio_rows
 from loadtests.reporting.loads import (
@@ -18,11 +19,21 @@ from loadtests.reporting.loads import (
     commit_words,
     loads,
     machine_words,
+    setting_of,
     tested,
     where_words,
 )
 from loadtests.reporting.tables import NONE, Table, ms, number
-from loadtests.reporting.verdict import MEASURES, carried_words, error_ms, error_words, judge, knee, targets
+from loadtests.reporting.verdict import (
+    MEASURES,
+    carried_words,
+    error_ms,
+    error_words,
+    judge,
+    knee,
+    network_ms,
+    targets,
+)
 from loadtests.results import Profile, Results, Spread, read_results
 
 #: Load tests are kept in ``load/NAME/results.json``, turn policies in ``pauses/results.json``.
@@ -59,7 +70,8 @@ def _short(found: dict[str, Results]) -> Iterator[str]:
         mine = {setting: of for setting, of in settings.items() if setting.profile == profile}
         for setting, (results, of) in mine.items():
             where = f", on {setting.machine.words}" if len(machines) > 1 else ""
-            rows += [_row(setting.of.title + where, load, results) for load in _telling(of)]
+            allowance, added = network_ms(results, setting.transport), _mb_per_added_call(results, setting)
+            rows += [_row(setting.of.title + where, load, results, added) for load in _telling(of, allowance)]
         if not mine:
             rows.append((PROFILES[profile], "not measured yet", *[NONE] * (len(_columns()) - 2)))
     yield markdown(Table("", _columns(), tuple(dict.fromkeys(rows))))
@@ -117,17 +129,17 @@ def _both(load: Load, results: Results, allowance_ms: float) -> str:
     return next(verdict for verdict in ("missed", "not decidable", "met") if verdict in made)
 
 
-def _telling(of: Sequence[Load]) -> list[Load]:
-    """The first load, the last that was carried, and the first that was not."""
+def _telling(of: Sequence[Load], allowance_ms: float) -> list[Load]:
+    """The first load, the last carried and the first that was not, without and with the allowance."""
     ordered = sorted(of, key=lambda load: load.concurrency)
-    bend = knee(ordered)
-    wanted = {ordered[0].concurrency, bend.carried, bend.missed}
+    bends = knee(ordered), knee(ordered, allowance_ms)
+    wanted = {ordered[0].concurrency, *(n for bend in bends for n in (bend.carried, bend.missed))}
     return [load for load in ordered if load.concurrency in wanted]
 
 
-def _row(what: str, load: Load, results: Results) -> tuple[str, ...]:
+def _row(what: str, load: Load, results: Results, added: str) -> tuple[str, ...]:
     transport = load.setting.transport
-    allowance = results.network_allowance_ms if transport == "twilio" else 0.0
+    allowance = network_ms(results, transport)
     calibration = results.calibration(transport)
     token, audio = load.summary.get("asr_to_first_token_ms"), load.summary.get("first_audio_out_ms")
     near, far = _both(load, results, 0.0), _both(load, results, allowance)
@@ -135,10 +147,10 @@ def _row(what: str, load: Load, results: Results) -> tuple[str, ...]:
     return (
         what + (" (random weights)" if load.random_weights else ""),
         load.at_once + ("" if load.valid else " (does not count)"),
-        _percentiles(token), _percentiles(audio), _turns(token, audio),
-        near + farther, carried_words(load, error_ms(calibration)),
+        _percentiles(token), _percentiles(audio), _turns(audio),
+        near + farther, _carried(load, error_ms(calibration), allowance),
         f"{load.completed} of {load.offered}",
-        number(load.cost("cpu_ms_per_call_s")), number(load.cost("rss_mb_per_call")),
+        number(load.cost("cpu_ms_per_call_s")), added,
         f"±{calibration.error_p95_ms:.1f} ms" if calibration else "unknown", load.commit,
     )  # fmt: skip
 
@@ -151,13 +163,26 @@ def _percentiles(spread: Spread | None) -> str:
     return figures if spread.p95 is not None else f"{figures}, max {ms(spread.max)}"
 
 
-def _turns(token: Spread | None, audio: Spread | None) -> str:
-    """Turns the percentiles rest on, and how many of them stand at their cap."""
-    counted = audio or token
-    if counted is None:
-        return "0"
-    never = max(found.censored for found in (token, audio) if found is not None)
-    return f"{counted.n:,} ({never:,})"
+def _turns(audio: Spread | None) -> str:
+    """Turns that were waited for, and how many of them stand at their cap: never answered."""
+    return f"{audio.n:,} ({audio.censored:,})" if audio is not None else "0"
+
+
+def _carried(load: Load, error: float, allowance_ms: float) -> str:
+    """Whether a load was carried; where it was, whether it is with the allowance."""
+    near = carried_words(load, error)
+    if near != "yes" or not allowance_ms:
+        return near
+    also = "also" if carried_words(load, error, allowance_ms) == "yes" else "not"
+    return f"yes ({also} with {ms(allowance_ms)} ms)"
+
+
+def _mb_per_added_call(results: Results, setting: Setting) -> str:
+    """By one line through all loads of the one server tested; none where blocks of others stand between."""
+    runs = [run for run in results.runs if setting_of(run) == setting]
+    if len({(run.system, run.resources.idle_mb) for run in runs}) != 1:
+        return NONE
+    return number(mb_per_added_call(memory_points(runs)))
 
 
 def _where(results: Results) -> str:
@@ -191,10 +216,11 @@ def _long(found: dict[str, Results]) -> Iterator[str]:
         made = [tables.verdicts(results, by_setting)]
         for setting, of in by_setting.items():
             error = error_ms(results.calibration(setting.transport))
+            allowance = network_ms(results, setting.transport)
             ours = tested(of)
             of_setting = (
-                tables.carried(ours, error), tables.named_flaws(ours), tables.waits(of), tables.costs(of),
-                tables.openings(of), tables.outcomes(of),
+                tables.carried(ours, error, allowance), tables.named_flaws(ours), tables.waits(of),
+                tables.costs(of), tables.openings(of), tables.outcomes(of),
             )  # fmt: skip
             made += [replace(table, title=f"{setting.title}: {table.title}") for table in of_setting]
         made.append(tables.cold_starts(results.runs))

@@ -40,19 +40,27 @@ _TIERS: dict[Tier, tuple[str, str]] = {
     "real": ("Engines that compute", "Recogniser, model and voice do their work on this hardware."),
 }
 _METHOD = (
-    "Calls start at moments drawn in advance, and latency counts from the intended one.",
+    "Calls start at moments drawn in advance. How long it took to answer one counts from its moment; what an "
+    "answer took, from the caller's last sample. A run that started its calls over 5 ms late at p99 does not "
+    "count.",
     "ASR to first token: from the caller's last sample to the model's first token, joined by sample index.",
     "First audio out: to the first audible sample of the answer in the caller's own 20 ms playout, which "
     "honours clear and returns marks.",
-    "Turns never answered stay in at their cap. Percentiles are nearest rank; a p95 needs 200 turns, a p99 "
-    "1,000. There are no means.",
-    "A caller who got nothing counts as missed: with over 5 % of calls lost no target is met.",
+    "Turns never answered, or that a lost call never came to, stay in at their cap: the caller's patience. "
+    "An agent that speaks on through an interruption counts as silent after 10 s. Percentiles are nearest "
+    "rank; a p95 needs 200 turns, a p99 1,000. There are no means.",
+    "With over 5 % of calls lost no limit is met.",
     "The knee is before the first load that is not carried: a target is missed (with fewer than 200 turns: "
     "by the slowest), a call is turned away, over 1 % of calls do not complete, the agent's speech has more "
-    "than 5 gaps of 40 ms in 100 answers, or a record is not whole.",
+    "than 5 gaps of 40 ms in 100 answers, or a record is not whole. A ramp adds the telephone network's "
+    "allowance first.",
+    "A gap is nothing to play for 40 ms to 1 s. A longer stall is told by what a turn took, or not at all: "
+    "no caller can tell it from a pause between two answers. In a browser silence comes as packets: there a "
+    "gap is what the network lost.",
     "Calls at once: as offered, and on average and at most as they really went on. Turns from before all "
     "lines were in a call, or from after the first had no further one, are in no percentile.",
-    "Ratios are bootstrapped by call, costs by block; with fewer than five blocks a side their range stands.",
+    "Ratios are bootstrapped by call, of at least 20 turns and 10 calls a side; costs by block, and with "
+    "fewer than five blocks a side their range stands.",
     "Figures of two machines, or of two commits, are never pooled and never share a chart.",
     "A run whose own callers, suppliers or proxy lagged, or whose CPU was stolen, does not count.",
 )
@@ -88,7 +96,7 @@ def render(results: Results, plotly: str) -> str:
 
 
 def _headline(results: Results) -> Iterator[object]:
-    runs, turns = len(results.runs), sum(len(run.turns) for run in results.runs)
+    runs, turns = len(results.runs), sum(not turn.never_said for run in results.runs for turn in run.turns)
     yield f"{results.started_at[:16].replace('T', ' ')} · {runs} run{'' if runs == 1 else 's'}, "
     yield f"{sum(run.offered for run in results.runs):,} calls, {turns:,} turns"
     yield f" · {_commits(results)}"
@@ -232,6 +240,7 @@ def _calibration(found: Calibration) -> str:
     return (
         f"{found.n} answers of an echo agent of {tables.ms(found.delay_ms)} ms: bias {found.bias_ms:.0f} ms, "
         f"error p50 {found.error_p50_ms:.1f}, p95 {found.error_p95_ms:.1f}, max {found.error_max_ms:.1f} ms"
+        f"{tables.handed_over(found)}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from loadtests.censoring import BARGE_IN_CAP_MS
 from loadtests.memory import mb_per_added_call, memory_points
 from loadtests.reporting.integrity import flaws, gaps
 from loadtests.reporting.loads import OF_THE_TEST, PROFILES, SYSTEMS, Load, Setting, where_words
@@ -19,7 +20,7 @@ from loadtests.reporting.verdict import (
     measures_named,
     targets,
 )
-from loadtests.results import Environment, PausePolicy, Results, Run, Spread, SystemName
+from loadtests.results import Calibration, Environment, PausePolicy, Results, Run, Spread, SystemName
 from loadtests.statistics import spread
 from loadtests.validity import MOST_BESIDE_LATE_P99_MS
 
@@ -49,6 +50,11 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     muted: frozenset[int] = frozenset()
+
+
+def capital(text: str) -> str:
+    """With its first letter large, the others as they are (ASR stays)."""
+    return text[0].upper() + text[1:]
 
 
 def ms(value: float | None) -> str:
@@ -98,8 +104,8 @@ def _muted(found: Sequence[Load]) -> frozenset[int]:
     return frozenset(i for i, load in enumerate(found) if not load.valid)
 
 
-def carried(found: Sequence[Load], error_ms: float = 0) -> Table:
-    """What each load of ours kept and missed, and whether it was carried."""
+def carried(found: Sequence[Load], error_ms: float = 0, allowance_ms: float = 0) -> Table:
+    """What each load of ours kept and missed, and whether it was carried, without and with the allowance."""
     rows = []
     for load in found:
         count, answers = gaps(load)
@@ -107,12 +113,17 @@ def carried(found: Sequence[Load], error_ms: float = 0) -> Table:
         rows.append((
             full_name(load), *verdicts, f"{load.completed} of {load.offered}", f"{count:,} / {answers:,}",
             _records(load), carried_words(load, error_ms),
+            *([carried_words(load, error_ms, allowance_ms)] if allowance_ms else []),
         ))  # fmt: skip
+    network = f"with {ms(allowance_ms)} ms of telephone network"
     columns = (
         "system, calls at once", *(MEASURES[goal.measure] for goal in targets()), "calls completed",
-        "gaps / answers", "records whole", "carried",
+        "gaps / answers", "records whole", "carried", *([f"carried {network}"] if allowance_ms else []),
     )  # fmt: skip
-    return Table("What was carried", columns, tuple(rows), knee_words(found), _muted(found))
+    note = knee_words(found)
+    if allowance_ms:
+        note += f" {capital(network)}: {knee_words(found, allowance_ms=allowance_ms)}"
+    return Table("What was carried", columns, tuple(rows), note, _muted(found))
 
 
 def named_flaws(found: Sequence[Load]) -> Table:
@@ -141,7 +152,8 @@ def waits(found: Sequence[Load]) -> Table:
         ("system, calls at once", "turns", "never answered",
          *(f"ASR to first token {p}" for p in percentiles), *(f"first audio out {p}" for p in percentiles)),
         tuple(rows),
-        "A p95 needs 200 turns, a p99 1,000. Turns that were never answered count at their cap.",
+        "A p95 needs 200 turns, a p99 1,000. Turns that were never answered, or that a lost call never came "
+        "to, count at their cap.",
         _muted(found),
     )  # fmt: skip
 
@@ -151,19 +163,27 @@ def costs(found: Sequence[Load]) -> Table:
     rows = [
         (
             full_name(load), f"{load.completed}/{load.offered}", number(load.cost("cpu_ms_per_call_s")),
-            number(load.cost("rss_mb_per_call")), number(load.cost("loop_lag_p99_ms")), _gaps(load),
+            above_idle(load, found), number(load.cost("loop_lag_p99_ms")), _gaps(load),
             _jitter(load), _records(load), _correct(load), ms(_p50(load, "governance_ms")),
         )
         for load in found
     ]  # fmt: skip
     columns = (
-        "system, calls at once", "completed / offered", "CPU ms per call-second", "MB per added call",
+        "system, calls at once", "completed / offered", "CPU ms per call-second", "MB above idle / call",
         "loop lag p99, ms", "gaps of 40 ms and more",
         "jitter of a typical call, ms", "records whole", "answers right",
         "governance p50, ms",
     )  # fmt: skip
     note = " ".join(memory_sentences(found))
     return Table("What it cost, and how whole it was", columns, tuple(rows), note, _muted(found))
+
+
+def above_idle(load: Load, found: Sequence[Load]) -> str:
+    """MB at the peak above the idle server, by the calls at one time.
+
+    None among several systems: servers of a comparison stay up, and a peak is of all blocks up to it.
+    """
+    return NONE if len({other.system for other in found}) > 1 else number(load.cost("rss_mb_per_call"))
 
 
 def memory_sentences(found: Sequence[Load]) -> Iterator[str]:
@@ -230,25 +250,29 @@ def openings(found: Sequence[Load]) -> Table:
     for load in found:
         disclosure = load.summary.get("disclosure_ms")
         lasts = [call.disclosure_last_ms for call in load.calls if call.disclosure_last_ms is not None]
-        answered = sum(1 for call in load.calls if call.answered_ms is not None)
-        cuts = [turn for turn in load.turns if turn.kind == "interrupt" and not (turn.cold or turn.edge)]
-        silent = sum(1 for turn in cuts if turn.barge_in_pause_ms is not None)
-        mhm = [turn for turn in load.turns if turn.kind == "backchannel" and not (turn.cold or turn.edge)]
+        answered = [call.answered_ms for call in load.calls if call.answered_ms is not None]
+        counted = [turn for turn in load.turns if not (turn.cold or turn.edge or turn.never_said)]
+        cuts = [turn for turn in counted if turn.kind == "interrupt"]
+        silent = sum(turn.barge_in_pause_ms is not None and not turn.barge_in_censored for turn in cuts)
+        mhm = [turn for turn in counted if turn.kind == "backchannel"]
         pauses = [turn.audible_pause_ms for turn in mhm if turn.audible_pause_ms is not None]
         rows.append((
-            full_name(load), f"{disclosure.n if disclosure else 0}/{answered}",
+            full_name(load), _p50_and_max(answered), f"{disclosure.n if disclosure else 0}/{len(answered)}",
             f"{ms(disclosure.p50)} / {ms(disclosure.max)}" if disclosure else NONE,
             ms(spread(lasts).p50) if lasts else NONE,
             f"{silent}/{len(cuts)}", _two(load, "barge_in_pause_ms"), _two(load, "barge_in_commit_ms"),
             f"{len(pauses)}/{len(mhm)}", ms(spread(pauses).max) if pauses else NONE,
         ))  # fmt: skip
     columns = (
-        "system, calls at once", "disclosed / answered", "first sample p50 / max, ms", "last sample p50, ms",
+        "system, calls at once", "answered after p50 / max, ms", "disclosed / answered",
+        "first sample p50 / max, ms", "last sample p50, ms",
         "fell silent / interrupted", "silent after p50 / max, ms", "decided after p50 / max, ms",
         "paused / backchannels", "longest such pause, ms",
     )  # fmt: skip
     note = (
-        "No time is shown of an agent that never fell silent: read the counts. “Mhmm” should pause nothing."
+        "Answered after: from the moment drawn for the call. An agent that spoke on through an interruption "
+        f"counts as silent after {BARGE_IN_CAP_MS / 1000:.0f} s; one that was silent already has no time. "
+        "“Mhmm” should pause nothing."
     )
     return Table("Disclosure and interruptions", columns, tuple(rows), note, _muted(found))
 
@@ -256,6 +280,21 @@ def openings(found: Sequence[Load]) -> Table:
 def _two(load: Load, measure: str) -> str:
     found = {str(key): value for key, value in load.summary.items()}.get(measure)
     return f"{ms(found.p50)} / {ms(found.max)}" if found else NONE
+
+
+def _p50_and_max(values: Sequence[float]) -> str:
+    found = spread(values) if values else None
+    return f"{ms(found.p50)} / {ms(found.max)}" if found else NONE
+
+
+def handed_over(found: Calibration) -> str:
+    """The error against when an answer left the agent, where that was measured."""
+    if found.handed_over_p95_ms is None:
+        return ""
+    return (
+        "; against when this agent, in step with the caller, handed the packet over p95 "
+        f"{found.handed_over_p95_ms:.1f} ms (one out of step: up to 10 ms sooner or later, not measured)"
+    )
 
 
 def cold_starts(runs: Iterable[Run]) -> Table:
@@ -339,12 +378,10 @@ def beside(runs: Iterable[Run]) -> Iterator[tuple[str, str]]:
         )
 
 
-def knee_words(found: Sequence[Load], *, reasons: bool = True) -> str:
+def knee_words(found: Sequence[Load], *, reasons: bool = True, allowance_ms: float = 0) -> str:
     """Where the loads bend, in a sentence, with or without what was missed there."""
-    bend = knee(found)
+    bend = knee(found, allowance_ms)
     if bend.carried is None and bend.by != "server":
         return "No knee: nothing that counts was measured."
-    words = measures_named(
-        str(bend if reasons else replace(bend, why=())).removesuffix(": ").removesuffix(" ()")
-    )
-    return f"{words[0].upper()}{words[1:]}."
+    words = measures_named(str(bend if reasons else replace(bend, why=())))
+    return f"{capital(words)}."

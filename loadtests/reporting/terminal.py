@@ -7,13 +7,22 @@ from collections.abc import Mapping, Sequence
 from loadtests.reporting.comparison import Compared, compared, ratio
 from loadtests.reporting.integrity import kept
 from loadtests.reporting.loads import OF_THE_TEST, Load, Setting, loads, tested, where_words
-from loadtests.reporting.tables import knee_words, memory_sentences, policy_name
-from loadtests.reporting.verdict import Goal, Judgement, carried_words, error_ms, findings, goals, judge
+from loadtests.reporting.tables import above_idle, handed_over, knee_words, memory_sentences, policy_name
+from loadtests.reporting.verdict import (
+    Goal,
+    Judgement,
+    carried_words,
+    error_ms,
+    findings,
+    goals,
+    judge,
+    network_ms,
+)
 from loadtests.results import TARGETS_MS, Calibration, Results, Row, Spread
 
 _HEAD = (
     "system", "profile", "transport", "calls", "done", "first token p50/p95/max",
-    "first audio p50/p95/max", "n", "CPU ms/call·s", "MB/call", "valid",
+    "first audio p50/p95/max", "n", "CPU ms/call·s", "MB above idle/call", "valid",
 )  # fmt: skip
 
 
@@ -21,7 +30,8 @@ def table(results: Results) -> str:
     """Every load on a line, then both targets, without and with the allowance, then what did not count."""
     by_setting = loads(results.runs)
     every = [load for of_setting in by_setting.values() for load in of_setting]
-    lines = _columns([_HEAD, *map(_row, every)]) if every else []
+    figures = [_row(load, of_setting) for of_setting in by_setting.values() for load in of_setting]
+    lines = _columns([_HEAD, *figures]) if figures else []
     lines += [line for load in every for line in _outcomes(load)]
     for setting, of_setting in by_setting.items():
         lines += [f"{setting.title}: {text}" for text in memory_sentences(of_setting)]
@@ -66,7 +76,7 @@ def _judged(results: Results) -> list[tuple[Load, list[tuple[Judgement, Judgemen
     for setting in loads(results.runs).values():
         for load in tested(setting):
             error = error_ms(results.calibration(load.setting.transport))
-            allowance = results.network_allowance_ms if load.setting.transport == "twilio" else 0.0
+            allowance = network_ms(results, load.setting.transport)
             pairs = [
                 (
                     judge(load, goal, error_ms=error),
@@ -83,13 +93,17 @@ def _verdicts(results: Results) -> list[tuple[Load, list[str]]]:
     found = []
     for load, pairs in _judged(results):
         lines = []
+        allowance = network_ms(results, load.setting.transport)
         for goal, (plain, allowed) in zip(targets, pairs, strict=True):
             line = f"{goal.title}: {plain.verdict} ({plain.why})"
-            if load.setting.transport == "twilio" and results.network_allowance_ms:
-                line += f"; with {results.network_allowance_ms:.0f} ms of network: {allowed.verdict}"
+            if allowance:
+                line += f"; with {allowance:.0f} ms of network: {allowed.verdict}"
             lines.append(line)
         error = error_ms(results.calibration(load.setting.transport))
         lines.append(f"carried: {carried_words(load, error)}")
+        if allowance:
+            with_it = carried_words(load, error, allowance)
+            lines[-1] += f"; with {allowance:.0f} ms of network: {with_it}"
         found.append((load, lines))
     return found
 
@@ -105,6 +119,9 @@ def _overall(results: Results, by_setting: Mapping[Setting, Sequence[Load]]) -> 
         lines += [f"  {f.goal.title}: {f.near.words}" for f in findings(results, {setting: found})]
         lines += [f"  {line.title}: {line.near.words}" for line in kept({setting: found})]
         lines.append(f"  {knee_words(ours)}")
+        if allowance := network_ms(results, setting.transport):
+            with_it = knee_words(ours, allowance_ms=allowance)
+            lines.append(f"  With {allowance:.0f} ms of network: {with_it}")
     return lines
 
 
@@ -117,7 +134,7 @@ def _invalid(results: Results) -> list[str]:
     return ["", "Not valid:", *dict.fromkeys(reasons)] if reasons else []
 
 
-def _row(load: Load) -> tuple[str, ...]:
+def _row(load: Load, found: Sequence[Load]) -> tuple[str, ...]:
     turns = load.summary.get("first_audio_out_ms")
     return (
         load.system,
@@ -128,7 +145,7 @@ def _row(load: Load) -> tuple[str, ...]:
         *(_figures(load.summary.get(measure)) for measure in TARGETS_MS),  # type: ignore[call-overload]
         str(turns.n if turns else 0),
         _number(load.cost("cpu_ms_per_call_s")),
-        _number(load.cost("rss_mb_per_call")),
+        above_idle(load, found),
         "yes" if load.valid else "NO",
     )
 
@@ -161,7 +178,7 @@ def _calibration(found: Calibration) -> str:
     return (
         f"calibration ({found.transport}): bias {found.bias_ms:.1f} ms (packetisation and playout, in every "
         f"figure), error around it p95 {found.error_p95_ms:.1f} ms, at most {found.error_max_ms:.1f} ms, "
-        f"{found.n} trials"
+        f"{found.n} trials{handed_over(found)}"
     )
 
 

@@ -1,8 +1,9 @@
 """Met, missed, or not decidable: each target and objective against what was measured. Pure.
 
 1. Only runs that count are judged.
-2. A caller who got nothing (refused, stalled, closed early …) counts as missed: with over 5 % of the calls
-   lost no p95 can be met, however quick the answers of the others were.
+2. A caller who got nothing (refused, stalled, closed early …) counts as missed: the turns such a call never
+   came to stand at their cap among the others (``loadtests.censoring``). With over 5 % of the calls lost no
+   limit is met, whatever it is a limit of; nor is a target where not one turn was answered.
 3. A p95 needs 200 turns and a p99 1,000. With fewer, a limit is missed when the median is over it already
    (of at least 20 turns) and otherwise not decidable.
 4. A figure closer to its limit than the instrument's own error is not decidable.
@@ -21,7 +22,7 @@ from typing import Literal, cast
 
 from loadtests.ramp import Knee, missed
 from loadtests.reporting.loads import Load, Setting, tested
-from loadtests.results import MIN_P95, MIN_P99, TARGETS_MS, Calibration, Measure, Results, Run
+from loadtests.results import MIN_P95, MIN_P99, TARGETS_MS, Calibration, Measure, Results, Run, Transport
 
 Verdict = Literal["met", "missed", "not decidable"]
 MEASURES: dict[Measure, str] = {
@@ -93,6 +94,8 @@ def judge(load: Load, goal: Goal, *, allowance_ms: float = 0, error_ms: float = 
         return Judgement(load, "not decidable", None, "the run does not count")
     if load.offered and 100 * load.lost > _LOST_PERCENT * load.offered:
         return Judgement(load, "missed", None, f"{load.lost} of {load.offered} calls got nothing")
+    if spread is None and goal.measure in TARGETS_MS and (asked := _unanswered(load)):
+        return Judgement(load, "missed", None, f"none of {asked:,} turns was answered")
     if spread is None:
         return Judgement(load, "not decidable", None, "no turn has this figure")
     value = {50: spread.p50, 95: spread.p95, 99: spread.p99}[goal.percent]
@@ -110,6 +113,12 @@ def judge(load: Load, goal: Goal, *, allowance_ms: float = 0, error_ms: float = 
     if abs(value - goal.limit_ms) < error_ms:
         return Judgement(load, "not decidable", value, f"{why}: closer than the error of {error_ms:.1f} ms")
     return Judgement(load, "met" if value < goal.limit_ms else "missed", value, why)
+
+
+def _unanswered(load: Load) -> int:
+    """How many turns there were when none of them was answered; 0 when one was."""
+    audio = load.summary.get("first_audio_out_ms")
+    return audio.n if audio is not None and audio.censored == audio.n else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +196,14 @@ class Finding:
 
 def findings(results: Results, by_setting: Mapping[Setting, Sequence[Load]]) -> list[Finding]:
     """Every goal in every setting in which ours, or a server somebody named, was called."""
-    allowance = results.network_allowance_ms
     made = []
     for setting, found in by_setting.items():
         ours = tested(found)
         error = error_ms(results.calibration(setting.transport))
+        allowance = network_ms(results, setting.transport)
         for goal in goals(results)[0] if ours else ():
             farther = None
-            if setting.transport == "twilio" and allowance:
+            if allowance:
                 farther = overall(
                     [judge(load, goal, allowance_ms=allowance, error_ms=error) for load in ours]
                 )
@@ -208,7 +217,12 @@ def calls_words(n: int) -> str:
     return f"{n} call{'' if n == 1 else 's'}"
 
 
-def knee(found: Iterable[Load]) -> Knee:
+def network_ms(results: Results, transport: Transport) -> float:
+    """What a network behind the carrier adds, stated: a browser has none that is not measured."""
+    return results.network_allowance_ms if transport == "twilio" else 0.0
+
+
+def knee(found: Iterable[Load], allowance_ms: float = 0) -> Knee:
     """Where the loads bend, by the rule that ends a ramp.
 
     Stricter than a verdict: with too few turns for a p95 the slowest one has to stay below the target. A load
@@ -222,12 +236,12 @@ def knee(found: Iterable[Load]) -> Knee:
             spoilt = spoilt or load
             continue
         spoilt = None
-        if why := missed(pooled(load)):
+        if why := missed(pooled(load), allowance_ms):
             return Knee(carried, load.concurrency, why, by="server")
         carried = load.concurrency
     if spoilt is None:
         return Knee(carried, None)
-    return Knee(carried, spoilt.concurrency, spoilt.why_not, by="generator")
+    return Knee(carried, spoilt.concurrency, spoilt.why_not, by="test")
 
 
 def pooled(load: Load) -> Run:
@@ -239,14 +253,15 @@ def pooled(load: Load) -> Run:
     return load.runs[0].model_copy(update=whole)
 
 
-def carried_words(load: Load, error: float = 0) -> str:
+def carried_words(load: Load, error: float = 0, allowance_ms: float = 0) -> str:
     """Whether a load was carried, and where not, what of it was: one phrase for tables."""
     if not load.valid:
         return "does not count"
-    why = missed(pooled(load))
+    why = missed(pooled(load), allowance_ms)
     if not why:
         return "yes"
-    verdicts = {judge(load, goal, error_ms=error).verdict for goal in targets()}
+    made = [judge(load, goal, allowance_ms=allowance_ms, error_ms=error) for goal in targets()]
+    verdicts = {judgement.verdict for judgement in made}
     no = "targets met, not carried" if verdicts == {"met"} else "no"
     return measures_named(f"{no}: {'; '.join(why)}")
 

@@ -26,7 +26,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -110,8 +110,13 @@ def create_app(backend: Backend) -> Starlette:
             Route("/v1/audio/speech", speech, methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
         ],
-        exception_handlers={_RefusedError: _refused},
+        exception_handlers={_RefusedError: _refused, ClientDisconnect: _left},
     )
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """Who asked has hung up (an interrupted turn): there is nobody to answer, and nothing to report."""
+    return Response(status_code=499)
 
 
 # -- reading requests ----------------------------------------------------------------------------------

@@ -187,3 +187,46 @@ async def test_a_call_that_goes_wrong_is_an_error_and_leaves_no_other_running(
     monkeypatch.setattr(calibrate, "echo_agent", nobody)
     with pytest.raises(OperatorError, match="went wrong"):
         await calibrate.trials(20, voices=["tone"])
+
+
+def test_the_error_around_the_hand_over_has_the_grid_in_it() -> None:
+    """By the caller's own ticks all of these are exact: up to 20 ms of grid were once in no figure."""
+    found = []
+    for late_ms in range(20):
+        turns = [TurnResult(0, first_sample=1600, last_sample=3199)]
+        result = CallResult("c", turns=turns)
+        account = Account([Onset(40 * 160, 40 * 160)], {40: 40 * 20_000_000 + late_ms * 1_000_000})
+        measure.measure_call(heard(41 * 160), result)
+        found += read(result, account, "twilio", {})
+    calibration = summarise(found)
+    assert calibration.error_max_ms == 0
+    assert calibration.handed_over_p95_ms == pytest.approx(9, abs=1)  # 20 ms, evenly: 9.5 to either side
+    assert all(f"{calibration.handed_over_p95_ms:.2f} ms" in line for line in table(found) if "all " in line)
+
+
+def test_what_no_account_tells_is_not_told() -> None:
+    assert summarise([trial(40.0)]).handed_over_p95_ms is None
+    assert list(table([trial(40.0)]))[-1].endswith(" –")
+
+
+@pytest.mark.parametrize("arguments", [["--trials", "0"], ["--calls", "0"], ["--trials", "many"]])
+def test_numbers_that_are_none_are_refused_by_the_command_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--trials 0`` once was a traceback."""
+    with pytest.raises(SystemExit) as ended:
+        calibrate.main(arguments)
+    assert ended.value.code == 2
+    assert "whole numbers of 1 or more" in capsys.readouterr().err
+
+
+def test_a_calibration_that_cannot_be_made_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def nobody(*_: object, **__: object) -> list[Trial]:
+        raise OperatorError("the agent did not come up")
+
+    monkeypatch.setattr(calibrate, "trials", nobody)
+    monkeypatch.setattr("os.sched_setaffinity", lambda pid, cores: None)
+    assert calibrate.main(["--trials", "1"]) == 2
+    assert "calibrate: the agent did not come up" in capsys.readouterr().err

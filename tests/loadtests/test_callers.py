@@ -56,3 +56,14 @@ async def test_callers_beside_each_other_are_measured(monkeypatch: pytest.Monkey
     assert (found.calls, found.wrong) == (3, 0)
     assert found.cpu_us_per_tick > 0
     assert found.late_p50_ms <= found.late_p99_ms
+
+
+@pytest.mark.parametrize("arguments", [["--calls", "0"], ["--calls", "8", "x"], ["--seconds", "0.5"]])
+def test_numbers_that_are_none_are_refused_by_the_command_line(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--calls 0`` once was a ZeroDivisionError."""
+    with pytest.raises(SystemExit) as ended:
+        callers.main(arguments)
+    assert ended.value.code == 2
+    assert "or more, not '" in capsys.readouterr().err

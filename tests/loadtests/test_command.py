@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
 import signal
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,9 +32,9 @@ from loadtests.cores import Cores
 from loadtests.levels import POISSON
 from loadtests.options import Options, parse
 from loadtests.progress import Display, Quiet
-from loadtests.results import Calibration, Comparison, Run, read_results
+from loadtests.results import Calibration, Comparison, Results, Run, read_results, write_results
 from loadtests.run import Bench, Offer, WarmUp
-from loadtests.scenario import load_scenario
+from loadtests.scenario import SCENARIOS, load_scenario
 from loadtests.schedule import MeantCall
 from loadtests.session import Up
 from tests.loadtests import made_up
@@ -158,8 +162,98 @@ def test_a_calibration_that_is_interrupted_is_none(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("loadtests.calibrate.calibrate", calibrate)
     assert carry_out(Options("calibrate", out=(tmp_path,)), "made up") == INVALID
-    results = read_results(tmp_path)
-    assert (results.interrupted, results.calibrations) == (True, ())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_before_anything_was_measured_leaves_older_results_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    async def run(options: Options, findings: Findings, stop: asyncio.Event, shown: Display) -> None:
+        findings.calibrations = (calibrated(200, 0),)  # before the first run, as --calibrate has it
+        os.kill(os.getpid(), signal.SIGINT)
+        await stop.wait()
+
+    older = write_results(made_up.results([made_up.run()]), tmp_path)
+    before = older.read_bytes()
+    monkeypatch.setitem(under_test.COMMANDS, "run", run)
+    assert carry_out(Options("run", out=(tmp_path,)), "made up") == INVALID
+    assert older.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [older.name]
+    assert f"nothing was measured, {tmp_path} is as it was" in capsys.readouterr().err
+
+
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing be measured."""
+
+    async def run(*_: object) -> None:
+        raise AssertionError("that should have been refused before")
+
+    monkeypatch.setitem(under_test.COMMANDS, "run", run)
+
+
+def test_a_folder_that_is_a_file_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    never(monkeypatch)
+    file = tmp_path / "results"
+    file.touch()
+    assert carry_out(Options("run", out=(file,)), "made up") == UNMADE
+    assert f"{file} is a file" in capsys.readouterr().err
+
+
+def test_a_typed_scenario_is_refused_by_telephone_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    never(monkeypatch)
+    shipped = (SCENARIOS / "short.yaml").read_text(encoding="utf-8")
+    typed = tmp_path / "typed.yaml"
+    typed.write_text(re.sub(r"(?m)^  - say:", "  - type:", shipped, count=1), encoding="utf-8")
+    folder = tmp_path / "out"
+    assert carry_out(Options("run", scenario=str(typed), out=(folder,)), "made up") == UNMADE
+    said = capsys.readouterr().err
+    assert "typed.yaml:" in said
+    assert "--transport webrtc" in said
+    assert not folder.exists()
+
+
+def test_what_was_measured_is_printed_though_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(results: Results, folder: Path) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "results.json"))
+
+    acting(monkeypatch, 0)
+    monkeypatch.setattr(under_test, "write_results", full)
+    assert carry_out(Options("run", out=(tmp_path,)), "made up") == UNMADE
+    printed = capsys.readouterr()
+    assert "first audio p50/p95/max" in printed.out
+    assert "results.json: No space left on device" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("part", "code"), [("none", 0), ("run", 0), ("report", 0), ("all", 0), ("broken", 2)]
+)
+def test_make_loadtest_makes_its_report_whatever_did_not_count(
+    part: str, code: int, tmp_path: Path, needs_system: Callable[..., None]
+):
+    """A Python that does nothing stands in for the one that measures."""
+    needs_system("make")
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(
+        f'#!/bin/sh\necho "$3" >> {tmp_path}/asked\n'
+        f'case "{part}" in "$3"|all) exit 1;; broken) exit 2;; *) exit 0;; esac\n'
+    )
+    python.chmod(0o755)
+    (tmp_path / ".installed").touch()  # newer than the lock: nothing is installed
+    root = Path(__file__).parents[2]
+    made = subprocess.run(
+        ["make", "loadtest", f"VENV={tmp_path}"],
+        cwd=root, env={**os.environ, "MAKEFLAGS": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == code, made.stderr
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked == (["run"] if part == "broken" else ["run", "compare", "pauses", "report"])
 
 
 class Said(Quiet):
@@ -181,8 +275,13 @@ class Elsewhere:
         return None
 
 
+SYSTEMS = ("ours", "equal_silence")
+
+
 class Here:
     """A session whose server is up; its runs are made up, and what they were asked for is kept."""
+
+    longest: dict[str, MeantCall] = {}
 
     def __init__(self, options: Options) -> None:
         scenario = load_scenario("short")
@@ -190,10 +289,10 @@ class Here:
         self.base = Offer("twilio", 1, scenario, "short", (), seed=1)
         self.bench = Bench(Cores(), made_up.environment(), display=self.display)
         self.asked: list[tuple[Offer, dict[str, object]]] = []
-        call = MeantCall(10.0, (2.0, 5.0))
+        warm = {n: WarmUp(None, None, self.longest.get(n, MeantCall(10.0, (2.0, 5.0)))) for n in SYSTEMS}
         self.systems = {
-            name: Up(Elsewhere(), WarmUp(None, None, call), made_up.turn(0, 1, 900.0), 210.0)  # type: ignore[arg-type]
-            for name in ("ours", "equal_silence")
+            name: Up(Elsewhere(), warm[name], made_up.turn(0, 1, 900.0), 210.0)  # type: ignore[arg-type]
+            for name in SYSTEMS
         }
 
     async def up(self, name: str) -> Up:
@@ -205,9 +304,9 @@ class Here:
         return made_up.run(mine, concurrency=offer.concurrency, calls=4, block=more["block"])  # type: ignore[arg-type]
 
 
-async def done(monkeypatch: pytest.MonkeyPatch, line: str) -> tuple[Here, Findings]:
+async def done(monkeypatch: pytest.MonkeyPatch, line: str, **changed: object) -> tuple[Here, Findings]:
     """Do one command on a made-up session."""
-    options = parse(line.split())
+    options = replace(parse(line.split()), **changed)  # type: ignore[arg-type]
     here, findings = Here(options), Findings()
 
     @asynccontextmanager
@@ -233,7 +332,7 @@ async def test_a_level_says_before_it_begins_how_many_steady_turns_it_will_have(
         "levels of 1, 4 calls have fewer than 200 turns: no p95; --turns 200 gives one",
     )
     here, _ = await done(monkeypatch, "run --calls 4 --seconds 1")
-    assert "one call a line: the load never stands" in here.display.lines[0]
+    assert len(here.asked[0][0].starts) == 8  # two calls a line, or the load would never stand
     here, _ = await done(monkeypatch, "run --calls 4 --turns 200")
     assert "fewer" not in here.display.lines[0]
 
@@ -273,3 +372,29 @@ async def test_a_comparison_repeats_its_rounds(monkeypatch: pytest.MonkeyPatch):
     assert findings.comparison is not None
     assert len(findings.comparison.blocks) == 12
     assert len({offer.starts for offer, _ in here.asked}) == 1
+
+
+@pytest.mark.anyio
+async def test_a_comparison_spaces_calls_by_the_longest_first_call_and_says_how_many_turns_come_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    line = "compare --baselines equal_silence --calls 2 --seconds 20"
+    plain, _ = await done(monkeypatch, line)
+    slow = MeantCall(25.0, (2.0, 5.0))
+    monkeypatch.setattr(Here, "longest", {"equal_silence": slow})
+    here, _ = await done(monkeypatch, line)
+    by_line = [start.at_s for start in here.asked[0][0].starts if start.line == 0]
+    assert by_line[1] - by_line[0] >= slow.length_s
+    assert len({offer.starts for offer, _ in here.asked}) == 1
+    [said] = [text for text in plain.display.lines if "turns" in text]
+    assert "in each of 4 blocks a side, fewer than 200 turns: no p95; --turns 200 gives one" in said
+
+
+@pytest.mark.anyio
+async def test_a_ramp_is_judged_with_the_telephone_networks_allowance(monkeypatch: pytest.MonkeyPatch):
+    _, plain = await done(monkeypatch, "run --ramp --most 2 --network-allowance-ms 0")
+    assert plain.notes[0] == "no knee up to 2 calls at once"
+    _, allowed = await done(monkeypatch, "run --ramp --most 2 --network-allowance-ms 900")
+    assert "900 ms of network" in allowed.notes[0]
+    _, browser = await done(monkeypatch, "run --ramp --most 2 --transport webrtc", network_allowance_ms=900.0)
+    assert browser.notes[0] == "no knee up to 2 calls at once"

@@ -240,3 +240,26 @@ def test_lines_are_read_back_as_they_were_written():
         assert read_line(told.model_dump_json().encode()) == told
     with pytest.raises(ValueError, match="unknown"):
         read_line(b'{"kind": "other"}')
+
+
+async def test_a_long_script_is_given_the_time_it_may_take(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Ten minutes a call, whatever its script: a longer one was cut, and the server blamed."""
+
+    class Timed(Voiceless):
+        def __call__(self, door: object, **options: object) -> Voiceless:
+            given.append(options["longest_s"])
+            return self
+
+    given: list[object] = []
+    monkeypatch.setattr("loadtests.generator.process.make_caller", Timed(None, None))
+    longer = tmp_path / "longer.yaml"
+    silences = "  - silence_s: 500\n" * 3
+    longer.write_text(Path(KEYS).read_text().replace("steps:\n", f"steps:\n{silences}"))
+    for path in (KEYS, str(longer)):
+        scenario = load_scenario(path)
+        voices, _ = await voices_for(scenario, range(1))
+        todo = job("http://127.0.0.1:1", 0.0, scenario=path)
+        await Conductor(todo, scenario, voices, lambda finished, caller: None).run(time.monotonic_ns())
+    assert given[0] == 600.0
+    assert isinstance(given[1], float)
+    assert given[1] >= scenario.script.lasts_at_most_s > 1500

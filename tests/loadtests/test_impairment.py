@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import pytest
@@ -17,13 +20,16 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from controls.errors import OperatorError
 from loadtests.lateness import LoopLag
-from loadtests.network import netem
+from loadtests.network import netem, offers
 from loadtests.network.impairment import impaired
-from loadtests.network.offers import impaired_offers
+from loadtests.network.offers import impaired_offers, open_doorway
 from loadtests.network.tcp import TcpImpairment, tcp_link
 from loadtests.network.udp import Impairment
+from loadtests.outcomes import outcome_of
 from loadtests.results import Network
 from loadtests.systems import TwilioDoor, WebRtcDoor
+from tests.simulators import bad_servers
+from voice_runtime.caller.script import HangUp, Press, Script
 
 anyio = pytest.mark.anyio
 LOSSY = TcpImpairment(loss=0.2, jitter_ms=2, seed=3)
@@ -52,9 +58,56 @@ def test_the_same_seed_has_the_same_fate_and_without_harm_nothing_is_late() -> N
 
 
 def test_a_lost_segment_comes_after_a_round_trip_and_three_packets() -> None:
-    impairment = TcpImpairment(loss=1.0, delay_ms=10)
-    assert impairment.due(1.0, 160) == pytest.approx(1.0 + 0.010 + 0.080)
-    assert impairment.lost == 1
+    impairment = TcpImpairment(loss=0.5, delay_ms=10, seed=4)
+    late = Counter[int]()
+    for n in range(200):  # far apart: none waits for another
+        late[round(1000 * (impairment.due(n * 10_000.0, 160) - n * 10_000.0))] += 1
+    first, again = 10, 80
+    assert late[first] > late[first + again] > 0
+    assert impairment.lost == sum(times * _lost(late_ms) for late_ms, times in late.items())
+
+
+def _lost(late_ms: int) -> int:
+    """How often a segment so late was lost: each further wait is twice the one before (RFC 6298, 5.5)."""
+    [times] = [times for times in range(16) if late_ms == 10 + 80 * (2**times - 1)]
+    return times
+
+
+def test_what_is_sent_again_may_be_lost_again() -> None:
+    impairment = TcpImpairment(loss=0.5, delay_ms=10, seed=4)
+    late = {round(1000 * (impairment.due(n * 10_000.0, 160) - n * 10_000.0)) for n in range(200)}
+    assert {10, 90, 250, 570} <= late
+
+
+def test_where_everything_is_lost_nothing_passes() -> None:
+    assert TcpImpairment(loss=1.0).due(1.0, 160) == math.inf
+
+
+@anyio
+async def test_over_a_line_that_loses_everything_nothing_passes_and_it_ends_with_its_caller() -> None:
+    ended: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            ended.set_result(await reader.read())
+        except ConnectionError:
+            ended.set_result(b"")
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with tcp_link("127.0.0.1", port, TcpImpairment(loss=1.0)) as link, asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection(*link.address)
+            writer.write(b"POST")
+            writer.write_eof()
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+            assert await ended == b""
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 @anyio
@@ -88,14 +141,15 @@ async def test_a_connection_to_nobody_breaks() -> None:
         writer.close()
 
 
+def description(host: str, port: int) -> str:
+    return (
+        "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-pwd:x\r\n"
+        f"a=candidate:1 1 udp 2130706431 {host} {port} typ host\r\n"
+    )
+
+
 @anyio
 async def test_offers_and_answers_name_only_the_link_and_all_else_passes_unchanged() -> None:
-    def description(host: str, port: int) -> str:
-        return (
-            "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-pwd:x\r\n"
-            f"a=candidate:1 1 udp 2130706431 {host} {port} typ host\r\n"
-        )
-
     seen: list[str] = []
 
     async def offer(request: web.Request) -> web.Response:
@@ -205,3 +259,133 @@ def test_the_commands_are_ones_that_tc_takes_where_the_kernel_has_netem() -> Non
     in_a_namespace = ["unshare", "--net", "sh", "-c", script]
     ran = subprocess.run(in_a_namespace, capture_output=True, check=False, timeout=30)
     assert (ran.returncode == 0) is netem.available(), ran.stderr.decode()
+
+
+@asynccontextmanager
+async def answering_offers(
+    media_port: int = 7007, *, status: int = 200
+) -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """A server that answers every offer with one candidate of its own, and the requests it saw."""
+    seen: list[web.Request] = []
+
+    async def offer(request: web.Request) -> web.Response:
+        seen.append(request)
+        answer = {"type": "answer", "sdp": description("127.0.0.1", media_port), "call": "c"}
+        return web.json_response(answer, status=status)
+
+    app = web.Application()
+    app.router.add_post("/webrtc/offer", offer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://{host}:{port}", seen
+    finally:
+        await runner.cleanup()
+
+
+async def offered(client: ClientSession, url: str) -> tuple[int, str]:
+    """Offer a call: the answer's status and SDP."""
+    body = {"type": "offer", "sdp": description("127.0.0.1", 9009)}
+    async with client.post(f"{url}/webrtc/offer", json=body) as answered:
+        return answered.status, (await answered.json()).get("sdp", "")
+
+
+class Arrival(asyncio.DatagramProtocol):
+    """A socket that tells of what came."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.came.set_result(data)
+
+
+@anyio
+async def test_a_link_ends_with_its_call() -> None:
+    """Links once stayed until the end of the test, two sockets each."""
+    loop = asyncio.get_running_loop()
+    media, arrival = await loop.create_datagram_endpoint(Arrival, local_addr=("127.0.0.1", 0))
+    caller, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+    try:
+        async with (
+            answering_offers(media.get_extra_info("sockname")[1]) as (server, _),
+            open_doorway(server, Impairment()) as (url, doorway),
+            ClientSession() as client,
+            asyncio.timeout(10),
+        ):
+            _, sdp = await offered(client, url)
+            doorway.sweep()
+            assert doorway.links == 1  # just made
+            found = re.search(r"candidate:1 1 udp \d+ (\S+) (\d+)", sdp)
+            assert found is not None
+            caller.sendto(b"a datagram", (found[1], int(found[2])))
+            assert await arrival.came == b"a datagram"
+            doorway.sweep()
+            assert doorway.links == 1  # the call goes on
+            doorway.sweep()
+            assert doorway.links == 0
+    finally:
+        media.close()
+        caller.close()
+
+
+@anyio
+async def test_a_call_for_which_there_is_no_link_never_goes_past_the_bad_network() -> None:
+    """The 1001st offer of a test once passed unchanged, so unimpaired."""
+    async with (
+        answering_offers() as (server, seen),
+        open_doorway(server, Impairment(), most=1) as (url, doorway),
+        ClientSession() as client,
+    ):
+        assert (await offered(client, url))[0] == 200
+        assert await offered(client, url) == (503, "")
+        assert len(seen) == 1
+        doorway.sweep()
+        doorway.sweep()  # the first call is over
+        assert (await offered(client, url))[0] == 200
+
+
+@anyio
+async def test_a_call_for_which_there_is_no_socket_left_is_refused_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nothing_left(*_: Impairment) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(offers, "open_link", nothing_left)
+    async with (
+        answering_offers() as (server, seen),
+        open_doorway(server, Impairment()) as (url, _),
+        ClientSession() as client,
+    ):
+        assert await offered(client, url) == (503, "")
+    assert seen == []
+
+
+@anyio
+async def test_an_offer_that_is_refused_leaves_no_link() -> None:
+    async with (
+        answering_offers(status=503) as (server, _),
+        open_doorway(server, Impairment()) as (url, doorway),
+        ClientSession() as client,
+    ):
+        assert (await offered(client, url))[0] == 503
+        assert doorway.links == 0
+
+
+@anyio
+async def test_a_call_that_the_proxy_refused_is_no_finding_about_the_server() -> None:
+    def granted(path: str) -> bytes:
+        assert path.endswith("/token")
+        return bad_servers.http(200, '{"token": "x"}', "application/json")
+
+    script = Script(steps=(Press(keys="1"), HangUp()))
+    async with (
+        bad_servers.answering(granted) as server,
+        open_doorway(server, Impairment(), most=0) as (url, _),
+    ):
+        result = await bad_servers.browser(url).run(script)
+    assert outcome_of(result, script) == "harness_failed"
+    assert "no link left" in result.error

@@ -59,7 +59,16 @@ def test_by_time_a_line_takes_calls_until_it_is_over():
     offer = level(base(), 3, MeantCall(10.0), seconds=20.0)
     assert (offer.concurrency, offer.arrivals) == (3, "lines")
     assert offer.starts == at_zero(lines(3, 10.0, 2, 1))
-    assert len(level(base(), 5, MeantCall(40.0), seconds=30.0).starts) == 5
+    assert len(level(base(), 1, MeantCall(40.0), seconds=30.0).starts) == 1
+
+
+@given(st.integers(2, 12), st.floats(1.0, 40.0), st.integers(0, 2**16))
+def test_by_time_too_the_load_stands_however_short_it_is(n: int, seconds: float, seed: int):
+    offer = level(base(seed), n, CALL, seconds=seconds)
+    told = [Span(start, start.at_s, start.at_s + CALL.length_s) for start in offer.starts]
+    stretch = steady_stretch("lines", offer.starts, told)
+    assert len(offer.starts) >= 2 * n
+    assert 0.0 < stretch.from_s < stretch.to_s < max(span.ended_s for span in told)
 
 
 def test_a_scenario_that_waits_for_no_answer_goes_by_what_there_is():

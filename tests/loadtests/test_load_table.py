@@ -10,7 +10,8 @@ from controls.errors import ConfigurationError
 from loadtests import readme
 from loadtests.reporting import load_table
 from loadtests.reporting.tables import Table
-from loadtests.results import write_results
+from loadtests.results import Run, write_results
+from loadtests.summary import summarise
 from tests.loadtests.made_up import environment, results, run, whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +50,7 @@ def test_a_kept_test_has_its_rows(tmp_path: Path):
     assert "Offline engines on CPU | not measured yet" in short
     assert "122 of 128" in short
     [at_knee] = [line for line in short.splitlines() if "(Twilio) | 16 (" in line]
-    assert "| met (missed with 150 ms) | yes |" in at_knee
+    assert "| met (missed with 150 ms) | yes (not with 150 ms) |" in at_knee
     assert "bare pipecat, its defaults" in short
     assert "| ±2.5 ms | 0000000 |" in at_knee
     assert "`python -m loadtests run" in short
@@ -124,3 +125,34 @@ def test_check_names_the_page_that_is_out_of_date(
     )
     monkeypatch.setattr("sys.argv", ["readme", "--check"])
     assert readme.main() == 0
+
+
+def cell(found: Path, column: str) -> list[str]:
+    """Of every measured row of the README's table."""
+    rows = [line.strip("| ").split(" | ") for line in load_table.short(load_table.kept(found)).splitlines()]
+    head = rows[0]
+    return [row[head.index(column)] for row in rows[2:] if len(row) == len(head) and row[2] != "–"]
+
+
+def test_memory_of_the_readme_is_one_line_through_all_loads_and_none_of_compared_blocks(tmp_path: Path):
+    def weighed(concurrency: int, peak_mb: float, **changed: object) -> Run:
+        plain = run(concurrency=concurrency, **changed)  # type: ignore[arg-type]
+        return plain.model_copy(
+            update={"resources": plain.resources.model_copy(update={"idle_mb": 300.0, "peak_mb": peak_mb})}
+        )
+
+    write_results(results([weighed(n, 300 + 2 * n) for n in (1, 2, 4)]), tmp_path / "load" / "mock")
+    assert set(cell(tmp_path, "MB per added call")) == {"2.0"}
+    compared = results([weighed(1, 302), weighed(1, 390, system="defaults")])
+    write_results(compared, tmp_path / "load" / "mock")
+    assert cell(tmp_path, "MB per added call") == ["–"]
+
+
+def test_turns_never_answered_are_those_whose_audio_never_came(tmp_path: Path):
+    plain = run(calls=60)
+    unseen = [turn.model_copy(update={"asr_to_first_token_ms": None}) for turn in plain.turns[:9]]
+    turns = (*unseen, *plain.turns[9:])
+    made = plain.model_copy(update={"turns": turns, "summary": summarise(turns, plain.calls)})
+    assert made.summary["asr_to_first_token_ms"].censored > 0
+    write_results(results([made]), tmp_path / "load" / "mock")
+    assert cell(tmp_path, "turns (never answered)") == ["300 (0)"]

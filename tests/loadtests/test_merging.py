@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from loadtests.compare import plan
 from loadtests.merging import merged
 from loadtests.ratios import ratios
-from loadtests.results import Comparison, Network, Profile, Results
+from loadtests.results import Calibration, Comparison, Network, Profile, Results
 from tests.loadtests import made_up
 
 
@@ -45,7 +45,7 @@ def test_runs_and_rows_and_policies_come_together_and_the_newest_speaks_for_the_
 def compared(profile: Profile, network: Network) -> Comparison:
     """Ours twice as quick as bare pipecat, in that profile and network; MADE UP."""
     ours, theirs = (
-        made_up.run(system, profile=profile, network=network, calls=3) for system in ("ours", "defaults")
+        made_up.run(system, profile=profile, network=network, calls=12) for system in ("ours", "defaults")
     )
     return Comparison(valid=True, rows=ratios([ours], [theirs], draws=20))
 
@@ -106,3 +106,43 @@ def test_the_newest_environment_without_runs_is_kept():
     )
     assert merged([first, second], "again").environment == first.environment
     assert merged([second, made_up.results()], "again").environment == second.environment
+
+
+def calibrated_on(commit: str, bias_ms: float, **changed: object) -> Results:
+    error = {"delay_ms": 300, "error_p50_ms": 1, "error_p95_ms": 2, "error_max_ms": 3, "n": 200}
+    place = made_up.environment(commit=commit)
+    calibrations = (Calibration(bias_ms=bias_ms, **error),)  # type: ignore[arg-type]
+    return made_up.results(
+        **{"runs": [made_up.run(calls=1, environment=place)], "calibrations": calibrations, **changed}
+    )
+
+
+def test_a_calibration_speaks_for_the_place_it_was_made_at_and_for_no_other():
+    one, other = calibrated_on("1111111", 40), calibrated_on("2222222", 60)
+    both = merged([one, other], "again")
+    assert both.calibrations == ()
+    assert "twilio: no calibration was made where every run was: left out" in both.notes
+    newer = calibrated_on("1111111", 50, started_at="2026-11-22T00:00:00+00:00")
+    again = merged([newer, one], "again")
+    assert again.calibrations == newer.calibrations
+    assert not any("calibration" in note for note in again.notes)
+
+
+def test_a_calibration_made_by_itself_is_kept_where_the_runs_are_of_its_place():
+    here = made_up.environment(commit="1111111")
+    alone = calibrated_on("1111111", 40, runs=(), environment=here)
+    run = made_up.results([made_up.run(calls=1, environment=here)], calibrations=())
+    assert merged([run, alone], "again").calibrations == alone.calibrations
+    elsewhere = made_up.results([made_up.run(calls=1)], calibrations=())
+    assert merged([elsewhere, alone], "again").calibrations == ()
+
+
+def test_objectives_of_several_agents_are_nobodys():
+    one, other = made_up.results(), made_up.results(agent="other", objectives={"first_audio_out_p95_ms": 900})
+    both = merged([one, other], "again")
+    assert (both.agent, both.objectives) == ("", {})
+    assert "of several agents (healthcare, other): no objectives are judged" in both.notes
+    stricter = made_up.results(objectives={"first_audio_out_p95_ms": 900})
+    both = merged([one, stricter], "again")
+    assert (both.agent, both.objectives) == ("healthcare", {})
+    assert any("its objectives differ" in note for note in both.notes)

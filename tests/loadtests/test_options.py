@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from controls.errors import OperatorError
-from loadtests.options import OUT, parse
+from loadtests import calibrate
+from loadtests.options import OUT, Command, parse
 
 
 def test_the_shortest_command_has_sound_defaults():
@@ -71,11 +74,74 @@ def test_what_does_not_go_together_is_refused(line: str):
         ("calibrate --out a --out b", "give --out once"),
         ("pauses --out a --out b", "give --out once"),
         ("report --out a --out b", "--into"),
+        ("report --out a --out b --out a --into c", "--out a would count the same runs twice"),
+        ("report --out a --out x/../a --into c", "--out a would count the same runs twice"),
+        ("report --out a/results.json --out a --into c", "would count the same runs twice"),
+        ("report --out a --out b --into ./b", "--into b would overwrite .* name another folder"),
+        ("run --turns 200 --seconds 20", "leave one of them away"),
+        ("compare --turns 200 --seconds 20", "leave one of them away"),
+        ("run --soak 60 --seconds 20", "leave --seconds away"),
+        ("run --soak 60 --arrivals lines", "leave --arrivals away"),
     ],
 )
 def test_a_refusal_says_what_to_do_instead(line: str, remedy: str):
     with pytest.raises(OperatorError, match=remedy):
         parse(line.split())
+
+
+_REMOTE = "run --profile remote --url http://127.0.0.1:1"
+_STREAM = "run --profile remote --stream-url ws://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "of"),
+    [
+        ("run", "--device cuda", "--profile gpu"),
+        ("run --profile cpu-whisper", "--engines-shape toy", "--profile gpu"),
+        ("compare --profile gpu", "--whisper-shape base", "--profile cpu-whisper"),
+        ("run", "--most 8", "--ramp"),
+        ("run", "--url http://127.0.0.1:1", "--profile remote"),
+        ("run", "--stream-url ws://127.0.0.1:1", "--profile remote"),
+        ("run", "--to +12025550142", "--profile remote"),
+        ("run", "--from +12025550143", "--profile remote"),
+        ("run", "--auth-token-env TOKEN", "--profile remote"),
+        ("run", "--webhook /voice", "--profile remote"),
+        ("run --transport webrtc", "--agent dental", "--profile remote"),
+        ("run --transport webrtc", "--dialect sayso", "--profile remote"),
+        (_REMOTE, "--agent dental", "--transport webrtc"),
+        (_REMOTE, "--dialect pipecat", "--transport webrtc"),
+        (f"{_REMOTE} --transport webrtc", "--to +12025550142", "--transport twilio"),
+        (f"{_REMOTE} --transport webrtc", "--stream-url ws://127.0.0.1:1", "--transport twilio"),
+        ("run --transport webrtc", "--network-allowance-ms 100", "--transport twilio"),
+        (_STREAM, "--webhook /voice", "calls that begin with a webhook"),
+        (_STREAM, "--auth-token-env TOKEN", "calls that begin with a webhook"),
+    ],
+)
+def test_what_would_change_nothing_is_refused_and_says_what_it_is_of(line: str, said: str, of: str):
+    parse(line.split())  # without it there is nothing wrong
+    name = said.split()[0]
+    with pytest.raises(OperatorError, match=f"^{name} is of {of}: leave it away"):
+        parse([*line.split(), *said.split()])
+
+
+def test_what_belongs_where_it_stands_is_taken():
+    assert parse(["run", "--ramp", "--most", "8"]).most == 8
+    assert parse(["run", "--soak", "60", "--arrivals", "poisson"]).soak == 60
+    assert parse(["run", "--profile", "gpu", "--engines-shape", "full", "--device", "cuda"]).device == "cuda"
+    assert parse(["report", "--out", "a", "--into", "b"]).folder == Path("b")
+    line = f"{_REMOTE} --transport webrtc --agent dental --dialect pipecat"
+    assert parse(line.split()).agent == "dental"
+
+
+def test_every_option_of_every_command_stands_in_the_docs(capsys: pytest.CaptureFixture[str]):
+    page = (Path(__file__).parents[2] / "docs" / "load-tests.md").read_text(encoding="utf-8")
+    for command in get_args(Command):
+        with pytest.raises(SystemExit):
+            parse([command, "--help"])
+        usage = capsys.readouterr().out.partition("\n\n")[0]
+        options = set(re.findall(r"--[a-z][a-z-]+", usage))
+        assert "--out" in options
+        assert sorted(option for option in options if not re.search(rf"{option}(?![a-z-])", page)) == []
 
 
 @pytest.mark.parametrize(
@@ -114,9 +180,21 @@ def test_calls_arrive_by_lines_unless_by_chance_and_a_comparison_has_two_rounds(
 
 
 def test_a_calibration_may_be_of_many_callers():
-    assert parse(["calibrate"]).callers == 0  # as many as it takes by itself
-    options = parse(["calibrate", "--calls", "32", "--transport", "webrtc"])
-    assert (options.callers, options.calls) == (32, (1,))
+    default = parse(["calibrate"])
+    assert (default.trials, default.callers, default.seed) == (200, 0, 0)  # 0: as many as it takes by itself
+    options = parse(["calibrate", "--calls", "32", "--transport", "webrtc", "--trials", "50", "--seed", "7"])
+    assert (options.callers, options.calls, options.trials, options.seed) == (32, (1,), 50, 7)
+
+
+def test_both_ways_to_calibrate_take_the_same_options(capsys: pytest.CaptureFixture[str]):
+    """Only where the figures go is each one's own."""
+    found = []
+    for command, line, own in ((calibrate.main, [], "--json"), (parse, ["calibrate"], "--out")):
+        with pytest.raises(SystemExit):
+            command([*line, "--help"])
+        usage = capsys.readouterr().out.partition("\n\n")[0]
+        found.append(set(re.findall(r"--[a-z][a-z-]+", usage)) - {own})
+    assert found[0] == found[1] == {"--trials", "--transport", "--calls", "--seed"}
 
 
 def test_labelled_pauses_take_the_options_of_their_own_command():

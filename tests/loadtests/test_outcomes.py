@@ -238,3 +238,21 @@ def test_an_answer_nobody_waits_for_may_be_missing() -> None:
     waiting = script.model_copy(update={"steps": (*script.steps[:2], Wait(), HangUp())})
     assert outcome_of(result, waiting) == "stalled"
     assert outcome_of(replace(result, opening_first_ms=1.0, heard=[object()]), waiting) == "no_answer"  # type: ignore[list-item]
+
+
+def test_a_call_whose_time_was_over_before_its_script_says_nothing_about_the_server() -> None:
+    """A script of more than ten minutes was once booked as a server that stalled."""
+    script = Script(steps=(Press(keys="1"), Silence(seconds=600), Press(keys="2"), HangUp()))
+    first, second = TurnResult(1, "press", 0), TurnResult(2, "press", 2)
+    first.first_audio_out_ms = second.first_audio_out_ms = 500.0
+    cut = CallResult("CA", answered_ns=1, ended_by="caller", error="the call took too long")
+    cut.heard, cut.turns = [Onset(0, 800)], [first]
+    assert outcome_of(cut, script) == "harness_failed"
+    assert outcome_of(replace(cut, error="", turns=[first, second]), script) == "completed"
+
+
+def test_what_stands_behind_the_hanging_up_is_never_waited_for() -> None:
+    script = Script(steps=(Press(keys="1"), HangUp(), Press(keys="2")))
+    turn = TurnResult(1, "press", 0, first_audio_out_ms=500.0)
+    result = CallResult("CA", answered_ns=1, ended_by="caller", heard=[Onset(0, 800)], turns=[turn])
+    assert outcome_of(result, script) == "completed"

@@ -69,6 +69,12 @@ def test_speech_with_gaps_in_more_than_one_answer_of_twenty_is_not_carried(gaps:
     assert carried or why == (f"{gaps} gaps of 40 ms or more in 100 answers, over 5 %",)
 
 
+def test_turns_that_were_never_answered_are_no_answers_without_gaps():
+    made = with_calls(100, 6)
+    lost = [made_up.turn(n, 2, 6000, censored=True) for n in range(50)]
+    assert missed(made.model_copy(update={"turns": (*made.turns, *lost)})) == missed(made) != ()
+
+
 def test_a_call_whose_record_is_not_whole_is_not_carried():
     torn = Completeness(heard=3, recorded=2, missing=("speech at 900 ms",))
     whole = Completeness(heard=3, recorded=3)
@@ -121,12 +127,23 @@ async def test_not_even_one_call_may_be_carried():
     assert "none carried" in str(await ramped(16, knee_at=1))
 
 
-async def test_a_level_that_does_not_count_ends_it_and_says_that_the_generator_did():
+async def test_a_level_that_does_not_count_ends_it_and_says_why():
     knee = await ramped(16, invalid_at=4)
-    assert knee == Knee(2, 4, ("late",), by="generator")
-    assert str(knee) == "the generator could bear no more at 4; no knee found up to 2 (late)"
+    assert knee == Knee(2, 4, ("late",), by="test")
+    assert str(knee) == "the test itself could not go on at 4: late; no knee found up to 2"
     first = await ramped(16, invalid_at=1)
-    assert str(first) == "the generator could bear no more at 1; not one load counts (late)"
+    assert str(first) == "the test itself could not go on at 1: late; not one load counts"
+
+
+async def test_a_ramp_ends_where_the_network_behind_the_carrier_makes_it_miss():
+    async def offer(concurrency: int) -> Run:
+        return run(concurrency, audio=1300 if concurrency >= 4 else 600)
+
+    plain = await ramp(offer, 8, stop=asyncio.Event())
+    allowed = await ramp(offer, 8, stop=asyncio.Event(), allowance_ms=150)
+    assert plain == Knee(8, None)
+    assert (allowed.carried, allowed.missed, allowed.by) == (2, 4, "server")
+    assert "maximum 1300 ms and 150 ms of network, target 1400 ms" in str(allowed)
 
 
 async def test_an_interruption_ends_it_without_a_verdict():

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.ratios import ratios
+from loadtests.ratios import MIN_CALLS, ratios
 from loadtests.results import MIN_BLOCKS, Call, Resources, Row, Run, Turn
 from tests.loadtests.made_up import run, turn
 
-CALLS = st.lists(st.lists(st.floats(100, 3000), min_size=1, max_size=5), min_size=2, max_size=12)
+CALLS = st.lists(st.lists(st.floats(100, 3000), min_size=2, max_size=5), min_size=MIN_CALLS, max_size=14)
 
 
 def of(system: str, calls: list[list[float]], **changed: object) -> Run:
@@ -53,14 +53,51 @@ def test_ours_times_a_factor_is_the_ratio_times_that_factor(calls: list[list[flo
 
 
 def test_many_turns_of_few_calls_are_few_draws():
-    """Each call has one speed: 300 turns of 3 calls say as little as 3 turns of 3 calls."""
-    few = [[base] * 100 for base in (400.0, 800.0, 1600.0)]
-    many = [[(400.0, 800.0, 1600.0)[n % 3]] for n in range(300)]
+    """Each call has one speed: 1,200 turns of 12 calls say as little as 12 turns of 12 calls."""
+    few = [[base] * 100 for base in (400.0, 800.0, 1600.0) * 4]
+    many = [[(400.0, 800.0, 1600.0)[n % 3]] for n in range(1200)]
     width_few, width_many = (
         row.ci[1] / row.ci[0]
         for row in (only(ratios([of("ours", c)], [of("defaults", c)])) for c in (few, many))
     )
     assert width_few > 3 * width_many
+
+
+@pytest.mark.parametrize(
+    ("calls", "turns", "why"),
+    [
+        (1, 30, "an interval needs 10 calls on each side: first_audio_out_ms (1)"),
+        (9, 30, "an interval needs 10 calls on each side: first_audio_out_ms (9)"),
+        (19, 1, "p50 needs 20 on each side: first_audio_out_ms (19)"),
+    ],
+)
+def test_a_few_calls_or_turns_have_no_ratio_and_it_is_said(calls: int, turns: int, why: str):
+    said: list[str] = []
+    few, many = [[500.0] * turns] * calls, [[500.0] * 30] * 30
+    for sides in ((few, many), (many, few)):
+        ours, theirs = of("ours", sides[0]), of("defaults", sides[1])
+        assert not ratios([ours], [theirs], draws=20, left_out=said.append)
+        assert f"defaults at 1 by twilio: {why}" in said
+    assert only(ratios([of("ours", [[500.0] * 2] * 10)], [of("defaults", many)], draws=20)).n == 20
+
+
+def test_turns_that_lost_calls_never_came_to_are_in_the_ratio():
+    whole = of("ours", [[500.0] * 3] * 10)
+    lost = [turn(n, 9, 6000, censored=True, never_said=True) for n in range(10) for _ in range(4)]
+    torn = whole.model_copy(update={"turns": (*whole.turns, *lost)})
+    row = only(ratios([torn], [of("defaults", [[500.0] * 3] * 10)], draws=20))
+    assert (row.ours, row.ratio) == (6000, 12)
+
+
+def test_cpu_beside_a_gpu_is_no_ratio_to_bare_pipecat_whose_recogniser_is_elsewhere():
+    said, key = list[str](), "cpu_ms_per_call_s"
+    ours = blocks("ours", key, (9.0, 10.0), profile="gpu", tier="real")
+    for baseline in ("defaults", "equal_silence"):
+        bare = blocks(baseline, key, (40.0, 44.0), profile="gpu", tier="real")
+        assert not ratios(ours, bare, draws=20, left_out=said.append)
+    assert "defaults at 1 by twilio: cpu_ms_per_call_s: ours recognises speech in its own" in said[0]
+    off = blocks("controls_off", key, (8.0, 8.0), profile="gpu", tier="real")
+    assert only(ratios(ours, off, draws=20), key).n == 2
 
 
 def test_a_p95_needs_its_turns_on_both_sides():
@@ -74,11 +111,13 @@ def test_a_p95_needs_its_turns_on_both_sides():
     }
 
 
-def blocks(system: str, key: str, values: Sequence[float], **changed: object) -> list[Run]:
+def blocks(
+    system: str, key: str, values: Sequence[float], *, idle_mb: float | None = None, **changed: object
+) -> list[Run]:
     """One block for each value of a cost."""
     return [
-        of(system, [[500.0]] * 3, resources=Resources.model_validate({key: value, **changed}))
-        for value in values
+        of(system, [[500.0]] * 3, resources=Resources.model_validate({key: v, "idle_mb": idle_mb}), **changed)
+        for v in values
     ]
 
 
@@ -133,7 +172,7 @@ def test_memory_is_no_ratio_of_blocks():
     assert "rss_mb_per_call" not in {row.measure for row in ratios(*sides, draws=20)}
 
 
-@given(st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@given(st.integers(1, 40), st.integers(20, 24), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
 def test_a_measure_that_few_calls_have_keeps_its_row(without: int, having: int, seed: int):
     """Turns of a few calls among many that brought none: in some samples no call of them is drawn."""
@@ -161,10 +200,10 @@ def test_every_row_that_is_missing_is_said():
 
 
 def test_turns_at_the_edge_of_the_load_are_in_no_ratio():
-    steady = of("ours", [[500.0], [700.0], [600.0]])
+    steady = of("ours", [[500.0], [700.0], [600.0]] * 7)
     late = turn(1, 2, 9000, edge=True, asr_to_first_token_ms=None, governance_ms=None)
     edged = steady.model_copy(update={"turns": (*steady.turns, late)})
-    theirs = [of("defaults", [[900.0]] * 3)]
+    theirs = [of("defaults", [[900.0]] * 21)]
     assert only(ratios([edged], theirs, draws=50)) == only(ratios([steady], theirs, draws=50))
 
 
@@ -182,7 +221,7 @@ def test_the_same_seed_draws_the_same_intervals():
 
 
 def test_no_ratio_of_what_is_not_above_zero():
-    assert not ratios([of("ours", [[0.0], [5.0]])], [of("defaults", [[5.0], [5.0]])], draws=50)
+    assert not ratios([of("ours", [[0.0], [5.0]] * 10)], [of("defaults", [[5.0]] * 20)], draws=50)
 
 
 def test_mock_and_real_engines_never_meet_and_ours_is_no_baseline():

@@ -30,6 +30,11 @@ async def test_it_has_doors_and_nothing_else():
         {"twilio": TwilioDoor("agent.example")},
         {"twilio": TwilioDoor("", stream_url="https://agent.example/ws")},
         {"webrtc": WebRtcDoor("ws://agent.example")},
+        {"twilio": TwilioDoor("http://agent.example:abc")},
+        {"twilio": TwilioDoor("http://agent.example:99999")},
+        {"webrtc": WebRtcDoor("http://:7860")},
+        {"webrtc": WebRtcDoor("http://[::1")},
+        {"twilio": TwilioDoor("http://agent.example", stream_url="wss://agent.example:abc/ws")},
     ],
 )
 def test_an_address_that_is_none_is_the_operators_error(doors: dict[str, object]):
@@ -59,3 +64,9 @@ def test_the_command_line_names_a_stream_or_a_browsers_door():
         "run", profile="remote", transport="webrtc", url="http://127.0.0.1:1", agent="a", dialect="pipecat"
     )
     assert remote_system(options).doors == {"webrtc": WebRtcDoor("http://127.0.0.1:1", "a", "pipecat")}
+
+
+def test_a_port_that_is_no_number_is_the_operators_error_before_anything_begins():
+    """It once was a traceback, where the impaired network asked for the port."""
+    with pytest.raises(OperatorError, match="a number for a port"):
+        remote_system(Options("run", profile="remote", url="http://agent.example:abc", loss=1.0))

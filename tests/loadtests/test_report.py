@@ -13,7 +13,7 @@ from loadtests.ratios import ratios
 from loadtests.reporting.page import FILES
 from loadtests.reporting.report import render, write_report
 from loadtests.results import Beside, Comparison, Completeness, Results, Row, Run
-from tests.loadtests.made_up import environment, pauses, results, run, whole
+from tests.loadtests.made_up import environment, pauses, results, run, turn, whole
 
 #: Attributes by which a page fetches something, or sends somewhere.
 _FETCHES = {
@@ -238,3 +238,23 @@ def test_hostile_words_stay_words():
     assert not [tag for tag, _ in found.tags if tag == "img"]
     assert len([tag for tag, _ in found.tags if tag == "script"]) == 3
     assert not [a for _, attrs in found.tags for a in attrs if a.startswith("on")]
+
+
+def test_how_much_cpu_was_stolen_is_said_and_not_that_none_was():
+    def weighed(steal: float | None) -> Run:
+        plain = run(calls=3)
+        return plain.model_copy(
+            update={"resources": plain.resources.model_copy(update={"steal_percent": steal})}
+        )
+
+    assert "at most 1.9 % of CPU time was stolen" in page(results([weighed(0.1), weighed(1.9)])).words()
+    unknown = page(results([weighed(None)])).words()
+    assert "stolen CPU time is unknown" in unknown
+    assert "no CPU was stolen" not in unknown
+
+
+def test_turns_that_nobody_said_are_not_counted_as_said():
+    plain = run(calls=1, turns=1)
+    never = turn(0, 9, 6000, censored=True, never_said=True)
+    made = results([plain.model_copy(update={"turns": (*plain.turns, never)})])
+    assert f"{len(plain.turns)} turns" in page(made).words()

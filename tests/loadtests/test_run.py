@@ -14,6 +14,7 @@ from loadtests.scenario import load_scenario
 from loadtests.schedule import MeantCall, Start, lines
 from loadtests.systems import Evidence, ServerTurn, TwilioDoor, WebRtcDoor
 from tests.loadtests import made_up
+from voice_runtime.caller.playout import Onset
 from voice_runtime.caller.results import CallResult, TurnResult
 
 SHORT = load_scenario("short")
@@ -67,6 +68,10 @@ def test_what_came_to_nothing_stays_among_the_offered():
     starts = (Start(0.0, 0, 0), Start(1.0, 1, 1))
     made = run(offer(2, starts), generated(finished(0), finished(1, outcome="refused")))
     assert (made.offered, made.completed, made.valid) == (2, 1, True)
+    lost = [turn for turn in made.turns if turn.never_said]
+    assert {turn.call for turn in lost} == {1}
+    audio = made.summary["first_audio_out_ms"]
+    assert (audio.censored, audio.n) == (len(lost), len(made.turns))
 
 
 def test_calls_lost_by_a_dead_generator_stay_offered_and_the_run_does_not_count():
@@ -126,6 +131,22 @@ def test_what_worked_beside_the_server_is_kept_and_a_late_one_makes_the_run_not_
     assert made(2.0).valid
     assert made(2.0).beside[0].late_max_ms == 90.0
     assert "suppliers" in made(60.0).invalid_because[0]
+
+
+def test_a_generator_that_starts_its_calls_late_makes_the_run_not_count():
+    late = finished().model_copy(update={"started_late_ms": 5.2})
+    assert run(offer(), generated(late)).invalid_because == (
+        "calls were started 5.2 ms late at p99, over 5 ms",
+    )
+
+
+def test_an_agent_that_spoke_on_is_in_the_run_at_the_cap():
+    deaf = finished()
+    deaf.result.turns[0].kind = "interrupt"
+    deaf.result.turns[0].first_sample = 4000
+    deaf.result.heard = [Onset(0, 16_000)]
+    spread = run(offer(), generated(deaf)).summary["barge_in_pause_ms"]
+    assert (spread.n, spread.censored, spread.max) == (1, 1, 10_000)
 
 
 def test_calls_are_taken_to_be_like_the_first_one_if_it_went_by_its_script():

@@ -141,3 +141,13 @@ def test_a_scenario_that_does_not_exist_says_which_do(tmp_path: Path) -> None:
         load_scenario("shrot")
     with pytest.raises(ConfigurationError, match="missing"):
         load_scenario(tmp_path / "none.yaml")
+
+
+def test_what_is_typed_takes_a_browser_and_a_telephone_says_so_with_line_and_field(tmp_path: Path) -> None:
+    typed = written(tmp_path, GOOD.replace("- say: where are you", "- type: where are you"))
+    assert load_scenario(typed).script.typed
+    assert load_scenario(typed, "webrtc").script.typed
+    with pytest.raises(ConfigurationError, match="--transport webrtc") as wrong:
+        load_scenario(typed, "twilio")
+    assert [(p.line, p.field) for p in wrong.value.problems] == [(9, "steps[1].type")]
+    assert not load_scenario(written(tmp_path, GOOD), "twilio").script.typed

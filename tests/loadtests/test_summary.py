@@ -60,3 +60,11 @@ def test_the_disclosure_is_of_calls_and_a_call_without_one_is_not_counted_as_qui
         Call(n=1, intended_at_s=0, outcome="refused"),
     ]
     assert summarise([], calls)["disclosure_ms"].n == 1
+
+
+def test_an_interruption_that_never_silenced_the_agent_counts_at_its_cap_and_one_of_a_silent_agent_nowhere():
+    cut = turn(0, 1, 700, kind="interrupt", barge_in_pause_ms=180.0)
+    deaf = turn(0, 2, 700, kind="interrupt", barge_in_pause_ms=10_000.0, barge_in_censored=True)
+    late = turn(0, 3, 700, kind="interrupt")
+    found = summarise([cut, deaf, late], [])["barge_in_pause_ms"]
+    assert (found.n, found.censored, found.p50, found.max) == (2, 1, 180, 10_000)

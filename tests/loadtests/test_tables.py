@@ -7,7 +7,7 @@ import pytest
 from loadtests.reporting import tables
 from loadtests.reporting.comparison import headline_ratios, ratio_rows
 from loadtests.reporting.loads import Load, loads
-from loadtests.results import Beside, Completeness, Network, Run
+from loadtests.results import Beside, Calibration, Completeness, Network, Run
 from tests.loadtests.made_up import environment, pauses, run, whole
 
 
@@ -23,7 +23,7 @@ def of(*runs: Run) -> tuple[Load, ...]:
 def test_interruptions_that_nobody_minded_are_counted():
     plain = run(calls=10)
     deaf = [
-        turn.model_copy(update={"barge_in_pause_ms": None})
+        turn.model_copy(update={"barge_in_pause_ms": 10_000.0, "barge_in_censored": True})
         if turn.kind == "interrupt" and turn.call < 4
         else turn
         for turn in plain.turns
@@ -31,6 +31,7 @@ def test_interruptions_that_nobody_minded_are_counted():
     found = cells(tables.openings(of(plain.model_copy(update={"turns": tuple(deaf)}))))
     assert found["fell silent / interrupted"] == "6/10"
     assert found["disclosed / answered"] == "10/10"
+    assert found["answered after p50 / max, ms"] == "12 / 12"
     assert found["paused / backchannels"].endswith("/10")
 
 
@@ -67,6 +68,7 @@ def test_every_row_has_a_cell_for_every_column():
         tables.cold_starts(made.runs),
         tables.pauses(made.pauses, None),
     ]
+    every += [tables.carried(found, 0.0, 150.0) for found in by_setting.values()]
     every += [ratio_rows(made.comparison.rows), headline_ratios(made.comparison)]
     for found in by_setting.values():
         makers = (tables.carried, tables.waits, tables.costs, tables.openings, tables.outcomes)
@@ -89,6 +91,31 @@ def memory(concurrency: int, peak_mb: float, idle_mb: float | None = 300.0) -> R
     plain = run(concurrency=concurrency, calls=2)
     weighed = plain.resources.model_copy(update={"idle_mb": idle_mb, "peak_mb": peak_mb})
     return plain.model_copy(update={"resources": weighed})
+
+
+def test_a_block_of_a_comparison_has_no_memory_of_its_own():
+    alone, beside = tables.costs(of(run())), tables.costs(of(run(), run("defaults")))
+    column = "MB above idle / call"
+    assert cells(alone)[column] != tables.NONE
+    assert [cells(beside, n)[column] for n in (0, 1)] == [tables.NONE, tables.NONE]
+
+
+def test_turns_of_lost_calls_are_no_interruptions():
+    plain = run(calls=10)
+    never = [turn.model_copy(update={"never_said": turn.call < 4}) for turn in plain.turns]
+    found = cells(tables.openings(of(plain.model_copy(update={"turns": tuple(never)}))))
+    assert found["fell silent / interrupted"] == "6/6"
+
+
+def test_what_is_carried_is_said_without_and_with_the_network_behind_the_carrier():
+    ramp = of(run(calls=60), run(concurrency=2, calls=60, slower=1.25))
+    plain, allowed = tables.carried(ramp), tables.carried(ramp, allowance_ms=150)
+    assert allowed.columns == (*plain.columns, "carried with 150 ms of telephone network")
+    assert [row[-1] for row in plain.rows] == ["yes", "yes"]
+    assert allowed.rows[0][-1] == "yes"
+    assert allowed.rows[1][-1].startswith("no: ASR to first token p95")
+    assert allowed.rows[1][-2] == "yes"
+    assert "No knee up to 2 calls at once. With 150 ms of telephone network: Knee at 2" in allowed.note
 
 
 def test_memory_of_several_loads_is_one_line_through_all_of_them():
@@ -142,10 +169,10 @@ def test_policies_scored_twice_are_told_apart_and_say_where():
     assert "not kept" in tables.pauses(pauses(), None).note
 
 
-def test_a_ramp_that_the_generator_ended_has_no_knee():
+def test_a_ramp_that_the_test_ended_has_no_knee():
     ramp = of(run(calls=60), run(concurrency=2, calls=60, valid=False, invalid_because=("ticks late",)))
     words = tables.knee_words(ramp)
-    assert words == "The generator could bear no more at 2; no knee found up to 1 (ticks late)."
+    assert words == "The test itself could not go on at 2: ticks late; no knee found up to 1."
     assert tables.knee_words(ramp, reasons=False).endswith("no knee found up to 1.")
     assert tables.knee_words(of(run(valid=False))) == "No knee: nothing that counts was measured."
 
@@ -155,3 +182,10 @@ def test_a_ramp_that_the_generator_ended_has_no_knee():
 )
 def test_figures_show_the_digits_they_deserve(value: float | None, text: str):
     assert tables.ms(value) == text
+
+
+def test_the_error_against_the_hand_over_is_said_where_it_was_measured():
+    error = {"delay_ms": 300, "bias_ms": 40, "error_p50_ms": 1, "error_p95_ms": 2, "error_max_ms": 3, "n": 9}
+    assert tables.handed_over(Calibration.model_validate(error)) == ""
+    told = tables.handed_over(Calibration.model_validate({**error, "handed_over_p95_ms": 9.5}))
+    assert "handed the packet over p95 9.5 ms" in told

@@ -77,3 +77,10 @@ def test_a_block_that_does_not_count_is_named():
     bad = block("ours", 500, block=3, valid=False, invalid_because=("too late",))
     still = [block("defaults", 1000, block=1), block("defaults", 1000, block=2)]
     assert why_no_comparison([block("ours", 500), bad], still) == ("block 3 (ours): too late",)
+
+
+@given(st.lists(st.floats(0, 4.9), min_size=99, max_size=99), st.floats(5.1, 1000))
+def test_one_late_start_in_a_hundred_is_let_pass_and_two_are_not(quick: list[float], late: float):
+    assert why_invalid(GOOD, Resources(), started_late_ms=[*quick, late]) == ()
+    [reason] = why_invalid(GOOD, Resources(), started_late_ms=[*quick, late, late])
+    assert reason.startswith("calls were started ")

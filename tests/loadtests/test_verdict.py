@@ -87,6 +87,18 @@ def test_turns_never_answered_reach_the_verdict_through_their_cap():
     assert judge(of(answers(190, 700) + slow[:10]), AUDIO).verdict == "met"
 
 
+def test_no_first_token_of_a_server_that_answered_nothing_is_a_target_missed():
+    token = Goal("asr_to_first_token_ms", 95, 800, "target")
+    never = [turn(0, i, 6000, asr_to_first_token_ms=None, censored=True) for i in range(3)]
+    judged = judge(of(never), token)
+    assert (judged.verdict, judged.why) == ("missed", "none of 3 turns was answered")
+    once = [*never, turn(0, 3, 600, asr_to_first_token_ms=None)]
+    assert judge(of(once), token).verdict == "not decidable"  # nobody sees this server's tokens
+    governance = Goal("governance_ms", 95, 5, "objective")
+    mute = [one.model_copy(update={"governance_ms": None}) for one in never]
+    assert judge(of(mute), governance).verdict == "not decidable"
+
+
 def test_a_run_that_does_not_count_decides_nothing():
     assert judge(load(run(calls=100, valid=False)), AUDIO).verdict == "not decidable"
 
@@ -171,11 +183,17 @@ def test_the_knee_is_where_a_ramp_would_have_ended():
     assert (knee(found[:2]).carried, knee(found[:2]).missed) == (2, None)
     assert (knee(found[2:]).carried, knee(found[2:]).missed) == (None, 4)
     [skipped] = loads([*ramp[:2], run(concurrency=4, calls=60, slower=3, valid=False)]).values()
-    assert (knee(skipped).carried, knee(skipped).missed, knee(skipped).by) == (2, 4, "generator")
+    assert (knee(skipped).carried, knee(skipped).missed, knee(skipped).by) == (2, 4, "test")
     assert knee(found).by == "server"
     assert knee(found[:2]).by == ""
     [above] = loads([*ramp[:1], run(concurrency=2, calls=60, valid=False), ramp[2]]).values()
     assert (knee(above).missed, knee(above).by) == (4, "server")  # one that counts lies above it
+
+
+def test_the_knee_with_the_networks_allowance_is_lower():
+    [found] = loads([run(concurrency=n, calls=60, slower=1 + n / 16) for n in (1, 4)]).values()
+    assert (knee(found).carried, knee(found).missed) == (4, None)
+    assert (knee(found, 150).carried, knee(found, 150).missed) == (1, 4)
 
 
 def test_the_error_is_the_calibrations():

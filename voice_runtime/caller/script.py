@@ -21,6 +21,7 @@ steps:
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,8 @@ QUIET_MS = 800
 PATIENCE_S = 15.0
 #: How long a caller lets an answer last, s.
 LONGEST_ANSWER_S = 60.0
+#: Longer than any sentence takes, s.
+LONGEST_SPEECH_S = 180.0
 #: Of a noise for which nobody says it, dB.
 SNR_DB = 15.0
 
@@ -278,6 +281,12 @@ class Script(Closed):
         return any(isinstance(step, TypeWords) for step in self.steps)
 
     @property
+    def lasts_at_most_s(self) -> float:
+        """How long acting it out may take, whatever the agent does: every step up to its own time-out, s."""
+        acted = itertools.takewhile(lambda step: not isinstance(step, HangUp), self.steps)
+        return sum(map(_lasts_at_most_s, acted))
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """Every text the caller's own voice speaks, in order; backchannels too."""
         return tuple(
@@ -298,6 +307,21 @@ class Script(Closed):
         """Every noise of the call, in order, "off" among them."""
         begins = (self.begins_with,) if self.begins_with is not None else ()
         return (*begins, *(step for step in self.steps if isinstance(step, Noise)))
+
+
+def _lasts_at_most_s(step: Step) -> float:
+    lasts_s = 0.0
+    if isinstance(step, Interrupt | Backchannel):  # until the agent speaks
+        lasts_s += step.timeout_s
+    if isinstance(step, Say | Interrupt | Backchannel):
+        lasts_s += LONGEST_SPEECH_S
+    if isinstance(step, Press):
+        lasts_s += (len(step.keys) - 1) * step.gap_ms / 1000
+    if isinstance(step, Silence | MakeSound):
+        lasts_s += step.seconds
+    if isinstance(step, Wait) or (isinstance(step, Turn) and step.wait):
+        lasts_s += step.timeout_s + step.longest_s
+    return lasts_s
 
 
 def load_script(path: Path | str) -> Script:

@@ -10,6 +10,7 @@ from voice_runtime.caller.background import Background
 from voice_runtime.caller.live import Live
 from voice_runtime.caller.results import Kind, TurnKind, TurnResult, played_at_ms, sent_at_ms
 from voice_runtime.caller.script import (
+    LONGEST_SPEECH_S,
     Backchannel,
     HangUp,
     Interrupt,
@@ -25,9 +26,6 @@ from voice_runtime.caller.script import (
 )
 from voice_runtime.caller.speech import Spoken, sound
 from voice_runtime.events import RATE_HZ
-
-#: Longer than any sentence takes, s.
-_LONGEST_SPEECH_S = 180.0
 
 
 class Emit(Protocol):
@@ -164,7 +162,7 @@ class Steps:
         self._emit("noise", at, noise=noise.kind, snr_db=noise.snr_db)
 
     async def _until_sent(self) -> None:
-        await self._stream.until(lambda: not self._stream.saying, _LONGEST_SPEECH_S)
+        await self._stream.until(lambda: not self._stream.saying, LONGEST_SPEECH_S)
 
     # -- listening --------------------------------------------------------------------------------
 

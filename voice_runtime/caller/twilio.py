@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from controls.errors import OperatorError, ProviderError, SayError
+from voice_runtime.caller import bounded_http
 from voice_runtime.caller.acting import News, OnEvent, follow, prepare
 from voice_runtime.caller.failure import Refused, failure_of
 from voice_runtime.caller.media_socket import MediaSocket
@@ -55,7 +56,7 @@ class TwilioCaller:
             delays no audio, and beyond 1000 waiting events they are lost and counted.
         dial_outcome: what comes of dialling a number in TwiML.
         longest_s: the caller hangs up after so long, s.
-        connect_timeout_s: for the webhook, and for opening the stream, s.
+        connect_timeout_s: for each webhook up to its answer's last byte, and for opening the stream, s.
 
     Attributes:
         stream: of the call in progress.
@@ -227,20 +228,19 @@ class TwilioCaller:
             async with httpx.AsyncClient(
                 verify=context_for(real),
                 trust_env=False,
-                timeout=self._connect_timeout_s,
             ) as client:
-                response = await client.post(real, data=fields, headers=headers)
-        except httpx.HTTPError as error:
-            raise ProviderError(f"server not reached: {type(error).__name__}", supplier=SUPPLIER) from error
+                answer = await bounded_http.post(
+                    client, real, self._connect_timeout_s, data=fields, headers=headers
+                )
         except (httpx.InvalidURL, ValueError):  # the host of an action's address is none
             raise _no_address() from None
-        if not response.is_success:
+        if not answer.is_success:
             raise Refused(
-                f"the server answered the webhook with status {response.status_code}",
+                f"the server answered the webhook with status {answer.status}",
                 supplier=SUPPLIER,
-                transient=response.status_code >= 500,
+                transient=answer.status >= 500,
             )
-        return parse_twiml(response.text)
+        return parse_twiml(answer.text)
 
     def open(self, verb: Verb) -> AbstractAsyncContextManager[ClientConnection]:
         """Open the media websocket a ``<Connect>`` names, for raw tests.

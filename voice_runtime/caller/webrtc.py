@@ -17,8 +17,9 @@ from aiortc import RTCIceServer
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from controls.errors import OperatorError, ProviderError, SayError
+from voice_runtime.caller import bounded_http
 from voice_runtime.caller.acting import News, OnEvent, follow, prepare
-from voice_runtime.caller.failure import Refused, failure_of
+from voice_runtime.caller.failure import PROXY_STATUS, NoPlace, Refused, failure_of
 from voice_runtime.caller.playout import Playout
 from voice_runtime.caller.results import CallResult, CaptionShown
 from voice_runtime.caller.script import Script
@@ -30,6 +31,7 @@ from voice_runtime.caller.webrtc_wire import SUPPLIER, checked
 #: ``sayso``: our page's protocol. ``pipecat``: ``POST /api/offer`` as pipecat's runner takes it, without
 #: a data channel: no keys, no typed words, no captions.
 Dialect = Literal["sayso", "pipecat"]
+_LAST_PORT = 65_535
 
 
 class WebRtcCaller:
@@ -46,7 +48,8 @@ class WebRtcCaller:
         on_event: awaited for each event, in order, beside the call: a slow one
             delays no audio, and beyond 1000 waiting events they are lost and counted.
         longest_s: the caller hangs up after so long, s.
-        connect_timeout_s: for each request, and for the connection to come about, s.
+        connect_timeout_s: for each request up to its answer's last byte, and for the connection to come
+            about, s.
 
     Attributes:
         stream: of the call in progress.
@@ -124,7 +127,6 @@ class WebRtcCaller:
         async with httpx.AsyncClient(
             verify=context_for(self._url),
             trust_env=False,
-            timeout=self._connect_timeout_s,
             headers=self._headers,
         ) as client:
             token, ice_servers = await self._admitted(client, news)
@@ -177,22 +179,17 @@ class WebRtcCaller:
         Raises:
             ProviderError: refused, or not answered as documented.
         """
-        try:
-            response = await client.post(self._url + path, json=body)
-        except httpx.HTTPError as error:
-            raise ProviderError(f"server not reached: {type(error).__name__}", supplier=SUPPLIER) from error
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
+        response = await bounded_http.post(client, self._url + path, self._connect_timeout_s, json=body)
+        answer = response.json()
         if response.is_success:
             return answer
         why = answer.get("error") if isinstance(answer, dict) else None
+        name, says = PROXY_STATUS
+        if response.headers.get(name) == says:
+            raise NoPlace(str(why), supplier=SUPPLIER)
         self.result.ended_by = "refused"
         news.emit("refused", 0.0, says=[str(why)])
-        raise Refused(
-            f"server refused: status {response.status_code}, {why}", supplier=SUPPLIER, transient=False
-        )
+        raise Refused(f"server refused: status {response.status}, {why}", supplier=SUPPLIER, transient=False)
 
     def _told(self, message: dict[str, Any], news: News) -> None:
         """Something the page would show."""
@@ -210,23 +207,33 @@ class WebRtcCaller:
 
 
 def _ice_servers(granted: Any) -> list[RTCIceServer]:
-    """The ICE servers of an answer.
+    """The ICE servers of an answer, in the form of ``RTCIceServer`` (W3C, WebRTC, 4.2.4).
 
     Raises:
-        ProviderError: an address that no browser takes.
+        ProviderError: they are no list of them, or have an address that no browser takes.
     """
-    servers = [
-        RTCIceServer(
-            urls=server["urls"], username=server.get("username"), credential=server.get("credential")
-        )
-        for server in granted.get("ice_servers") or ()
-        if isinstance(server, dict) and isinstance(server.get("urls"), list)
-    ]
+    named = granted.get("ice_servers")
     try:
-        for url in (url for server in servers for url in server.urls):
-            parse_stun_turn_uri(url)
-    except (ValueError, AttributeError):  # malformed, or no text at all
+        return [_ice_server(server) for server in _listed([] if named is None else named)]
+    except (ValueError, TypeError, AttributeError, KeyError):
         raise ProviderError(
-            "the server names ICE servers by addresses that are none", supplier=SUPPLIER, transient=False
+            "the server names ICE servers in a form that is none", supplier=SUPPLIER, transient=False
         ) from None
-    return servers
+
+
+def _ice_server(server: Any) -> RTCIceServer:
+    urls = server["urls"]
+    urls = [urls] if isinstance(urls, str) else _listed(urls)
+    for url in urls:
+        if parse_stun_turn_uri(url)["port"] > _LAST_PORT:
+            raise ValueError
+    username, credential = server.get("username"), server.get("credential")
+    if not isinstance(username, str | None) or not isinstance(credential, str | None):
+        raise TypeError
+    return RTCIceServer(urls=urls, username=username, credential=credential)
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value

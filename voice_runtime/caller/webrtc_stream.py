@@ -103,7 +103,7 @@ class WebRtcStream(Live):
     # -- opening ----------------------------------------------------------------------------------
 
     async def offer(self) -> str:
-        """Our offer's SDP, with every candidate."""
+        """Our offer's SDP, with every candidate: aioice gives the servers that were named 5 s."""
         await self._pc.setLocalDescription(await self._pc.createOffer())
         return self._pc.localDescription.sdp
 
@@ -116,7 +116,10 @@ class WebRtcStream(Live):
             ProviderError: not an answer, or the connection did not come about in time.
         """
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+            async with asyncio.timeout(timeout_s):  # each candidate that is a name is looked up
+                await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        except TimeoutError:
+            raise ProviderError("the connection did not come about", supplier=SUPPLIER) from None
         except Exception as error:  # noqa: BLE001 - aiortc raises whatever its parsing comes upon
             raise ProviderError(
                 f"not an answer: {type(error).__name__}", supplier=SUPPLIER, transient=False

@@ -29,6 +29,7 @@ async def test_windows_padded_to_30_s_say_the_same(tmp_path: Path, monkeypatch: 
         for one in spoken:
             pcm = (np.pad(_linear(one.ulaw), 1600) * 32767).astype("<i2").tobytes()
             assert await recogniser.text(pcm, 8000) == one.text
+        assert recogniser.line.endswith(", one at a time, 30 s window")
     finally:
         recogniser.close()
 

@@ -190,3 +190,26 @@ def test_without_flite_it_says_what_to_install(
 def test_settings_refuse_voices_nobody_has(voices: tuple[str, ...]) -> None:
     with pytest.raises(OperatorError, match="slt, rms"):
         Settings(voices=voices)
+
+
+def test_what_could_not_be_kept_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def each(*_: object, **__: object) -> Iterator[tuple[int, Verdicts]]:
+        raise AssertionError("that should have been refused before")
+
+    monkeypatch.setattr(pause_results, "measure_each", each)
+    file = tmp_path / "file"
+    file.touch()
+    assert command.main(["--out", str(file)]) == 2
+    assert f"{file} is a file" in capsys.readouterr().err
+
+
+def test_nothing_measured_overwrites_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def each(*_: object, **__: object) -> Iterator[tuple[int, Verdicts]]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(pause_results, "measure_each", each)
+    assert command.main(["--out", str(tmp_path)]) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -243,3 +243,22 @@ async def test_a_client_that_goes_away_withdraws_its_request() -> None:
             await stream.close()
         async with asyncio.timeout(5):
             await mind.withdrawn.wait()
+
+
+async def test_a_client_that_hangs_up_in_its_request_is_no_error_of_the_server() -> None:
+    """Callers who interrupt withdraw what was asked for: a load test's terminal filled with tracebacks."""
+    app = create_app(mock_backend([], {"another": "Nothing of the kind here."}, AT_ONCE))
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/audio/speech", "raw_path": b"/v1/audio/speech",
+        "headers": [], "query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": "",
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [499]

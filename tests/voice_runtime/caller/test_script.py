@@ -8,6 +8,7 @@ import pytest
 
 from controls.errors import ConfigurationError
 from voice_runtime.caller.script import (
+    LONGEST_SPEECH_S,
     Backchannel,
     HangUp,
     Interrupt,
@@ -17,6 +18,7 @@ from voice_runtime.caller.script import (
     Say,
     Script,
     Silence,
+    TypeWords,
     Wait,
     load_script,
 )
@@ -120,3 +122,23 @@ def test_whoever_makes_any_sound_needs_a_microphone() -> None:
     for step in (Say(text="a"), Interrupt(text="a"), Backchannel(text="mhmm"), MakeSound(), Noise()):
         assert Script(steps=(step,)).audible
     assert Script(steps=(Wait(),), snr_db=9).audible
+
+
+def test_a_script_lasts_as_long_as_its_steps_may() -> None:
+    script = Script(
+        steps=(
+            Wait(timeout_s=10, longest_s=20),
+            Say(text="a", timeout_s=1, longest_s=2),
+            Interrupt(text="b", timeout_s=3, longest_s=4),
+            Backchannel(text="mhmm", timeout_s=5),
+            Press(keys="123", gap_ms=500, wait=False),
+            TypeWords(text="c", timeout_s=6, longest_s=7),
+            Silence(seconds=400),
+            MakeSound(seconds=0.5),
+            Noise(kind="off"),
+            HangUp(),
+            Silence(seconds=600),
+        )
+    )
+    speech = 3 * LONGEST_SPEECH_S
+    assert script.lasts_at_most_s == speech + 30 + 3 + (3 + 3 + 4) + 5 + 1 + 13 + 400 + 0.5

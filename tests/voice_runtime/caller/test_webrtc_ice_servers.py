@@ -23,10 +23,33 @@ def test_what_a_browser_takes_is_taken() -> None:
         ["turn:turn.example.org?transport=udp"],
     ]
     assert _ice_servers({}) == []
+    assert _ice_servers({"ice_servers": None}) == []
+    [one] = _ice_servers({"ice_servers": [{"urls": "stun:stun.example.org"}]})
+    assert one.urls == ["stun:stun.example.org"]
 
 
-@pytest.mark.parametrize("url", ["http://turn.example.org", "stun:", "", 7])
+@pytest.mark.parametrize("url", ["http://turn.example.org", "stun:", "", 7, "stun:stun.example.org:99999"])
 def test_an_address_that_is_none_is_the_servers_fault_and_no_exception_of_ours(url: Any) -> None:
     with pytest.raises(ProviderError) as error:
         _ice_servers({"ice_servers": [{"urls": [url]}]})
+    assert failure_of(error.value) == "out_of_protocol"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        5,
+        "stun:stun.example.org",
+        {"urls": ["stun:stun.example.org"]},
+        [5],
+        [{}],
+        [{"urls": 5}],
+        [{"urls": ["turn:turn.example.org"], "username": 5}],
+        [{"urls": ["turn:turn.example.org"], "credential": {}}],
+    ],
+)
+def test_ice_servers_that_are_no_list_of_them_are_the_servers_fault(named: Any) -> None:
+    """A number once was a TypeError of the harness's own, and the run did not count."""
+    with pytest.raises(ProviderError) as error:
+        _ice_servers({"ice_servers": named})
     assert failure_of(error.value) == "out_of_protocol"
