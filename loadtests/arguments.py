@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
+from collections.abc import Callable
 from typing import NoReturn
 
 _MOST_COUNT = 1_000_000
@@ -30,45 +32,22 @@ def count(text: str) -> int:
     return value
 
 
-def seconds(text: str) -> float:
-    """A time that is not nothing, s.
+def _within(words: str, fits: Callable[[float], bool]) -> Callable[[str], float]:
+    """The type of an option that takes ``words``: a number for which ``fits`` is true."""
 
-    Raises:
-        argparse.ArgumentTypeError: as ``count``.
-    """
-    value = _number(text)
-    if not 0 < value <= _WEEK_S:
-        raise argparse.ArgumentTypeError(f"takes seconds above 0, a week at most, not '{text}'")
-    return value
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan  # in no range
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"takes {words}, not '{text}'")
+        return value
 
-
-def milliseconds(text: str) -> float:
-    """A delay, ms; it may be nothing.
-
-    Raises:
-        argparse.ArgumentTypeError: as ``count``.
-    """
-    value = _number(text)
-    if not 0 <= value <= _MINUTE_MS:
-        raise argparse.ArgumentTypeError(f"takes milliseconds from 0 to 60000, not '{text}'")
-    return value
+    return read
 
 
-def percent(text: str) -> float:
-    """A share, percent.
-
-    Raises:
-        argparse.ArgumentTypeError: as ``count``.
-    """
-    value = _number(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"takes percent from 0 to 100, not '{text}'")
-    return value
-
-
-def _number(text: str) -> float:
-    """A number, or one that is in no range."""
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+#: A time that is not nothing, s; a delay, ms, that may be; a share, percent. They raise as ``count`` does.
+seconds = _within("seconds above 0, a week at most", lambda value: 0 < value <= _WEEK_S)
+milliseconds = _within("milliseconds from 0 to 60000", lambda value: 0 <= value <= _MINUTE_MS)
+percent = _within("percent from 0 to 100", lambda value: 0 <= value <= 100)

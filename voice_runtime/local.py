@@ -25,6 +25,7 @@ from controls.decision import Receipt, Recorder
 from controls.errors import LedgerError, OperatorError, SayError
 from controls.ledger.records import RECORDS, Personal, Record, Slug
 from controls.ledger.unix_sockets import connect_to, listen_at, peer_user
+from voice_runtime.receipts import receipt_in_time
 
 #: Record types a command may append through the server.
 ACCEPTED = frozenset({"access.viewed"})
@@ -184,9 +185,8 @@ class LocalSocket:
     async def _append(self, record: Record, personal: Personal | None) -> _Answer:
         try:
             future = self._ledger.append(record, personal)
-            async with asyncio.timeout(DEADLINE_S):
-                receipt = await asyncio.shield(asyncio.wrap_future(future))
-        except (LedgerError, TimeoutError) as error:
+            receipt = await receipt_in_time(future, DEADLINE_S)
+        except LedgerError as error:
             logger.error("a local client's {} is not durable: {}", record.type, type(error).__name__)
             return _Answer(error="ledger")
         return _Answer(

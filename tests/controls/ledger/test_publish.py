@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -46,14 +46,15 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def add(log: Log, calls: int) -> Checkpoint:
+    """So many calls more, and the checkpoint over them: records are durable before it is."""
+    told: SimpleQueue[Checkpoint] = SimpleQueue()
+    log.on_checkpoint(told.put)
     for _ in range(calls):
         futures = [log.append(record, personal) for record, personal in small_call()]
     leaf = futures[-1].result().leaf
-    # A record is durable before the checkpoint over it is: wait for that one, not for whichever is newest.
-    deadline = time.monotonic() + LONG_S
-    while (found := log.checkpoint()).size <= leaf:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    found = log.checkpoint()
+    while found.size <= leaf:
+        found = told.get(timeout=LONG_S)
     return found
 
 
