@@ -27,6 +27,8 @@ from voice_runtime.caller.webrtc import WebRtcCaller
 Reply = bytes | None
 #: What happens on an open stream, told its streamSid; the stream is closed behind it.
 Act = Callable[["Stream"], Awaitable[None]]
+#: What a server does on a request: its path, and both ways of the connection.
+Talk = Callable[[str, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 _CALLER, _NUMBER = "+12025550143", "+12025550142"
 _TIMEOUT_S = 1.0
@@ -76,24 +78,21 @@ class Stream:
 
 
 @asynccontextmanager
-async def answering(reply: Callable[[str], Reply]) -> AsyncIterator[str]:
-    """An HTTP server that answers each request (told its path) with what ``reply`` gives; its address."""
-    open_ones: set[asyncio.StreamWriter] = set()
+async def talking(talk: Talk) -> AsyncIterator[str]:
+    """An HTTP server that does ``talk`` on each request (told its path); its address."""
+    going: set[asyncio.Task[None]] = set()
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_ones.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        going.add(task)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            found = reply(head.split(b" ", 2)[1].decode())
-            if found is None:
-                await reader.read()  # until the client gives up
-            else:
-                writer.write(found)
-                await writer.drain()
+            await talk(head.split(b" ", 2)[1].decode(), reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
-            open_ones.discard(writer)
+            going.discard(task)
             writer.close()
 
     server = await asyncio.start_server(take, "127.0.0.1", 0)
@@ -101,9 +100,27 @@ async def answering(reply: Callable[[str], Reply]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for writer in open_ones:
-            writer.close()
+        left = list(going)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def answering(reply: Callable[[str], Reply]) -> AsyncIterator[str]:
+    """An HTTP server that answers each request (told its path) with what ``reply`` gives; its address."""
+
+    async def talk(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        found = reply(path)
+        if found is None:
+            await reader.read()  # until the client gives up
+        else:
+            writer.write(found)
+            await writer.drain()
+
+    async with talking(talk) as address:
+        yield address
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -24,36 +24,16 @@ HEAD = b"HTTP/1.1 200 X\r\nContent-Type: application/json\r\n"
 @asynccontextmanager
 async def dripping(head: bytes, drop: bytes, every_s: float) -> AsyncIterator[str]:
     """A server that answers ``head``, then one ``drop`` after the other while somebody listens."""
-    going: set[asyncio.Task[None]] = set()
 
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        going.add(task)
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(head)
-            while not writer.is_closing():
-                writer.write(drop)
-                await writer.drain()
-                await asyncio.sleep(every_s)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            going.discard(task)
-            writer.close()
+    async def talk(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while not writer.is_closing():
+            writer.write(drop)
+            await writer.drain()
+            await asyncio.sleep(every_s)
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        left = list(going)
-        for task in left:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*left, return_exceptions=True)
-        await server.wait_closed()
+    async with bad_servers.talking(talk) as address:
+        yield address
 
 
 async def failures(head: bytes, drop: bytes, every_s: float) -> set[str]:
