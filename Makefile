@@ -17,7 +17,7 @@ SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv: $(STAMP) ## set up .venv here (Python 3.11 to 3.13, about 850 MB; reruns only when the lock changes)
+.venv: $(STAMP) ## set up .venv here (Python 3.11 to 3.13, about 1.3 GB; reruns only when the lock changes)
 
 # The interpreter is looked for in that order unless PYTHON=… names one. A
 # candidate counts when it runs, is of a supported version and can make a venv.
@@ -49,7 +49,7 @@ demo: .venv ## a simulated phone call to the clinic's front desk, and the proof 
 # other, after the rest. Tests' files lie in memory where 4 GB of it are to spare: tests
 # are about what is written and in which order, and a shared disk that stalls for
 # seconds (it has just taken a whole .venv) fails whoever waits for it.
-test: .venv ## every test, about 17 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
+test: .venv ## every test, about 20 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
 	@set -eu; sync; \
 	if [ "$$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')" -ge 4096 ] 2>/dev/null; then \
 	  TMPDIR="$$(mktemp -d /dev/shm/sayso.XXXX)"; export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \

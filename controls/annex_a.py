@@ -41,8 +41,8 @@ _APPROVALS = (
 _HANDOFFS = ("handoff.requested", "handoff.accepted", "handoff.failed", "handoff.completed")
 _LIFE_OF_A_CALL = (
     "call.opened", "call.refused", "call.closed", "call.recovered", "caller.said", "turn.decided",
-    "context.summarised", "turn.withdrawn", "agent.played", "origin.opened", "origin.closed",
-    "key.created", "key.retired", "access.viewed", "receipt.issued", "origin.routed",
+    "context.summarised", "turn.provisional", "turn.withdrawn", "agent.played", "origin.opened",
+    "origin.closed", "key.created", "key.retired", "access.viewed", "receipt.issued", "origin.routed",
 )  # fmt: skip
 
 CONTROLS: tuple[AnnexControl, ...] = (

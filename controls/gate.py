@@ -216,17 +216,17 @@ class Gate:
     def _before_in(self, turn: int) -> tuple[Words, ...]:
         return self._before[1] if self._before[0] == turn else ()
 
-    def caller(self, text: str, turn: int) -> Outcome:
+    def caller(self, text: str, turn: int, *, over: bool = True) -> Outcome:
         """Judge what the caller said, before the model is asked. Never raises.
 
-        ALLOW: the words go to the model, nothing is recorded. Otherwise the refusal
-        to ask is recorded; speak ``decision.phrase`` and, on HANDOFF, fetch a person.
+        ALLOW: the words go to the model, nothing is recorded. Otherwise the refusal to ask is recorded, once
+        the turn is ``over``; speak ``decision.phrase`` and, on HANDOFF, fetch a person.
         """
         proposal = Proposal(
             Effect.SPEAK, self._call, turn, new_id("k"), language=self._language, caller_said=text
         )
         decision = self._speakable(self._rules.caller(proposal))
-        if decision.verdict is Verdict.ALLOW:
+        if decision.verdict is Verdict.ALLOW or not over:
             return Outcome(decision, None, None)
         return self._refuse_clause(decision, "")
 

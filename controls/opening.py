@@ -29,6 +29,9 @@ from typing import Literal
 #: Fixed phrases it has spoken.
 DISCLOSURE = "disclosure"
 ASK_RECORDING = "ask-recording"
+#: Silence between the disclosure and what the agent says next, ms: a pause between two sentences. What comes
+#: next waits for the proof that the disclosure was played in full, which comes back meanwhile.
+SENTENCE_PAUSE_MS = 240
 
 Wanted = Literal["emergency", "person", "key_0", "opt_out"]
 

@@ -45,6 +45,7 @@ from loadtests.echo_agent.account import Account
 from loadtests.echo_agent.agent import EchoDoors, echo_agent
 from loadtests.echo_agent.answers import TWILIO_BIAS_MS
 from loadtests.echo_agent.peer import WEBRTC_BIAS_MS
+from loadtests.generator import beat
 from loadtests.results import Calibration, Transport
 from loadtests.statistics import percentile
 from voice_runtime.caller import audible, measure
@@ -364,7 +365,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\r{n} of {options.trials}", end="", file=sys.stderr)
 
     try:
-        done, lateness = uvloop.run(_run(options, agents, progress))
+        run = uvloop.run if options.transport == "webrtc" else beat.run  # as generators do
+        done, lateness = run(_run(options, agents, progress))
         found = summarise(done, options.transport)
     except SayError as error:
         print(f"\ncalibrate: {error}", file=sys.stderr)

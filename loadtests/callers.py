@@ -29,6 +29,7 @@ from controls.errors import SayError
 from loadtests.arguments import Parser, count, seconds
 from loadtests.doors import make_caller
 from loadtests.echo_agent.agent import echo_agent
+from loadtests.generator import beat
 from loadtests.statistics import percentile
 from loadtests.systems import Door
 from voice_runtime.caller.recorded import RecordedFlite
@@ -175,7 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.sched_setaffinity(0, {cores[0]})
     print(_HEADING, flush=True)
     try:
-        found = uvloop.run(_run(options, cores[-1] if len(cores) > 1 else None))
+        run = uvloop.run if options.transport == "webrtc" else beat.run
+        found = run(_run(options, cores[-1] if len(cores) > 1 else None))
     except SayError as error:
         print(f"callers: {error}", file=sys.stderr)
         return 2

@@ -302,13 +302,16 @@ def _write(results: Results, folder: Path) -> list[Path]:
 
 
 def _pauses(options: Options, command: str) -> Results:
-    """``pauses``: turn policies on labelled pauses, in processes of their own."""
+    """``pauses``: turn policies on labelled speech, in processes of their own; prints what is not kept."""
     from loadtests.pauses.results import measured as compared
 
     with display() as shown:
-        return compared(
+        scored = compared(
             options.pauses, command, lambda done, of: shown.say(f"labelled pauses: {done} of {of} parts")
         )
+    if scored.cut:
+        print("\n".join((*scored.cut, "")))
+    return scored.results
 
 
 def _merged_results(options: Options, command: str) -> Results:
@@ -383,5 +386,8 @@ def _anything(results: Results, command: str) -> bool:
     """Whether there is something that an older ``results.json`` may be overwritten with."""
     if command == "report":
         return True
-    made: dict[str, Sequence[object]] = {"calibrate": results.calibrations, "pauses": results.pauses}
+    made: dict[str, Sequence[object]] = {
+        "calibrate": results.calibrations,
+        "pauses": (*results.pauses, *results.barge_in),
+    }
     return bool(made.get(command, results.runs))

@@ -16,7 +16,8 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from loadtests.results import Beside, Shape
+from loadtests.results import Beside
+from loadtests.shapes import Shape
 from voice_runtime.caller.ticker import Lateness
 
 #: Between two timers, ms.
@@ -64,18 +65,23 @@ class LoopLag:
     @asynccontextmanager
     async def probing(self) -> AsyncIterator[None]:
         """Probe the running loop until the block ends."""
-        task = asyncio.create_task(self._run(), name="loop-lag")
+        loop = asyncio.get_running_loop()
+        timer: asyncio.TimerHandle
+
+        def wait() -> None:  # no task: a hundred times a second it would be most of what the probe costs
+            nonlocal timer
+            timer = loop.call_later(max(0, self._due_ns - self._now_ns()) / 1e9, look)
+
+        def look() -> None:
+            self.woken()
+            wait()
+
+        self.begin()
+        wait()
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        self.begin()
-        while True:
-            await asyncio.sleep(max(0, self._due_ns - self._now_ns()) / 1e9)
-            self.woken()
+            timer.cancel()
 
     def begin(self) -> None:
         """The first timer is due one pause from now."""

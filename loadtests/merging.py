@@ -43,6 +43,7 @@ def merged(found: Sequence[Results], command: str) -> Results:
         runs=tuple(run for results in found for run in results.runs),
         comparison=_together(comparisons) if comparisons else None,
         pauses=tuple(policy for results in found for policy in results.pauses),
+        barge_in=tuple(policy for results in found for policy in results.barge_in),
         notes=(
             *dict.fromkeys(note for results in found for note in results.notes),
             *_differences(found),

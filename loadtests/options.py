@@ -38,24 +38,58 @@ MOST = 128
 #: What a telephone network adds between carrier and caller, stated and not measured, ms.
 ALLOWANCE_MS = 150.0
 
-_EXAMPLES = """examples:
-  python -m loadtests run --profile mock --calls 5
-  python -m loadtests run --profile mock --calls 1 2 4 8 --transport webrtc --out loadtests/out/webrtc
-  python -m loadtests run --profile cpu-whisper --whisper-shape base --ramp --seconds 60
-  python -m loadtests run --profile mock --calls 20 --soak 600
-  python -m loadtests run --profile mock --calls 8 --turns 200 --arrivals poisson
-  python -m loadtests run --profile mock --calls 5 --loss 1 --jitter 30
-  python -m loadtests run --profile remote --url https://agent.example --to +12025550142 \\
-      --auth-token-env CARRIER_TOKEN --scenario booking --calls 2
-  python -m loadtests run --profile remote --stream-url wss://agent.example/ws --no-wait-first --calls 1
-  python -m loadtests run --profile remote --transport webrtc --url http://127.0.0.1:7860 --dialect pipecat
-  python -m loadtests compare --calls 1 4 --baselines equal_silence --rounds 5
-  python -m loadtests report --out loadtests/out/a --out loadtests/out/b --into loadtests/out/both
-
+#: Of each sub-command, what follows ``python -m loadtests`` and its name.
+_EXAMPLES: dict[Command, tuple[str, ...]] = {
+    "run": (
+        "--profile mock --calls 5",
+        "--profile mock --calls 1 2 4 8 --transport webrtc --out loadtests/out/webrtc",
+        "--profile cpu-whisper --whisper-shape base --ramp --seconds 60",
+        "--scenario interrupts --calls 8 --turns 420",
+        "--scenario mixed --calls 8 --soak 3600",
+        "--calls 8 --turns 200 --arrivals poisson",
+        "--calls 5 --loss 1 --jitter 30",
+        "--system defaults --calls 1 2 4 8",
+        "--profile remote --url https://agent.example --to +12025550142 \\\n"
+        "      --auth-token-env CARRIER_TOKEN --scenario booking --calls 2",
+        "--profile remote --stream-url wss://agent.example/ws --no-wait-first --calls 1",
+        "--profile remote --transport webrtc --url http://127.0.0.1:7860 --dialect pipecat",
+    ),
+    "compare": (
+        "--calls 4",
+        "--calls 1 4 --baselines equal_silence --rounds 5",
+        "--calls 16 --baselines equal_silence controls_off --rounds 3 --turns 60",
+    ),
+    "report": (
+        "--out loadtests/out/run",
+        "--out loadtests/out/a --out loadtests/out/b --into loadtests/out/both",
+    ),
+    "calibrate": (
+        "",
+        "--transport webrtc --trials 400",
+        "--calls 40 --out loadtests/out/calibrate-40",
+    ),
+    "pauses": (
+        "",
+        "--voices slt --show-cut",
+        "--file loadtests/pauses/second.yaml --patience unhurried",
+        "--snr 15 --text-ms 300 --out loadtests/out/pauses-noisy",
+    ),
+}
+_EXIT_CODES = """\
 Exit code 0: the test itself was valid; 1: it was not, or was interrupted (or, with --strict, a target
 was missed); 2: it could not be made. A target that was missed is a finding, not a failure.
 Ctrl-C writes results and report of what was done until then; a second Ctrl-C gives up (130).
 """
+
+
+def _epilog(*commands: Command, each: int | None = None) -> str:
+    """Examples of sub-commands, of each the first few, and what exit codes mean."""
+    lines = [
+        f"  python -m loadtests {command} {arguments}".rstrip()
+        for command in commands
+        for arguments in _EXAMPLES[command][:each]
+    ]
+    return "\n".join(["examples:", *lines, "", _EXIT_CODES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +108,7 @@ class Options:
     ramp: bool = False
     most: int = MOST
     soak: float = 0.0
+    headroom: bool = False
     seed: int = 1
     loss: float = 0.0
     delay: float = 0.0
@@ -167,6 +202,11 @@ _ONLY: tuple[tuple[tuple[str, ...], str, Callable[[Options], bool]], ...] = (
     (("agent", "dialect"), "--transport webrtc", lambda asked: asked.transport == "webrtc"),
     (_OF_WEBHOOKS, "calls that begin with a webhook", lambda asked: not asked.stream_url),
     (("most",), "--ramp", lambda asked: asked.ramp),
+    (
+        ("headroom",),
+        "a server of ours",
+        lambda asked: asked.profile != "remote" and asked.system in ("ours", "controls_off"),
+    ),
 )  # fmt: skip
 
 
@@ -246,17 +286,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m loadtests",
         description="Load tests that measure what the caller hears.",
-        epilog=_EXAMPLES,
+        epilog=_epilog(*get_args(Command), each=1),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
+    def command(name: Command, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(
             name,
             help=text,
             description=text,
-            epilog=_EXAMPLES,
+            epilog=_epilog(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             argument_default=argparse.SUPPRESS,  # what was not said is in no namespace
         )
@@ -272,6 +312,9 @@ def _parser() -> argparse.ArgumentParser:
         help="each line takes one call after another (default), or callers who know nothing of each other",
     )  # fmt: skip
     run.add_argument("--soak", type=seconds, metavar="S", help="Poisson arrivals for so long")
+    run.add_argument(
+        "--headroom", action="store_true", help="our server turns calls away by measured headroom, as shipped"
+    )
     compare = command("compare", "ours against bare pipecat, and without controls: blocks A B B A")
     _load(compare)
     compare.add_argument("--baselines", nargs="+", choices=BASELINES, help="default: all of them")

@@ -146,6 +146,49 @@ def ratios(
     return tuple(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """A percentile of both sides less the same time, ms; ``interval``: 95 % of ours / theirs."""
+
+    ours: float
+    theirs: float
+    interval: tuple[float, float] | None
+    n: int
+
+    @property
+    def ratio(self) -> float:
+        """Ours divided by theirs."""
+        return self.ours / self.theirs
+
+
+def beyond(
+    ours: Sequence[Run],
+    theirs: Sequence[Run],
+    measure: Measure,
+    percent: int,
+    less_ms: float,
+    *,
+    seed: int = 1,
+    draws: int = 2000,
+) -> Beyond | None:
+    """How much of a wait lies beyond a part that both sides have in common, with its interval, drawn by call.
+
+    Args:
+        ours, theirs: runs of one load.
+        less_ms: the part, ms.
+
+    Returns:
+        None where one side has too few turns, or calls, or where theirs is no more than the part.
+    """
+    a, b = _sample(ours, measure), _sample(theirs, measure)
+    n = min(len(a.values), len(b.values))
+    if n < _NEEDS[percent] or min(a.calls, b.calls) < MIN_CALLS or b.percentile(percent) <= less_ms:
+        return None
+    random = np.random.default_rng(seed)
+    interval = _interval(a.drawn(percent, draws, random) - less_ms, b.drawn(percent, draws, random) - less_ms)
+    return Beyond(a.percentile(percent) - less_ms, b.percentile(percent) - less_ms, interval, n)
+
+
 def _percentiles(
     ours: Sequence[Run],
     theirs: Sequence[Run],

@@ -1,9 +1,11 @@
-"""Fills the tables of README and docs/measuring from kept results.
+"""Fills the tables of README, docs/measuring and docs/load-results from kept results.
 
 ``python -m loadtests.readme`` reads ``loadtests/results/demo.txt`` (the output of
 ``sayso demo --once``), ``loadtests/results/steady/results.json`` (of
-``python -m loadtests.steady --calls 20 --out loadtests/results/steady``) and the load tests
-kept in ``loadtests/results/load/*/results.json`` and ``loadtests/results/pauses/results.json``.
+``python -m loadtests.steady --calls 20 --out loadtests/results/steady``), the load tests
+kept in ``loadtests/results/load/*/results.json`` and ``loadtests/results/pauses/results.json``, the
+calibrations in ``loadtests/results/calibrate-*/results.json``, and the goals of ``loadtests/goals.yaml``.
+A goal that was missed and has no words for it there is refused; words for one whose aim is met are named.
 ``--check`` changes nothing, names the page that is out of date and exits 1.
 """
 
@@ -14,11 +16,15 @@ import re
 import sys
 from pathlib import Path
 
-from loadtests.reporting import load_table
+from controls.errors import SayError
+from loadtests.reporting import goal_table, load_table
+from loadtests.reporting.goal_figures import Kept
+from loadtests.reporting.goal_file import FILE, read_goals
 
 RESULTS = Path("loadtests/results")
 README = Path("README.md")
 MEASURING = Path("docs/measuring.md")
+LOAD_RESULTS = Path("docs/load-results.md")
 
 
 def demo_block(output: str) -> str:
@@ -69,26 +75,47 @@ def filled(readme: str, demo: str, steady: dict[str, object]) -> str:
     return replaced(replaced(readme, "demo", demo_block(demo)), "numbers", numbers_block(demo, steady))
 
 
-def pages() -> dict[Path, str]:
-    """Both pages as they should be.
+def pages(goals: Path = FILE) -> dict[Path, str]:
+    """All pages as they should be.
 
     Raises:
-        ConfigurationError: a kept load test cannot be read.
+        ConfigurationError: a kept load test, or the goals, cannot be read; a missed goal has no words.
     """
     demo = (RESULTS / "demo.txt").read_text(encoding="utf-8")
     steady = json.loads((RESULTS / "steady" / "results.json").read_text(encoding="utf-8"))["summary"]
-    found = load_table.kept(RESULTS)
+    found, apart = load_table.kept(RESULTS), load_table.calibrations(RESULTS)
+    rows = goal_rows(goals)
     readme = filled(README.read_text(encoding="utf-8"), demo, steady)
+    short = f"{goal_table.counted(rows)}\n\n{load_table.short(found)}"
     measuring = MEASURING.read_text(encoding="utf-8")
+    measuring = replaced(measuring, "goals", "\n".join(goal_table.page(rows)))
     return {
-        README: replaced(readme, "load", load_table.short(found)),
-        MEASURING: replaced(measuring, "load", load_table.long(found)),
+        README: replaced(readme, "load", short),
+        MEASURING: replaced(measuring, "calibration", load_table.instrument(found, apart)),
+        LOAD_RESULTS: replaced(LOAD_RESULTS.read_text(encoding="utf-8"), "load", load_table.long(found)),
     }
 
 
+def goal_rows(goals: Path = FILE) -> list[goal_table.Row]:
+    """Every goal against what is kept.
+
+    Raises:
+        ConfigurationError: a kept load test, or the goals, cannot be read.
+    """
+    apart = tuple(made for results in load_table.calibrations(RESULTS) for made in results.calibrations)
+    return goal_table.judged(read_goals(goals), Kept(load_table.kept(RESULTS), apart))
+
+
 def main() -> int:
-    """Fill the pages, or check them."""
-    stale = {page: text for page, text in pages().items() if page.read_text(encoding="utf-8") != text}
+    """Fill the pages, or check them; 2 when they cannot be made."""
+    try:
+        stale = {page: text for page, text in pages().items() if page.read_text(encoding="utf-8") != text}
+        outlived = goal_table.outlived(goal_rows())
+    except SayError as error:
+        print(f"readme: {error}", file=sys.stderr)
+        return 2
+    for key in outlived:
+        print(f"goals.{key}.rest is not shown: the aim is met", file=sys.stderr)
     if "--check" in sys.argv[1:]:
         for page in stale:
             print(f"{page} is out of date: python -m loadtests.readme", file=sys.stderr)

@@ -12,9 +12,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from controls.errors import ConfigurationError, Problem
+from loadtests.pauses.figures import BargeIn, PausePolicy
+from loadtests.shapes import Histogram, Shape, Spread
 
 #: Turns a p95, and a p99, needs.
 MIN_P95, MIN_P99 = 200, 1000
@@ -50,21 +52,6 @@ Outcome = Literal[
     "harness_failed",  # the test's own code broke: no finding about the server, and the run does not count
 ]
 Ms = Annotated[float, Field(ge=-60_000, le=3_600_000)]
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Spread(Shape):
-    """Percentiles (nearest rank) of ``n`` values of which ``censored`` stand at the cap; ms."""
-
-    p50: float
-    p95: float | None = None
-    p99: float | None = None
-    max: float
-    n: int
-    censored: int = 0
 
 
 class Turn(Shape):
@@ -224,7 +211,7 @@ class Environment(Shape):
     accelerator: str = ""
     system: str
     python: str
-    packages: dict[str, str] = {}
+    packages: dict[str, str] = Field(default_factory=dict)
     commit: str
     changed: bool = False
     generator_cores: tuple[int, ...] = ()
@@ -240,6 +227,19 @@ class Network(Shape):
     jitter_ms: float = 0
 
 
+class Gate(Shape):
+    """One thing a soak must show (``loadtests.steadiness``). ``met`` null: it could not be told.
+
+    Attributes:
+        tolerance: what ``found`` is held to, in words.
+    """
+
+    name: str
+    met: bool | None = None
+    found: str
+    tolerance: str = ""
+
+
 class Run(Shape):
     """One system under one load.
 
@@ -249,6 +249,9 @@ class Run(Shape):
         concurrency: simultaneous calls that were meant to go on; ``achieved`` tells how many did.
         offered, completed: calls.
         block: position among the blocks of a comparison.
+        governance: each clause from before its verdict to its record durable, of every clause that was judged
+            and cleared while the run went on, edges included; null where the server does not tell.
+        gates: of a soak; () of all else.
     """
 
     valid: bool
@@ -271,11 +274,13 @@ class Run(Shape):
     beside: tuple[Beside, ...] = ()
     achieved: Achieved | None = None
     resources: Resources = Resources()
-    outcomes: dict[str, int] = {}
-    summary: dict[Measure, Spread] = {}
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    summary: dict[Measure, Spread] = Field(default_factory=dict)
+    governance: Histogram | None = None
     cold: Turn | None = None
     calls: tuple[Call, ...] = ()
     turns: tuple[Turn, ...] = ()
+    gates: tuple[Gate, ...] = ()
 
 
 class Row(Shape):
@@ -346,25 +351,6 @@ class Calibration(Shape):
     handed_over_p95_ms: float | None = None
 
 
-class PausePolicy(Shape):
-    """One turn policy on the labelled pauses: cut-offs (%) against delay (ms after the true end).
-
-    Attributes:
-        delay_p95_ms: null below ``MIN_P95`` ends; the maximum stands beside it.
-        mid_speech: decisions while the caller spoke, at the voice's own gaps; not in the cut-offs.
-    """
-
-    policy: str
-    cut_off_percent: float
-    delay_p50_ms: float
-    delay_p95_ms: float | None
-    delay_max_ms: float
-    thinking_pauses: int
-    ends: int
-    never_ended: int = 0
-    mid_speech: int = 0
-
-
 class Results(Shape):
     """``results.json``.
 
@@ -383,11 +369,12 @@ class Results(Shape):
     interrupted: bool = False
     network_allowance_ms: float = 0
     agent: str = ""
-    objectives: dict[str, float] = {}
+    objectives: dict[str, float] = Field(default_factory=dict)
     calibrations: tuple[Calibration, ...] = ()
     runs: tuple[Run, ...] = ()
     comparison: Comparison | None = None
     pauses: tuple[PausePolicy, ...] = ()
+    barge_in: tuple[BargeIn, ...] = ()
     notes: tuple[str, ...] = ()
 
     def calibration(self, transport: Transport) -> Calibration | None:

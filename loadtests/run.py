@@ -28,6 +28,7 @@ from loadtests.resources import Sampler
 from loadtests.results import Beside, Environment, Generator, Network, Resources, Run, Transport, Turn
 from loadtests.scenario import Scenario
 from loadtests.schedule import MeantCall, Start, dealt
+from loadtests.shapes import Histogram
 from loadtests.steady_stretch import (
     Arrivals,
     Stretch,
@@ -38,7 +39,7 @@ from loadtests.steady_stretch import (
     steady_stretch,
 )  # fmt: skip
 from loadtests.summary import summarise
-from loadtests.systems import Door, Evidence, System, TwilioDoor, WebRtcDoor
+from loadtests.systems import Door, Evidence, System, TellsGovernance, TwilioDoor, WebRtcDoor
 from loadtests.validity import why_invalid
 from voice_runtime.caller.script import Interrupt, Say, Script
 from voice_runtime.events import RATE_HZ
@@ -166,6 +167,7 @@ async def run_once(
             # Not on this loop, on which a proxy may run: a look at memory takes as long as several packets.
             await asyncio.to_thread(sampler.__enter__)
             await late()  # generators that got ready took time from everybody: that is thrown away
+            await governed(system)
 
         def begin() -> None:
             opening.append(asyncio.create_task(from_here(), name="weighing"))
@@ -175,6 +177,7 @@ async def run_once(
             generated = await _generate(system, offer, bench, behind, begin)
             await asyncio.gather(*opening)
             lag, beside = await late()
+            governance = await governed(system)
         finally:
             await asyncio.gather(*opening, return_exceptions=True)
             await asyncio.to_thread(sampler.stop)
@@ -184,8 +187,13 @@ async def run_once(
     evidence = await system.evidence([call.result for call in generated.calls])
     return run_of(
         system, offer, bench.environment, generated, evidence, resources,
-        beside=beside, cold=cold, block=block,
+        beside=beside, cold=cold, block=block, governance=governance,
     )  # fmt: skip
+
+
+async def governed(system: System) -> Histogram | None:
+    """What each clause's verdict and record took since this was last asked, where a system tells."""
+    return await system.governance() if isinstance(system, TellsGovernance) else None
 
 
 def run_of(
@@ -199,6 +207,7 @@ def run_of(
     beside: tuple[Beside, ...] = (),
     cold: Turn | None = None,
     block: int = 0,
+    governance: Histogram | None = None,
 ) -> Run:
     """What was told, kept and weighed, as one run. Pure."""
     told = spans(generated.calls)
@@ -242,6 +251,7 @@ def run_of(
         resources=resources,
         outcomes=dict(outcomes),
         summary=summarise(turns, calls),
+        governance=governance,
         cold=cold,
         calls=tuple(calls),
         turns=tuple(turns),

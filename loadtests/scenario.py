@@ -1,6 +1,6 @@
 """What a load test's callers say, and what a mock model answers: one YAML file.
 
-A caller's script (``voice_runtime.caller.script``) with five fields more::
+A caller's script (``voice_runtime.caller.script``) with seven fields more::
 
     title: Three questions        # of the report
     agent: healthcare             # folder under agents/
@@ -9,6 +9,9 @@ A caller's script (``voice_runtime.caller.script``) with five fields more::
     voices: [rms, slt]            # taken in turn by the calls, as are rates and snr_db
     rates: [1.0, 1.1]
     snr_db: [20, 15]
+    also:                         # further kinds of call, by name: taken in turn with the steps above
+      hangs-up: [wait, {say: {text: where can i park, wait: false}}, {hang_up: abrupt}]
+    fails: [where are you]        # a mock model answers these with an error, and nothing else
 
 Answers tell themselves apart by ear and by word: none begins like another, and
 no sentence of one is part of another. Each is long enough to be interrupted, and in
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +37,7 @@ from voice_runtime.caller.script import (
     Say,
     Script,
     SnrDb,
+    StepEntry,
     Steps,
     Text,
     TypeWords,
@@ -47,6 +51,8 @@ SCENARIOS = Path(__file__).parent / "scenarios"
 #: An answer shorter than this is over before anybody could interrupt it, characters.
 SHORTEST_ANSWER = 40
 
+KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+
 
 class _ScenarioFile(Steps):
     """A scenario as written."""
@@ -57,6 +63,10 @@ class _ScenarioFile(Steps):
     voices: Annotated[tuple[str, ...], Field(max_length=64)] = ()
     rates: Annotated[tuple[Rate, ...], Field(max_length=64)] = ()
     snr_db: Annotated[tuple[SnrDb, ...], Field(max_length=64)] = ()
+    also: dict[KindName, Annotated[tuple[StepEntry, ...], Field(min_length=1, max_length=500)]] = Field(
+        default_factory=dict, max_length=64
+    )
+    fails: Annotated[tuple[Text, ...], Field(max_length=64)] = ()
 
     @field_validator("voices")
     @classmethod
@@ -78,6 +88,8 @@ class Scenario:
         agent: folder under ``agents``.
         answers: what a mock model answers to what is said.
         voices, rates, snr_db: taken in turn by the calls; empty: as the script says.
+        others: scripts of further kinds of call, by name; with ``script`` they are taken in turn.
+        fails: what a mock model answers with an error.
     """
 
     name: str
@@ -88,26 +100,34 @@ class Scenario:
     voices: tuple[str, ...] = ()
     rates: tuple[float, ...] = ()
     snr_db: tuple[float, ...] = ()
+    others: Mapping[str, Script] = field(default_factory=dict)
+    fails: tuple[str, ...] = ()
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """Every kind of call, in the order they are taken in turn."""
+        return (self.script, *self.others.values())
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """Every text that is said, once each, in order; backchannels too. Nothing else is ever said."""
-        spoken = (s.text for s in self.script.steps if isinstance(s, Say | Interrupt | Backchannel))
+        steps = (step for script in self.scripts for step in script.steps)
+        spoken = (s.text for s in steps if isinstance(s, Say | Interrupt | Backchannel))
         return tuple(dict.fromkeys(spoken))
 
     def script_for(self, n: int) -> Script:
-        """The script of call ``n`` (from 0): voice, rate, SNR and the noise's beginning go by ``n``.
+        """The script of call ``n`` (from 0): kind, voice, rate, SNR and the noise's beginning go by ``n``.
 
         Each list is gone through at a pace of its own (as the digits of ``n`` in a mixed-radix
         number), so that every combination comes once before any comes again.
         """
         changes: dict[str, object] = {"seed": n}
-        left = n
-        for field, values in (("voice", self.voices), ("rate", self.rates), ("snr_db", self.snr_db)):
+        left, kind = divmod(n, len(self.scripts))
+        for name, values in (("voice", self.voices), ("rate", self.rates), ("snr_db", self.snr_db)):
             if values:
                 left, which = divmod(left, len(values))
-                changes[field] = values[which]
-        return self.script.model_copy(update=changes)
+                changes[name] = values[which]
+        return self.scripts[kind].model_copy(update=changes)
 
 
 def load_scenario(path_or_name: str | Path, transport: Transport | None = None) -> Scenario:
@@ -132,12 +152,29 @@ def load_scenario(path_or_name: str | Path, transport: Transport | None = None) 
         name=path.stem,
         title=written.title,
         agent=written.agent,
-        script=script_of(written, written.snr_db[0] if written.snr_db else None),
+        script=_script(written),
         answers=written.answers,
         voices=written.voices,
         rates=written.rates,
         snr_db=written.snr_db,
+        others={
+            kind: _script(written.model_copy(update={"steps": steps})) for kind, steps in written.also.items()
+        },
+        fails=written.fails,
     )
+
+
+def _script(written: _ScenarioFile) -> Script:
+    return script_of(written, written.snr_db[0] if written.snr_db else None)
+
+
+def _entries(written: _ScenarioFile) -> Iterator[tuple[tuple[str | int, ...], StepEntry]]:
+    """Every step of every kind of call, with its place in the file."""
+    kinds: list[tuple[tuple[str | int, ...], tuple[StepEntry, ...]]] = [(("steps",), written.steps)]
+    kinds += [(("also", kind), steps) for kind, steps in written.also.items()]
+    for at, steps in kinds:
+        for n, entry in enumerate(steps):
+            yield (*at, n), entry
 
 
 def _found(path_or_name: str | Path) -> Path:
@@ -154,19 +191,20 @@ def _found(path_or_name: str | Path) -> Path:
 
 def _unanswered(written: _ScenarioFile, document: Document) -> Iterator[Problem]:
     """What is said or typed to be answered, and has no answer."""
-    for n, entry in enumerate(written.steps):
+    for at, entry in _entries(written):
         step = entry.step()
-        if isinstance(step, Say | Interrupt | TypeWords) and step.text not in written.answers:
+        answered = {*written.answers, *written.fails}
+        if isinstance(step, Say | Interrupt | TypeWords) and step.text not in answered:
             name = next(iter(entry.model_fields_set))
-            yield document.problem(("steps", n, name), "has no answer", f"add under answers: {step.text}: …")
+            yield document.problem((*at, name), "has no answer", f"add under answers: {step.text}: …")
 
 
 def _typed(written: _ScenarioFile, document: Document) -> Iterator[Problem]:
     """What no telephone takes."""
-    for n, entry in enumerate(written.steps):
+    for at, entry in _entries(written):
         if entry.type is not None:
             yield document.problem(
-                ("steps", n, "type"),
+                (*at, "type"),
                 "is typed: no telephone takes that",
                 "say it, or give --transport webrtc",
             )

@@ -116,6 +116,7 @@ class Session:
                 engine_lines=told.lines,
                 engines=told.engines,
                 shape=options.whisper_shape,
+                headroom=options.headroom,
                 spoken=await every_sentence(self.scenario) if options.profile == "cpu-whisper" else (),
             )
         if not told.address:
@@ -193,7 +194,11 @@ def variant_of(options: Options, scenario: Scenario) -> str:
         "gpu": f"{options.engines_shape} shapes on {options.device}",
         "remote": options.url or options.stream_url,
     }
-    told = [shapes.get(options.profile, ""), "" if scenario.name == "short" else scenario.name]
+    told = [
+        shapes.get(options.profile, ""),
+        "" if scenario.name == "short" else scenario.name,
+        "admission by headroom" if options.headroom else "",
+    ]
     return ", ".join(part for part in told if part)
 
 

@@ -1,9 +1,10 @@
 """Calls arriving at random for a long time: does the server still stand as it did at the beginning?
 
-Arrivals are a Poisson process whose rate keeps about ``concurrency`` calls going. Memory and loop lag
-are looked at over the first tenth of the time in which the load stands, and over its last tenth: as the
-load builds up memory grows, and as it falls memory shrinks, whatever leaks. The clock is that of
-the calls: it begins when every generator is ready.
+Arrivals are a Poisson process whose rate keeps about ``concurrency`` calls going. Memory, threads and loop
+lag are looked at over the first tenth of the time in which the load stands, and over its last tenth: as the
+load builds up memory grows, and as it falls memory shrinks, whatever leaks. What is open (tasks,
+descriptors) is counted before the first call and after the last. The clock is that of the calls: it begins
+when every generator is ready. What all this has to come to: ``loadtests.steadiness``.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import psutil
 
 from loadtests.resources import Tree
-from loadtests.results import Run
+from loadtests.results import Gate, Run
 from loadtests.run import Offer
 from loadtests.schedule import MeantCall
 from loadtests.statistics import percentile
+from loadtests.steadiness import Edge, Footprint, gates
 from loadtests.steady_stretch import Span, Stretch, steady_stretch
-from loadtests.systems import System
+from loadtests.systems import Stalls, System
 
 #: Share of the standing load, at its beginning and its end, in which memory and lag are looked at.
 _EDGE = 0.1
@@ -28,11 +31,33 @@ _EDGE = 0.1
 _LOOKS = 10
 #: And no oftener than this, s.
 _EVERY_S = 1.0
+#: A server may take so long to close what its last calls had open: looks, and the time between two, s.
+_SETTLING_LOOKS, _SETTLING_S = 30, 1.0
 
 #: Makes the soak's run; told what to call when its clock begins.
 Make = Callable[[Callable[[], object]], Awaitable[Run]]
 #: Waits until so many seconds since it was made.
 Until = Callable[[float], Awaitable[object]]
+#: Waits for so many seconds.
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@runtime_checkable
+class TellsTasks(Protocol):
+    """A system that counts the tasks of its event loop."""
+
+    async def tasks(self) -> int | None:
+        """How many there are now; None: it cannot be asked."""
+        ...
+
+
+@runtime_checkable
+class TellsStalls(Protocol):
+    """A system that counts how it stands still."""
+
+    async def stalls(self) -> Stalls | None:
+        """Since it came up; None: it cannot be asked."""
+        ...
 
 
 def begun() -> Until:
@@ -47,14 +72,6 @@ def begun() -> Until:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """The server at one end of a soak: memory of its process tree (median), MB, and loop lag, ms."""
-
-    memory_mb: float | None = None
-    loop_lag_p99_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Soak:
     """A soak's run, and the server at both ends of its standing load, meant to last ``standing_s``."""
 
@@ -64,29 +81,44 @@ class Soak:
     standing_s: float
 
     def __str__(self) -> str:
-        """One sentence for people."""
-        return (
+        """One sentence for people, and one for the gates if there are any."""
+        told = (
             f"soak: memory {_shown(self.first.memory_mb, 'MB')} → {_shown(self.last.memory_mb, 'MB')}, "
             f"loop lag p99 {_shown(self.first.loop_lag_p99_ms, 'ms')} → "
             f"{_shown(self.last.loop_lag_p99_ms, 'ms')}, "
             f"first and last tenth of the {self.standing_s:.0f} s in which the load stood"
         )
+        return "; ".join([told, *map(gate_words, self.run.gates)])
+
+
+def gate_words(gate: Gate) -> str:
+    """One gate for people."""
+    verdict = {True: "met", False: "MISSED", None: "not told"}[gate.met]
+    held_to = f"; {gate.tolerance}" if gate.tolerance else ""
+    return f"{gate.name} {verdict} ({gate.found}{held_to})"
 
 
 async def soak(
-    system: System, offer: Offer, call: MeantCall, make: Make, *, clock: Callable[[], Until] = begun
+    system: System,
+    offer: Offer,
+    call: MeantCall,
+    make: Make,
+    *,
+    clock: Callable[[], Until] = begun,
+    sleep: Sleep = asyncio.sleep,
 ) -> Soak:
-    """Have one run of ``offer`` made, and look at the server at both ends of its load.
+    """Have one run of ``offer`` made, and look at the server at both ends of its load, before and after.
 
     The run's own loop lag is the worst of all its parts. An end that was not reached, because the test was
     interrupted or the server was gone, is unknown.
 
     Args:
-        system: is up.
+        system: is up, and idle.
         offer: of Poisson arrivals (``levels.level``).
         call: what its calls are taken to be like.
         make: makes the run.
         clock: begins when it is called.
+        sleep: waits between two looks at a server that settles.
 
     Raises:
         OperatorError: the load cannot be made at all.
@@ -95,16 +127,47 @@ async def soak(
     stretch = steady_stretch("poisson", offer.starts, meant)
     looks = _Looks(system, stretch)
     looking: list[asyncio.Task[None]] = []
+    before, stood_before = await footprint(system), await _stalls(system)
     try:
         run = await make(lambda: looking.append(asyncio.create_task(looks.look(clock()), name="soak-edges")))
     finally:
         for task in looking:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
+    after = await _settled(system, before, sleep)
     lags = [lag for lag in (*looks.lags, run.resources.loop_lag_p99_ms) if lag is not None]
     resources = run.resources.model_copy(update={"loop_lag_p99_ms": max(lags, default=None)})
     whole = run.model_copy(update={"resources": resources})
+    stood = (stood_before, await _stalls(system))
+    judged = gates(whole, stretch, (looks.first, looks.last), (before, after), stood)
+    whole = whole.model_copy(update={"gates": judged})
     return Soak(whole, looks.first, looks.last, stretch.to_s - stretch.from_s)
+
+
+async def footprint(system: System) -> Footprint:
+    """What a server has open now."""
+    tasks = await system.tasks() if isinstance(system, TellsTasks) else None
+    threads, descriptors = await asyncio.to_thread(_open, system.pid)
+    return Footprint(tasks, threads, descriptors)
+
+
+async def _stalls(system: System) -> Stalls | None:
+    return await system.stalls() if isinstance(system, TellsStalls) else None
+
+
+async def _settled(system: System, before: Footprint, sleep: Sleep) -> Footprint:
+    """What is open once the last calls are put away, or when there was time enough for that."""
+    after = await footprint(system)
+    for _ in range(_SETTLING_LOOKS):
+        if not _more(after.tasks, before.tasks) and not _more(after.descriptors, before.descriptors):
+            break
+        await sleep(_SETTLING_S)
+        after = await footprint(system)
+    return after
+
+
+def _more(after: int | None, before: int | None) -> bool:
+    return after is not None and before is not None and after > before
 
 
 class _Looks:
@@ -132,8 +195,9 @@ class _Looks:
         for n in range(1, looks + 1):
             await until(from_s + n * (to_s - from_s) / looks)
             memory.append(await asyncio.to_thread(_memory_mb, self._system))
+        threads, _ = await asyncio.to_thread(_open, self._system.pid)
         self.lags.append(await self._system.loop_lag_p99_ms())
-        return Edge(_median(memory), self.lags[-1])
+        return Edge(_median(memory), self.lags[-1], threads)
 
 
 def _memory_mb(system: System) -> float | None:
@@ -142,6 +206,25 @@ def _memory_mb(system: System) -> float | None:
         return Tree(system.pid).read(memory=True).memory_mb if system.pid is not None else None
     except psutil.NoSuchProcess:
         return None
+
+
+def _open(pid: int | None) -> tuple[int | None, int | None]:
+    """Threads and descriptors of a process tree now; None where there is none, or no longer."""
+    if pid is None:
+        return None, None
+    threads = descriptors = 0
+    try:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            try:
+                threads += process.num_threads()
+                descriptors += process.num_fds()
+            except psutil.Error:
+                if process == root:
+                    raise
+    except psutil.Error:
+        return None, None
+    return threads, descriptors
 
 
 def _median(found: Sequence[float | None]) -> float | None:

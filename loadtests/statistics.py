@@ -1,4 +1,4 @@
-"""Percentiles of load tests: nearest rank, and only those that the number of values can carry.
+"""Percentiles of load tests: nearest rank, those that the number of values can carry; a share's interval.
 
 No means and no interpolation: every percentile is a value that was measured
 (nearest rank, Hyndman and Fan's definition 1, The American Statistician 50(4), 1996).
@@ -6,9 +6,15 @@ No means and no interpolation: every percentile is a value that was measured
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
-from loadtests.results import MIN_P95, MIN_P99, Spread
+from loadtests.results import MIN_P95, MIN_P99
+from loadtests.shapes import Spread
+
+#: Of a standard normal distribution, the quantile between which and its negative lie 95 %.
+_Z = NormalDist().inv_cdf(0.975)
 
 
 def rank(n: int, percent: int) -> int:
@@ -53,3 +59,20 @@ def spread(values: Sequence[float], censored: int = 0) -> Spread:
         n=n,
         censored=censored,
     )
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of ``n`` independent trials, both in 0 to 1.
+
+    Wilson's score interval (Journal of the American Statistical Association 22, 1927), which
+    says something also where nothing happened, or everything did.
+
+    Raises:
+        ValueError: no trials, or no share of them.
+    """
+    if n < 1 or not 0 <= share <= 1:
+        raise ValueError(f"no interval of {share} of {n} trials")
+    shrunk = 1 + _Z**2 / n
+    centre = (share + _Z**2 / (2 * n)) / shrunk
+    half = _Z * math.sqrt(share * (1 - share) / n + (_Z / (2 * n)) ** 2) / shrunk
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))

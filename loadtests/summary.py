@@ -20,7 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from loadtests.results import Call, Measure, Spread, Turn
+from loadtests.results import Call, Measure, Turn
+from loadtests.shapes import Spread
 from loadtests.statistics import spread
 
 #: Kinds of turns whose answer is waited for from the last sample of speech.

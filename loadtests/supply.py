@@ -54,7 +54,7 @@ async def supply(options: Options, scenario: Scenario, cores: Cores, stack: Asyn
         from loadtests.suppliers.process import suppliers
 
         spoken, delays = await every_sentence(scenario), Delays()
-        made = suppliers(spoken, scenario.answers, delays, cores.suppliers)
+        made = suppliers(spoken, scenario.answers, delays, cores.suppliers, fails=scenario.fails)
         return Supply(await stack.enter_async_context(made), delays.lines, delays.lines)
     if options.profile == "gpu":
         return await _engines(options, scenario, cores, stack)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from loadtests.results import Completeness, Profile, SystemName, Tier, Transport
+from loadtests.shapes import Histogram
 from voice_runtime.caller.results import CallResult
 
 
@@ -78,6 +79,19 @@ class Evidence:
     completeness: Completeness | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stalls:
+    """What a server counted of its own standing still, since it came up.
+
+    Attributes:
+        uncovered_s: the longest part of a collection of garbage that no audio sent ahead paid for.
+        underruns: silences in the agent's speech of its own making: not of a model's.
+    """
+
+    uncovered_s: float
+    underruns: int
+
+
 class System(Protocol):
     """One system under test. ``start`` before anything else; ``stop`` whatever happened; both may repeat.
 
@@ -117,4 +131,13 @@ class System(Protocol):
 
     async def loop_lag_p99_ms(self) -> float | None:
         """Of its event loop since the last question, where it tells."""
+        ...
+
+
+@runtime_checkable
+class TellsGovernance(Protocol):
+    """A system that times the verdict and the record of each clause."""
+
+    async def governance(self) -> Histogram | None:
+        """Since the last question; None: it cannot be asked."""
         ...

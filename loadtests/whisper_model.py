@@ -45,6 +45,8 @@ _RATE_HZ, _FRAMES, _POSITIONS = 16000, 1500, 448
 #: Text tokens of the published multilingual vocabulary; the last is the empty one, which marks it as such.
 _PUBLISHED_TEXT_TOKENS = 50257
 _TIMESTAMPS = 1501
+#: A file beside the weights that says what they are, to people and to what measures with them.
+MADE_UP = "made-up-weights.txt"
 #: What the blocks' outputs are scaled by: nothing that an argmax could notice.
 _NOTHING = 1e-5
 
@@ -158,6 +160,7 @@ def build(
     vocabulary.save_tokenizer(folder / "tokenizer.json")
     features = {"feature_size": size.mels, "sampling_rate": _RATE_HZ, "hop_length": 160, "chunk_length": 30}
     (folder / "preprocessor_config.json").write_text(json.dumps({**features, "n_fft": 400}))
+    (folder / MADE_UP).write_text("Random weights, written from scratch: code and cost, no accuracy.\n")
     return folder
 
 

@@ -7,6 +7,7 @@ when one step of an event loop takes longer than a call could bear
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -30,6 +31,17 @@ settings.load_profile("steady")
 
 _BEFORE = pytest.StashKey[leftovers.Snapshot]()
 _SINKS = pytest.StashKey[set[int]]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Freeze what was imported and collected: it stays, and is most of the heap (300,000 objects).
+
+    A collection that looks at all of it takes most of SLOW_STEP_S on a slow machine, and one that
+    happens to come in a step of an event loop is that test's step.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -119,6 +131,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     if (sinks := item.stash.get(_SINKS, None)) is not None:
         _put_back(sinks)
     before = item.stash.get(_BEFORE, None)
+    if before is not None:
+        del item.stash[_BEFORE]  # an item lasts as long as the session
     if before is not None and (lines := leftovers.left_over(before, _allowed(item))):
         pytest.fail("left behind after the test:\n  " + "\n  ".join(lines), pytrace=False)
 

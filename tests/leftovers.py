@@ -12,19 +12,26 @@ import asyncio
 import functools
 import gc
 import os
+import resource
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 #: How long a leftover may take to go by itself, in s: closing is rarely instant, and machines are shared.
 GRACE_S = 10.0
 #: A single step of an event loop longer than this, in s, blocks every call of the process. A call has 20 ms;
 #: this is far above it because a busy two-core machine is no judge of 20 ms.
 SLOW_STEP_S = 1.0
+#: A step that read from the disk or wrote to it may wait longer, in s: a shared machine's disk stalls for
+#: seconds, and the first test of a module imports what libraries import at first use (a Silero, httptools).
+STALLED_DISK_S = 10.0
+
+#: How old what is known of a thread before a step may be, s: what else it did then counts as the step's.
+_FRESH_S = 0.02
 
 #: Threads that live as long as their loop or process by design of the standard library or of anyio.
 _LASTING_THREADS = ("asyncio_", "AnyIO worker thread", "pytest_timeout", "QueueFeederThread", "execnet")
@@ -150,22 +157,25 @@ def slow_steps(limit_s: float = SLOW_STEP_S) -> Iterator[Steps]:
     """Time every step of every asyncio loop meanwhile.
 
     What counts is the time it computed or waited by itself (a blocking call).
-    Time in which it could have run and others had the processor is not its fault.
+    Time in which it could have run and others had the processor is not its fault;
+    nor, up to STALLED_DISK_S, what it waited when it went to the disk.
     """
     steps = Steps(limit_s)
     original = asyncio.Handle._run
-    scheduled = _Scheduled()
+    threads = _Thread()
 
     def run(handle: asyncio.Handle) -> None:
-        wall, (ran_s, pushed_off_s) = time.monotonic(), scheduled.read()
+        wall = time.monotonic()
+        before = threads.lately(wall)
         try:
             original(handle)
         finally:
             if time.monotonic() - wall > steps.limit_s:
-                after = scheduled.read()
-                took = time.monotonic() - wall - (after[1] - pushed_off_s)
-                if took > steps.limit_s:
-                    computed = after[0] - ran_s
+                after = threads.now()
+                took = time.monotonic() - wall - (after.pushed_off_s - before.pushed_off_s)
+                computed = after.ran_s - before.ran_s
+                stalled = computed <= steps.limit_s and after.disk_accesses > before.disk_accesses
+                if took > (STALLED_DISK_S if stalled else steps.limit_s):
                     steps.slow.append(f"{took:.1f} s ({computed:.1f} s computing): {_owner(handle)}")
 
     asyncio.Handle._run = run  # type: ignore[method-assign]
@@ -175,25 +185,49 @@ def slow_steps(limit_s: float = SLOW_STEP_S) -> Iterator[Steps]:
         asyncio.Handle._run = original  # type: ignore[method-assign]
 
 
-class _Scheduled(threading.local):
-    """What the scheduler did with this thread (Linux, sched-stats: ran, ready and not running, in ns)."""
+class _Usage(NamedTuple):
+    """What a thread has had of the machine so far.
+
+    Attributes:
+        ran_s: seconds it computed.
+        pushed_off_s: seconds it was ready while others had the processor.
+        disk_accesses: blocks read, blocks written and pages waited for.
+    """
+
+    ran_s: float
+    pushed_off_s: float
+    disk_accesses: int
+
+
+class _Thread(threading.local):
+    """The usage of this thread (Linux: sched-stats in ns, resource usage; elsewhere every second counts)."""
 
     def __init__(self) -> None:
         try:
             self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:  # another system, or a kernel without it: every second counts
+        except OSError:  # another system, or a kernel without it
             self._file = -1
+        self._read_at = -_FRESH_S
+        self._newest = _Usage(0.0, 0.0, 0)
 
     def __del__(self) -> None:
         if self._file >= 0:
             os.close(self._file)
 
-    def read(self) -> tuple[float, float]:
-        """Seconds it ran, and seconds it was ready while others ran."""
+    def lately(self, now_s: float) -> _Usage:
+        """As of _FRESH_S ago at most: reading it takes longer than most steps."""
+        if now_s - self._read_at >= _FRESH_S:
+            self._read_at, self._newest = now_s, self.now()
+        return self._newest
+
+    def now(self) -> _Usage:
+        """As of now."""
         if self._file < 0:
-            return time.thread_time(), 0.0
+            return _Usage(time.thread_time(), 0.0, 0)
         ran, ready, _ = os.pread(self._file, 80, 0).split()
-        return int(ran) / 1e9, int(ready) / 1e9
+        used = resource.getrusage(resource.RUSAGE_THREAD)
+        disk = used.ru_inblock + used.ru_oublock + used.ru_majflt
+        return _Usage(int(ran) / 1e9, int(ready) / 1e9, disk)
 
 
 def _owner(handle: asyncio.Handle) -> str:

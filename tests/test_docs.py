@@ -6,8 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from controls.ledger.__main__ import records_table
 from controls.ledger.findings import CHECKS
 from controls.ledger.ledger import Ledger
 from controls.ledger.records import RetentionTag
+from voice_runtime.cli.app import run
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,6 +33,8 @@ def commands(page: Path) -> list[str]:
 
 
 RUNNABLE = [page for page in PAGES if commands(page)]
+#: One command may start three processes and have a dozen conversations, beside other tests, s.
+_COMMAND_S = 60
 
 
 def _tag(kind: str, now_s: int) -> RetentionTag:
@@ -53,16 +54,24 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
-def test_every_console_block_runs(page: Path, project: Path) -> None:
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.timeout(_COMMAND_S * (1 + len(commands(page)))))
+        for page in RUNNABLE
+    ],
+    ids=[page.name for page in RUNNABLE],
+)
+def test_every_console_block_runs(
+    page: Path, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
     for command in commands(page):
         words = shlex.split(command)
         assert words[0] == ".venv/bin/sayso", f"{page.name}: {command}"
-        ran = subprocess.run(
-            [sys.executable, "-m", "voice_runtime.cli.app", *words[1:]],
-            cwd=project, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert ran.returncode == 0, f"{page.name}: {command}\n{ran.stdout}{ran.stderr}"
+        code = run(words[1:])
+        out, err = capsys.readouterr()
+        assert code == 0, f"{page.name}: {command}\n{out}{err}"
 
 
 def test_something_is_run() -> None:

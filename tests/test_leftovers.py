@@ -89,16 +89,39 @@ def test_who_is_pushed_off_the_processor_blocks_nothing(monkeypatch: pytest.Monk
     """Two journeys failed on a machine where others had the processor for most of a second."""
     readings = itertools.count()
 
-    def others_ran(self: object) -> tuple[float, float]:
-        return 0.0, next(readings) * 0.15
+    def others_ran(self: object) -> leftovers._Usage:
+        return leftovers._Usage(0.0, next(readings) * 0.15, 0)
 
     async def blocks() -> None:
         time.sleep(0.2)  # of which others had 0.15
 
-    monkeypatch.setattr("tests.leftovers._Scheduled.read", others_ran)
+    monkeypatch.setattr("tests.leftovers._Thread.now", others_ran)
     with slow_steps(limit_s=0.1) as steps:
         asyncio.run(blocks())
     assert not [s for s in steps.slow if "blocks" in s]
+
+
+@pytest.mark.parametrize(
+    ("computed_s", "patience_s", "found"), [(0.0, 10.0, 0), (0.0, 0.15, 1), (0.15, 10.0, 1)]
+)
+def test_who_waits_for_a_stalled_disk_blocks_nothing_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, computed_s: float, patience_s: float, found: int
+):
+    """The first tests of modules failed where reading what a library imports took 1.6 to 3.7 s."""
+    readings = itertools.count()
+
+    def read_the_disk(self: object) -> leftovers._Usage:
+        n = next(readings)
+        return leftovers._Usage(n * computed_s, 0.0, n)
+
+    async def blocks() -> None:
+        time.sleep(0.2)
+
+    monkeypatch.setattr("tests.leftovers._Thread.now", read_the_disk)
+    monkeypatch.setattr("tests.leftovers.STALLED_DISK_S", patience_s)
+    with slow_steps(limit_s=0.1) as steps:
+        asyncio.run(blocks())
+    assert len([s for s in steps.slow if "blocks" in s]) == found
 
 
 def test_waiting_on_the_loop_is_not_blocking_it():

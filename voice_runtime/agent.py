@@ -141,6 +141,7 @@ class Release:
         prompt: what every language's system prompt begins with; ``prompt_in`` has the whole of it.
         facts: what the agent may say about the house; it is part of ``prompt`` too.
         handoff_after_s: a call that lasts longer is offered a person; 0 never.
+        moment_after_s: a tool that takes longer is bridged by the phrase ``moment``, s.
         model: what the supplier calls the first endpoint's model, ``standin`` for none.
         retention, retention_shorter: ``retention.tagger(region, retention_shorter)`` tags
             what is written; ``retention_days`` are the days per class it comes to.
@@ -176,6 +177,7 @@ class Release:
     facts: str = ""
     pronunciations: dict[str, str] = field(default_factory=dict)
     handoff_after_s: float = 0.0
+    moment_after_s: float = 0.7
     pass_on: tuple[str, ...] = ()
     objectives: dict[str, float] = field(default_factory=dict)
     disclosure_meets: tuple[str, ...] = ()

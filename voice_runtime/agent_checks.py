@@ -11,7 +11,7 @@ from voice_runtime import dictionary
 from voice_runtime.agent import Release
 from voice_runtime.agent_folder import Parts
 from voice_runtime.offline_file import FILE, offline_name
-from voice_runtime.phrases import FIXED, combinations, offline_phrases, plain
+from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
 from voice_runtime.settings import Settings
 from voice_runtime.yaml_file import Path_
 
@@ -31,6 +31,7 @@ def check_parts(parts: Parts) -> None:
     """Note every disagreement in ``parts.problems``."""
     _languages(parts)
     _tools(parts)
+    _holding(parts)
     _handoff(parts)
     _rules(parts)
     _disclosure(parts)
@@ -117,6 +118,16 @@ def _tools(parts: Parts) -> None:
         if tool.undo_with is not None and (tool.undo_with == name or tool.undo_with not in parts.agent.tools):
             others = ", ".join(t for t in parts.agent.tools if t != name) or "none"
             parts.wrong(("tools", name, "undo_with"), "is not another tool of this agent", f"tools: {others}")
+
+
+def _holding(parts: Parts) -> None:
+    """What is said while a tool runs must be true whatever comes of it."""
+    ours = parts.agent.phrases.get(HOLDING, {})
+    for language, found in parts.phrases.items():
+        text = ours.get(language, found.phrases[HOLDING])
+        if fault := holding_fault(text, language):
+            remedy = 'word it without any claim, such as "One moment, please."'
+            parts.wrong(("phrases", HOLDING, language), fault, remedy)
 
 
 def _handoff(parts: Parts) -> None:

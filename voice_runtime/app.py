@@ -30,13 +30,17 @@ from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.doors import Doors
 from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
+from voice_runtime.garbage import Ahead
+from voice_runtime.headroom import Headroom, Reading
 from voice_runtime.house import Agent, House
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.key_operations import key_operations
 from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
+from voice_runtime.listen.vad import silero_session
 from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.offline.standin import MODEL
+from voice_runtime.process_usage import ProcessUsage
 from voice_runtime.record_keeping import open_ledger, witnesses_of
 from voice_runtime.recovery import close_what_is_open
 from voice_runtime.release_archive import archive_releases
@@ -44,15 +48,15 @@ from voice_runtime.resolve import load_release
 from voice_runtime.server import build_server
 from voice_runtime.settings import Settings, may_serve
 from voice_runtime.speak.spoken import spoken_phrases
+from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.store.coordination import InProcessCoordinator
-from voice_runtime.telemetry import CountingRecorder, LoopWatch, Telemetry
+from voice_runtime.telemetry import CountingRecorder, Telemetry
 from voice_runtime.think.endpoints import ChatSource, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
-
-#: Counts of ``MediaStats`` that say a carrier's message was not used.
-_REFUSED_MESSAGES = ("gaps", "late", "malformed", "oversized", "foreign", "unknown", "dropped_out")
+from voice_runtime.vitals import Counts, Vitals
+from voice_runtime.warmth import Warmable, Warmth
 
 
 class App:
@@ -72,7 +76,20 @@ class App:
         self.agents: dict[str, Agent] = {}
         self.doors: Doors | None = None
         self.coordinator = InProcessCoordinator(settings.admission.calls, clock=self.clock)
-        self.admission = Admission(self.coordinator)
+        limits = settings.admission.headroom
+        self.headroom = Headroom(limits) if limits is not None else None
+        self.admission = Admission(self.coordinator, self.headroom)
+        self.usage = ProcessUsage()
+        self.ahead = Ahead()
+        self.vitals = Vitals(
+            self.telemetry,
+            counts=self._counts,
+            on_reading=self._measured,
+            busy=lambda: self.admission.active > 0,
+            ahead=self.ahead,
+            usage=self.usage,
+        )
+        self.telemetry.before_exposition = self._observe
         self.ledger: Ledger | None = None
         self.keys: Keys | None = None
         self.witnesses: Witnesses | None = None
@@ -86,6 +103,8 @@ class App:
         self._services: dict[str, Service] = {}
         self._standin_address = ""
         self._voices: list[Engine] = []
+        self._smart_turn: SmartTurn | None = None
+        self._underruns = 0
         self._chats: Mapping[str, ChatSource] = {}
         self._model_breakers: dict[str, Breaker] = {}  # one for each supplier, whichever agents it serves
 
@@ -98,17 +117,23 @@ class App:
             SayError: something cannot be used as configured; what was started is stopped again.
         """
         try:
-            watch = LoopWatch(self.telemetry)
-            await self._enter(watch.start, watch.close)
+            await self._enter(self.vitals.start, self.vitals.close)
             releases = self._configuration()
             await self._start_ledger(releases)
             await asyncio.to_thread(archive_releases, self.settings.data_dir, releases.values())
             await self._start_engines(releases)
             routers = await self._open_doors()
+            self.begin()
         except BaseException:
             await self._stack.aclose()
             raise
         return build_server(self, self.telemetry, routers)
+
+    def begin(self) -> None:
+        """Calls may come: whatever was measured until now is of starting up, and counts for nothing."""
+        self.vitals.begin()
+        if self.headroom is not None:
+            self.headroom.begin()
 
     async def stop(self) -> None:
         """Take no more calls, let running ones end, then close everything."""
@@ -179,8 +204,10 @@ class App:
         self._chats = await start_chats(settings, self._enter)
         voices = self._voices = await start_voices(settings, self._enter)
         recogniser = await start_recogniser(settings, self._enter)
-        smart_turn = SmartTurn()
+        silero_session()  # 50 ms of the event loop, which the first caller would hear
+        smart_turn = self._smart_turn = SmartTurn()
         self._stack.callback(smart_turn.close)
+        await smart_turn.warm()
         self.hearing = Hearing(recogniser, smart_turn, settings.turn, self.clock)
 
         services = ServiceClient(self._services, clock=self.clock)
@@ -193,9 +220,13 @@ class App:
             environment=settings.environment,
             spool=ledger.append_spooled,
             tracing=self._tracing(),
-            on_underrun=self.telemetry.underruns.inc,
+            on_underrun=self._underrun,
+            on_track_underrun=self._track_underrun,
+            on_governed=self.telemetry.governance.observe,
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             media_patience_s=settings.turn.media_stopped_s,
+            eager=settings.turn.eager,
+            ahead=self.ahead,
         )
         suppliers = read_suppliers(settings.root)
         phrases = PhraseCache()
@@ -211,8 +242,24 @@ class App:
                 release, rules_of(release), endpoints, voices, phrases,
                 bound_suppliers(release, settings, endpoints, suppliers), served, spoken,
             )  # fmt: skip
+        for speech in self._speech_suppliers():
+            await speech.warm()
+        warmth = Warmth(self._suppliers_in_use)
+        await self._enter(warmth.start, warmth.close)
         tools = {(name, tool.name): tool for name, release in releases.items() for tool in release.tools}
         self.recovered = await close_what_is_open(settings.data_dir / "ledger", ledger, services, tools)
+
+    def _speech_suppliers(self) -> list[Warmable]:
+        """Recognisers and voices with connections of their own."""
+        recognisers = self.hearing.recogniser.recognisers if self.hearing else []
+        engines = [*recognisers, *(engine.synthesiser for engine in self._voices)]
+        return [engine for engine in engines if isinstance(engine, Warmable)]
+
+    def _suppliers_in_use(self) -> list[Warmable]:
+        """What is kept warm now: what the calls on the line talk to."""
+        answering = {call.release.name for call in self.calls}
+        models = [self.agents[name].endpoints for name in answering]
+        return [*models, *self._speech_suppliers()] if answering else []
 
     def _languages_of(self, release: Release) -> frozenset[str]:
         """The languages of an agent's lines, which must be served; a page may offer the others."""
@@ -279,6 +326,44 @@ class App:
         )
         return await self.doors.routers(self._stack)
 
+    # -- room for calls ----------------------------------------------------------------------------
+
+    def _underrun(self, cause: Cause) -> None:
+        self._underruns += cause != "source"  # a slow model needs no other house, but another model
+        self.telemetry.underruns.labels(cause).inc()
+
+    def _track_underrun(self, cause: TrackCause) -> None:
+        self._underruns += cause == "unknown"  # of the others egress has told
+        self.telemetry.track_underruns.labels(cause).inc()
+
+    def _counts(self) -> Counts:
+        return Counts(
+            underruns=self._underruns,
+            recogniser_waiting=self.hearing.recogniser.waiting if self.hearing else 0,
+            turn_questions_refused=self._smart_turn.refused if self._smart_turn else 0,
+        )
+
+    def _measured(self, reading: Reading) -> None:
+        change = self.headroom.measured(reading) if self.headroom is not None else None
+        if change is not None and change.open:
+            logger.info("calls are taken again, {} on the line", self.admission.active)
+        elif change is not None:
+            over = ", ".join(change.over)
+            logger.warning("calls are turned away, {} on the line: {}", self.admission.active, over)
+
+    def _observe(self) -> None:
+        """Metrics that are read, not counted."""
+        telemetry, headroom, turns = self.telemetry, self.headroom, self._smart_turn
+        telemetry.threads.set(self.usage.threads())
+        telemetry.descriptors.set(self.usage.descriptors())
+        telemetry.admission_open.set(headroom is None or headroom.open)
+        if headroom is not None:
+            for measure, share in headroom.used().items():
+                telemetry.headroom_used.labels(measure).set(share)
+        if turns is not None:
+            for outcome in ("answered", "refused", "withdrawn"):
+                telemetry.turn_questions.labels(outcome).set(getattr(turns, outcome))
+
     # -- state ------------------------------------------------------------------------------------
 
     def _open_ledger(self) -> Ledger:
@@ -314,5 +399,7 @@ class App:
             "voices": voices,
             "agents": {name: agent.release.digest for name, agent in self.agents.items()},
             "calls": self.admission.active,
+            # Full is not out of order: load balancers must not cut off the webhooks of running calls.
+            "headroom": self.headroom.state() if self.headroom is not None else None,
             "draining": draining,
         }

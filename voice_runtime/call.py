@@ -36,6 +36,7 @@ from voice_runtime.inline.receipt import TEMPLATE, CallerReceipt
 from voice_runtime.leg import Leg
 from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.speak.spoken import Reader
+from voice_runtime.speak.underrun import Cause
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
 from voice_runtime.tracing import CallSpans, CallTimes
@@ -57,6 +58,8 @@ class Carrier(Protocol):
     begins_with: type[Frame]
     #: Takes each chunk on its way to the caller and the monotonic time it sounds, ns; echo is found by it.
     on_sent: Callable[[bytes, int], None] | None
+    #: Told why what egress sends next comes too late, just before it is sent.
+    on_underrun: Callable[[Cause], None] | None
 
     @property
     def media(self) -> Media:
@@ -92,7 +95,7 @@ class Call:
         self._spans: CallSpans | None = None
         self.journal = Journal(
             self._recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
-            spool=self._recorder.spool,
+            spool=self._recorder.spool, on_governed=house.on_governed,
         )  # fmt: skip
         self.gate = Gate(
             recorder=self._recorder, tenant=facts.tenant, call=id, rules=agent.rules,
@@ -111,6 +114,8 @@ class Call:
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
             deadline_s=house.receipt_deadline_s, say=self.say, show=self.show, spawn=self.spawn,
         )  # fmt: skip
+        #: The agent's words of which the last ones sound now; the present leg's egress knows.
+        self.last_words: Callable[[], str] = lambda: ""
         self._ending = _Ending()
         self._leg: Leg | None = None
         self._tools: ToolRunner | None = None
@@ -335,22 +340,37 @@ class Call:
         journal = self.journal
         for cleared in journal.owed():
             journal.never_played(cleared)
-        ended = self._ending
-        closed = r.CallClosed(
-            tenant=journal.tenant,
-            call=self.id,
-            ended_by=ended.by,
-            reason=ended.reason,
-            duration_s=max(0, round(journal.seconds(self.house.clock.monotonic_ns()))),
-            records=self._recorder.count,
-        )
         try:
-            cleared = self.gate.hang_up(closed)
+            cleared = self.gate.hang_up(self._end())
             await journal.durable(cleared.receipt, _LAST_RECORDS_S)
         except LedgerError:
             logger.error("call {}: its last records are not durable", self.id)
             return
         self._may_hang_up = True
+
+    def not_taken(self) -> None:
+        """Its first records were not durable in time: they may be yet, so they get an end. Waits for nothing.
+
+        A call that stays open on record keeps its log from ever ending, and looks as if it went on.
+        """
+        self._closed = True
+        self._ending = _Ending("failure", "failed")
+        try:
+            self.gate.hang_up(self._end())
+        except LedgerError:  # nothing of it is on record, then
+            logger.error("call {}: not taken, and its end is not on record", self.id)
+
+    def _end(self) -> r.CallClosed:
+        """``call.closed`` as of now; a call that nobody answered took no time."""
+        lasted_s = self.journal.seconds(self.house.clock.monotonic_ns()) if self.answered else 0.0
+        return r.CallClosed(
+            tenant=self.journal.tenant,
+            call=self.id,
+            ended_by=self._ending.by,
+            reason=self._ending.reason,
+            duration_s=max(0, round(lasted_s)),
+            records=self._recorder.count,
+        )
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:
@@ -397,7 +417,10 @@ async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") ->
             if made.language in words
         }
         bound = made.gate.bind(release.digest, spoken)
-        await journal.durable(bound, max(house.receipt_deadline_s, 1.0))
-    except SayError as error:
-        raise LedgerError("the call's first records are not durable") from error
+        await journal.durable(bound, house.first_records_s)
+    except BaseException as error:
+        made.not_taken()
+        if isinstance(error, SayError):
+            raise LedgerError("the call's first records are not durable") from error
+        raise
     return made

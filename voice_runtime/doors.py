@@ -18,6 +18,7 @@ import httpx
 from fastapi import APIRouter
 from loguru import logger
 
+from controls.decision import PendingReceipt
 from controls.errors import LedgerError, SayError
 from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
@@ -226,7 +227,6 @@ class Doors:
     async def _on_browser_call(self, incoming: BrowserCall) -> None:
         call = self._opened(incoming.id)
         await self._run(call, WebRtcCarrier(incoming, self._hearing, call), stats=lambda: incoming.stats)
-        self._telemetry.underruns.inc(incoming.stats.underruns)
 
     # -- any call ---------------------------------------------------------------------------------
 
@@ -283,14 +283,26 @@ class Doors:
         await asyncio.shield(call.close())
 
     async def _on_refused(self, refusal: Refusal) -> None:
-        """Record a call that was not taken; into the spool when the ledger is the reason."""
+        """Record a call that was not taken: in the log, or in the spool should the log not take it.
+
+        The answer to the carrier waits for neither: the disk that keeps a caller out may stall for long.
+        """
         line = refusal.line or next(iter(self._lines.all), None)
         record = r.CallRefused(tenant=line.tenant if line else "local", reason=refusal.reason)
         details = r.RefusalDetails(carrier_call=refusal.carrier_call) if refusal.carrier_call else None
-        if refusal.reason == "ledger":
-            await asyncio.to_thread(self._ledger.append_spooled, record, details)
-        else:
-            self._house.recorder.append(record, details)
+        receipt = self._house.recorder.append(record, details)
+        receipt.add_done_callback(lambda done: self._spool_refusal(done, record, details))
+
+    def _spool_refusal(
+        self, done: PendingReceipt, record: r.CallRefused, details: r.RefusalDetails | None
+    ) -> None:
+        """In the ledger's thread: the log did not take it."""
+        if done.exception() is None:
+            return
+        try:
+            self._ledger.append_spooled(record, details)
+        except LedgerError:
+            logger.error("record {} is lost to the spool as well", record.type)
 
 
 def _samples(phrases: Sequence[str], most: int = 24) -> tuple[str, ...]:

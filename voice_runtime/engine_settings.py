@@ -101,6 +101,10 @@ class WhisperEngine(_OnThisHost):
     shortest_window_s: float = Field(
         default=2.0, ge=0.5, le=30, description="speech is padded to this before encoding, s"
     )
+    partial_every_ms: int = Field(
+        default=500, ge=0, le=10_000,
+        description="ms of speech between decodings while the caller speaks; 0 decodes only at their pauses",
+    )  # fmt: skip
     batch: int = Field(default=8, ge=1, le=64, description="most utterances decoded together")
     batch_wait_ms: int = Field(default=5, ge=0, le=100, description="ms to wait for others to join a batch")
 

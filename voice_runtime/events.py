@@ -73,6 +73,27 @@ class CallerSaidFrame(SystemFrame):
 
 
 @dataclass
+class CallerPausedFrame(SystemFrame):
+    """What the caller has said by a pause that may be the end of the turn, which is still open.
+
+    It is settled in bounded time: by a ``CallerSaidFrame``, which confirms it by saying the same
+    words, or by pipecat's ``EagerEndOfTurnCancelFrame``, which voids it.
+
+    Attributes:
+        text: as recognised; never empty.
+        confidence: 0 to 1.
+        started_s, ended_s: first and last speech sample so far, s of media time.
+        engine: name of the recogniser.
+    """
+
+    text: str
+    confidence: float
+    started_s: float
+    ended_s: float
+    engine: str
+
+
+@dataclass
 class CallerStartedFrame(SystemFrame):
     """The caller began to speak (speech, not noise), at ``at_s`` s of media time."""
 
@@ -144,6 +165,24 @@ class MediaStoppedFrame(SystemFrame):
     for_s: float
 
 
+# --- from attention, to the model -----------------------------------------------------------------
+
+
+@dataclass
+class ProvisionalTurnFrame(SystemFrame):
+    """Were the turn over now, these words would go to the model: it may begin, and give nothing away.
+
+    A system frame, so that what settles it (an interruption, pipecat's ``EagerEndOfTurnCancelFrame``)
+    never overtakes it. The turn itself comes as every other: the model finds that it has begun on it.
+
+    Attributes:
+        turn: the number the turn will have.
+    """
+
+    turn: int
+    paused: CallerPausedFrame
+
+
 # --- to the voice, downstream ---------------------------------------------------------------------
 
 
@@ -158,6 +197,7 @@ class SayFrame(DataFrame):
         tag: comes back in ``SpokenFrame`` so that whoever asked knows it sounded.
         final: the agent's answer ends with it (the floor is the caller's).
         answers: it answers that turn, and its latency is the turn's; False for what nobody asked for.
+        silence_ms: silence that is meant behind a fixed phrase, before whatever follows.
     """
 
     phrase: str = ""
@@ -166,6 +206,7 @@ class SayFrame(DataFrame):
     tag: str = ""
     final: bool = True
     answers: bool = True
+    silence_ms: int = 0
 
 
 @dataclass
@@ -178,6 +219,7 @@ class ClauseFrame(DataFrame):
         tag: of the SayFrame it came from, or "".
         first: the first clause of an answer (carries the turn's latency marks).
         written: how captions show it, such as "10:30 AM"; "" shows the spoken words.
+        silence_ms: silence that is meant behind it, before whatever follows: no part of the clause.
     """
 
     cleared: Cleared
@@ -186,6 +228,7 @@ class ClauseFrame(DataFrame):
     first: bool = False
     final: bool = False
     written: str = ""
+    silence_ms: int = 0
 
 
 @dataclass

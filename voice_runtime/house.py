@@ -11,7 +11,10 @@ from controls.ledger import records as r
 from controls.rules.engine import Rules
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
+from voice_runtime.garbage import Ahead
 from voice_runtime.inline.counted import Spool
+from voice_runtime.settings import EagerTurns
+from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Endpoints
 from voice_runtime.think.services import ServiceClient
@@ -62,7 +65,16 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What every call of the process shares."""
+    """What every call of the process shares.
+
+    Attributes:
+        receipt_deadline_s: longest wait for a clause's record, s; past it the clause is discarded.
+        first_records_s: longest wait for the records a call is answered on, s. Nobody has spoken yet and the
+            caller hears it ring, so a disk's stall is waited out where refusing would cost the caller the
+            agent: less than one more ring (6 s in the US), and well within Twilio's 15 s for a webhook.
+        on_governed: told of each clause that was judged and cleared, once its record is durable, how long
+            that took: s from before its verdict to its receipt. Called in the ledger's thread.
+    """
 
     recorder: Recorder
     clock: Clock
@@ -70,9 +82,14 @@ class House:
     environment: r.Environment
     spool: Spool | None = None
     tracing: Tracing | None = None
-    on_underrun: Callable[[], None] | None = None
+    on_underrun: Callable[[Cause], None] | None = None
+    on_track_underrun: Callable[[TrackCause], None] | None = None
+    on_governed: Callable[[float], object] | None = None
     receipt_deadline_s: float = 1.0
+    first_records_s: float = 5.0
     media_patience_s: float = 10.0
+    eager: EagerTurns = "inside"
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_response_universal import LLMUserAggregator, LLMUserAggregatorParams
 from pipecat.processors.frame_processor import FrameProcessor
-from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
 from voice_runtime.events import RATE_HZ, PauseSpeechFrame
 from voice_runtime.inline.attention import Attention
 from voice_runtime.inline.guard import Guard
+from voice_runtime.inline.whole_turns import whole_turns
 from voice_runtime.speak.egress import Egress
+from voice_runtime.speak.underrun import Cause
 from voice_runtime.speak.voice import Voice
 from voice_runtime.think.chat import ChatModel
 from voice_runtime.think.summary import Summariser
@@ -131,6 +132,8 @@ class Leg:
             summariser=summariser,
             on_failover=lambda reason: journal.control_failed("model", reason),
             clock=house.clock,
+            context=call.context,
+            eager=house.eager,
         )
         guard = Guard(
             call.gate,
@@ -160,16 +163,14 @@ class Leg:
             on_no_receipt=call.no_receipt,
             on_dropped=lambda what: journal.control_failed("egress", "refused"),
             on_sent=carrier.on_sent,
-            on_underrun=house.on_underrun,
-            lead_ms=carrier.lead_ms,
+            on_underrun=self._underrun,
+            lead_ms=lambda: carrier.lead_ms + house.ahead.ms,
         )
+        call.last_words = egress.last_words
         aggregator = LLMUserAggregator(
             call.context,
-            params=LLMUserAggregatorParams(
-                # Attention hands over whole turns and interrupts by itself; only we write the context.
-                user_turn_strategies=ExternalUserTurnStrategies(enable_interruptions=False),
-                empty_user_turn=None,
-            ),
+            # Attention hands over whole turns; only we write the context.
+            params=LLMUserAggregatorParams(user_turn_strategies=whole_turns(), empty_user_turn=None),
         )
         stages = [self.attention, aggregator, model, guard, voice, egress]
         entry = carrier.entry(call)
@@ -185,8 +186,14 @@ class Leg:
             services=call.house.services,
             language=call.language,
             receipt_deadline_s=call.house.receipt_deadline_s,
+            slow_after_s=call.release.moment_after_s,
             on_handoff=self._fetch_by_rule,
         )
+
+    def _underrun(self, cause: Cause) -> None:
+        for told in (self.call.house.on_underrun, self.carrier.on_underrun):
+            if told is not None:
+                told(cause)
 
     def _fetch_by_rule(self, rule: str) -> None:
         self.call.fetch_a_person("rule", rule)

@@ -32,6 +32,10 @@ FIXED = (
     "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
     "capacity", "opted-out", "moment", "no-receipt",
 )  # fmt: skip
+#: Spoken while a tool takes long, before anybody knows what comes of it.
+HOLDING = "moment"
+#: It bridges a wait of a second or two, no more.
+MOST_HOLDING_WORDS = 12
 #: Template id → the values it must name.
 TEMPLATES: Mapping[str, frozenset[str]] = {
     "confirm-number": frozenset({"number"}),
@@ -103,6 +107,40 @@ def load_phrases(root: Path, language: str) -> PhrasesFile:
     if found is None or problems:
         raise ConfigurationError(problems)
     return found
+
+
+def _each(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+#: Words that say that something was done, or is so: nobody knows that yet, so it could be untrue.
+_CLAIMS: Mapping[str, frozenset[str]] = {
+    "en": _each(
+        "have has had i've we've did done was were is are it's that's there's yes no booked cancelled"
+        " canceled confirmed reserved scheduled changed moved found sent paid ready success successful"
+        " successfully available free"
+    ),
+    "es": _each(
+        "he ha han hemos hay es son está están sí fue era reservé reservado reservada cancelé cancelado"
+        " cancelada confirmé confirmado confirmada cambié cambiado cambiada encontré encontrado hecho hecha"
+        " listo lista enviado pagado disponible libre"
+    ),
+}
+
+
+def holding_fault(text: str, language: str) -> str:
+    """Why ``text`` cannot be the holding phrase, which may claim nothing; "" when it can."""
+    words = text.casefold().replace("’", "'").split()
+    claims = _CLAIMS.get(language.partition("-")[0], frozenset())
+    if claimed := sorted(claims & {word.strip('.,;:!?¡¿…"') for word in words}):
+        return f"claims something before it is known: {', '.join(claimed)}"
+    if any(c.isdigit() for c in text):
+        return "names a figure before anything is known"
+    if "?" in text:
+        return "asks something, and the caller's answer would cut the agent's own"
+    if len(words) > MOST_HOLDING_WORDS:
+        return f"is longer than {MOST_HOLDING_WORDS} words"
+    return ""
 
 
 # --- what the recogniser is to expect -------------------------------------------------------------

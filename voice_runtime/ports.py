@@ -5,9 +5,9 @@ Fakes in ``tests/simulators`` implement these and can be changed mid-test.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from controls.decision import Cleared, PendingReceipt, Receipt
 from controls.ledger.records import Evidence
@@ -51,6 +51,52 @@ class Hints:
     pronunciations: Mapping[str, str] = field(default_factory=dict)
 
 
+class SpeechDetector(Protocol):
+    """Says of each 20 ms chunk whether it is speech (``listen.vad.Vad``)."""
+
+    def hear(self, chunk: bytes) -> bool: ...
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A processor that takes the caller's samples from the transport before it, without a frame for each."""
+
+    def hear(self, pcm: bytes) -> Coroutine[Any, Any, None] | None:
+        """Take 8 kHz mono s16le samples, in order.
+
+        Returns:
+            What is to be awaited, once and before more is given; mostly None: nothing is left to do.
+        """
+        ...
+
+
+@runtime_checkable
+class Outlet(Protocol):
+    """A processor that takes the agent's samples from egress, without a frame for each.
+
+    Ordering: both in the order they are called, among the frames that egress pushes.
+    Backpressure: each returns when more may be sent. Errors: none; a line that is gone takes nothing.
+    """
+
+    async def play(self, pcm: bytes) -> None:
+        """Send 8 kHz mono s16le samples, whole chunks of 20 ms."""
+        ...
+
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """Send one of the link's own messages."""
+        ...
+
+
+class EchoComparison(Protocol):
+    """Tells the caller's speech from the agent's own voice coming back (``listen.echo.Echo``)."""
+
+    def hear(self, chunk: bytes, at_ns: int, speech: bool) -> bool: ...
+
+    def explains(self, first_ms: int, last_ms: int) -> bool: ...
+
+    def cleared(self, at_ns: int) -> None: ...
+
+
 class Utterance(Protocol):
     """One utterance being recognised. Holds a place in the recogniser's pool until closed.
 
@@ -58,8 +104,12 @@ class Utterance(Protocol):
     ``cancel``; both give the place back, also when they raise.
     """
 
-    def feed(self, pcm: bytes) -> None:
-        """Take 8 kHz s16le samples; never blocks, never raises for provider faults."""
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
+        """Take 8 kHz s16le samples; never blocks, never raises for provider faults.
+
+        Args:
+            speech: the caller speaks at their end. An engine may use silence to begin with the final text.
+        """
         ...
 
     @property
@@ -132,6 +182,13 @@ class MediaLink(Protocol):
 
     def mark_message(self, name: str) -> dict[str, object] | None:
         """The carrier's message for a mark, or None when it has no marks."""
+        ...
+
+    def clear_message(self) -> dict[str, object] | None:
+        """The carrier's message to throw away what it has not played; None when it cannot.
+
+        It travels in order with the audio. Marks that come back after it prove nothing.
+        """
         ...
 
     def caption(

@@ -142,6 +142,7 @@ def _release(parts: Parts) -> Release:
         facts=parts.facts,
         pronunciations=dict(first.pronunciations),
         handoff_after_s=(agent.handoff.also_when.call_lasts_min or 0) * 60,
+        moment_after_s=talk.moment_after_s,
         pass_on=agent.handoff.pass_on,
         objectives=agent.objectives.model_dump(),
         disclosure_meets=agent.disclosure.meets,

@@ -14,13 +14,16 @@ from loguru import logger
 
 from controls.errors import OperatorError
 from voice_runtime.app import App
+from voice_runtime.garbage import quiet_collections
+from voice_runtime.ingress.direct_protocol import DirectProtocol
+from voice_runtime.quiet_server import QuietServer
 from voice_runtime.settings import Settings
 
 #: Largest message of a carrier's media stream, bytes.
 _MOST_BYTES = 64 * 1024
 
 
-class _Uvicorn(uvicorn.Server):
+class _Uvicorn(QuietServer):
     """uvicorn without its signal handlers (a signal drains calls first); says when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -103,15 +106,18 @@ async def serve(
         raise
     config = uvicorn.Config(
         web, log_config=None, access_log=False, lifespan="off", server_header=False, loop="none",
-        ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=_MOST_BYTES,
+        ws=DirectProtocol, ws_per_message_deflate=False, ws_max_size=_MOST_BYTES,
         timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = _Uvicorn(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         await server.up.wait()
-        on_ready(app, address)
-        await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
+        admission = app.admission
+        async with quiet_collections(lambda: admission.ended, lambda: admission.active, app.ahead):
+            app.begin()
+            on_ready(app, address)
+            await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         logger.info("stopping: no new calls, {} on the line", app.admission.active)
     finally:

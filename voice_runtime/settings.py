@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from controls.errors import ConfigurationError, OperatorError, Problem
 from controls.ledger.records import Environment, Slug
 from voice_runtime.agent import Release
+from voice_runtime.budget import ANNOUNCED_PAUSE_MS, LOOP_LAG_P99_MS
 from voice_runtime.engine_settings import (
     ClassPath,
     ModelSettings,
@@ -37,6 +38,9 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Milliseconds = Annotated[int, Field(ge=0, le=60_000)]
 
+#: On which models an answer may be begun before the caller's turn is over.
+EagerTurns = Literal["off", "inside", "all"]
+
 
 class Server(Closed):
     host: str = Field(default="127.0.0.1", description="address to listen on")
@@ -47,16 +51,59 @@ class Server(Closed):
     drain_s: Seconds = Field(default=30.0, description="how long running calls may go on when stopping, s")
 
 
+class Headroom(Closed):
+    """The most that is still well; above it a call is told that all lines are busy. ``null``: never.
+
+    What each is, over which time it is measured, and how it is decided: ``docs/operate.md``.
+    """
+
+    loop_lag_ms: float = Field(
+        default=float(LOOP_LAG_P99_MS), gt=0, le=10_000,
+        description="lateness of the event loop, 99th percentile of 10 s, ms",
+    )  # fmt: skip
+    loop_percent: float = Field(
+        default=80.0, gt=0, le=100, description="CPU of the event loop's thread over 5 s, % of one core"
+    )
+    cpu_percent: float = Field(
+        default=85.0, gt=0, le=100, description="CPU of this process and children over 5 s, % of its cores"
+    )
+    announced_pause_ms: float = Field(
+        default=float(ANNOUNCED_PAUSE_MS), gt=0, le=10_000,
+        description="longest collection of garbage in 10 s that audio was sent ahead of, ms",
+    )  # fmt: skip
+    underruns: int = Field(
+        default=3, ge=0, le=10_000, description="silences of our making in 10 s, all calls"
+    )
+    recogniser_waiting: int = Field(
+        default=2, ge=0, le=10_000, description="utterances that wait for a recogniser, fewest over 5 s"
+    )
+    turn_questions_refused: int = Field(
+        default=3, ge=0, le=10_000, description="questions the turn model was too busy for, in 10 s"
+    )
+    call_percent: float = Field(
+        default=4.0, gt=0, le=100, description="what a call is taken to cost until that is known, % of a core"
+    )
+    resume_percent: float = Field(
+        default=85.0, gt=0, le=100, description="calls are taken again below this share of every limit, %"
+    )
+    calm_s: Seconds = Field(default=5.0, description="and only after so long below it, s")
+
+
 class Admission(Closed):
     calls: int = Field(default=8, ge=1, le=10_000, description="most simultaneous calls of this process")
+    headroom: Headroom | None = Field(
+        default=Headroom(), description="turns calls away while those there need all there is; null: off"
+    )
 
 
 class PatienceSettings(Closed):
     """How long the ear waits for more, in ms of silence after the last speech."""
 
-    complete_wait_ms: Milliseconds = Field(description="when the text is a complete question or answer")
-    unsure_wait_ms: Milliseconds = Field(description="when neither text nor turn model is sure")
-    incomplete_wait_ms: Milliseconds = Field(description="when it sounds unfinished; the bound")
+    complete_wait_ms: Milliseconds = Field(description="when the words are a complete question or answer")
+    unsure_wait_ms: Milliseconds = Field(
+        description="when only the turn model takes them for complete; without it half-way to the next"
+    )
+    incomplete_wait_ms: Milliseconds = Field(description="when the words break off; the bound")
 
     @model_validator(mode="after")
     def _ordered(self) -> PatienceSettings:
@@ -68,9 +115,9 @@ class PatienceSettings(Closed):
 
 
 _PATIENCE: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = {
-    "quick": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=350, incomplete_wait_ms=800),
-    "normal": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=450, incomplete_wait_ms=1200),
-    "unhurried": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=600, incomplete_wait_ms=1600),
+    "quick": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=400, incomplete_wait_ms=1600),
+    "normal": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=600, incomplete_wait_ms=2400),
+    "unhurried": PatienceSettings(complete_wait_ms=200, unsure_wait_ms=900, incomplete_wait_ms=3200),
 }
 
 
@@ -79,6 +126,11 @@ class Turn(Closed):
     preroll_ms: int = Field(default=300, ge=300, le=2000, description="audio kept from before speech began")
     longest_s: Seconds = Field(default=30.0, description="a caller who never stops is answered after this")
     media_stopped_s: Seconds = Field(default=10.0, description="wall-clock s without media before giving up")
+    eager: EagerTurns = Field(
+        default="inside",
+        description="begin an answer at a pause that may be the end of the turn: off, inside (only where the "
+        "model to be asked is this house's), or all (outside ones too, once the words are on record)",
+    )
     patience: dict[Literal["quick", "normal", "unhurried"], PatienceSettings] = Field(
         default_factory=lambda: dict(_PATIENCE), description="waits by the patience an agent asks for"
     )
@@ -103,7 +155,12 @@ class Witness(Closed):
 
 
 class LedgerSettings(Closed):
-    receipt_deadline_ms: int = Field(default=250, ge=10, le=10_000, description="past it audio is discarded")
+    receipt_deadline_ms: int = Field(
+        default=1000,
+        ge=10,
+        le=10_000,
+        description="past it audio is discarded, and a fixed phrase apologises",
+    )
     spool_mb: int = Field(default=4, ge=1, le=1024, description="pre-allocated fallback spool, MB")
     period: Literal["month", "quarter", "year"] = Field(
         default="quarter", description="how long one log is used for new calls"

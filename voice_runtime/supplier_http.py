@@ -7,11 +7,17 @@ may echo what it was sent.
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx2
+from loguru import logger
 
 from controls.errors import ProviderError
+from voice_runtime.supplier_transport import SupplierTransport
 
 _CONNECT_S = 1.5
+#: A free request is given up after this, s, and when its answer is longer than this, bytes.
+_FREE_S, _MOST_FREE_BYTES = 2.0, 256 * 1024
 
 
 def http_client(*, outside: bool, deadline_s: float, api_key: str = "") -> httpx2.AsyncClient:
@@ -24,11 +30,28 @@ def http_client(*, outside: bool, deadline_s: float, api_key: str = "") -> httpx
     """
     return httpx2.AsyncClient(
         headers={"authorization": f"Bearer {api_key}"} if api_key else {},
-        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=None),
         timeout=httpx2.Timeout(deadline_s, connect=min(_CONNECT_S, deadline_s)),
+        transport=SupplierTransport(outside=outside),
         trust_env=outside,
         follow_redirects=False,
     )
+
+
+async def touch(client: httpx2.AsyncClient, url: str, supplier: str) -> None:
+    """One ``GET`` that costs nothing, so that a connection stands.
+
+    What is answered does not matter, a refusal opens the connection just as well; nor does failing:
+    the next request that matters will tell. Never raises for what a server does.
+    """
+    try:
+        async with asyncio.timeout(_FREE_S), client.stream("GET", url) as response:
+            read = 0
+            async for part in response.aiter_raw():  # to its end, or the connection cannot be used again
+                read += len(part)
+                if read > _MOST_FREE_BYTES:
+                    break
+    except (httpx2.HTTPError, httpx2.StreamError, OSError, TimeoutError, ValueError, RuntimeError) as error:
+        logger.debug("{}: its connection is not warm: {}", supplier, type(error).__name__)
 
 
 def refusal(status: int, supplier: str) -> ProviderError:

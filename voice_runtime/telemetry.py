@@ -6,7 +6,6 @@ holds an identifier of a call or caller, so the number of series is bounded.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -20,8 +19,14 @@ from controls.decision import PendingReceipt, Recorder
 from controls.ledger import records as r
 from controls.ledger.witnesses import Reading
 from voice_runtime.breaker import Breaker, State
+from voice_runtime.phrases import HOLDING
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0)
+#: Bounds of what a clause's verdict and record may take: 2 and 10 ms are what the product aims at.
+_GOVERNANCE = (
+    0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.0025, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03,
+    0.05, 0.1, 0.25, 1.0,
+)  # fmt: skip
 
 
 class Telemetry:
@@ -53,9 +58,30 @@ class Telemetry:
             "sayso_first_audio_out_seconds", "Last speech sample received to first sample handed over",
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
+        self.eager = Counter(
+            "sayso_eager_turns_total", "Provisional turns: the model was asked before the turn was over",
+            registry=registry,
+        )  # fmt: skip
+        self.eager_withdrawn = Counter(
+            "sayso_eager_withdrawn_total", "Provisional turns that came to nothing: the caller went on",
+            registry=registry,
+        )  # fmt: skip
+        self.eager_tokens = Counter(
+            "sayso_eager_tokens_wasted_total", "Tokens of provisional turns that came to nothing",
+            ["direction"], registry=registry,
+        )  # fmt: skip
+        self.eager_gained = Histogram(
+            "sayso_eager_gained_seconds", "Of the time to the first token, what passed before the turn ended",
+            buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
         self.durable = Histogram(
             "sayso_record_durable_seconds", "Append to receipt",
             buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0), registry=registry,
+        )  # fmt: skip
+        self.governance = Histogram(
+            "sayso_clause_governance_seconds",
+            "A clause before its verdict to its record durable, of every clause that was judged and cleared",
+            buckets=_GOVERNANCE, registry=registry,
         )  # fmt: skip
         self.carrier_messages = Counter(
             "sayso_carrier_messages_refused_total",
@@ -68,8 +94,63 @@ class Telemetry:
             "sayso_loop_lag_seconds", "How late the event loop woke a timer of 50 ms",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0), registry=registry,
         )  # fmt: skip
+        self.loop_lag_p99 = Gauge(
+            "sayso_loop_lag_p99_seconds", "99th percentile of the event loop's lateness over the last 10 s",
+            registry=registry,
+        )  # fmt: skip
+        self.loop_lag_felt_p99 = Gauge(
+            "sayso_loop_lag_felt_p99_seconds", "The same without announced pauses, as admission sees it",
+            registry=registry,
+        )  # fmt: skip
+        self.loop_busy = Gauge(
+            "sayso_loop_busy_ratio", "CPU time of the event loop's thread over the last 5 s, of one core",
+            registry=registry,
+        )  # fmt: skip
+        self.cpu_used = Gauge(
+            "sayso_cpu_used_ratio",
+            "CPU time of the process and its children over the last 5 s, of the cores it may use",
+            registry=registry,
+        )
+        self.gc_pause = Histogram(
+            "sayso_gc_pause_seconds", "How long a collection of garbage stopped every thread",
+            ["announced"], buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.34, 0.5),
+            registry=registry,
+        )  # fmt: skip
+        self.gc_longest = Gauge(
+            "sayso_gc_pause_longest_seconds", "The longest of them since serving began", registry=registry
+        )
+        self.gc_uncovered = Gauge(
+            "sayso_gc_pause_uncovered_seconds", "Longest part of one that no audio sent ahead of it pays for",
+            registry=registry,
+        )  # fmt: skip
+        self.threads = Gauge("sayso_threads", "Threads of the process, as of this reading", registry=registry)
+        self.descriptors = Gauge(
+            "sayso_descriptors", "Open descriptors of the process, as of this reading", registry=registry
+        )
+        self.admission_open = Gauge(
+            "sayso_admission_open", "1 when measured headroom lets calls in, 0 when they are turned away",
+            registry=registry,
+        )  # fmt: skip
+        self.headroom_used = Gauge(
+            "sayso_headroom_used_ratio", "Each measure of headroom as a share of its limit", ["measure"],
+            registry=registry,
+        )  # fmt: skip
         self.underruns = Counter(
-            "sayso_underruns_total", "Silences in mid-clause because samples came late", registry=registry
+            "sayso_underruns_total", "Silences in the agent's speech that are of our making, by cause",
+            ["cause"], registry=registry,
+        )  # fmt: skip
+        self.track_underruns = Counter(
+            "sayso_track_underruns_total",
+            "Silences in mid-speech of browsers' outgoing tracks, by cause; unknown: egress was in time",
+            ["cause"],
+            registry=registry,
+        )
+        self.turn_questions = Gauge(
+            "sayso_turn_questions", "Questions to the turn model since the start, by what became of them",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
+        self.holding = Counter(
+            "sayso_holding_phrases_total", "Holding phrases played while a tool took long", registry=registry
         )
         self.pending = Gauge(
             "sayso_receipts_pending", "Records appended and not durable yet", registry=registry
@@ -101,6 +182,8 @@ class Telemetry:
             "sayso_witness_conflicts", "How often a witness came to stand against a log since the start",
             ["witness"], registry=registry,
         )  # fmt: skip
+        #: Called before each exposition, to set what is read and not counted.
+        self.before_exposition: Callable[[], object] = lambda: None
         #: Asked at each exposition.
         self.witness_readings: Callable[[], Iterable[Reading]] = tuple
 
@@ -112,6 +195,7 @@ class Telemetry:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
+        self.before_exposition()
         for witness in self.witness_readings():
             self.witness_up.labels(witness.name).set(witness.state == "ok")
             self.witness_cosigned.labels(witness.name).set(witness.oldest_cosigned_at or 0)
@@ -146,6 +230,12 @@ class CountingRecorder:
         match record:
             case r.CallerSaid():
                 t.turns.labels(record.addressed).inc()
+            case r.TurnProvisional():
+                t.eager.inc()
+            case r.TurnWithdrawn() if record.reason == "eager":
+                t.eager_withdrawn.inc()
+                t.eager_tokens.labels("in").inc(record.tokens_in)
+                t.eager_tokens.labels("out").inc(record.tokens_out)
             case r.ClauseCleared() | r.ClauseRefused():
                 t.verdicts.labels(record.verdict.value).inc()
             case r.ControlFailed():
@@ -159,36 +249,12 @@ class CountingRecorder:
                     t.first_token.observe(personal.latency_ms.asr_to_first_token / 1000)
                 if personal.latency_ms.first_audio_out is not None:
                     t.first_audio.observe(personal.latency_ms.first_audio_out / 1000)
+                if personal.latency_ms.eager is not None:
+                    t.eager_gained.observe(personal.latency_ms.eager / 1000)
+            case r.AgentPlayed() if isinstance(personal, r.PlayedDetails) and personal.phrase == HOLDING:
+                t.holding.inc(min(1, record.samples))
             case _:
                 pass
-
-
-class LoopWatch:
-    """Measures how late the event loop is, twenty times a second; about 0.1 % of a core."""
-
-    _EVERY_S = 0.05
-
-    def __init__(self, telemetry: Telemetry) -> None:
-        self._lag = telemetry.loop_lag
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin; from the loop to be watched."""
-        self._task = asyncio.create_task(self._watch(), name="loop watch")
-
-    async def close(self) -> None:
-        """Stop. Harmless when repeated."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            due = loop.time() + self._EVERY_S
-            await asyncio.sleep(self._EVERY_S)
-            self._lag.observe(max(0.0, loop.time() - due))
 
 
 def _may_be_logged(record: Any) -> bool:

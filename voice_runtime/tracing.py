@@ -115,6 +115,7 @@ class CallSpans:
         self._number = 0
         self._end_ns = 0
         self._tools: dict[str, tuple[int, str]] = {}
+        self._begun = 0  # when the newest provisional turn was put to the model, Unix ns
 
     def record(self, record: r.Record, personal: r.Personal | None) -> None:
         """Make the span of a record, where it has one."""
@@ -122,6 +123,10 @@ class CallSpans:
         match record:
             case r.CallerSaid():
                 self._said(record, personal, now)
+            case r.TurnProvisional():
+                self._begun = now
+            case r.TurnWithdrawn() if record.reason == "eager":
+                self._withdrawn(record, now)
             case r.TurnDecided():
                 self._think(record, personal, now)
             case r.ClauseCleared() | r.ClauseRefused():
@@ -164,13 +169,12 @@ class CallSpans:
 
     def _span(
         self, name: str, turn: int, start_ns: int, end_ns: int, attributes: Mapping[str, AttributeValue],
-        *, kind: SpanKind = SpanKind.INTERNAL, failed: str = "",
+        *, kind: SpanKind = SpanKind.INTERNAL, failed: str = "", ahead: bool = False,
     ) -> None:  # fmt: skip
-        if self._turn is None:
+        if self._turn is None and not ahead:
             self._open_turn(turn, start_ns)
-        assert self._turn is not None
-        late = turn < self._number  # of a turn that is over already: it belongs to the call
-        parent = self._call if late else self._turn
+        late = ahead or turn < self._number  # of a turn that is over, or is none yet: it belongs to the call
+        parent = self._call if late or self._turn is None else self._turn
         span = self._tracer.start_span(
             name,
             context=otel.set_span_in_context(parent),
@@ -211,6 +215,7 @@ class CallSpans:
             "gen_ai.usage.output_tokens": record.tokens_out,
             "sayso.outcome": record.outcome,
             "sayso.attempts": record.attempts,
+            "sayso.provisional": record.provisional,
         }
         if isinstance(personal, r.DecidedDetails):
             attributes["gen_ai.request.model"] = personal.model
@@ -219,11 +224,24 @@ class CallSpans:
                     [{"role": "assistant", "parts": [{"type": "text", "content": personal.candidate}]}]
                 )
         asked = self._times.asked(record.turn)
-        start = self._unix(asked) if asked else now
+        if record.provisional:  # asked before its turn had a mark
+            start = self._begun or now
+        else:
+            start = self._unix(asked) if asked else now
         failed = "no endpoint answered" if record.outcome == "failed" else ""
         model = str(attributes.get("gen_ai.request.model", ""))
         name = f"chat {model}".strip()
-        self._span(name, record.turn, start, now, attributes, kind=SpanKind.CLIENT, failed=failed)
+        ahead = record.provisional and record.turn > self._number
+        self._span(
+            name, record.turn, start, now, attributes, kind=SpanKind.CLIENT, failed=failed, ahead=ahead
+        )
+
+    def _withdrawn(self, record: r.TurnWithdrawn, now: int) -> None:
+        self._call.add_event(
+            "turn.withdrawn",
+            {"sayso.reason": record.reason, "sayso.turn": record.turn, "sayso.tokens_out": record.tokens_out},
+            timestamp=now,
+        )
 
     def _verdict(
         self, record: r.ClauseCleared | r.ClauseRefused, personal: r.Personal | None, now: int

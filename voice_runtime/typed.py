@@ -43,6 +43,7 @@ from voice_runtime.events import (
 )
 from voice_runtime.house import Media
 from voice_runtime.ports import CallControl, MediaLink
+from voice_runtime.speak.underrun import Cause
 
 ENGINE = "typed"
 #: Whoever waits is told of every change; this is only how often it looks again by itself, s.
@@ -86,6 +87,9 @@ class _Link:
 
     def mark_message(self, name: str) -> dict[str, object] | None:
         return {"mark": name}
+
+    def clear_message(self) -> None:
+        """Nobody speaks over a screen."""
 
     def caption(self, who: str, text: str, *, id: str, state: str) -> None:
         """A rehearsal reads the record, not a screen."""
@@ -155,6 +159,7 @@ class TypedCarrier:
     lead_ms = 400
     begins_with: type[Frame] = OutputTransportReadyFrame
     on_sent: Callable[[bytes, int], None] | None = None
+    on_underrun: Callable[[Cause], None] | None = None
     media = Media("typed", "none", microphone=False)
 
     def __init__(self) -> None:

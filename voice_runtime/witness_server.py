@@ -14,6 +14,7 @@ from loguru import logger
 
 from controls.errors import OperatorError, SayError
 from controls.ledger.witness import MAX_BODY, PLAIN, Refused, Witness
+from voice_runtime.quiet_server import QuietServer
 
 #: Longest a client may take to send its request, in s.
 BODY_S = 10.0
@@ -74,7 +75,7 @@ async def _body(request: Request) -> bytes:
     raise Refused(413, f"a request has at most {MAX_BODY} bytes\n")
 
 
-class _Uvicorn(uvicorn.Server):
+class _Uvicorn(QuietServer):
     """uvicorn that says when it is up, and leaves signals to us."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:

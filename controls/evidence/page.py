@@ -35,7 +35,7 @@ from controls.evidence.release_facts import ReleaseFacts
 from controls.evidence.texts import fixed_text, sentences
 
 #: Version of pages and fixed texts; any change of a byte of any of them is a new one.
-FORMAT = 1
+FORMAT = 2
 
 _ENDED = {
     "completed": "ended when all was said",

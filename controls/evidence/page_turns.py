@@ -45,6 +45,7 @@ _TIMES = {
     "endpointing": "end of turn found",
     "recognition": "recognition",
     "first_token": "model asked to first word",
+    "eager": "model at work before the turn was over",
     "verdict": "verdict",
     "durable": "on record",
     "synthesis": "voice",
@@ -101,6 +102,8 @@ def _facts(turn: s.Turn, lang: str | None) -> Iterator[tuple[object, ...]]:
             quoted(turn.said.text, lang=lang, class_="said"),
             tag("span", f" {sure}, {turn.said.engine}{to}", class_="small"),
         )
+    for begun in turn.begun:
+        yield "Begun early", *_begun(begun, lang)
     if turn.emergency is not None:
         rule = words(turn.emergency.rule)
         yield "Emergency", tag("span", rule, f" ({controls(turn.emergency.annex_a)})", class_="bad")
@@ -110,6 +113,20 @@ def _facts(turn: s.Turn, lang: str | None) -> Iterator[tuple[object, ...]]:
         yield "Withdrawn", f"the answer was dropped: {_WITHDRAWN.get(turn.withdrawn, plain(turn.withdrawn))}"
     if turn.played is not None:
         yield from _played(turn.played, lang)
+
+
+def _begun(begun: s.Begun, lang: str | None) -> Iterator[object]:
+    """What was begun at a pause, before the turn was over, and what became of it."""
+    yield "at a pause, on "
+    yield quoted(begun.said, lang=lang, class_="said")
+    if begun.outcome != "withdrawn":
+        yield ": the turn ended so." if begun.outcome == "taken" else ": the record ends before the turn did."
+        return
+    if begun.candidate != "" and begun.supplier is not None:
+        yield "; never spoken: "
+        yield quoted(begun.candidate, lang=lang, class_="never")
+    spent = f" withdrawn; {begun.tokens_in} + {begun.tokens_out} tokens{', estimated' * begun.estimated}"
+    yield tag("span", spent, class_="small")
 
 
 def _decision(decision: s.TurnDecision, lang: str | None) -> Iterator[tuple[object, ...]]:

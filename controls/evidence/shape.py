@@ -167,14 +167,38 @@ class Emergency(Shape):
 
 
 class Cost(Shape):
-    """``amount`` stays null until suppliers carry prices. ``audio_s`` is audio synthesised."""
+    """``amount`` stays null until suppliers carry prices. ``audio_s`` is audio synthesised.
+
+    ``wasted_in`` and ``wasted_out`` are the tokens, of these, of answers begun early that came to nothing.
+    """
 
     tokens_in: int
     tokens_out: int
+    wasted_in: int
+    wasted_out: int
     characters: int | None
     audio_s: float
     amount: float | None = None
     currency: str | None = None
+
+
+class Begun(Shape):
+    """An answer begun at a pause, before the turn was over, on the words ``said`` by then.
+
+    ``taken``: the turn ended in these words, and ``decision`` is what was begun. ``withdrawn``: nobody got
+    it; ``candidate`` and ``tools`` are what the model had written and asked for. ``unsettled``: the record
+    ends before. ``estimated``: the tokens are, for the supplier told none.
+    """
+
+    outcome: Literal["taken", "withdrawn", "unsettled"]
+    said: str | None
+    supplier: str | None = None
+    model: str | None = None
+    candidate: str | None = None
+    tools: list[str] = []
+    tokens_in: int = 0
+    tokens_out: int = 0
+    estimated: bool = False
 
 
 class Turn(Shape):
@@ -182,6 +206,7 @@ class Turn(Shape):
 
     n: int
     said: Said | None
+    begun: list[Begun]
     decision: TurnDecision | None
     played: Played | None
     withdrawn: str | None

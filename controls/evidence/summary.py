@@ -77,6 +77,10 @@ def _turn(turn: s.Turn) -> Iterator[Line]:
     if turn.said is not None:
         sure = "" if turn.said.confidence is None else f"   confidence {turn.said.confidence:.2f}"
         yield Line("caller", f"{turn.said.text or ERASED}{sure}")
+    for begun in turn.begun:
+        spent = f", {begun.tokens_in} + {begun.tokens_out} tokens{', estimated' * begun.estimated}"
+        became = f"withdrawn{spent}" if begun.outcome == "withdrawn" else begun.outcome
+        yield Line("note", f"answer begun at a pause, on: {begun.said or ERASED}   {became}")
     if turn.emergency is not None:
         yield Line("bad", f"EMERGENCY {turn.emergency.rule or ERASED}   {_controls(turn.emergency.annex_a)}")
     if turn.decision is not None:

@@ -2,6 +2,7 @@
 
 Several clauses make one turn: their words are joined, and nothing is joined
 around a clause that was erased. What a refused clause's rules found stays in.
+Answers begun before a turn was over stand apart; one that was withdrawn decides nothing.
 """
 
 from __future__ import annotations
@@ -49,13 +50,18 @@ def turns(mine: Sequence[Opened]) -> list[s.Turn]:
 def _turn(n: int, records: Sequence[Opened]) -> s.Turn:
     played = records_of(records, r.AgentPlayed)
     emergency = next(iter(records_of(records, r.EmergencyDetected)), None)
-    withdrawn = next((w.reason for w, _ in records_of(records, r.TurnWithdrawn)), None)
+    said = _said(records_of(records, r.CallerSaid))
+    withdrawn = [
+        w.reason for w, _ in records_of(records, r.TurnWithdrawn) if said is None or w.reason != "eager"
+    ]
+    begun, void = _begun(records)
     return s.Turn(
         n=n,
-        said=_said(records_of(records, r.CallerSaid)),
-        decision=_decision(records),
+        said=said,
+        begun=begun,
+        decision=_decision([opened for opened in records if opened[0] not in void]),
         played=_played(played),
-        withdrawn=withdrawn,
+        withdrawn=withdrawn[0] if withdrawn else None,
         emergency=None
         if emergency is None
         else s.Emergency(rule=personal_field(emergency[1], "rule"), annex_a=list(emergency[0].annex_a)),
@@ -78,6 +84,46 @@ def _said(said: list[tuple[r.CallerSaid, r.SaidDetails | None]]) -> s.Said | Non
         engine=said[0][0].engine,
         addressed=said[-1][0].addressed,
     )
+
+
+def _begun(records: Sequence[Opened]) -> tuple[list[s.Begun], set[int]]:
+    """Answers begun before the turn was over, in order, and the leaves of requests that were withdrawn.
+
+    One is begun, and asked, and settled, before the next: the journal writes it so.
+    """
+    found: list[s.Begun] = []
+    void: set[int] = set()
+    asked = -1
+    for leaf, record, personal in records:
+        update: dict[str, Any] = {}
+        match record:
+            case r.TurnProvisional():
+                found.append(s.Begun(outcome="unsettled", said=personal_field(personal, "text")))
+                asked = -1
+            case r.TurnDecided() if record.provisional:
+                asked = leaf
+                update = {
+                    "supplier": record.supplier,
+                    "model": personal_field(personal, "model"),
+                    "candidate": personal_field(personal, "candidate"),
+                    "tools": [tool.name for tool in personal_field(personal, "tools") or ()],
+                    "tokens_in": record.tokens_in,
+                    "tokens_out": record.tokens_out,
+                    "estimated": record.estimated,
+                }
+            case r.TurnWithdrawn() if record.reason == "eager":
+                update = {
+                    "outcome": "withdrawn",
+                    "tokens_in": record.tokens_in,
+                    "tokens_out": record.tokens_out,
+                    "estimated": record.estimated,
+                }
+                void.add(asked)
+            case r.CallerSaid() if found and found[-1].outcome == "unsettled":
+                update = {"outcome": "taken"}  # unless a withdrawal follows: something else had changed
+        if update and found:
+            found[-1] = found[-1].model_copy(update=update)
+    return found, void
 
 
 def _decision(records: Sequence[Opened]) -> s.TurnDecision | None:
@@ -214,10 +260,13 @@ def _played(played: list[tuple[r.AgentPlayed, r.PlayedDetails | None]]) -> s.Pla
 
 def _cost(records: Sequence[Opened], played: list[tuple[r.AgentPlayed, r.PlayedDetails | None]]) -> s.Cost:
     decided = [d for d, _ in records_of(records, r.TurnDecided)]
+    wasted = [w for w, _ in records_of(records, r.TurnWithdrawn) if w.reason == "eager"]
     texts = [p.text for _, p in played if p is not None]
     return s.Cost(
         tokens_in=sum(d.tokens_in for d in decided),
         tokens_out=sum(d.tokens_out for d in decided),
+        wasted_in=sum(w.tokens_in for w in wasted),
+        wasted_out=sum(w.tokens_out for w in wasted),
         characters=sum(map(len, texts)) if len(texts) == len(played) else None,
         audio_s=round(sum(a.of_samples / a.rate_hz for a, _ in played), 3),
     )

@@ -202,6 +202,7 @@ class Cosigner:
             if outcome is None or self._closed:
                 return
             asked.discard(outcome.witness)
+            self._running[outcome.witness][0].join()  # all but over: else the next question finds it busy
             with _noted(trouble):
                 self._take(outcome, checkpoint)
         for witness in asked:

@@ -79,7 +79,11 @@ class Environment(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What a claim that audio was played rests on."""
+    """What a claim that audio was played rests on.
+
+    ``carrier_mark``: a mark behind the audio came back. Of words cut short, the audio behind the last such
+    mark (at most 180 ms and the way there) is counted by the time that has passed since it came.
+    """
 
     CARRIER_MARK = "carrier_mark"
     RTCP = "rtcp"
@@ -199,7 +203,15 @@ class CallRefused(Record):
     type = "call.refused"
     personal = RefusalDetails
     reason: Literal[
-        "capacity", "unknown_line", "draining", "ledger", "unapproved", "stopped", "signature", "token"
+        "capacity",
+        "overload",  # places were free, and one more call would have cost the others their quality
+        "unknown_line",
+        "draining",
+        "ledger",
+        "unapproved",
+        "stopped",
+        "signature",
+        "token",
     ]
 
 
@@ -351,6 +363,18 @@ class CallerSaid(CallRecord):
     )
 
 
+class TurnProvisional(CallRecord):
+    """The caller's words by a pause go to the model before the turn is over; nothing comes of it until it is.
+
+    Either the turn ends with exactly these words, or ``turn.withdrawn`` says ``eager``.
+    """
+
+    type = "turn.provisional"
+    personal = SaidDetails
+    turn: Count = Field(description="the number the turn has once it is over")
+    engine: Slug
+
+
 class ToolUse(Closed):
     name: str
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -374,6 +398,8 @@ class TurnDecided(CallRecord):
     tokens_in: Count = 0
     tokens_out: Count = 0
     attempts: Count = 1
+    provisional: bool = Field(default=False, description="asked at a pause, before the turn was over")
+    estimated: bool = Field(default=False, description="tokens as we estimate them: the supplier told none")
 
 
 class SummaryDetails(Personal):
@@ -399,7 +425,12 @@ class ContextSummarised(CallRecord):
 class TurnWithdrawn(CallRecord):
     type = "turn.withdrawn"
     turn: Count
-    reason: Literal["caller_went_on", "interrupted", "blocked", "hung_up", "eager"]
+    reason: Literal["caller_went_on", "interrupted", "blocked", "hung_up", "eager"] = Field(
+        description="eager: a provisional turn's request, whose answer nobody gets; the turn itself goes on"
+    )
+    tokens_in: Count = Field(default=0, description="spent on what was withdrawn; told with eager only")
+    tokens_out: Count = 0
+    estimated: bool = Field(default=False, description="as of turn.decided")
 
 
 class Found(Closed):
@@ -444,6 +475,10 @@ class Latency(Closed):
     """What the server can know, in ms, from the last speech sample received (docs/measuring).
 
     None where the mark does not exist for this turn.
+
+    Attributes:
+        eager: of the model's time to its first word, what passed before the turn was found to be over.
+            ``first_token`` is the rest of it.
     """
 
     endpointing: float | None = None
@@ -455,6 +490,7 @@ class Latency(Closed):
     egress: float | None = None
     asr_to_first_token: float | None = None
     first_audio_out: float | None = None
+    eager: float | None = None
 
 
 class PlayedDetails(Personal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,8 @@ class Shown:
         self._publish, self._cosigner = publish, cosigner
         self._publishers: dict[Path, Publisher] = {}
         self._asking: dict[Path, Asks] = {}
+        self._closing = False
+        self._gate = threading.Lock()
 
     def show(self, log: Log) -> None:
         """A log is open. What fails here does not keep it from serving."""
@@ -43,9 +46,10 @@ class Shown:
                 publisher = self._publishers[log.directory] = Publisher(log.directory)
                 log.on_checkpoint(lambda checkpoint: publisher.wake())
                 publisher.wake()
-            if self._cosigner is not None:
-                asks = self._asking[log.directory] = self._cosigner(log)
-                asks.start()
+            with self._gate:  # a log that opens while the house closes asks nobody
+                if self._cosigner is not None and not self._closing:
+                    asks = self._asking[log.directory] = self._cosigner(log)
+                    asks.start()
         except Exception as error:  # noqa: BLE001 - whatever shows it, the log serves
             logger.error("ledger {}: not shown outside ({})", log.origin, type(error).__name__)
 
@@ -60,6 +64,8 @@ class Shown:
 
     def stop_asking(self) -> None:
         """Ask for no more cosignatures: the logs close."""
+        with self._gate:
+            self._closing = True
         while self._asking:
             self._asking.popitem()[1].close()
 

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from loadtests.results import Outcome, Shape, Transport
+from loadtests.results import Outcome, Transport
 from loadtests.schedule import Start
+from loadtests.shapes import Shape
 from loadtests.systems import Door, TwilioDoor, WebRtcDoor
 from voice_runtime.caller.results import CallResult
 

@@ -31,7 +31,8 @@ class Pace:
         """Tick by ``ticker``, by default that of the running event loop."""
         clock = ticker or shared_ticker()
         now = now_ns()
-        self._ticking = [clock.start(now + n * TICK_NS // _PROBES, self.note) for n in range(_PROBES)]
+        places = (clock.place(now + n * TICK_NS // _PROBES) for n in range(_PROBES))
+        self._ticking = [clock.start(place, self.note) for place in places]
 
     def stop(self) -> None:
         """Count no more."""

@@ -22,10 +22,12 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
+import uvloop
 from pydantic import ValidationError
 
 from controls.errors import OperatorError, SayError
 from loadtests.doors import Caller, make_caller
+from loadtests.generator import beat
 from loadtests.generator.job import Begin, Done, Failed, Finished, Job, Ready
 from loadtests.generator.judge import Judge
 from loadtests.generator.pace import Pace, Used
@@ -271,10 +273,9 @@ def main() -> int:
         return 2
     if job.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, job.cores)
-    import uvloop
-
+    run = uvloop.run if job.twilio is None else beat.run  # aiortc's timers are its own
     try:
-        uvloop.run(_serve(job, _write))
+        run(_serve(job, _write))
     except SayError as error:
         _write(Failed(error=str(error)).model_dump_json().encode() + b"\n")
         return 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from loadtests.results import Shape
+from loadtests.shapes import Shape
 from loadtests.systems import Evidence, ServerTurn
 from voice_runtime.caller.results import CallResult
 

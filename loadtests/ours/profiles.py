@@ -76,6 +76,7 @@ def make_system(
     shape: WhisperShape = "base",
     spoken: Sequence[Spoken] = (),
     keep: Path | None = None,
+    headroom: bool = False,
 ) -> System:
     """Our side of a load test; nothing is started yet.
 
@@ -89,6 +90,7 @@ def make_system(
         engines: ``gpu``: where they are.
         shape, spoken: ``cpu-whisper``: the published shape, and what it tells sentences apart by.
         keep: the ledger is copied here before the house is removed.
+        headroom: it turns calls away by its measured headroom, as shipped.
 
     Raises:
         OperatorError: the profile lacks what it needs, or is not one of ours.
@@ -108,6 +110,7 @@ def make_system(
         server_cores=(cores or Cores()).server,
         controls=name == "ours",
         keep=keep,
+        headroom=headroom,
     )
 
 

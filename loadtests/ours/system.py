@@ -23,10 +23,11 @@ from controls.errors import OperatorError
 from loadtests.child import Child
 from loadtests.ours.controls_off import noted_turns
 from loadtests.ours.evidence_join import LedgerEvidence
-from loadtests.ours.loop_lag import LoopLagMetric
 from loadtests.ours.profiles import SUPPLIER, Recipe
+from loadtests.ours.vital_signs import VitalSigns
 from loadtests.results import Profile, SystemName, Tier, Transport
-from loadtests.systems import Door, Evidence, TwilioDoor, WebRtcDoor
+from loadtests.shapes import Histogram
+from loadtests.systems import Door, Evidence, Stalls, TwilioDoor, WebRtcDoor
 from voice_runtime.caller.results import CallResult
 from voice_runtime.lines import load_lines
 
@@ -49,6 +50,7 @@ class Ours:
         server_cores: Sequence[int] = (),
         controls: bool = True,
         keep: Path | None = None,
+        headroom: bool = False,
     ) -> None:
         """Prepare; nothing runs before ``start``.
 
@@ -59,6 +61,8 @@ class Ours:
             controls: False starts the launcher that clears everything and records nothing
                 (``loadtests.ours.controls_off_server``), for measurement only.
             keep: the ledger is copied here, into a folder of its own, before the house is removed.
+            headroom: it turns calls away by its measured headroom, as shipped; else it takes all that come,
+                up to the number.
         """
         self.name: SystemName = "ours" if controls else "controls_off"
         self.profile: Profile = recipe.profile
@@ -69,10 +73,11 @@ class Ours:
         self.doors: Mapping[Transport, Door] = {}
         self.server_cores = tuple(server_cores)
         self._recipe, self._agent, self._calls, self._keep = recipe, agent, calls, keep
+        self._headroom = headroom
         self._folder: Path | None = None
         self._server: Child | None = None
         self._evidence: LedgerEvidence | None = None
-        self._lag: LoopLagMetric | None = None
+        self._vitals: VitalSigns | None = None
 
     @property
     def controls(self) -> bool:
@@ -100,18 +105,21 @@ class Ours:
             return
         try:
             folder = self._folder = _new_house()
-            config = await _to_its_end(lambda: furnish(folder, self._recipe, self._agent, self._calls))
+            config = await _to_its_end(lambda: self._furnished(folder))
             server = self._server = Child(
                 self._command(config, folder), cores=self.server_cores, log=folder / "server.log", cwd=ROOT
             )
             address = str((await server.start())["address"])
             self.pid, self.doors = server.pid, self._doors(folder, address)
-            self._lag = LoopLagMetric(address)
+            self._vitals = VitalSigns(address)
             self._evidence = LedgerEvidence(self.ledger) if self.controls else None
             await self.loop_lag_p99_ms()  # from here on
         except BaseException:
             await self.stop()
             raise
+
+    def _furnished(self, folder: Path) -> Path:
+        return furnish(folder, self._recipe, self._agent, self._calls, headroom=self._headroom)
 
     async def stop(self) -> None:
         """Drain, go down with every child, and remove the house. Harmless when repeated."""
@@ -177,9 +185,28 @@ class Ours:
 
     async def loop_lag_p99_ms(self) -> float | None:
         """Of its event loop since the last question, or since it came up."""
-        if self._lag is None or self._server is None:
+        if self._vitals is None or self._server is None:
             return None
-        return await asyncio.to_thread(self._lag.p99_ms)
+        return await asyncio.to_thread(self._vitals.p99_ms)
+
+    async def governance(self) -> Histogram | None:
+        """What each clause's verdict and record took since the last question; None: it does not tell."""
+        if self._vitals is None or self._server is None:
+            return None
+        return await asyncio.to_thread(self._vitals.governance)
+
+    async def tasks(self) -> int | None:
+        """Tasks of its event loop now, as it tells."""
+        if self._vitals is None or self._server is None:
+            return None
+        found = await asyncio.to_thread(self._vitals.sample, "sayso_tasks")
+        return None if found is None else round(found)
+
+    async def stalls(self) -> Stalls | None:
+        """What it counted of its own standing still since it came up, as it tells."""
+        if self._vitals is None or self._server is None:
+            return None
+        return await asyncio.to_thread(self._vitals.stalls)
 
 
 async def _to_its_end(work: Callable[[], Path]) -> Path:
@@ -197,8 +224,11 @@ def _turns(folder: Path) -> Path:
     return folder / "turns.jsonl"
 
 
-def furnish(folder: Path, recipe: Recipe, agent: str, calls: int) -> Path:
+def furnish(folder: Path, recipe: Recipe, agent: str, calls: int, *, headroom: bool = False) -> Path:
     """Copy agents and settings into ``folder`` and write the recipe's profile; its path.
+
+    Args:
+        headroom: calls are turned away by measured headroom, too, as shipped; else by their number alone.
 
     Raises:
         OperatorError: no line reaches the agent.
@@ -210,7 +240,8 @@ def furnish(folder: Path, recipe: Recipe, agent: str, calls: int) -> Path:
     profiles = folder / "configs" / "profiles"
     profile = YAML(typ="safe").load((profiles / f"{recipe.base}.yaml").read_text(encoding="utf-8"))
     prepared = recipe.prepare(folder) if recipe.prepare is not None else {}
-    for changes in (recipe.changes, prepared, {"admission": {"calls": calls + _OVERLAP}}):
+    admission = {"calls": calls + _OVERLAP, **({} if headroom else {"headroom": None})}
+    for changes in (recipe.changes, prepared, {"admission": admission}):
         profile = merged(profile, changes)
     path = profiles / "loadtest.yaml"
     path.write_text(json.dumps(profile, indent=1), encoding="utf-8")  # JSON is YAML

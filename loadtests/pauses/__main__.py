@@ -1,8 +1,9 @@
-"""Turn policies on labelled pauses: how often each cuts a caller off, and how long it lets them wait.
+"""Turn policies on labelled speech: how often each cuts a caller off, and how long it lets them wait.
 
-``python -m loadtests.pauses`` has every utterance of ``utterances.yaml`` said by several
-synthetic voices, plays the lines to our policy, to pipecat's Smart Turn and to fixed
-silences, in virtual time, and prints two numbers for each, overall and kind by kind.
+``python -m loadtests.pauses`` has every utterance of ``utterances.yaml`` and of ``unseen.yaml`` said
+by several synthetic voices, plays the lines to our policy, to pipecat's Smart Turn and to fixed
+silences, in virtual time, and prints two numbers for each, set by set, overall and kind by kind;
+and what callers say over an agent that speaks, to ours and to pipecat's default.
 ``--out FOLDER`` writes ``results.json``. ``python -m loadtests pauses`` measures the same,
 with the same options, and makes a report.
 """
@@ -31,18 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=None, help="folder for results.json")
     options = parser.parse_args(given)
     logger.disable("pipecat")  # it greets when it is imported
-    from loadtests.pauses.results import measured, table  # imports what measures
+    from loadtests.pauses.results import measured  # imports what measures
+    from loadtests.reporting.pause_tables import printed
 
     try:
         asked = read_options(options)
         if options.out is not None:
             prepare(options.out)
-        found = measured(asked, shlex.join(["python", "-m", "loadtests.pauses", *given]), _progress)
+        scored = measured(asked, shlex.join(["python", "-m", "loadtests.pauses", *given]), _progress)
     except SayError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print("\n".join([*table(found.pauses), "", *found.notes]))
-    if options.out is not None and found.pauses:
+    found = scored.results
+    print("\n".join([*printed(found), "", *found.notes, *scored.cut]))
+    if options.out is not None and (found.pauses or found.barge_in):
         print(f"\nkept in {write_results(found, options.out)}")
     return int(found.interrupted)
 

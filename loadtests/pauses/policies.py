@@ -12,8 +12,8 @@ from voice_runtime.events import CHUNK_MS
 class Listener(Protocol):
     """One policy on one line. Media time: it knows of nothing but the chunks it was given."""
 
-    async def chunk(self, pcm: bytes) -> bool:
-        """Take the next 20 ms (8 kHz s16le): whether the turn ends with it.
+    async def chunk(self, pcm: bytes) -> str:
+        """Take the next 20 ms (8 kHz s16le): why the turn ends with it, "" while it goes on.
 
         Afterwards it listens for the next turn.
         """
@@ -63,15 +63,15 @@ class _Silence:
         self._spoken_ms = self._silent_ms = 0
         self._open = False
 
-    async def chunk(self, pcm: bytes) -> bool:
+    async def chunk(self, pcm: bytes) -> str:
         if next(self._speech):
             self._spoken_ms, self._silent_ms = self._spoken_ms + CHUNK_MS, 0
             self._open = self._open or self._spoken_ms >= self._start_ms
-            return False
+            return ""
         self._spoken_ms, self._silent_ms = 0, self._silent_ms + CHUNK_MS
         ended = self._open and self._silent_ms >= self._silence_ms
         self._open = self._open and not ended
-        return ended
+        return f"{self._silence_ms} ms of silence" if ended else ""
 
     async def close(self) -> None:
         """Nothing to give back."""

@@ -58,22 +58,24 @@ class _Aggregator:
         self._speaking = False
         self._clock = _MediaTime()
 
-    async def chunk(self, pcm: bytes) -> bool:
+    async def chunk(self, pcm: bytes) -> str:
         state = await self._vad.analyze_audio(pcm)
         # The detector's frames are queued behind the audio that caused them: the analyser has it by then.
         with patch.object(base_smart_turn, "time", self._clock):
-            ended = self._analyser.append_audio(pcm, self._speaking) is EndOfTurnState.COMPLETE
+            waited = self._analyser.append_audio(pcm, self._speaking) is EndOfTurnState.COMPLETE
         self._clock.now_ms += CHUNK_MS
+        why = "its 3 s of silence" if waited else ""
         if state is VADState.SPEAKING and not self._speaking:
             self._speaking = True
             self._analyser.update_vad_start_secs(self._vad.params.start_secs)
         elif state is VADState.QUIET and self._speaking:
             self._speaking = False
             judged, _ = await self._analyser.analyze_end_of_turn()
-            ended = ended or judged is EndOfTurnState.COMPLETE
-        if ended:
+            if judged is EndOfTurnState.COMPLETE:
+                why = "the turn model"
+        if why:
             self._analyser.clear()  # type: ignore[no-untyped-call]  # pipecat's
-        return ended
+        return why
 
     async def close(self) -> None:
         await self._vad.cleanup()  # type: ignore[no-untyped-call]  # pipecat's

@@ -126,7 +126,7 @@ def _against(results: Results) -> Iterator[Html]:
 
 
 def _caveats(results: Results, by_setting: BySetting) -> Iterator[Html]:
-    notes, _ = tables.notes(results)
+    notes = list(results.notes)
     if any(load.random_weights for found in by_setting.values() for load in found):
         notes.append(
             "Random weights: such a model computes in full and says what it is told. "

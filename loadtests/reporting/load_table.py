@@ -1,4 +1,4 @@
-"""The load tests' kept results as the tables of README and docs/measuring: made by command, never by hand."""
+"""Kept load tests as the tables of README and docs/load-results: made by command, never by hand."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.memory import mb_per_added_call, memory_points
-from loadtests.reporting import tables
+from loadtests.reporting import pause_tables, tables
 from loadtests.reporting.comparison import headline_ratios, ratio_rows
 from loadtests.reporting.loads import (
     PROFILES,
     SYSTEMS,
+    TRANSPORTS,
     Conditions,
     Load,
     Machine,
@@ -19,7 +19,6 @@ from loadtests.reporting.loads import (
     commit_words,
     loads,
     machine_words,
-    setting_of,
     tested,
     where_words,
 )
@@ -34,7 +33,8 @@ from loadtests.reporting.verdict import (
     network_ms,
     targets,
 )
-from loadtests.results import Profile, Results, Spread, read_results
+from loadtests.results import Profile, Results, read_results
+from loadtests.shapes import Spread
 
 #: Load tests are kept in ``load/NAME/results.json``, turn policies in ``pauses/results.json``.
 KEPT = Path("loadtests/results")
@@ -43,22 +43,67 @@ EXPECTED: tuple[Profile, ...] = ("mock", "cpu-offline", "cpu-whisper", "gpu")
 
 
 def kept(folder: Path = KEPT) -> dict[str, Results]:
-    """Kept load tests by the name of their folder.
+    """Kept load tests by the name of their folder, each with the instrument's error on its machine.
 
     Raises:
         ConfigurationError: one of them is no ``results.json`` of ours.
     """
     files = [*sorted(folder.glob("load/*/results.json")), *folder.glob("pauses/results.json")]
-    return {path.parent.name: read_results(path) for path in files}
+    made = calibrations(folder)
+    return {path.parent.name: _calibrated(read_results(path), made) for path in files}
+
+
+def calibrations(folder: Path = KEPT) -> list[Results]:
+    """Calibrations that are kept apart, in ``calibrate-TRANSPORT``.
+
+    Raises:
+        ConfigurationError: one of them is no ``results.json`` of ours.
+    """
+    return [read_results(path) for path in sorted(folder.glob("calibrate-*/results.json"))]
+
+
+def _calibrated(results: Results, made: Sequence[Results]) -> Results:
+    """With what was calibrated apart on the same kind of machine, where it has none of its own."""
+    places = {(run.environment.cpu, run.environment.cores) for run in results.runs}
+    more = [
+        found
+        for other in made
+        if other.environment is not None and places == {(other.environment.cpu, other.environment.cores)}
+        for found in other.calibrations
+        if results.calibration(found.transport) is None
+    ]
+    return results.model_copy(update={"calibrations": (*results.calibrations, *more)}) if more else results
+
+
+def instrument(found: dict[str, Results], apart: Sequence[Results] = ()) -> str:
+    """The instrument's bias and error on each transport, as it was calibrated last.
+
+    Args:
+        apart: calibrations kept apart; without one of a transport, that made beside a load test counts.
+    """
+    rows: list[tuple[str, ...]] = []
+    for transport, words in TRANSPORTS.items():
+        of = next((results for results in (*apart, *found.values()) if results.calibration(transport)), None)
+        made = of.calibration(transport) if of is not None else None
+        if of is None or made is None:
+            rows.append((words, "not calibrated yet", *[NONE] * 4))
+            continue
+        where = of.environment or (of.runs[0].environment if of.runs else None)
+        error = f"{made.error_p50_ms:.1f} / {made.error_p95_ms:.1f} / {made.error_max_ms:.1f}"
+        rows.append(
+            (words, f"{made.bias_ms:.1f}", error, str(made.n), of.started_at[:10], where_words(where))
+        )
+    columns = ("on the", "late by, ms", "error around it p50 / p95 / max, ms", "trials", "when", "where")
+    return markdown(Table("", columns, tuple(rows)))
 
 
 def short(found: dict[str, Results]) -> str:
-    """README: each profile and transport at its first load, the last carried and the first not; ratios."""
+    """README: each profile and transport at the last load carried and the first that was not; ratios."""
     return "\n".join(_short(found))
 
 
 def long(found: dict[str, Results]) -> str:
-    """docs/measuring: every load, outcome and ratio of every kept test."""
+    """docs/load-results: every load, outcome and ratio of every kept test."""
     return "\n".join(_long(found))
 
 
@@ -70,12 +115,15 @@ def _short(found: dict[str, Results]) -> Iterator[str]:
         mine = {setting: of for setting, of in settings.items() if setting.profile == profile}
         for setting, (results, of) in mine.items():
             where = f", on {setting.machine.words}" if len(machines) > 1 else ""
-            allowance, added = network_ms(results, setting.transport), _mb_per_added_call(results, setting)
-            rows += [_row(setting.of.title + where, load, results, added) for load in _telling(of, allowance)]
+            allowance = network_ms(results, setting.transport)
+            rows += [_row(setting.of.title + where, load, results) for load in _telling(of, allowance)]
         if not mine:
             rows.append((PROFILES[profile], "not measured yet", *[NONE] * (len(_columns()) - 2)))
     yield markdown(Table("", _columns(), tuple(dict.fromkeys(rows))))
     yield ""
+    if len(machines) == 1:
+        yield f"On {next(iter(machines)).words}."
+        yield ""
     compared = [results for results in found.values() if results.comparison and results.comparison.rows]
     for results in compared:
         if results.comparison:
@@ -83,16 +131,14 @@ def _short(found: dict[str, Results]) -> Iterator[str]:
     if not compared:
         yield "Against bare pipecat: not measured yet."
         yield ""
-    yield from (f"- {name}: {_where(results)}." for name, results in found.items())
 
 
 def _columns() -> tuple[str, ...]:
-    percentiles = [f"{MEASURES[goal.measure]} p50 / p95 / p99, ms" for goal in targets()]
+    percentiles = [f"{MEASURES[goal.measure]} p50 / p95, ms" for goal in targets()]
     limits = " and ".join(f"{goal.limit_ms:,.0f}" for goal in targets())
     return (
-        "engines, transport", "calls at once", *percentiles, "turns (never answered)",
-        f"p95 below {limits} ms (with the telephone network's allowance)", "carried", "calls completed",
-        "CPU ms per call-second", "MB per added call", "error of the instrument", "commit",
+        "engines, transport", "calls at once", *percentiles, f"p95 below {limits} ms (with the network)",
+        "carried", "CPU ms per call-second", "commit",
     )  # fmt: skip
 
 
@@ -130,59 +176,33 @@ def _both(load: Load, results: Results, allowance_ms: float) -> str:
 
 
 def _telling(of: Sequence[Load], allowance_ms: float) -> list[Load]:
-    """The first load, the last carried and the first that was not, without and with the allowance."""
+    """The last load carried and the first that was not, without and with the allowance; or the first load."""
     ordered = sorted(of, key=lambda load: load.concurrency)
     bends = knee(ordered), knee(ordered, allowance_ms)
-    wanted = {ordered[0].concurrency, *(n for bend in bends for n in (bend.carried, bend.missed))}
-    return [load for load in ordered if load.concurrency in wanted]
+    wanted = {n for bend in bends for n in (bend.carried, bend.missed)}
+    return [load for load in ordered if load.concurrency in wanted] or ordered[:1]
 
 
-def _row(what: str, load: Load, results: Results, added: str) -> tuple[str, ...]:
+def _row(what: str, load: Load, results: Results) -> tuple[str, ...]:
     transport = load.setting.transport
     allowance = network_ms(results, transport)
-    calibration = results.calibration(transport)
-    token, audio = load.summary.get("asr_to_first_token_ms"), load.summary.get("first_audio_out_ms")
     near, far = _both(load, results, 0.0), _both(load, results, allowance)
-    farther = f" ({'also' if far == near else far} with {ms(allowance)} ms)" if allowance else ""
     return (
         what + (" (random weights)" if load.random_weights else ""),
-        load.at_once + ("" if load.valid else " (does not count)"),
-        _percentiles(token), _percentiles(audio), _turns(audio),
-        near + farther, _carried(load, error_ms(calibration), allowance),
-        f"{load.completed} of {load.offered}",
-        number(load.cost("cpu_ms_per_call_s")), added,
-        f"±{calibration.error_p95_ms:.1f} ms" if calibration else "unknown", load.commit,
+        str(load.concurrency) + ("" if load.valid else " (does not count)"),
+        _percentiles(load.summary.get("asr_to_first_token_ms")),
+        _percentiles(load.summary.get("first_audio_out_ms")),
+        near + (f" ({far})" if allowance else ""),
+        carried_words(load, error_ms(results.calibration(transport))).partition(":")[0],
+        number(load.cost("cpu_ms_per_call_s")), load.commit,
     )  # fmt: skip
 
 
 def _percentiles(spread: Spread | None) -> str:
-    """p50 / p95 / p99; where turns are too few for one, the maximum too."""
+    """p50 / p95; where turns are too few for one, the maximum."""
     if spread is None:
         return NONE
-    figures = f"{ms(spread.p50)} / {ms(spread.p95)} / {ms(spread.p99)}"
-    return figures if spread.p95 is not None else f"{figures}, max {ms(spread.max)}"
-
-
-def _turns(audio: Spread | None) -> str:
-    """Turns that were waited for, and how many of them stand at their cap: never answered."""
-    return f"{audio.n:,} ({audio.censored:,})" if audio is not None else "0"
-
-
-def _carried(load: Load, error: float, allowance_ms: float) -> str:
-    """Whether a load was carried; where it was, whether it is with the allowance."""
-    near = carried_words(load, error)
-    if near != "yes" or not allowance_ms:
-        return near
-    also = "also" if carried_words(load, error, allowance_ms) == "yes" else "not"
-    return f"yes ({also} with {ms(allowance_ms)} ms)"
-
-
-def _mb_per_added_call(results: Results, setting: Setting) -> str:
-    """By one line through all loads of the one server tested; none where blocks of others stand between."""
-    runs = [run for run in results.runs if setting_of(run) == setting]
-    if len({(run.system, run.resources.idle_mb) for run in runs}) != 1:
-        return NONE
-    return number(mb_per_added_call(memory_points(runs)))
+    return f"{ms(spread.p50)} / " + (ms(spread.p95) if spread.p95 is not None else f"max {ms(spread.max)}")
 
 
 def _where(results: Results) -> str:
@@ -226,7 +246,7 @@ def _long(found: dict[str, Results]) -> Iterator[str]:
         made.append(tables.cold_starts(results.runs))
         if results.comparison:
             made.append(ratio_rows(results.comparison.rows))
-        made.append(tables.pauses(results.pauses, results.environment))
+        made += pause_tables.every(results)
         for table in made:
             if table.rows:
                 yield f"**{table.title}**"
@@ -235,9 +255,8 @@ def _long(found: dict[str, Results]) -> Iterator[str]:
                 yield ""
                 yield from ([table.note, ""] if table.note else [])
         reasons = [f"- {what}: {why}." for what, why in tables.validity(by_setting)]
-        sentences, drawn = tables.notes(results)
-        notes = [f"- {note}" for note in (*_systems(by_setting), *sentences)]
-        yield from [*reasons, *notes, "", *drawn, *([""] if drawn else [])]
+        notes = [f"- {note}" for note in (*_systems(by_setting), *results.notes)]
+        yield from [*reasons, *notes, ""]
 
 
 def _systems(by_setting: dict[Setting, tuple[Load, ...]]) -> Iterator[str]:

@@ -23,12 +23,12 @@ from loadtests.results import (
     Profile,
     Row,
     Run,
-    Spread,
     SystemName,
     Tier,
     Transport,
     Turn,
 )
+from loadtests.shapes import Histogram, Spread, pooled
 from loadtests.summary import summarise
 
 SYSTEMS: dict[SystemName, str] = {
@@ -238,6 +238,11 @@ class Load:
     def completeness(self) -> tuple[Completeness, ...]:
         """Of the calls whose record could be read."""
         return tuple(call.completeness for call in self.calls if call.completeness is not None)
+
+    @property
+    def governance(self) -> Histogram | None:
+        """What each clause's verdict and record took, over all blocks that tell."""
+        return pooled(run.governance for run in self.runs if run.governance is not None)
 
     def cost(self, key: str) -> float | None:
         """The median over blocks of one of ``Resources``' figures."""

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from controls.evidence.markup import Html, joined, tag
-from loadtests.reporting import page, tables
+from loadtests.reporting import page, pause_tables, tables
 from loadtests.reporting.charts import Chart, against_load, ecdf
 from loadtests.reporting.comparison import block_lines, compared
 from loadtests.reporting.first_page import BySetting, minute
@@ -54,9 +54,10 @@ _METHOD = (
     "by the slowest), a call is turned away, over 1 % of calls do not complete, the agent's speech has more "
     "than 5 gaps of 40 ms in 100 answers, or a record is not whole. A ramp adds the telephone network's "
     "allowance first.",
-    "A gap is nothing to play for 40 ms to 1 s. A longer stall is told by what a turn took, or not at all: "
-    "no caller can tell it from a pause between two answers. In a browser silence comes as packets: there a "
-    "gap is what the network lost.",
+    "A gap is nothing to play for 40 ms to 1 s, between two utterances as well as in one. Silence that is "
+    "sent, as ours of 240 ms behind the disclosure, is something to play; what is later than that is a gap. "
+    "A longer stall is told by what a turn took, or not at all: no caller can tell it from a pause between "
+    "two answers. In a browser silence comes as packets: there a gap is what the network lost.",
     "Calls at once: as offered, and on average and at most as they really went on. Turns from before all "
     "lines were in a call, or from after the first had no further one, are in no percentile.",
     "Ratios are bootstrapped by call, of at least 20 turns and 10 calls a side; costs by block, and with "
@@ -177,17 +178,19 @@ def _comparison(results: Results, by_setting: BySetting, charts: list[Chart]) ->
 
 
 def _pauses(results: Results, charts: list[Chart]) -> Html:
-    chart = pause_dots(results.pauses, results.environment)
-    if chart is None:
+    drawn = pause_dots(results.pauses, results.environment)
+    kinds = [pause_tables.kinds(found) for found in pause_tables.by_set(results.pauses).values()]
+    overlaps = list(pause_tables.barge_ins(results))
+    if not drawn and not overlaps:
         return Html("")
-    charts.append(chart)
+    charts += drawn
     words = (
         "Utterances with thinking pauses, spelled digits, trailing conjunctions, and complete questions. Two "
-        "numbers compare policies: how often one cuts in, and how long it waits when the caller is done."
+        "numbers compare policies: how often one cuts in, and how long it waits when the caller is done. "
+        "Below, what callers say while the agent speaks: what ought to cut it, and what ought not."
     )
-    _, drawn = tables.notes(results)
-    kinds = tag("pre", "\n".join(drawn), tabindex="0") if drawn else ""
-    return page.section("When to answer", tag("p", words), page.figure(chart), kinds)
+    shown = [*map(page.figure, drawn), *(page.table(table) for table in (*kinds, *overlaps) if table.rows)]
+    return page.section("When to answer", tag("p", words), *shown)
 
 
 def _cold(results: Results) -> Html:

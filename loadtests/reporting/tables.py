@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from loadtests.censoring import BARGE_IN_CAP_MS
 from loadtests.memory import mb_per_added_call, memory_points
 from loadtests.reporting.integrity import flaws, gaps
-from loadtests.reporting.loads import OF_THE_TEST, PROFILES, SYSTEMS, Load, Setting, where_words
+from loadtests.reporting.loads import OF_THE_TEST, PROFILES, SYSTEMS, Load, Setting
 from loadtests.reporting.verdict import (
     MEASURES,
     calls_words,
@@ -20,7 +21,8 @@ from loadtests.reporting.verdict import (
     measures_named,
     targets,
 )
-from loadtests.results import Calibration, Environment, PausePolicy, Results, Run, Spread, SystemName
+from loadtests.results import MIN_P95, MIN_P99, Calibration, Measure, Results, Run, SystemName
+from loadtests.shapes import Histogram, Spread
 from loadtests.statistics import spread
 from loadtests.validity import MOST_BESIDE_LATE_P99_MS
 
@@ -152,10 +154,26 @@ def waits(found: Sequence[Load]) -> Table:
         ("system, calls at once", "turns", "never answered",
          *(f"ASR to first token {p}" for p in percentiles), *(f"first audio out {p}" for p in percentiles)),
         tuple(rows),
-        "A p95 needs 200 turns, a p99 1,000. Turns that were never answered, or that a lost call never came "
-        "to, count at their cap.",
+        " ".join([
+            "A p95 needs 200 turns, a p99 1,000. Turns that were never answered, or that a lost call never "
+            "came to, count at their cap.",
+            *(f"{capital(full_name(load))}: {words}." for load in found if (words := filler_words(load))),
+        ]),
         _muted(found),
     )  # fmt: skip
+
+
+def filler_words(load: Load) -> str:
+    """How many turns had words before their answer that were none, and when those began; "" for none."""
+    turns = [turn for run in load.runs for turn in run.turns if not (turn.cold or turn.edge)]
+    fillers = [turn.filler_audio_ms for turn in turns if turn.filler_audio_ms is not None]
+    if not fillers:
+        return ""
+    awaited = sum(turn.first_audio_out_ms is not None for turn in turns)
+    return (
+        f"{len(fillers)} of {awaited} turns had a filler, such as the holding phrase, before their answer: "
+        f"it began after {ms(spread(fillers).p50)} ms at p50, and counts in no other figure"
+    )
 
 
 def costs(found: Sequence[Load]) -> Table:
@@ -164,7 +182,7 @@ def costs(found: Sequence[Load]) -> Table:
         (
             full_name(load), f"{load.completed}/{load.offered}", number(load.cost("cpu_ms_per_call_s")),
             above_idle(load, found), number(load.cost("loop_lag_p99_ms")), _gaps(load),
-            _jitter(load), _records(load), _correct(load), ms(_p50(load, "governance_ms")),
+            _jitter(load), _records(load), _correct(load), *_governance(load),
         )
         for load in found
     ]  # fmt: skip
@@ -172,7 +190,8 @@ def costs(found: Sequence[Load]) -> Table:
         "system, calls at once", "completed / offered", "CPU ms per call-second", "MB above idle / call",
         "loop lag p99, ms", "gaps of 40 ms and more",
         "jitter of a typical call, ms", "records whole", "answers right",
-        "governance p50, ms",
+        "governance, first clause p50 / p95 / p99 / max, ms",
+        "governance, every clause p50 / p95 / p99 / max, ms (clauses)",
     )  # fmt: skip
     note = " ".join(memory_sentences(found))
     return Table("What it cost, and how whole it was", columns, tuple(rows), note, _muted(found))
@@ -202,9 +221,27 @@ def memory_sentences(found: Sequence[Load]) -> Iterator[str]:
             )
 
 
-def _p50(load: Load, measure: str) -> float | None:
-    found = {str(key): value for key, value in load.summary.items()}.get(measure)
-    return found.p50 if found else None
+def _governance(load: Load) -> tuple[str, str]:
+    """Verdict and durable record: of first clauses as their records tell, of every clause by bounds."""
+    first = load.summary.get("governance_ms")
+    return " / ".join(_spread_cells(first)) if first else NONE, every_clause(load.governance)
+
+
+def every_clause(found: Histogram | None) -> str:
+    """p50, p95, p99 and the maximum of clauses' governance, each the bound it is at or below."""
+    if found is None or not found.n:
+        return NONE
+    needed = ((50, 1), (95, MIN_P95), (99, MIN_P99), (100, 1))
+    cells = [bound_words(found, percent) if found.n >= n else NONE for percent, n in needed]
+    return f"{' / '.join(cells)} ({found.n:,})"
+
+
+def bound_words(found: Histogram, percent: int) -> str:
+    """“≤ 2.5”: all that counts by bounds tell of a percentile."""
+    bound = found.at_most_ms(percent)
+    if bound is None:
+        return NONE
+    return f"> {found.bounds_ms[-1]:,.4g}" if math.isinf(bound) else f"≤ {bound:,.4g}"
 
 
 def _gaps(load: Load) -> str:
@@ -260,13 +297,13 @@ def openings(found: Sequence[Load]) -> Table:
             full_name(load), _p50_and_max(answered), f"{disclosure.n if disclosure else 0}/{len(answered)}",
             f"{ms(disclosure.p50)} / {ms(disclosure.max)}" if disclosure else NONE,
             ms(spread(lasts).p50) if lasts else NONE,
-            f"{silent}/{len(cuts)}", _two(load, "barge_in_pause_ms"), _two(load, "barge_in_commit_ms"),
+            f"{silent}/{len(cuts)}", _three(load, "barge_in_pause_ms"), _three(load, "barge_in_commit_ms"),
             f"{len(pauses)}/{len(mhm)}", ms(spread(pauses).max) if pauses else NONE,
         ))  # fmt: skip
     columns = (
         "system, calls at once", "answered after p50 / max, ms", "disclosed / answered",
         "first sample p50 / max, ms", "last sample p50, ms",
-        "fell silent / interrupted", "silent after p50 / max, ms", "decided after p50 / max, ms",
+        "fell silent / interrupted", "silent after p50 / p95 / max, ms", "decided after p50 / p95 / max, ms",
         "paused / backchannels", "longest such pause, ms",
     )  # fmt: skip
     note = (
@@ -277,9 +314,9 @@ def openings(found: Sequence[Load]) -> Table:
     return Table("Disclosure and interruptions", columns, tuple(rows), note, _muted(found))
 
 
-def _two(load: Load, measure: str) -> str:
-    found = {str(key): value for key, value in load.summary.items()}.get(measure)
-    return f"{ms(found.p50)} / {ms(found.max)}" if found else NONE
+def _three(load: Load, measure: Measure) -> str:
+    found = load.summary.get(measure)
+    return f"{ms(found.p50)} / {ms(found.p95)} / {ms(found.max)}" if found else NONE
 
 
 def _p50_and_max(values: Sequence[float]) -> str:
@@ -313,43 +350,6 @@ def cold_starts(runs: Iterable[Run]) -> Table:
         "first audio out, ms",
     )
     return Table("The first turn a server answered", columns, rows, "Not in any percentile above.")
-
-
-def pauses(policies: Sequence[PausePolicy], where: Environment | None) -> Table:
-    """Turn policies by two numbers, and where they were scored."""
-    rows = tuple(
-        (policy_name(policies, i), f"{p.cut_off_percent:.1f} %", ms(p.delay_p50_ms), ms(p.delay_p95_ms),
-         ms(p.delay_max_ms), str(p.thinking_pauses), str(p.ends), str(p.never_ended), str(p.mid_speech))
-        for i, p in enumerate(policies)
-    )  # fmt: skip
-    columns = (
-        "policy",
-        "thinking pauses cut off",
-        "delay p50, ms",
-        "delay p95, ms",
-        "delay max, ms",
-        "pauses",
-        "ends",
-        "never ended",
-        "decisions in mid-speech",
-    )
-    several = len({policy.policy for policy in policies}) < len(policies)
-    note = f"Scored on {where_words(where)}."
-    if several:  # only the newest test's place is kept when several are put together
-        note = f"The newest set: {note[0].lower()}{note[1:]} What the sets differ in stands in the notes."
-    return Table("Turn policies on labelled pauses", columns, rows, note)
-
-
-def policy_name(policies: Sequence[PausePolicy], i: int) -> str:
-    """A policy's name; where several sets were put together, also which of them it is of."""
-    nth = sum(1 for policy in policies[:i] if policy.policy == policies[i].policy)
-    return policies[i].policy + (f" (set {nth + 1})" if nth else "")
-
-
-def notes(results: Results) -> tuple[list[str], list[str]]:
-    """Sentences, and the lines of a table that the labelled pauses note ready-made (Markdown)."""
-    drawn = [note for note in results.notes if note.startswith("|")]
-    return [note for note in results.notes if note not in drawn], drawn
 
 
 def validity(by_setting: dict[Setting, tuple[Load, ...]]) -> Iterator[tuple[str, str]]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from loadtests.reporting.comparison import Compared, compared, ratio
 from loadtests.reporting.integrity import kept
-from loadtests.reporting.loads import OF_THE_TEST, Load, Setting, loads, tested, where_words
-from loadtests.reporting.tables import above_idle, handed_over, knee_words, memory_sentences, policy_name
+from loadtests.reporting.loads import OF_THE_TEST, Load, Setting, loads, tested
+from loadtests.reporting.pause_tables import printed
+from loadtests.reporting.tables import above_idle, filler_words, handed_over, knee_words, memory_sentences
 from loadtests.reporting.verdict import (
     Goal,
     Judgement,
@@ -18,7 +19,8 @@ from loadtests.reporting.verdict import (
     judge,
     network_ms,
 )
-from loadtests.results import TARGETS_MS, Calibration, Results, Row, Spread
+from loadtests.results import TARGETS_MS, Calibration, Results, Row
+from loadtests.shapes import Spread
 
 _HEAD = (
     "system", "profile", "transport", "calls", "done", "first token p50/p95/max",
@@ -33,10 +35,13 @@ def table(results: Results) -> str:
     figures = [_row(load, of_setting) for of_setting in by_setting.values() for load in of_setting]
     lines = _columns([_HEAD, *figures]) if figures else []
     lines += [line for load in every for line in _outcomes(load)]
+    lines += [
+        f"  {load.system} at {load.concurrency}: {told}" for load in every if (told := filler_words(load))
+    ]
     for setting, of_setting in by_setting.items():
         lines += [f"{setting.title}: {text}" for text in memory_sentences(of_setting)]
     lines += [_calibration(found) for found in results.calibrations]
-    lines += _policies(results)
+    lines += printed(results)
     lines = lines or ["no run was made"]
     for load, judgements in _verdicts(results):
         lines += ["", f"{load.setting.title}, calls at once: {load.at_once}"]
@@ -58,12 +63,14 @@ def table(results: Results) -> str:
 def valid(results: Results) -> bool:
     """Whether the test itself counts: every run, and the comparison if there is one."""
     comparable = results.comparison is None or results.comparison.valid
-    measured = bool(results.runs or results.pauses or results.calibrations)
+    measured = bool(results.runs or results.pauses or results.barge_in or results.calibrations)
     return measured and all(run.valid for run in results.runs) and comparable
 
 
 def missed(results: Results) -> bool:
-    """Whether a target was missed, with the allowance or without, at any load that is judged."""
+    """Whether a target was missed, with the allowance or without, at any load judged, or a soak's gate."""
+    if any(gate.met is False for run in results.runs for gate in run.gates):
+        return True
     return any(
         judgement.verdict == "missed" for _, pairs in _judged(results) for pair in pairs for judgement in pair
     )
@@ -180,16 +187,6 @@ def _calibration(found: Calibration) -> str:
         f"figure), error around it p95 {found.error_p95_ms:.1f} ms, at most {found.error_max_ms:.1f} ms, "
         f"{found.n} trials{handed_over(found)}"
     )
-
-
-def _policies(results: Results) -> list[str]:
-    lines = [
-        f"{policy_name(results.pauses, i)}: cut-offs {p.cut_off_percent:.1f} % of {p.thinking_pauses} "
-        f"pauses, delay p50/{'p95' if p.delay_p95_ms else 'max'} {p.delay_p50_ms:.0f} / "
-        f"{p.delay_p95_ms or p.delay_max_ms:.0f} ms of {p.ends} ends"
-        for i, p in enumerate(results.pauses)
-    ]
-    return [*lines, f"scored on {where_words(results.environment)}"] if lines else []
 
 
 def _figures(spread: Spread | None) -> str:

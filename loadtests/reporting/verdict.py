@@ -229,9 +229,14 @@ def knee(found: Iterable[Load], allowance_ms: float = 0) -> Knee:
     that does not count is skipped where a higher one does; where none does, the test and not the server
     ended the ramp.
     """
+    return bend(tested(found), allowance_ms)
+
+
+def bend(found: Iterable[Load], allowance_ms: float = 0) -> Knee:
+    """The same of any one system's loads, a baseline's among them."""
     carried: int | None = None
     spoilt: Load | None = None
-    for load in sorted(tested(found), key=lambda load: load.concurrency):
+    for load in sorted(found, key=lambda load: load.concurrency):
         if not load.valid:
             spoilt = spoilt or load
             continue

@@ -21,6 +21,7 @@ async def suppliers(
     cores: Sequence[int] = (),
     *,
     speech_rate_hz: int = SPEECH_RATE_HZ,
+    fails: Sequence[str] = (),
 ) -> AsyncIterator[str]:
     """Run the mock suppliers; yields their ``base_url``, up to and including ``/v1``.
 
@@ -29,6 +30,7 @@ async def suppliers(
             for them (``voice_runtime.caller.speech``); what is missing here is not recognised.
         answers: what is said → what is answered (``answers.AnswerBook``).
         delays: None: 100 ms recognition, 150 ms to the first token, 10 ms a token, 80 ms to speech.
+        fails: what the model answers with an error.
         cores: its CPUs; () leaves them as they are.
 
     Raises:
@@ -40,6 +42,7 @@ async def suppliers(
         answers=dict(answers),
         delays=delays or Delays(),
         speech_rate_hz=speech_rate_hz,
+        fails=tuple(fails),
     )
     server = ServerProcess("loadtests.suppliers.server", told.model_dump(mode="json"), cores=cores)
     try:

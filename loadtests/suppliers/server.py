@@ -19,7 +19,7 @@ import itertools
 import json
 import re
 import wave
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -32,11 +32,13 @@ from starlette.routing import Route
 
 from loadtests.served import begin, serve
 from loadtests.suppliers.backends import SPEECH_RATE_HZ, Backend
-from loadtests.suppliers.mocks import Delays, mock_backend
+from loadtests.suppliers.mocks import Delays, breaks_on, mock_backend
 from voice_runtime.caller.speech import Spoken
 
 #: Longest upload, bytes; OpenAI's own limit is 25 MB.
 _MOST_UPLOAD = 25 * 1024 * 1024
+#: Whether the model answers a conversation with an error.
+Breaks = Callable[[Sequence[Mapping[str, Any]]], bool]
 #: Of mocked tokens and words: sure of them.
 _LOGPROB = -0.05
 
@@ -55,8 +57,12 @@ async def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": what}, status_code=error.status)
 
 
-def create_app(backend: Backend) -> Starlette:
-    """The server's application."""
+def create_app(backend: Backend, *, breaks: Breaks | None = None) -> Starlette:
+    """The server's application.
+
+    Args:
+        breaks: whether the model answers a conversation with an error; None: it never does.
+    """
     numbers = itertools.count(1)
 
     async def transcriptions(request: Request) -> Response:
@@ -76,6 +82,8 @@ def create_app(backend: Backend) -> Starlette:
         messages = asked.get("messages")
         if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages) or not messages:
             raise _RefusedError("messages is a list of messages", "messages")
+        if breaks is not None and breaks(messages):
+            raise _RefusedError("made to fail", status=500)
         head = {
             "id": f"chatcmpl-{next(numbers)}",
             "created": 0,
@@ -267,14 +275,15 @@ class Mocks(BaseModel):
     answers: dict[str, str]
     delays: Delays = Delays()
     speech_rate_hz: int = Field(default=SPEECH_RATE_HZ, ge=8000, le=48_000)
+    fails: tuple[str, ...] = ()
 
 
 def main() -> None:
     """Serve the mocks until whoever started this process closes its input."""
     told = Mocks.model_validate(begin())
     sentences = [sentence.spoken() for sentence in told.sentences]
-    app = create_app(mock_backend(sentences, told.answers, told.delays, told.speech_rate_hz))
-    serve(app, tells_lateness=True)
+    backend = mock_backend(sentences, told.answers, told.delays, told.speech_rate_hz)
+    serve(create_app(backend, breaks=breaks_on(told.fails)), tells_lateness=True)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from controls.ledger import records as r
@@ -35,6 +37,54 @@ async def test_a_cap_of_one_takes_one_and_tells_the_next(make_server: Callable[.
     await server.until(r.CallClosed)
     third = await server.call(Wait(), HangUp())
     assert third.ended_by != "refused"
+    await server.down()
+
+
+async def test_a_server_that_is_short_of_headroom_tells_the_next_and_serves_those_it_has(
+    make_server: Callable[..., Server],
+) -> None:
+    """With a limit that any event loop exceeds: what it measures shuts the door while somebody is there.
+
+    Who is there has no silence of our making while the next is told, unless the loop itself stood still for
+    longer than the audio that lay ahead: then the machine did that.
+    """
+    admission = {"calls": 4, "headroom": {"loop_lag_ms": 0.0001}}
+    server = await (await asyncio.to_thread(make_server, start=False, admission=admission)).up()
+    async with httpx.AsyncClient(base_url=server.address, trust_env=False) as client:
+        first = asyncio.create_task(
+            server.call(Wait(), Silence(seconds=3), Say(text="when are you open"), HangUp())
+        )
+        await server.until(r.DisclosurePlayed)
+        async with asyncio.timeout(60):
+            while (state := (await client.get("/readyz")).json())["headroom"]["open"]:
+                await asyncio.sleep(0.05)
+        assert state["ready"], "full is not out of order"
+        assert state["headroom"]["over"] == ["loop_lag_ms"]
+        second = await server.call(Wait(), HangUp())
+        assert second.ended_by == "refused"
+        assert any("busy" in verb.text for verb in second.afterwards)
+        result = await first
+        assert not result.error
+        assert result.turns[0].first_audio_out_ms is not None
+        metrics = (await client.get("/metrics")).text
+    assert 'sayso_calls_refused_total{reason="overload"} 1.0' in metrics
+    assert "\nsayso_admission_open 0.0\n" in metrics
+    no_later = re.search(r'^sayso_loop_lag_seconds_bucket\{le="0\.1"\} (\S+)$', metrics, re.MULTILINE)
+    ticks = re.search(r"^sayso_loop_lag_seconds_count (\S+)$", metrics, re.MULTILINE)
+    assert no_later is not None
+    assert ticks is not None
+    if no_later[1] == ticks[1]:
+        assert "sayso_underruns_total{" not in metrics, "who was on the line paid for it"
+    trace = await server.ended()
+    answer = trace.turns[1].played
+    assert answer is not None
+    assert not answer.interrupted
+    assert "eight to five" in (answer.played_text or "")
+    await server.until(r.CallClosed)
+    third = await server.call(Wait(), HangUp())  # without calls it takes one, whatever it measures
+    assert third.ended_by == "caller"
+    refused = [x.reason for x in await asyncio.to_thread(server.records) if isinstance(x, r.CallRefused)]
+    assert refused == ["overload"]
     await server.down()
 
 

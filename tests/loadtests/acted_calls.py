@@ -11,6 +11,7 @@ from controls.decision import Verdict
 from controls.evidence.turns import Opened
 from controls.ids import new_id
 from controls.ledger import records as r
+from controls.opening import SENTENCE_PAUSE_MS
 from voice_runtime.caller import audible
 from voice_runtime.caller.measure import PAUSE
 from voice_runtime.caller.playout import Playout
@@ -54,6 +55,16 @@ class Acted:
     def silence(self, ms: int) -> None:
         """Nothing is sent."""
         for _ in range(ms // CHUNK):
+            self.playout.tick()
+
+    def disclosed(self, silence_ms: int = SENTENCE_PAUSE_MS) -> None:
+        """The newest clause was the disclosure, and so much silence is sent behind it."""
+        self._add(r.DisclosurePlayed(
+            tenant=TENANT, call=CALL, language="en-US", attempt=1, in_full=True, played_ms=2000, of_ms=2000,
+            evidence=r.Evidence.CARRIER_MARK, at_ms=0,
+        ))  # fmt: skip
+        for _ in range(silence_ms // CHUNK):
+            self.playout.audio(audible.ULAW_SILENCE * (CHUNK * RATE_HZ // 1000))
             self.playout.tick()
 
     def clause(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from loadtests.compare import plan
+from loadtests.pauses.figures import BargeIn, LabelledSet, OverlapFigures, PauseFigures, PausePolicy
 from loadtests.ratios import ratios
 from loadtests.results import (
     Achieved,
@@ -17,7 +18,6 @@ from loadtests.results import (
     Gap,
     Generator,
     Outcome,
-    PausePolicy,
     Profile,
     Resources,
     Results,
@@ -26,6 +26,7 @@ from loadtests.results import (
     Transport,
     Turn,
 )
+from loadtests.shapes import Spread
 from loadtests.summary import summarise
 
 MOCK_ENGINES = ("ear: MADE UP mock, 100 ms", "mind: MADE UP mock, 150 ms", "voice: MADE UP mock, 80 ms")
@@ -198,24 +199,53 @@ def run(
     return Run.model_validate({**plain, **changed})
 
 
-def policy(name: str, cut_off: float, p50: float, p95: float, never_ended: int = 0) -> PausePolicy:
-    return PausePolicy(
-        policy=name,
+def policy(
+    name: str,
+    cut_off: float,
+    p50: float,
+    p95: float,
+    never_ended: int = 0,
+    labelled: LabelledSet = "development",
+) -> PausePolicy:
+    overall = PauseFigures(
         cut_off_percent=cut_off,
+        cut_off_ci=(cut_off / 2, cut_off + 8),
         delay_p50_ms=p50,
         delay_p95_ms=p95,
         delay_max_ms=p95 + 40,
         thinking_pauses=100,
+        labelled_pauses=25,
         ends=80,
         never_ended=never_ended,
     )
+    answers = overall.model_copy(
+        update={"cut_off_percent": None, "cut_off_ci": None, "thinking_pauses": 0, "labelled_pauses": 0}
+    )
+    kinds = {"answer": answers, "thinking": overall}
+    return PausePolicy(policy=name, labelled=labelled, overall=overall, kinds=kinds)
 
 
-def pauses() -> tuple[PausePolicy, ...]:
+def pauses(labelled: LabelledSet = "development") -> tuple[PausePolicy, ...]:
     return (
-        policy("ours", 4, 310, 900),
-        policy("Smart Turn alone", 9, 290, 3050, never_ended=3),
-        policy("fixed silence 200 ms", 71, 200, 220),
+        policy("ours", 4, 310, 900, labelled=labelled),
+        policy("Smart Turn alone", 9, 290, 3050, never_ended=3, labelled=labelled),
+        policy("fixed silence 200 ms", 71, 200, 220, labelled=labelled),
+    )
+
+
+def barge_in(labelled: LabelledSet = "development") -> BargeIn:
+    interruptions = OverlapFigures(
+        said=220, labelled=55, silenced=219, committed=218, committed_ci=(94.1, 100),
+        silent_ms=Spread(p50=110, p95=190, max=10_000, n=220, censored=1),
+        commit_ms=Spread(p50=420, p95=640, max=10_000, n=220, censored=2),
+    )  # fmt: skip
+    listening = OverlapFigures(
+        said=200, labelled=50, silenced=120, committed=3, committed_ci=(0.3, 7.9),
+        audible_pause_ms=Spread(p50=260, p95=700, max=10_000, n=200, censored=3),
+    )  # fmt: skip
+    kinds = {"command": interruptions, "sound": listening}
+    return BargeIn(
+        policy="ours", labelled=labelled, interruptions=interruptions, listening=listening, kinds=kinds
     )
 
 
@@ -270,5 +300,6 @@ def whole() -> Results:
         comparison=Comparison(
             valid=True, blocks=plan(["defaults", "equal_silence", "controls_off"], [4]), rows=rows
         ),
-        pauses=pauses(),
+        pauses=(*pauses(), *pauses("held_out")),
+        barge_in=(barge_in(), barge_in("held_out")),
     )  # fmt: skip

@@ -45,7 +45,7 @@ from loadtests.systems import System
 from voice_runtime.agent_file import AgentFile
 from voice_runtime.caller.results import CallResult
 from voice_runtime.events import CHUNK_MS
-from voice_runtime.listen.ear import policy_of
+from voice_runtime.listen.patience import policy_of
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_values import EndOfTurn, TurnPolicy
 from voice_runtime.settings import load_profile

@@ -43,7 +43,7 @@ def every_chart(made: Results) -> list[Chart]:
     for what, rows in compared(made.comparison.rows).items():
         mock = [load for found in loads(made.runs).values() for load in found if load.setting.of == what.of]
         charts.append(ratio_dots(what, rows, mock, ERROR, valid=True))
-    charts.append(pause_dots(made.pauses, environment()))
+    charts += pause_dots(made.pauses, environment())
     assert all(charts)
     return [chart for chart in charts if chart]
 
@@ -201,7 +201,7 @@ def test_a_ratio_is_drawn_with_its_interval(made: Results):
 
 def test_what_was_measured_is_no_markup_of_plotly(made: Results):
     hostile = made.pauses[0].model_copy(update={"policy": '<a href="http://x.example">me</a>'})
-    chart = pause_dots((hostile,), None)
+    (chart,) = pause_dots((hostile,), None)
     assert chart
     assert "<a" not in json.dumps(chart.data)
     assert replace(chart, key="other").data == chart.data

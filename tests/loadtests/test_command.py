@@ -31,6 +31,7 @@ from loadtests.command import (
 from loadtests.cores import Cores
 from loadtests.levels import POISSON
 from loadtests.options import Options, parse
+from loadtests.pauses import results as pause_results
 from loadtests.progress import Display, Quiet
 from loadtests.results import Calibration, Comparison, Results, Run, read_results, write_results
 from loadtests.run import Bench, Offer, WarmUp
@@ -398,3 +399,14 @@ async def test_a_ramp_is_judged_with_the_telephone_networks_allowance(monkeypatc
     assert "900 ms of network" in allowed.notes[0]
     _, browser = await done(monkeypatch, "run --ramp --most 2 --transport webrtc", network_allowance_ms=900.0)
     assert browser.notes[0] == "no knee up to 2 calls at once"
+
+
+def test_what_was_cut_is_printed_and_not_kept_and_speech_over_the_agent_alone_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    made = made_up.results(barge_in=(made_up.barge_in(),))
+    monkeypatch.setattr(pause_results, "measured", lambda *_: pause_results.Scored(made, ("", "made-up cut")))
+    assert carry_out(Options("pauses", out=(tmp_path / "a",)), "made up") == VALID
+    assert "made-up cut" in capsys.readouterr().out
+    assert read_results(tmp_path / "a").barge_in == made.barge_in
+    assert "made-up cut" not in (tmp_path / "a" / "results.json").read_text(encoding="utf-8")

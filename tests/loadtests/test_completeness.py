@@ -65,6 +65,24 @@ def test_a_clause_without_its_record_is_missing_though_the_numbers_fit(transport
     assert not found.whole
 
 
+@pytest.mark.parametrize("silence_ms", [0, 240])
+def test_silence_sent_behind_the_disclosure_is_nobodys_word(silence_ms: int):
+    call = Acted()
+    call.clause(2000, phrase="disclosure")
+    call.disclosed(silence_ms)
+    call.clause(1200)
+    call.silence(500)
+    assert judged(call).whole
+
+
+def test_more_silence_than_a_disclosure_brings_is_found():
+    call = Acted()
+    call.clause(2000, phrase="disclosure")
+    call.disclosed(240 + 60)
+    call.clause(1200)
+    assert "300 ms played beyond every record" in judged(call).missing
+
+
 def test_on_the_telephone_a_missing_record_of_two_packets_shows():
     call, _ = a_call()
     short = call.clause(60)
@@ -185,6 +203,33 @@ def test_an_interruption_that_was_taken_back_splits_no_record(transport: str, pa
     call.silence(600)
     call.clause(1000)
     assert judged(call).whole
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 40, 60, 180])
+@pytest.mark.parametrize("went_on_ms", [20, 60, 120])
+def test_an_agent_that_fell_silent_and_went_on_for_a_moment_was_interrupted_all_the_same(
+    ahead_ms: int, went_on_ms: int
+):
+    """What it said behind its last mark lies on both sides of a pause that is longer than all tolerances."""
+    call, _ = a_call()
+    call.clause(3000, pause_at=1000, pause_ms=580, cut_at=1000 + went_on_ms, unproven=ahead_ms + went_on_ms)
+    call.silence(980)
+    call.clause(1000)
+    assert judged(call).whole
+
+
+@pytest.mark.parametrize("silent_ms", [280, 600, 900])
+def test_what_sounds_behind_the_clear_is_no_part_of_the_interrupted_clause(silent_ms: int):
+    """Nor does a pause behind a record that a clear has ended lend it the sound that follows."""
+    call, _ = a_call()
+    call.clause(3000, pause_at=1000, pause_ms=580, cut_at=1060, unproven=100)
+    call.silence(silent_ms + int(UNPROVEN_MS + PLACE_MS))
+    unrecorded = call.clause(300)
+    call.silence(900)
+    call.clause(1000)
+    assert judged(call).whole
+    found = judged(call, without(call.opened(), unrecorded, r.AgentPlayed, r.ClauseCleared))
+    assert any("heard, no record" in what for what in found.missing)
 
 
 def test_media_that_came_late_puts_off_what_follows():

@@ -28,10 +28,12 @@ def test_runs_and_rows_and_policies_come_together_and_the_newest_speaks_for_the_
         calibrations=(),
         comparison=Comparison(valid=False, invalid_because=("drift",), blocks=plan(["defaults"], [1])),
         pauses=made_up.pauses()[:1],
+        barge_in=(made_up.barge_in("file"),),
     )
     both = merged([whole, later], "python -m loadtests report --out a --out b")
     assert both.runs == (*whole.runs, *later.runs)
-    assert len(both.pauses) == len(whole.pauses) + 1
+    assert both.pauses == (*whole.pauses, *later.pauses)
+    assert both.barge_in == (*whole.barge_in, *later.barge_in)
     assert both.calibrations == whole.calibrations
     assert (both.started_at, both.interrupted) == (later.started_at, True)
     assert both.comparison is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import get_args
 
@@ -100,6 +101,8 @@ _STREAM = "run --profile remote --stream-url ws://127.0.0.1:1"
         ("run --profile cpu-whisper", "--engines-shape toy", "--profile gpu"),
         ("compare --profile gpu", "--whisper-shape base", "--profile cpu-whisper"),
         ("run", "--most 8", "--ramp"),
+        ("run --system defaults", "--headroom", "a server of ours"),
+        (_REMOTE, "--headroom", "a server of ours"),
         ("run", "--url http://127.0.0.1:1", "--profile remote"),
         ("run", "--stream-url ws://127.0.0.1:1", "--profile remote"),
         ("run", "--to +12025550142", "--profile remote"),
@@ -126,6 +129,7 @@ def test_what_would_change_nothing_is_refused_and_says_what_it_is_of(line: str, 
 
 def test_what_belongs_where_it_stands_is_taken():
     assert parse(["run", "--ramp", "--most", "8"]).most == 8
+    assert parse(["run", "--headroom"]).headroom
     assert parse(["run", "--soak", "60", "--arrivals", "poisson"]).soak == 60
     assert parse(["run", "--profile", "gpu", "--engines-shape", "full", "--device", "cuda"]).device == "cuda"
     assert parse(["report", "--out", "a", "--into", "b"]).folder == Path("b")
@@ -201,6 +205,8 @@ def test_labelled_pauses_take_the_options_of_their_own_command():
     options = parse(["pauses", "--voices", "slt", "rms", "--processes", "2", "--out", "a"])
     assert options.pauses.settings.voices == ("slt", "rms")
     assert options.pauses.processes == 2
+    assert not options.pauses.show_cut
+    assert parse(["pauses", "--show-cut"]).pauses.show_cut
     assert options.folder == Path("a")
 
 
@@ -213,6 +219,19 @@ def test_usage_errors_exit_with_two(line: str, capsys: pytest.CaptureFixture[str
         parse(line.split())
     assert ended.value.code == 2
     assert "usage: python -m loadtests" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", get_args(Command))
+def test_the_examples_of_a_command_are_its_own_and_can_be_said(
+    command: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+    shown = capsys.readouterr().out.replace("\\\n", " ")
+    said = re.findall(r"^  python -m loadtests (.*)$", shown, re.MULTILINE)
+    assert len(said) >= 2
+    for example in said:
+        assert parse(shlex.split(example)).command == command
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]):

@@ -25,6 +25,7 @@ from loadtests.ours.evidence_join import records_in
 from loadtests.ours.profiles import Recipe, cpu_offline, mock
 from loadtests.ours.system import Ours
 from loadtests.resources import Sampler
+from loadtests.soak import TellsTasks
 from loadtests.suppliers.mocks import Delays
 from loadtests.suppliers.process import suppliers
 from loadtests.systems import Evidence, System, TwilioDoor, WebRtcDoor
@@ -186,6 +187,14 @@ async def test_altered_copies_of_its_records_are_not_whole(
         if getattr(x, "clause", None) == last
     ]
     assert completeness(result, renumbered([*records[:-1], *invented, records[-1]])).silent
+
+
+async def test_it_tells_how_many_tasks_its_event_loop_has(offline: Ours):
+    assert isinstance(offline, TellsTasks)
+    tasks = await offline.tasks()
+    assert tasks is not None
+    assert tasks > 0
+    assert await house(cpu_offline()).tasks() is None, "it does not run"
 
 
 async def test_a_call_in_a_browser_is_whole_and_what_it_costs_is_weighed(offline: Ours):

@@ -15,7 +15,7 @@ from loadtests.scenario import load_scenario
 from voice_runtime.binding import read_suppliers
 from voice_runtime.engine_settings import SpeechEngine, TranscriptionsEngine, WhisperEngine
 from voice_runtime.lines import load_lines
-from voice_runtime.settings import Settings, load_settings
+from voice_runtime.settings import Headroom, Settings, load_settings
 
 SCENARIO = load_scenario("short")
 SERVED = ServedEngines("http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1", Path("weights"), lines=("made up",))
@@ -82,7 +82,9 @@ def test_what_decides_waits_and_records_is_as_shipped(tmp_path: Path, profile: P
 
 
 def test_as_many_calls_are_admitted_as_are_offered(tmp_path: Path):
-    assert made(recipe("cpu-offline"), tmp_path, calls=64).admission.calls >= 64
+    admission = made(recipe("cpu-offline"), tmp_path, calls=64).admission
+    assert admission.calls >= 64
+    assert admission.headroom is None
 
 
 def test_only_the_agent_that_is_called_is_served(tmp_path: Path):
@@ -118,3 +120,9 @@ def test_changes_are_merged_one_level_deep():
         "a": {"b": 1, "c": 4},
         "d": {"e": 5},
     }
+
+
+def test_admission_by_headroom_is_as_shipped_where_that_is_asked_for(tmp_path: Path):
+    settings = load_settings(furnish(tmp_path, recipe("mock"), "healthcare", 12, headroom=True), environ={})
+    assert settings.admission.headroom == Headroom()
+    assert settings.admission.calls >= 12

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from loadtests.ramp import Knee, levels, missed, ramp
-from loadtests.results import Call, Completeness, Gap, Run, Spread
+from loadtests.results import Call, Completeness, Gap, Run
+from loadtests.shapes import Spread
 from tests.loadtests import made_up
 
 pytestmark = pytest.mark.anyio

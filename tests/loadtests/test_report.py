@@ -11,9 +11,10 @@ import pytest
 
 from loadtests.ratios import ratios
 from loadtests.reporting.page import FILES
+from loadtests.reporting.pause_tables import SETS
 from loadtests.reporting.report import render, write_report
 from loadtests.results import Beside, Comparison, Completeness, Results, Row, Run
-from tests.loadtests.made_up import environment, pauses, results, run, turn, whole
+from tests.loadtests.made_up import barge_in, environment, pauses, results, run, turn, whole
 
 #: Attributes by which a page fetches something, or sends somewhere.
 _FETCHES = {
@@ -218,11 +219,22 @@ def test_a_comparison_that_does_not_count_says_so_above_its_figures():
     assert "The comparison does not count: defaults drifted by 31 %" in words
 
 
-def test_a_table_that_a_test_noted_is_shown_as_one():
-    noted = ("A sentence.", "| a | b |", "|---|---|", "| 1 | 2 |")
-    found = page(results(pauses=pauses(), notes=noted))
-    assert "| a | b |\n|---|---|\n| 1 | 2 |" in found.texts["pre"]
-    assert "A sentence." in found.texts["li"]
+def test_each_set_has_a_chart_and_tables_of_its_own():
+    made = whole()
+    words = page(made).words()
+    scored = {policy.labelled for policy in made.pauses}
+    assert scored == {"development", "held_out"}
+    for name in SETS:
+        assert (f"When to answer: cut-offs against delay, {SETS[name]}" in words) is (name in scored)
+        assert (f"Kind by kind, {SETS[name]}" in words) is (name in scored)
+        assert (f"Interruptions, {SETS[name]}" in words) is (name in scored)
+        assert (f"Backchannels and sounds, {SETS[name]}" in words) is (name in scored)
+
+
+def test_speech_over_the_agent_alone_is_a_part_of_the_page():
+    words = page(results(barge_in=(barge_in(),))).words()
+    assert "When to answer" in words
+    assert "cut-offs against delay" not in words
 
 
 def test_hostile_words_stay_words():

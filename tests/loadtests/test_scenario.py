@@ -9,7 +9,7 @@ import pytest
 
 from controls.errors import ConfigurationError
 from loadtests.scenario import SCENARIOS, load_scenario
-from voice_runtime.caller.script import Backchannel, Interrupt, MakeSound, Noise, Press, Silence
+from voice_runtime.caller.script import Backchannel, HangUp, Interrupt, MakeSound, Noise, Press, Silence
 from voice_runtime.offline_file import OfflineFile
 from voice_runtime.phrases import offline_phrases
 from voice_runtime.yaml_file import load_model
@@ -47,7 +47,7 @@ def problems(folder: Path, text: str) -> list[tuple[int, str]]:
 
 
 def test_the_shipped_ones_are_there_and_do_what_they_are_for() -> None:
-    assert SHIPPED == ["booking", "noisy", "patient", "questions", "short"]
+    assert SHIPPED == ["booking", "interrupts", "mixed", "noisy", "patient", "questions", "short"]
     steps = {name: load_scenario(name).script.steps for name in SHIPPED}
     assert sum(type(s).__name__ == "Say" for s in steps["short"]) == 3
     assert sum(type(s).__name__ == "Say" for s in steps["questions"]) == 15
@@ -65,8 +65,8 @@ def test_the_shipped_ones_are_there_and_do_what_they_are_for() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_answer_of_a_shipped_one_belongs_to_something_that_is_said(name: str) -> None:
     scenario = load_scenario(name)
-    assert set(scenario.answers) <= set(scenario.sentences)
-    for step in scenario.script.steps:
+    assert {*scenario.answers, *scenario.fails} <= set(scenario.sentences)
+    for step in (step for script in scenario.scripts for step in script.steps):
         expect = getattr(step, "expect", "")
         if expect:
             assert expect in scenario.answers[step.text].lower()  # type: ignore[union-attr]
@@ -77,7 +77,8 @@ def test_the_offline_profile_knows_every_sentence_of_a_shipped_one(name: str) ->
     scenario = load_scenario(name)
     agent = Path(__file__).parents[2] / "agents" / scenario.agent / "offline.yaml"
     known = set(offline_phrases(load_model(OfflineFile, agent)))
-    nods = {step.text for step in scenario.script.steps if isinstance(step, Backchannel)}
+    steps = [step for script in scenario.scripts for step in script.steps]
+    nods = {step.text for step in steps if isinstance(step, Backchannel)}
     assert set(scenario.sentences) - nods <= known
 
 
@@ -137,7 +138,8 @@ def test_a_broken_one_names_line_and_field(tmp_path: Path, old: str, new: str, l
 
 
 def test_a_scenario_that_does_not_exist_says_which_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="known: booking, noisy, patient, questions, short"):
+    known = "known: booking, interrupts, mixed, noisy, patient, questions, short"
+    with pytest.raises(ConfigurationError, match=known):
         load_scenario("shrot")
     with pytest.raises(ConfigurationError, match="missing"):
         load_scenario(tmp_path / "none.yaml")
@@ -151,3 +153,67 @@ def test_what_is_typed_takes_a_browser_and_a_telephone_says_so_with_line_and_fie
         load_scenario(typed, "twilio")
     assert [(p.line, p.field) for p in wrong.value.problems] == [(9, "steps[1].type")]
     assert not load_scenario(written(tmp_path, GOOD), "twilio").script.typed
+
+
+# --- several kinds of call --------------------------------------------------------------------------
+
+KINDS = GOOD.replace(
+    "answers:\n",
+    """\
+also:
+  breaks-off: [wait, {say: {text: where are you, wait: false}}, {hang_up: abrupt}]
+  finds-it-broken: [wait, {say: {text: this fails, wait: false}}, {silence_s: 3}]
+fails: [this fails]
+answers:
+""",
+)
+
+
+def test_kinds_of_call_are_taken_in_turn_and_each_in_every_voice(tmp_path: Path) -> None:
+    scenario = load_scenario(written(tmp_path, KINDS))
+    assert list(scenario.others) == ["breaks-off", "finds-it-broken"]
+    scripts = [scenario.script_for(n) for n in range(36)]
+    assert [s.steps for s in scripts[:3]] == [s.steps for s in scenario.scripts]
+    assert [len(s.steps) for s in scripts[:6]] == [5, 3, 3, 5, 3, 3]
+    found = [(s.steps, s.voice, s.rate, s.snr_db) for s in scripts]
+    assert all(found.count(one) == 1 for one in found), "every combination once in a round"
+    assert scenario.sentences == ("where are you", "stop it", "mhmm", "this fails")
+    assert scenario.fails == ("this fails",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field"),
+    [
+        ("fails: [this fails]\n", "", 15, "also.finds-it-broken[1].say"),
+        ("{hang_up: abrupt}", "{hang_up: rudely}", 14, "also.breaks-off[2].hang_up.how"),
+        ("breaks-off:", "Breaks off:", 14, "also.Breaks off"),
+        ("[wait, {say: {text: where are you, wait: false}}, {hang_up: abrupt}]", "[]", 14, "also.breaks-off"),
+    ],
+)
+def test_a_broken_kind_names_line_and_field(
+    tmp_path: Path, old: str, new: str, line: int, field: str
+) -> None:
+    assert old in KINDS
+    found = problems(tmp_path, KINDS.replace(old, new, 1))
+    assert [at for at, _ in found] == [line]
+    assert found[0][1].startswith(field.split("[")[0])
+
+
+def test_what_a_kind_types_takes_a_browser(tmp_path: Path) -> None:
+    typed = written(tmp_path, KINDS.replace("{say: {text: this fails, wait: false}}", "{type: this fails}"))
+    assert load_scenario(typed, "webrtc").others["finds-it-broken"].typed
+    with pytest.raises(ConfigurationError, match="--transport webrtc"):
+        load_scenario(typed, "twilio")
+
+
+def test_the_mixed_one_has_every_way_a_call_may_go() -> None:
+    mixed = load_scenario("mixed", "twilio")
+    kinds = {"asks": mixed.script, **mixed.others}
+    assert len(kinds) == 10
+    ends = [step.how for script in kinds.values() for step in script.steps if isinstance(step, HangUp)]
+    assert {"stop", "abrupt"} == set(ends)
+    for kind in (Interrupt, Backchannel, Press, Silence):
+        assert any(isinstance(step, kind) for script in kinds.values() for step in script.steps)
+    silent = [s for s in mixed.others["falls-silent"].steps if isinstance(s, Silence)]
+    assert silent[0].seconds > 8, "longer than the agent waits before it asks"
+    assert set(mixed.fails) <= set(mixed.sentences)

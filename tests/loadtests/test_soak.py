@@ -10,12 +10,15 @@ import pytest
 
 from loadtests import soak as under_test
 from loadtests.levels import level
+from loadtests.reporting import terminal
 from loadtests.resources import Reading
-from loadtests.results import Resources, Run
+from loadtests.results import Gate, Resources, Run
 from loadtests.run import Offer
 from loadtests.scenario import load_scenario
 from loadtests.schedule import MeantCall
-from loadtests.soak import Edge, Soak, Until, soak
+from loadtests.soak import Soak, Until, soak
+from loadtests.steadiness import Edge
+from loadtests.systems import Stalls
 from tests.loadtests import made_up
 
 pytestmark = pytest.mark.anyio
@@ -44,12 +47,16 @@ class Acted:
         self.looks: list[float] = []
         self.lags: list[float] = []
         self._over = asyncio.Event()
+        self.slept = 0
 
     async def loop_lag_p99_ms(self) -> float | None:
         """As ms, when on the calls' clock it was asked."""
         assert self.began_s is not None
         self.lags.append(self.now_s - self.began_s)
         return round(self.lags[-1], 3)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += 1
 
     def clock(self) -> Until:
         began_s = self.now_s
@@ -82,7 +89,7 @@ class Acted:
 
 async def soaked(acted: Acted, monkeypatch: pytest.MonkeyPatch) -> Soak:
     monkeypatch.setattr(under_test, "Tree", lambda pid: acted)
-    return await soak(acted, OFFER, CALL, acted.make, clock=acted.clock)  # type: ignore[arg-type]
+    return await soak(acted, OFFER, CALL, acted.make, clock=acted.clock, sleep=acted.sleep)  # type: ignore[arg-type]
 
 
 async def test_both_ends_are_of_the_standing_load_on_the_calls_own_clock(monkeypatch: pytest.MonkeyPatch):
@@ -115,11 +122,11 @@ async def test_an_end_that_was_not_reached_is_unknown(monkeypatch: pytest.Monkey
 
 async def test_a_server_elsewhere_is_not_weighed_and_one_that_has_gone_is_no_exception():
     elsewhere = Acted(pid=None)
-    found = await soak(elsewhere, OFFER, CALL, elsewhere.make, clock=elsewhere.clock)  # type: ignore[arg-type]
+    found = await soak(elsewhere, OFFER, CALL, elsewhere.make, clock=elsewhere.clock, sleep=elsewhere.sleep)  # type: ignore[arg-type]
     assert (found.first.memory_mb, found.last.memory_mb) == (None, None)
     assert found.first.loop_lag_p99_ms is not None
     gone = Acted(pid=2**22 + 1)  # beyond what Linux numbers processes with
-    found = await soak(gone, OFFER, CALL, gone.make, clock=gone.clock)  # type: ignore[arg-type]
+    found = await soak(gone, OFFER, CALL, gone.make, clock=gone.clock, sleep=gone.sleep)  # type: ignore[arg-type]
     assert found.first.memory_mb is None
 
 
@@ -132,7 +139,7 @@ async def test_a_run_that_cannot_be_made_leaves_nothing_behind():
         raise RuntimeError("made up")
 
     with pytest.raises(RuntimeError, match="made up"):
-        await soak(acted, OFFER, CALL, broken, clock=acted.clock)  # type: ignore[arg-type]
+        await soak(acted, OFFER, CALL, broken, clock=acted.clock, sleep=acted.sleep)  # type: ignore[arg-type]
 
 
 def test_both_ends_are_told():
@@ -141,3 +148,68 @@ def test_both_ends_are_told():
         "soak: memory 210.0 MB → 213.0 MB, loop lag p99 1.5 ms → 2.0 ms, "
         "first and last tenth of the 540 s in which the load stood"
     )
+
+
+class Counting(Acted):
+    """A server that counts its tasks: so many at each question, the last ones for good."""
+
+    def __init__(self, *tasks: int | None, pid: int | None = None) -> None:
+        super().__init__(pid=pid)
+        self._tasks = list(tasks)
+
+    async def tasks(self) -> int | None:
+        return self._tasks.pop(0) if len(self._tasks) > 1 else self._tasks[0]
+
+
+def gate(found: Soak, name: str) -> Gate:
+    return next(gate for gate in found.run.gates if gate.name == name)
+
+
+async def test_a_server_is_given_time_to_put_its_last_calls_away(monkeypatch: pytest.MonkeyPatch):
+    acted = Counting(40, 52, 44, 40)
+    found = await soaked(acted, monkeypatch)
+    assert gate(found, "tasks").found.startswith("40 → 40")
+    assert acted.slept == 2
+    assert [gate.name for gate in found.run.gates] == [
+        "memory", "tasks", "threads", "descriptors", "p95", "ledger",
+        "loop lag", "garbage", "gaps", "underruns",
+    ]  # fmt: skip
+
+
+async def test_what_is_never_put_away_is_missed_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    acted = Counting(40, 52)
+    found = await soaked(acted, monkeypatch)
+    assert gate(found, "tasks").met is False
+    assert acted.slept == 30
+    assert "tasks MISSED (40 → 52; at most 3 more)" in str(found)
+    assert terminal.missed(made_up.results([found.run]))
+
+
+async def test_a_server_that_tells_no_tasks_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    found = await soaked(Counting(None, pid=os.getpid()), monkeypatch)
+    assert gate(found, "tasks") == Gate(name="tasks", found="unknown", tolerance="at most 3 more")
+    assert gate(found, "threads").found.split(" ")[0].isdigit(), "those of this process"
+
+
+class Standing(Acted):
+    """A server that tells how it stood still: before the first call, and after the last."""
+
+    def __init__(self, *told: Stalls | None) -> None:
+        super().__init__(pid=None)
+        self._told = list(told)
+
+    async def stalls(self) -> Stalls | None:
+        return self._told.pop(0)
+
+
+async def test_a_soak_judges_the_budget_of_stalls_and_prints_what_it_allows(monkeypatch: pytest.MonkeyPatch):
+    found = await soaked(Standing(Stalls(0.0, 5), Stalls(0.03, 9)), monkeypatch)
+    assert gate(found, "garbage").met is False
+    assert "garbage MISSED (30 ms longer; no pause longer than what was sent ahead)" in str(found)
+    assert gate(found, "underruns").found.startswith("4 in ")
+    assert gate(found, "loop lag").found == f"p99 {found.run.resources.loop_lag_p99_ms:.1f} ms"
+
+
+async def test_a_server_that_tells_nothing_of_its_stalls_is_not_judged(monkeypatch: pytest.MonkeyPatch):
+    found = await soaked(Standing(None, None), monkeypatch)
+    assert (gate(found, "garbage").met, gate(found, "underruns").met) == (None, None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.statistics import percentile, rank, spread
+from loadtests.statistics import percentile, rank, spread, wilson
 
 MS = st.floats(-1000, 60_000, allow_nan=False)
 
@@ -60,3 +60,32 @@ def test_nothing_has_no_percentile():
         spread([1.0], censored=2)
     with pytest.raises(ValueError, match="0th"):
         percentile([1.0], 0)
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_a_shares_interval_holds_it_and_both_ends_are_shares(happened: int, n: int):
+    share = min(happened, n) / n
+    low, high = wilson(share, n)
+    assert 0 <= low <= share <= high <= 1
+    assert low < high
+    mirrored = wilson(1 - share, n)
+    assert mirrored == pytest.approx((1 - high, 1 - low))
+
+
+@given(st.floats(0, 1), st.integers(1, 400))
+def test_more_trials_make_it_narrower(share: float, n: int):
+    few, many = wilson(share, n), wilson(share, 4 * n)
+    assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_wilsons_own_interval():
+    """As in Newcombe's table I (Statistics in Medicine 17, 1998): 81 of 263, and 0 of 20."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_nothing_tried_has_no_interval():
+    with pytest.raises(ValueError, match="0 trials"):
+        wilson(0.5, 0)
+    with pytest.raises(ValueError, match="of 3 trials"):
+        wilson(1.1, 3)

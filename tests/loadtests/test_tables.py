@@ -8,7 +8,7 @@ from loadtests.reporting import tables
 from loadtests.reporting.comparison import headline_ratios, ratio_rows
 from loadtests.reporting.loads import Load, loads
 from loadtests.results import Beside, Calibration, Completeness, Network, Run
-from tests.loadtests.made_up import environment, pauses, run, whole
+from tests.loadtests.made_up import run, whole
 
 
 def cells(table: tables.Table, row: int = 0) -> dict[str, str]:
@@ -66,7 +66,6 @@ def test_every_row_has_a_cell_for_every_column():
     every = [
         tables.verdicts(made, by_setting),
         tables.cold_starts(made.runs),
-        tables.pauses(made.pauses, None),
     ]
     every += [tables.carried(found, 0.0, 150.0) for found in by_setting.values()]
     every += [ratio_rows(made.comparison.rows), headline_ratios(made.comparison)]
@@ -157,18 +156,6 @@ def test_what_the_test_itself_broke_is_said_to_be_its_own_fault():
     assert "its own fault" in why
 
 
-def test_policies_scored_twice_are_told_apart_and_say_where():
-    sheet = tables.pauses((*pauses(), *pauses()), environment(commit="1111111"))
-    names = [row[0] for row in sheet.rows]
-    assert names[0] == "ours"
-    assert names[3] == "ours (set 2)"
-    assert len(set(names)) == 6
-    assert sheet.note.startswith("The newest set: scored on MADE UP processor, 2 cores, commit 1111111.")
-    one = tables.pauses(pauses(), environment(commit="1111111"))
-    assert one.note == "Scored on MADE UP processor, 2 cores, commit 1111111."
-    assert "not kept" in tables.pauses(pauses(), None).note
-
-
 def test_a_ramp_that_the_test_ended_has_no_knee():
     ramp = of(run(calls=60), run(concurrency=2, calls=60, valid=False, invalid_because=("ticks late",)))
     words = tables.knee_words(ramp)
@@ -189,3 +176,18 @@ def test_the_error_against_the_hand_over_is_said_where_it_was_measured():
     assert tables.handed_over(Calibration.model_validate(error)) == ""
     told = tables.handed_over(Calibration.model_validate({**error, "handed_over_p95_ms": 9.5}))
     assert "handed the packet over p95 9.5 ms" in told
+
+
+def test_fillers_are_told_on_their_own():
+    plain = run(calls=10)
+    assert tables.filler_words(of(plain)[0]) == ""
+    filled = [
+        turn.model_copy(update={"filler_audio_ms": 800.0 + turn.n}) if turn.call < 3 and turn.n == 2 else turn
+        for turn in plain.turns
+    ]
+    [load] = of(plain.model_copy(update={"turns": tuple(filled)}))
+    told = tables.filler_words(load)
+    assert told.startswith("3 of ")
+    assert "began after 802 ms at p50" in told
+    assert told in tables.waits((load,)).note
+    assert "filler" not in tables.waits(of(plain)).note

@@ -52,8 +52,11 @@ def test_a_test_without_a_run_does_not_count():
 def test_calibration_and_policies_have_their_lines():
     text = terminal.table(made_up.results(pauses=made_up.pauses()))
     assert "around it p95 2.5 ms" in text
-    assert "Smart Turn alone: cut-offs 9.0 % of 100 pauses, delay p50/p95 290 / 3050 ms" in text
+    assert "Turn policies on labelled pauses, first set, by which rules are written" in text
+    (row, _) = (line for line in text.splitlines() if line.startswith("| Smart Turn alone"))
+    assert [cell.strip() for cell in row.split("|")[2:5]] == ["9.0 % (4.5 to 17.0)", "290", "3,050"]
     assert terminal.valid(made_up.results(pauses=made_up.pauses()))
+    assert terminal.valid(made_up.results(barge_in=(made_up.barge_in(),)))
 
 
 def test_loads_put_together_have_one_verdict_and_a_knee():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.results import Beside, Generator, Resources, Spread
+from loadtests.results import Beside, Generator, Resources
+from loadtests.shapes import Spread
 from loadtests.validity import drift_percent, why_invalid, why_no_comparison
 from tests.loadtests import made_up
 

@@ -111,6 +111,23 @@ async def test_played_positions_are_reported_and_grow(open_page, server: Browser
     assert all(0 < step < 48_000 * 10 for step in steps)
 
 
+async def test_what_plays_is_reported_to_the_end_that_is_named_and_no_further(open_page, server):
+    _, call = await calling(open_page, server)
+    end = ((await call.got("playing", 2))["rtp"] + 48_000) % 2**32  # a second later
+
+    def ended() -> list[int]:
+        return [m["rtp"] for m in call.of("playing") if (m["rtp"] - end) % 2**32 < 2**31]
+
+    call.send({"type": "state", "agent": "listening", "until": end})
+    await call.until(ended)
+    pings = call.pings
+    await call.until(lambda: call.pings >= pings + 3)
+    [last] = ended()
+    call.send({"type": "state", "agent": "listening", "until": last})  # known already
+    call.send({"type": "state", "agent": "speaking", "until": None})
+    await call.until(lambda: len(ended()) > 3)
+
+
 async def test_captions_of_both_sides_are_shown_in_their_order(open_page, server: BrowserServer):
     page, call = await calling(open_page, server)
     call.caption("agent", "a1", "Riverside Clinic.")
@@ -157,6 +174,8 @@ async def test_messages_off_the_list_change_nothing(open_page, server: BrowserSe
         '{"type": "caption", "who": "agent", "id": "1", "text": {"a": 1}, "state": "begin"}',
         '{"type": "constructor"}',
         '{"type": "state", "agent": "gone"}',
+        '{"type": "state", "agent": "listening", "until": -1}',
+        '{"type": "state", "agent": "listening", "until": "5"}',
         '{"type": "caption", "who": "agent", "id": "1", "state": "begin", "text": "' + "x" * 5000 + '"}',
     ):
         call.send(message)

@@ -61,6 +61,8 @@ async def test_only_listed_messages_with_their_fields_are_taken(open_page: OpenP
         '{"type": "caption", "who": "caller", "id": "1", "text": "", "state": "cut"}',
         '{"type": "receipt", "code": "7K2-M9Q-X4R"}',
         '{"type": "state", "agent": "thinking"}',
+        '{"type": "state", "agent": "speaking", "until": null}',
+        '{"type": "state", "agent": "listening", "until": 4294967295}',
         '{"type": "pong"}',
         '{"type": "closed", "reason": "ended"}',
     ]

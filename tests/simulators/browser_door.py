@@ -36,6 +36,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from tests.simulators.voice_server import serving
+from voice_runtime.headroom import Headroom
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.ingress.twilio_hooks import Reason, Refusal
 from voice_runtime.ingress.webrtc import BrowserCall, Patience, WebRtcDoor, WebRtcHooks, WebRtcOpened
@@ -76,11 +77,16 @@ class BrowserDoor:
 
 @asynccontextmanager
 async def browser_door(
-    on_call: OnCall, *, cap: int = 8, routers: Sequence[APIRouter] = (), **more: Any
+    on_call: OnCall,
+    *,
+    cap: int = 8,
+    headroom: Headroom | None = None,
+    routers: Sequence[APIRouter] = (),
+    **more: Any,
 ) -> AsyncIterator[BrowserDoor]:
     """Serve the browsers' door with ``on_call`` as the agent, and other routes beside it."""
     coordinator = InProcessCoordinator(cap)
-    admission = Admission(coordinator)
+    admission = Admission(coordinator, headroom)
 
     async def take(call: BrowserCall) -> None:
         seen.calls.append(call)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from controls.decision import Receipt
@@ -25,6 +25,7 @@ from voice_runtime.call import Call, open_call
 from voice_runtime.clock import Clock, SystemClock
 from voice_runtime.house import Agent, Facts, House
 from voice_runtime.judging import Part, settled
+from voice_runtime.settings import EagerTurns
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
@@ -79,7 +80,7 @@ def release(**changes: Any) -> Release:
             DeskRoute("callback", "reception", title="reception"),
         ),
         "silence": Silence(8, 30), "longest_call_s": 600.0, "known_phrases": (), "known_words": (),
-        "misheard_in_a_row": 2, "rules": RULES,
+        "misheard_in_a_row": 2, "moment_after_s": 600.0, "rules": RULES,
     }  # fmt: skip
     return Release(**(fields | changes))
 
@@ -223,6 +224,7 @@ async def on_the_line(
     tracing: Callable[[Clock], Tracing] | None = None,
     endpoints_of: Callable[[Endpoint], Sequence[Endpoint]] = lambda server: (server,),
     deadlines: Deadlines = AMPLE,
+    eager: EagerTurns = "inside",
     voices_of: Callable[[Engine], Sequence[Engine]] = lambda tone: (tone,),
     carrier_of: Callable[[], TypedCarrier] = TypedCarrier,
     **changes: Any,
@@ -236,6 +238,7 @@ async def on_the_line(
         language: of the call; the release's first when "".
         endpoints_of: the model's chain, given the simulated server.
         deadlines: of that chain.
+        eager: where answers may be begun before the turn is over.
         voices_of: the voice's chain, given the humming one.
         carrier_of: makes the two ends of the pipeline.
         changes: fields of the release.
@@ -263,6 +266,7 @@ async def on_the_line(
             spool=spool,
             receipt_deadline_s=deadline_s,
             tracing=tracing(carrier.clock) if tracing else None,
+            eager=eager,
         )
         call = await open_call(
             agent, house, Facts("clinic", "test", "local", "webrtc", caller=caller, language=language)
@@ -278,7 +282,7 @@ async def on_the_line(
                 await line.call.close()  # a transfer's outcome that the test did not report
 
 
-async def refused_call(recorder: MemoryRecorder) -> None:
+async def refused_call(recorder: MemoryRecorder, spool: FakeSpool | None = None) -> None:
     """Open a call on a ledger that takes nothing.
 
     Raises:
@@ -290,8 +294,10 @@ async def refused_call(recorder: MemoryRecorder) -> None:
     services = ServiceClient({})
     try:
         agent = Agent(made, made.rules, endpoints, [], PhraseCache())
-        house = House(recorder, SystemClock(), services, r.Environment.DEMO, receipt_deadline_s=0.05)
-        await open_call(agent, replace(house), Facts("clinic", "test", "local", "webrtc"))
+        house = House(
+            recorder, SystemClock(), services, r.Environment.DEMO, spool=spool, first_records_s=0.05
+        )
+        await open_call(agent, house, Facts("clinic", "test", "local", "webrtc"))
     finally:
         await endpoints.aclose()
         await services.aclose()

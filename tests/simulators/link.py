@@ -23,6 +23,9 @@ class FakeLink:
         self.placed.append(name)
         return {"event": "mark", "mark": {"name": name}} if self._marks else None
 
+    def clear_message(self) -> dict[str, object] | None:
+        return {"event": "clear"} if self._marks else None
+
     def caption(self, who: str, text: str, *, id: str, state: str) -> dict[str, object] | None:
         return {"caption": text, "who": who, "id": id, "state": state} if self._captions else None
 

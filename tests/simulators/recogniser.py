@@ -19,6 +19,7 @@ class ScriptedRecogniser:
             or raises what no recogniser may (``bug``).
         serves: languages (``en``); () serves all.
         fed: the samples of each utterance finished.
+        spoke: whether each piece that came was speech.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class ScriptedRecogniser:
         self.mood = mood
         self.serves = serves
         self.fed: list[bytes] = []
+        self.spoke: list[bool] = []
         self.opened = self.busy = 0
 
     async def load(self, key: str, hints: Hints) -> None:
@@ -52,8 +54,9 @@ class _Utterance:
     def partial(self) -> str:
         return ""
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
         self._pcm += pcm
+        self._of.spoke.append(speech)
 
     async def finish(self) -> Recognition:
         try:

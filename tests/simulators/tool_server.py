@@ -18,6 +18,7 @@ class ToolServer(RawServer):
     mood: what happens after a request was read.
     acts: whether the operation is done before ``mood`` shows.
     forgets: ``/operations`` answers nonsense as well.
+    go: cleared, every answer waits for it.
     """
 
     mood: Mood = "well"
@@ -25,6 +26,10 @@ class ToolServer(RawServer):
     forgets: bool = False
     result: dict[str, Any] = field(default_factory=lambda: {"row": 17})
     done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.go.set()
 
     @property
     def uses(self) -> list[Request]:
@@ -32,6 +37,7 @@ class ToolServer(RawServer):
         return [r for r in self.requests if r.method == "POST"]
 
     async def answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        await self.go.wait()
         key = request.headers.get("idempotency-key", "")
         if request.path.startswith("/operations/"):
             if self.forgets:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +27,9 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
 from voice_runtime.caller.twilio import TwilioCaller
+from voice_runtime.headroom import Headroom
 from voice_runtime.ingress.admission import Admission
+from voice_runtime.ingress.direct_protocol import DirectProtocol
 from voice_runtime.ingress.twilio import (
     AfterDial,
     Dialled,
@@ -67,7 +70,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
         app,
         log_config=None,
         lifespan="off",
-        ws="websockets-sansio",
+        ws=DirectProtocol,
         ws_per_message_deflate=False,
         ws_max_size=1 << 17,
         timeout_graceful_shutdown=1,
@@ -108,6 +111,8 @@ async def voice_server(
     on_call: OnCall,
     *,
     cap: int = 8,
+    headroom: Headroom | None = None,
+    now_s: Callable[[], float] = time.monotonic,
     rest: TwilioRest | None = None,
     words: Words = WORDS,
     open_call: Callable[[Opened], Awaitable[Reason | None]] | None = None,
@@ -115,7 +120,7 @@ async def voice_server(
 ) -> AsyncIterator[VoiceServer]:
     """Serve Twilio's end with ``on_call`` as the agent."""
     seen = VoiceServer(coordinator=InProcessCoordinator(cap))
-    seen.admission = Admission(seen.coordinator)
+    seen.admission = Admission(seen.coordinator, headroom, now_s=now_s)
 
     async def take(call: IncomingCall) -> None:
         seen.calls.append(call)
@@ -200,13 +205,12 @@ async def run_pipeline(call: IncomingCall, *processors: FrameProcessor) -> None:
         enable_turn_tracking=False,
     )
 
-    async def gone(transport: Any, websocket: Any) -> None:
-        await worker.cancel()
-
-    transport.add_event_handler("on_client_disconnected", gone)
+    cancelling: list[asyncio.Task[None]] = []
+    transport.on_gone(lambda: cancelling.append(asyncio.create_task(worker.cancel())))
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     await runner.run()
+    await asyncio.gather(*cancelling)
 
 
 def echo(delay_ms: int = 400) -> OnCall:

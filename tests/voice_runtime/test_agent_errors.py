@@ -66,6 +66,8 @@ MISTAKES = [
     ("transcripts: 90", "transcripts: 9000", "retention.shorter.transcripts", "never lengthen", "180 days or fewer"),
     ("transcripts: 90", "transcript: 90", "retention.shorter.transcript", "no such class", "transcripts"),
     ("  no-one-free: {", "  noone-free: {", "phrases.noone-free", "not a known phrase", "no-one-free"),
+    ("  no-one-free: {", "  moment: {en-US: I have booked it.}\n  no-one-free: {", "phrases.moment.en-US",
+     "claims something before it is known: booked, have", "One moment, please."),
     ("Nobody is free. Our staff", "It is probably just eczema. Our staff", "phrases.no-one-free.en-US",
      "health-boundaries/no-diagnosis would refuse", "change its words"),
     ("purpose: Books and", "purpose: Ring +1 202 555 0142. Books and", "purpose", "telephone number", "configs/desks.yaml"),

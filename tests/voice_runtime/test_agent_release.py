@@ -132,8 +132,9 @@ COVERED = [
     ("configs/retention.yaml", "days: 730", "days: 731"),
     (OFFLINE, "rate_wpm: 165", "rate_wpm: 166"),
     (OFFLINE, "vad_stop_ms: 200", "vad_stop_ms: 201"),
+    (OFFLINE, "vad_stop_ms: 200", "vad_stop_ms: 200, eager: 'off'"),
     (OFFLINE, "first_token_s: 2", "first_token_s: 2.1"),
-    (OFFLINE, "receipt_deadline_ms: 250", "receipt_deadline_ms: 251"),
+    (OFFLINE, "receipt_deadline_ms: 1000", "receipt_deadline_ms: 1001"),
     (OFFLINE, "deadline_s: 3", "deadline_s: 4"),
     (OFFLINE, "  standin: true ", "  endpoints: [{name: a, base_url: 'http://127.0.0.1:1/v1', model: m}] "),
     (OFFLINE, "appointments: {embedded: true, ", "appointments: {url: 'http://127.0.0.1:9', "),
@@ -201,8 +202,8 @@ def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Rele
     in_agent = {
         "title", "operator_of_record", "purpose", "refuses", "owner", "objectives", "pass_on", "patience",
         "voice", "silence", "longest_call_s", "known_words", "pronunciations", "misheard_in_a_row",
-        "handoff_after_s", "language", "languages", "say_as", "disclosure_meets", "retention_shorter",
-        "retention_schedule",
+        "handoff_after_s", "moment_after_s", "language", "languages", "say_as", "disclosure_meets",
+        "retention_shorter", "retention_schedule",
     }  # fmt: skip
     by_name = {
         "name",

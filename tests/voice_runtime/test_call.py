@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from controls.errors import LedgerError
-from tests.simulators.house import CALLER, DESK, OnTheLine, booking, on_the_line, refused_call
+from tests.simulators.house import CALLER, DESK, OnTheLine, booking, on_the_line
 from tests.simulators.model_server import DIE, STALL, call, refuse, say
-from tests.simulators.recorder import MemoryRecorder
 from voice_runtime.agent import DeskRoute, Tool
 from voice_runtime.typed import TypedCarrier
 
@@ -41,16 +39,6 @@ async def test_a_call_begins_with_what_it_is_bound_to_and_the_disclosure() -> No
         assert line.played() == [*OPENING, "We open at nine."]
         await line.hang_up()
         assert line.closed() == ("caller", "hung_up")
-
-
-@pytest.mark.parametrize("fault", ["failing", "refusing", "delayed"])
-async def test_a_call_is_not_opened_when_its_first_records_are_not_durable(fault: str) -> None:
-    recorder = MemoryRecorder()
-    setattr(recorder, fault, True)
-    with pytest.raises(LedgerError):
-        await refused_call(recorder)
-    recorder.delayed = False
-    recorder.commit()
 
 
 async def test_the_prompt_goes_ahead_of_what_was_played() -> None:

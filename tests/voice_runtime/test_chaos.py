@@ -77,7 +77,8 @@ class SpokenCarrier(TypedCarrier):
 
         ear = Ear(
             self._chain, phrases_key="k", turn_model=FakeTurnModel(), turn=Turn(), patience="normal",
-            urgent=lambda text: False, language="en-US", clock=SystemClock(), ask_after_s=60, end_after_s=90,
+            urgent=lambda text: False, only_silences=lambda text: False, language="en-US",
+            clock=SystemClock(), ask_after_s=60, end_after_s=90,
             on_failed=failed, vad=LoudIsSpeech, media_gap_s=60,
             on_failover=lambda reason: call.journal.control_failed("recogniser", reason),
         )  # fmt: skip

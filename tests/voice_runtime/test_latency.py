@@ -16,7 +16,7 @@ from tests.simulators.house import OnTheLine, booking, on_the_line
 from tests.simulators.model_server import STALL, call, refuse, say
 from tests.simulators.whole import problems
 from voice_runtime.agent import Tool
-from voice_runtime.events import CallerSaidFrame
+from voice_runtime.events import CallerPausedFrame, CallerSaidFrame
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +37,15 @@ def measured(line: OnTheLine, turn: int = 1) -> set[str]:
     return {name for name, value in latency.model_dump().items() if value is not None}
 
 
-async def spoken(line: OnTheLine, text: str) -> None:
-    """A turn as an ear tells it: 300 ms from the last sample to its text, 500 ms to its end."""
-    now = line.carrier.clock.monotonic_ns()
+async def spoken(line: OnTheLine, text: str, t0_ns: int = 0) -> None:
+    """A turn as an ear tells it: 300 ms from the last sample to its text, 500 ms to its end.
+
+    Args:
+        t0_ns: when its last sample came, if before now; it ends 500 ms from now.
+    """
+    now = t0_ns or line.carrier.clock.monotonic_ns()
     line.carrier.clock.advance(0.5)
+    ended_ns = line.carrier.clock.monotonic_ns() if t0_ns else now + 500_000_000
     await line.carrier.send(
         CallerSaidFrame(
             text=text,
@@ -48,7 +53,7 @@ async def spoken(line: OnTheLine, text: str) -> None:
             started_s=1.0,
             ended_s=2.0,
             t0_ns=now,
-            ended_ns=now + 500_000_000,
+            ended_ns=ended_ns,
             recognised_ns=now + 300_000_000,
             engine="pocketsphinx",
         )
@@ -63,6 +68,26 @@ async def test_a_spoken_turn_answered_by_the_model_has_every_stage() -> None:
         assert measured(line) == ANSWER | EAR
         [latency] = [p.latency_ms for _, p in line.of("agent.played") if p.latency_ms]
         assert (latency.endpointing, latency.recognition) == (500, 300)
+
+
+async def test_a_turn_begun_at_a_pause_counts_what_was_left_of_the_model_once_it_was_over() -> None:
+    """Its first word was there when the turn ended: the caller waited for the turn, and not for the model."""
+    async with on_the_line(say("At nine.")) as line:
+        await line.opened()
+        at_pause = line.carrier.clock.monotonic_ns()
+        await line.carrier.send(
+            CallerPausedFrame(text="when do you open", confidence=0.9, started_s=1, ended_s=2, engine="test")
+        )
+        async with asyncio.timeout(60):
+            while not line.of("turn.decided"):
+                await asyncio.sleep(0)
+        await spoken(line, "when do you open", t0_ns=at_pause - 200_000_000)
+        assert measured(line) == ANSWER | EAR | {"eager"}
+        [latency] = [p.latency_ms for _, p in line.of("agent.played") if p.latency_ms]
+        assert latency.first_token == 0
+        assert 200 <= latency.asr_to_first_token < latency.endpointing
+        assert 0 < latency.eager <= latency.endpointing - 200
+        assert latency.first_audio_out >= latency.endpointing
 
 
 async def test_typed_words_have_no_end_to_be_found_and_are_not_recognised() -> None:

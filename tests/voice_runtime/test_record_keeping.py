@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -36,7 +37,7 @@ LINES = [
 
 def settings(tmp_path: Path, ledger: str) -> Settings:
     text = (ROOT / "configs/profiles/offline.yaml").read_text()
-    given = "ledger: {receipt_deadline_ms: 250, spool_mb: 4}"
+    given = "ledger: {receipt_deadline_ms: 1000, spool_mb: 4}"
     assert "data_dir: .sayso" in text and given in text
     profile = tmp_path / "profile.yaml"
     data_dir = tmp_path / "data"
@@ -86,9 +87,11 @@ async def test_witnesses_are_asked_and_tiles_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[Log, tuple[WitnessAddress, ...], float]] = []
+    found: list[tuple[str, bool]] = []
+    started = threading.Semaphore(0)
 
     class Asked:
-        """A cosigner that asks nobody."""
+        """A cosigner that asks nobody. An assertion in it would be taken for its own failure, and logged."""
 
         closed, standings = False, ()
 
@@ -96,13 +99,14 @@ async def test_witnesses_are_asked_and_tiles_published(
             self, log: Log, witnesses: tuple[WitnessAddress, ...], every_s: float, **_: object
         ) -> None:
             made.append((log, witnesses, every_s))
-            self.state = "made"
+            self.log = log
 
         def start(self) -> None:
-            assert made[0][0].ready
+            found.append(("ready", self.log.ready))
+            started.release()
 
         def close(self) -> None:
-            assert made[0][0].healthy  # before the log closes
+            found.append(("healthy", self.log.healthy))
 
     monkeypatch.setattr(house_witnesses, "Cosigner", Asked)
     key = VerifierKey("witness.example/w1", bytes(range(32)), COSIGNER)
@@ -111,8 +115,11 @@ async def test_witnesses_are_asked_and_tiles_published(
     async with AsyncExitStack() as stack:
         ledger, _ = await module.open_ledger(wanted, {"clinic": tagger}, LINES[:1], stack)
         directories = [log.directory for log in ledger.logs()]
+        for _ in directories:  # each in its log's own thread, which wakes whoever waits for the log first
+            assert await asyncio.to_thread(started.acquire, timeout=60)
         assert {log.tenant for log, _, _ in made} == {REGISTER, "clinic"}
         assert all(([w.key for w in ws], every) == ([key], 20) for _, ws, every in made)
+    assert found == [("ready", True)] * 2 + [("healthy", True)] * 2, "it is closed before its log is"
     assert all((directory / "tlog" / "checkpoint").exists() for directory in directories)
     with pytest.raises(OperatorError):
         witness = witness.replace(str(key), str(VerifierKey("witness.example/w1", bytes(32))))

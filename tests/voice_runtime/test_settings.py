@@ -11,7 +11,7 @@ import pytest
 
 from controls.errors import ConfigurationError, OperatorError
 from tests.voice_runtime.project import ROOT, Project, copy
-from voice_runtime.settings import load_profile, load_settings, public_view
+from voice_runtime.settings import Headroom, load_profile, load_settings, public_view
 
 PROFILE = "configs/profiles/offline.yaml"
 SECRETS = {
@@ -114,6 +114,16 @@ def test_a_generated_secret_that_cannot_be_kept_is_an_error(project: Project) ->
         twilio.auth_token.reveal()
 
 
+def test_headroom_has_defaults_may_be_given_in_part_and_switched_off(project: Project) -> None:
+    shipped = project.settings().admission.headroom
+    assert shipped == Headroom()
+    project.edit(PROFILE, "{calls: 4}", "{calls: 4, headroom: {loop_lag_ms: 25, calm_s: 10}}")
+    given = project.settings().admission.headroom
+    assert given == Headroom(loop_lag_ms=25, calm_s=10)
+    project.edit(PROFILE, "{loop_lag_ms: 25, calm_s: 10}", "null")
+    assert project.settings().admission.headroom is None
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 MISTAKES = [
@@ -122,6 +132,8 @@ MISTAKES = [
     ("environment: demo", "environment: staging", "", "set environment: development"),
     ("environment: demo", "environment: production", "", "set environment: development"),
     ("{calls: 4}", "{calls: 0}", "admission.calls", "most simultaneous calls"),
+    ("{calls: 4}", "{calls: 4, headroom: {loop_lag_ms: 0}}", "admission.headroom.loop_lag_ms", "lateness of the event loop"),
+    ("{calls: 4}", "{calls: 4, headroom: {loop_lag: 40}}", "admission.headroom.loop_lag", "did you mean 'loop_lag_ms'?"),
     ("port: 7860", "port: 78600", "server.port", "port to listen on"),
     ("  standin: true ", "  standin: false ", "model", "standin: true, or endpoints"),
     ("first_token_s: 2", "first_token_s: fast", "model.first_token_s", "deadline for the first token"),
@@ -139,6 +151,7 @@ MISTAKES = [
     ("{embedded: true, key", "{embedded: true, url: 'http://a/', key", "services.appointments", "embedded: true"),
     ("{embedded: true, key", "{embedded: true, url: 'file:///etc/passwd', key", "services.appointments.url", "base address"),
     ("vad_stop_ms: 200", "preroll_ms: 100", "turn.preroll_ms", "from before speech"),
+    ("vad_stop_ms: 200", "eager: always", "turn.eager", "inside"),
     ("turn: {vad_stop_ms: 200,", "turn: {patience: {quick: {complete_wait_ms: 9, unsure_wait_ms: 1, incomplete_wait_ms: 2}},",
      "turn.patience.quick", "complete ≤ unsure"),
 ]  # fmt: skip
@@ -174,6 +187,14 @@ def test_records_are_reviewed_under_a_profile_that_may_not_serve(project: Projec
 def test_a_missing_profile_is_an_error_of_the_operator(project: Project) -> None:
     with pytest.raises(ConfigurationError, match="this profile is missing"):
         load_settings(project.root / "configs/profiles/none.yaml", environ={})
+
+
+@pytest.mark.parametrize("eager", ["off", "inside", "all"])
+def test_where_an_answer_may_be_begun_early_is_a_word(project: Project, eager: str) -> None:
+    """``off`` is no YAML boolean here; without a word it is models of this house."""
+    assert project.settings().turn.eager == "inside"
+    project.edit(PROFILE, "vad_stop_ms: 200", f"eager: {eager}")
+    assert project.settings().turn.eager == eager
 
 
 def test_settings_are_frozen(project: Project) -> None:

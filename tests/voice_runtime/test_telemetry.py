@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import time
 from concurrent.futures import Future
 from pathlib import Path
 
-import pytest
-
 from controls.decision import PendingReceipt, Receipt
+from controls.ids import new_id
 from controls.ledger import records as r
 from controls.ledger.witnesses import Reading
+from tests.simulators.recorder import MemoryRecorder
 from voice_runtime.breaker import Breaker
-from voice_runtime.telemetry import CountingRecorder, LoopWatch, Telemetry, metrics_table
+from voice_runtime.telemetry import CountingRecorder, Telemetry, metrics_table
 
-pytestmark = pytest.mark.anyio
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -42,6 +39,29 @@ def test_the_dashboard_asks_only_for_metrics_there_are() -> None:
 
 def test_the_page_lists_the_metrics() -> None:
     assert metrics_table() in (DOCS / "observe.md").read_text(encoding="utf-8")
+
+
+def test_what_eager_turns_gain_and_waste_is_counted() -> None:
+    telemetry = Telemetry()
+    recorder = CountingRecorder(MemoryRecorder(), telemetry)
+    call = {"tenant": "clinic", "call": new_id("c"), "turn": 1}
+    for _ in range(3):
+        recorder.append(r.TurnProvisional(**call, engine="test"))
+    recorder.append(r.TurnWithdrawn(**call, reason="eager", tokens_in=40, tokens_out=7))
+    recorder.append(r.TurnWithdrawn(**call, reason="eager", tokens_in=2, tokens_out=0))
+    recorder.append(r.TurnWithdrawn(**call, reason="interrupted"))
+    played = r.AgentPlayed(
+        **call, clause=new_id("k"), samples=1, of_samples=1, rate_hz=8000, interrupted=False,
+        evidence=r.Evidence.SENT_ONLY,
+    )  # fmt: skip
+    for latency in (r.Latency(eager=250.0), r.Latency(first_token=3.0)):
+        recorder.append(played, r.PlayedDetails(text="Yes.", played_text="Yes.", latency_ms=latency))
+    assert sample(telemetry, "sayso_eager_turns_total") == 3
+    assert sample(telemetry, "sayso_eager_withdrawn_total") == 2
+    assert sample(telemetry, "sayso_eager_tokens_wasted_total", direction="in") == 42
+    assert sample(telemetry, "sayso_eager_tokens_wasted_total", direction="out") == 7
+    assert sample(telemetry, "sayso_eager_gained_seconds_count") == 1
+    assert sample(telemetry, "sayso_eager_gained_seconds_sum") == 0.25
 
 
 def test_a_supplier_whose_breaker_is_open_shows() -> None:
@@ -92,15 +112,9 @@ def test_records_without_a_receipt_are_counted_until_they_have_one() -> None:
     assert sample(telemetry, "sayso_receipts_pending") == 1
 
 
-async def test_a_blocked_loop_shows_as_lag() -> None:
+def test_what_is_read_and_not_counted_is_asked_before_each_exposition() -> None:
     telemetry = Telemetry()
-    watch = LoopWatch(telemetry)
-    await watch.start()
-    await asyncio.sleep(0)
-    time.sleep(0.2)
-    async with asyncio.timeout(30):
-        while not sample(telemetry, "sayso_loop_lag_seconds_count"):
-            await asyncio.sleep(0.01)
-    assert sample(telemetry, "sayso_loop_lag_seconds_sum") > 0.1
-    await watch.close()
-    await watch.close()
+    threads = iter((3, 4))
+    telemetry.before_exposition = lambda: telemetry.threads.set(next(threads))
+    assert b"\nsayso_threads 3.0\n" in telemetry.exposition()
+    assert b"\nsayso_threads 4.0\n" in telemetry.exposition()

@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pipecat.frames.frames import EagerEndOfTurnCancelFrame
 
 from tests.simulators.collector import Collector, attributes
 from tests.simulators.house import CALLER, booking, on_the_line
 from tests.simulators.model_server import call, say, serving
 from voice_runtime.clock import Clock
+from voice_runtime.events import CallerPausedFrame
 from voice_runtime.tracing import Tracing
 
 pytestmark = pytest.mark.anyio
@@ -125,3 +127,31 @@ async def test_a_broken_span_is_lost_and_the_call_goes_on(monkeypatch: pytest.Mo
 
         monkeypatch.setattr(Tracing, "call", broken)
         await a_call(tracing)
+
+
+async def test_an_answer_begun_early_is_a_span_of_its_own_time() -> None:
+    """Withdrawn before there is a turn it hangs from the call; taken, it is the turn's."""
+    async with traced() as (tracing, collector):
+        async with on_the_line(say("At nine."), say("At ten."), tracing=tracing) as line:
+            await line.opened()
+            for text, takes in (("tell me when", False), ("tell me when you are open", True)):
+                await line.carrier.send(
+                    CallerPausedFrame(text=text, confidence=0.9, started_s=0, ended_s=1, engine="test")
+                )
+                await line.model.wait_for_request(2 if takes else 1)
+                if not takes:
+                    await line.carrier.send(EagerEndOfTurnCancelFrame())
+                    await line.settled()
+            await line.say("tell me when you are open")
+            await line.hang_up()
+        await tracing.sent()
+        [root] = collector.named("call")
+        assert [event.name for event in root.events] == ["turn.withdrawn"]
+        turns = {attributes(t)["sayso.turn"]: t for t in collector.named("turn")}
+        assert sorted(turns) == [0, 1]
+        withdrawn, taken = collector.named("chat")
+        assert withdrawn.parent_span_id == root.span_id
+        assert taken.parent_span_id in (root.span_id, turns[1].span_id)
+        for span in (withdrawn, taken):
+            assert attributes(span)["sayso.provisional"] is True
+            assert span.start_time_unix_nano < span.end_time_unix_nano

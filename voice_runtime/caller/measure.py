@@ -8,7 +8,7 @@ is answered: it ends no other turn's answer, and has only its audible pause.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from voice_runtime.caller.arrivals import Arrivals
@@ -22,6 +22,8 @@ PAUSE = RATE_HZ * 200 // 1000
 AFTERMATH = RATE_HZ // 2
 #: An agent who goes on for longer than this while the caller speaks speaks over the caller, samples (2 s).
 YIELDS_WITHIN = 2 * RATE_HZ
+#: Captions cut within so many ms of each other are cut by one decision.
+_ONE_CUT_MS = 200
 #: A shorter gap is not reported as an underrun, samples (40 ms).
 UNDERRUN = RATE_HZ * 40 // 1000
 
@@ -56,7 +58,7 @@ def measure_call(playout: Playout, result: CallResult, arrivals: Arrivals | None
     """
     spoken = [turn for turn in result.turns if turn.kind != "backchannel"]
     begins: list[int | None] = [*(place(turn.first_sample) for turn in spoken), None]
-    decided = sorted([*map(played_at_ms, playout.clears), *_cuts(result)])
+    decided = [*map(played_at_ms, playout.clears)] or _cuts(result)
     for turn, until in zip(spoken, begins[1:], strict=True):
         fill_in(playout, turn, until, decided)
     for turn in result.turns:
@@ -153,15 +155,27 @@ def opening(playout: Playout, until: int | None) -> tuple[float, float] | None:
 
 
 def _commit(turn: TurnResult, until: int | None, decided_ms: Sequence[float]) -> float | None:
+    """When it was decided, from the turn's first sample on.
+
+    An agent may clear what lies unplayed to fall silent, and once more when it gives way: of what comes
+    up to half a second behind the turn the last one counts, so the later the worse.
+    """
     begins_ms = sent_at_ms(turn.first_sample)
     at = bisect_left(decided_ms, begins_ms)
     if at == len(decided_ms) or (until is not None and decided_ms[at] >= played_at_ms(until)):
         return None
-    return decided_ms[at] - begins_ms
+    latest = place(turn.last_sample) + AFTERMATH
+    latest_ms = played_at_ms(latest if until is None else min(latest, until - 1))
+    return decided_ms[max(at, bisect_right(decided_ms, latest_ms) - 1)] - begins_ms
 
 
 def _cuts(result: CallResult) -> list[float]:
-    return [caption.at_ms for caption in result.captions if caption.state == "cut"]
+    """Captions that were cut; several clauses that are cut at once are one decision."""
+    found: list[float] = []
+    for caption in result.captions:
+        if caption.state == "cut" and not (found and caption.at_ms - found[-1] <= _ONE_CUT_MS):
+            found.append(caption.at_ms)
+    return found
 
 
 def _cleared(playout: Playout, since: int, until: int) -> bool:

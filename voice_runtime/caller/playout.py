@@ -23,20 +23,17 @@ _SILENT_TICK = audible.ULAW_SILENCE * CHUNK_SAMPLES
 _SILENT_WINDOWS = bytes(CHUNK_SAMPLES // audible.WINDOW_SAMPLES)
 #: Marks, gaps and clears beyond so many are treated as ever, and no longer written down.
 _MOST_NOTED = 100_000
-#: The power of a sample, by its µ-law code, and that of a window which is just audible.
-_POWER = tuple(
-    int.from_bytes(audible.to_pcm(bytes([code])), "little", signed=True) ** 2 for code in range(256)
-)
-_AUDIBLE_POWER = audible.AUDIBLE_RMS**2 * audible.WINDOW_SAMPLES
+_WINDOW_BYTES = 2 * audible.WINDOW_SAMPLES
 
 
 def loud_windows(ulaw: bytes) -> bytes:
     """One byte for each 5 ms of µ-law, 1 where ``audible.windows`` is true: cheaper for 20 ms at a time."""
     if ulaw == _SILENT_TICK:
         return _SILENT_WINDOWS
-    size = audible.WINDOW_SAMPLES
-    power = _POWER.__getitem__
-    return bytes(sum(map(power, ulaw[at : at + size])) >= _AUDIBLE_POWER for at in range(0, len(ulaw), size))
+    short = -len(ulaw) % audible.WINDOW_SAMPLES
+    pcm = audible.to_pcm(ulaw + audible.ULAW_SILENCE * short if short else ulaw)
+    loud, size = audible.loud, _WINDOW_BYTES
+    return bytes([loud(pcm[at : at + size]) for at in range(0, len(pcm), size)])
 
 
 class Gap(NamedTuple):

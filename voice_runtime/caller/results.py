@@ -69,8 +69,10 @@ class TurnResult:
         barge_in_pause_ms: from ``first_sample`` to where the agent fell silent for at
             least 200 ms; None when it was silent already or never fell silent.
         barge_in_commit_ms: from ``first_sample`` to where the interruption is decided, as the
-            caller can see it: the first ``clear`` (Twilio; to the 20 ms tick in which it comes), or the
-            first caption with state "cut" (browser). None when the agent was silent, or nothing shows it.
+            caller can see it: the last ``clear`` (Twilio; to the 20 ms tick in which it comes) up to half a
+            second behind the turn, or else the first after that: the clear by which an agent falls silent is
+            no decision; or a caption with state "cut" (browser). None when the agent was
+            silent, or nothing shows it.
         audible_pause_ms: the longest silence of the agent, of at least 200 ms, that began while a backchannel
             was said or within half a second of its end; None when there was none. A pause the agent
             makes between two sentences counts, too: nothing in a waveform tells the two apart.

@@ -179,9 +179,12 @@ class Steps:
     async def _wait_for_agent(self, since: int, step: Wait | Say | Interrupt | Press | TypeWords) -> bool:
         """Wait until the agent has spoken after ``since`` and fallen silent; False if it did not."""
         playout = self._stream.playout
-        if not await self._stream.until(
-            lambda: measure.answer_start(playout, since) is not None, step.timeout_s
-        ):
+
+        def answers() -> bool:  # looked at in every tick: closely only once anything sounds
+            end = playout.last_loud
+            return end is not None and end > since and measure.answer_start(playout, since) is not None
+
+        if not await self._stream.until(answers, step.timeout_s):
             self._emit("no_answer", played_at_ms(playout.now))
             return False
         quiet = step.quiet_ms * RATE_HZ // 1000

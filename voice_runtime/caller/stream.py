@@ -14,6 +14,7 @@ from contextlib import suppress
 from controls.errors import OperatorError
 from voice_runtime.caller.live import AGENT_PAUSE, Listener, Live, StreamEnded
 from voice_runtime.caller.media_socket import MediaSocket, SocketClosed
+from voice_runtime.caller.ticker import shared_ticker
 from voice_runtime.caller.twilio_wire import Incoming, Outgoing, parse_message
 from voice_runtime.events import RATE_HZ
 
@@ -22,6 +23,8 @@ __all__ = ["AGENT_PAUSE", "Listener", "MediaStream", "StreamEnded"]
 #: So much audio may wait for the peer to take it (64 KiB: about 4 s), bytes, for so long, ns.
 _MOST_UNSENT = 1 << 16
 _STUCK_NS = 5_000_000_000
+#: That is looked at every so many ticks.
+_LOOKED_AFTER = 10
 #: More unplayed audio than this is no voice agent's (10 min), samples; nor are so many pieces and marks.
 _MOST_BUFFERED = 600 * RATE_HZ
 _MOST_QUEUED = 60_000
@@ -48,14 +51,14 @@ class MediaStream(Live):
         ws.attend(self._take, self._lost)
 
     def start(self, parameters: dict[str, str]) -> None:
-        """Send ``connected`` and ``start``; sample 0 is now.
+        """Send ``connected`` and ``start``; sample 0 is now, or at the ticker's next place.
 
         Raises:
             StreamEnded: the server closed first.
         """
         self._send(self._out.connected())
         self._send(self._out.start(parameters))
-        self.answered_ns = time.monotonic_ns()
+        self.answered_ns = shared_ticker().place(time.monotonic_ns())
 
     async def stop(self) -> None:
         """Send ``stop`` and close, as Twilio does when the caller hangs up."""
@@ -111,9 +114,12 @@ class MediaStream(Live):
     # -- what goes --------------------------------------------------------------------------------
 
     def _play(self) -> None:
-        self._taken = 0
-        self._ws.pause(False)
-        self._return(self.playout.tick())
+        if self._taken:
+            self._taken = 0
+            self._ws.pause(False)
+        back = self.playout.tick()
+        if back:
+            self._return(back)
 
     def _return(self, marks: list[str]) -> None:
         for name in marks:
@@ -127,10 +133,11 @@ class MediaStream(Live):
 
     def _send_audio(self, ulaw: bytes) -> None:
         self._send(self._out.media(ulaw))
-        self._see_to_it_that_it_is_taken()
+        if self._out.chunk % _LOOKED_AFTER == 0:
+            self._see_to_it_that_it_is_taken()
 
     def _see_to_it_that_it_is_taken(self) -> None:
-        """Once a tick.
+        """Now and then.
 
         Raises:
             StreamEnded: the peer has taken next to nothing for 5 s.

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
+from pydantic_core import from_json
+
 from controls.errors import ProviderError
 from voice_runtime.caller import audible
 from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES, RATE_HZ
@@ -158,7 +160,7 @@ class Incoming(NamedTuple):
 def parse_message(data: str | bytes, stream_sid: str) -> Incoming | None:
     """Return what the server says, or None when Twilio would not take it (error 31951 and kin)."""
     try:
-        message = json.loads(data)
+        message = from_json(data)
         if message["streamSid"] != stream_sid:
             return None
         event = message["event"]

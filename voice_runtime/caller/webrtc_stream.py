@@ -1,8 +1,8 @@
 """One running browser call at the caller: a peer connection, its data channel, and the page's manners.
 
 Each tick (``caller.live``) plays the packet whose time it is. The page's manners: it
-pings every second, says "ready" when the first packet plays, and reports every 200 ms
-what plays.
+pings every second, says "ready" when the first packet plays, and reports what plays
+while there is something to report.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from voice_runtime.caller.webrtc_wire import (
     Decoder,
     Encoder,
     PacketPlayout,
+    Reports,
     parse_message,
 )
 from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES
 
 _PING_TICKS = 1000 // CHUNK_MS
-_REPORT_TICKS = 200 // CHUNK_MS
 #: How long the server may take to say that the call is closed, once we hung up, s.
 _GOODBYE_S = 1.0
 
@@ -71,6 +71,7 @@ class WebRtcStream(Live):
         self.broken = ""
         self._on_message = on_message
         self._packets = PacketPlayout()
+        self._reports = Reports()
         self._encoder, self._decoder = Encoder(), Decoder()
         self._microphone = Microphone() if microphone else None
         self._ready = False
@@ -149,6 +150,8 @@ class WebRtcStream(Live):
             if message is None:
                 self.bad_messages += 1
             elif message["type"] != "pong":
+                if message["type"] == "state":
+                    self._reports.until(message.get("until"))
                 self._on_message(dict(message))
                 if message["type"] == "closed":
                     self._end()
@@ -196,7 +199,7 @@ class WebRtcStream(Live):
         self.playout.tick()
         if self._ticks % _PING_TICKS == 0:
             self._tell({"type": "ping"})
-        if self._ticks % _REPORT_TICKS == 0 and self._packets.playing is not None:
+        if self._reports.due(self._packets.playing):
             self._tell({"type": "playing", "rtp": self._packets.playing})
         self._ticks += 1
 

@@ -21,7 +21,7 @@ from av.audio.codeccontext import AudioCodecContext
 
 from controls.errors import ProviderError
 from voice_runtime.caller import audible
-from voice_runtime.events import CHUNK_SAMPLES, RATE_HZ
+from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES, RATE_HZ
 
 SUPPLIER = "voice server"
 LABEL = "sayso"
@@ -41,6 +41,8 @@ BUFFER_TICKS = 2
 _LONGEST_LATE = 25
 #: Nothing but early packets for so many mean that the first was late (0.5 s).
 _EARLY_PACKETS = 25
+#: A page reports what plays every so many ticks (200 ms).
+_REPORT_TICKS = 200 // CHUNK_MS
 _WRAP = 1 << 32
 _MOST_MESSAGE = 64 * 1024
 _FROM_SERVER = {
@@ -184,6 +186,36 @@ class PacketPlayout:
         since = (rtp - self._base[0]) % _WRAP
         since -= _WRAP if since >= _WRAP // 2 else 0
         return self._base[1] + since // PACKET
+
+
+class Reports:
+    """When a page reports what plays: every 200 ms, until a report is at or past the end it was told.
+
+    Pure. What plays is an RTP timestamp, modulo 2**32.
+    """
+
+    def __init__(self) -> None:
+        self._until: int | None = None
+        self._newest: int | None = None
+        self._ticks = 0
+
+    def until(self, end: object) -> None:
+        """The newest ``state`` names this end; anything but a number is none: report on."""
+        self._until = end if isinstance(end, int) else None
+
+    def due(self, playing: int | None) -> bool:
+        """Whether to report ``playing`` now; to be asked once in each tick of 20 ms."""
+        regular = self._ticks % _REPORT_TICKS == 0
+        self._ticks += 1
+        if playing is None or playing == self._newest or self._at_end(self._newest):
+            return False
+        if not regular and not self._at_end(playing):
+            return False
+        self._newest = playing
+        return True
+
+    def _at_end(self, rtp: int | None) -> bool:
+        return rtp is not None and self._until is not None and (rtp - self._until) % _WRAP < _WRAP // 2
 
 
 def parse_message(data: str | bytes) -> Mapping[str, Any] | None:

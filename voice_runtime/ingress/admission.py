@@ -1,40 +1,60 @@
-"""Who may come in: places counted by the Coordinator, given back whatever happens.
+"""Who may come in: places counted by the Coordinator and given back whatever happens, and room for one more.
 
 States of a call's place: none → reserved (webhook answered, no media yet) →
 claimed (media connected) → none. A reservation whose media never comes expires,
 so a carrier that rings and goes away cannot fill the house.
+
+A free place is not enough: while the calls on the line need all there is (``voice_runtime.headroom``), one
+more is told so and never taken. Whoever has a place keeps it, whatever is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from loguru import logger
 
+from voice_runtime.headroom import Headroom
 from voice_runtime.ports import Coordinator
 
+#: ``overload``: places are free, and one more call would cost those on the line.
 #: ``repeated``: the call has its media already, and needs no second stream.
-Entry = Literal["admitted", "capacity", "draining", "repeated"]
+Entry = Literal["admitted", "capacity", "overload", "draining", "repeated"]
 
 
 class Admission:
     """Places of one process. Create it on the event loop that serves.
 
     Args:
-        coordinator: counts, and holds the cap.
+        coordinator: counts, and has the cap.
+        headroom: of this process; None: only the number counts.
         reserve_s: how long a reservation waits for its media, s.
+        now_s: the monotonic clock that ``headroom`` is measured by, s.
     """
 
-    def __init__(self, coordinator: Coordinator, *, reserve_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        headroom: Headroom | None = None,
+        *,
+        reserve_s: float = 60.0,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._coordinator = coordinator
+        self._headroom = headroom
         self._reserve_s = reserve_s
+        self._now_s = now_s
         self._reserved: dict[str, asyncio.TimerHandle] = {}
         self._claimed: set[str] = set()
         self._releasing: set[asyncio.Task[None]] = set()
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
+        #: Calls whose media was connected and that are over.
+        self.ended = 0
 
     @property
     def active(self) -> int:
@@ -46,13 +66,25 @@ class Admission:
         """Whether new calls are turned away because the process is stopping."""
         return self._draining
 
-    async def enter(self, tenant: str, call: str) -> Entry:
-        """Reserve a place for the carrier's call id; a repeated webhook keeps the place it has."""
+    async def enter(self, tenant: str, call: str, *, returning: bool = False) -> Entry:
+        """Reserve a place for the carrier's call id; a repeated webhook keeps the place it has.
+
+        Args:
+            returning: a caller who was let in before and comes back: no measurement keeps them out.
+        """
         if self._draining:
             return "draining"
         if call in self._claimed:
             return "repeated"
-        if not await self._coordinator.admit(tenant, call):
+        if not self._has_room(call, returning):
+            return "overload"
+        try:
+            admitted = await self._coordinator.admit(tenant, call)
+        except BaseException:
+            self._forget(call)
+            raise
+        if not admitted:
+            self._forget(call)
             return "capacity"
         if old := self._reserved.pop(call, None):
             old.cancel()
@@ -68,10 +100,13 @@ class Admission:
         timer.cancel()
         self._claimed.add(call)
         self._empty.clear()
+        if self._headroom is not None:
+            self._headroom.came(call, self._now_s())
         return True
 
     async def leave(self, call: str) -> None:
         """Give the place back; harmless when it has none, and not undone by cancellation."""
+        self.ended += call in self._claimed
         self._claimed.discard(call)
         if not self._claimed:
             self._empty.set()
@@ -101,11 +136,27 @@ class Admission:
         if self._releasing:
             await asyncio.wait(set(self._releasing))
 
+    def _has_room(self, call: str, returning: bool) -> bool:
+        """Whether there is room; it is booked at once, so that nobody comes in between."""
+        if self._headroom is None:
+            return True
+        short = self._headroom.take(call, returning=returning)
+        if short is not None:
+            logger.info("no room for one more call: {}", short)
+        return short is None
+
+    def _forget(self, call: str) -> None:
+        """Take back what was booked, unless the call has its place from an earlier webhook."""
+        if self._headroom is not None and call not in self._reserved and call not in self._claimed:
+            self._headroom.drop(call)
+
     def _expire(self, call: str) -> None:
         if self._reserved.pop(call, None) is not None:
             self._release(call)
 
     def _release(self, call: str) -> asyncio.Task[None]:
+        if self._headroom is not None:
+            self._headroom.drop(call)
         task = asyncio.create_task(self._coordinator.release(call), name="admission-release")
         self._releasing.add(task)
         task.add_done_callback(self._released)

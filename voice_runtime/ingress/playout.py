@@ -10,6 +10,7 @@ needs nothing of the kind: the next packet that is missing raises it (``jitter.p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -166,7 +167,8 @@ class Playout:
         return len(self._ready) + max(0, surplus - _TOLERATED) // TICK * CHUNK_SAMPLES
 
     def _shortened(self, piece: Samples) -> Samples:
-        loud = float(np.sqrt(np.mean(np.square(piece, dtype=np.float32)))) if len(piece) else 0.0
+        wave = piece.astype(np.float32)
+        loud = math.sqrt(float(wave @ wave) / len(wave)) if len(wave) else 0.0
         quiet = loud < 2 * self._floor
         self._floor = min(max(loud, _LEAST_FLOOR), self._floor * _RISE, _MOST_FLOOR)
         if not self._surplus:

@@ -43,6 +43,7 @@ from voice_runtime.ingress import signature, twiml
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.ingress.twilio_control import Dialling, TwilioControl, TwilioRest
 from voice_runtime.ingress.twilio_hooks import (
+    FULL,
     AfterDial,
     Dialled,
     Lines,
@@ -51,18 +52,9 @@ from voice_runtime.ingress.twilio_hooks import (
     Refusal,
     TwilioHooks,
 )
-from voice_runtime.ingress.twilio_media import (
-    CLOSE_INTERNAL,
-    CLOSE_NORMAL,
-    CLOSE_POLICY,
-    BadStart,
-    IncomingCall,
-    MediaSocket,
-    Start,
-    answered_now,
-    read_start,
-)
+from voice_runtime.ingress.twilio_media import BadStart, IncomingCall, Start, answered_now, read_start
 from voice_runtime.ingress.twilio_serializer import TwilioLink, TwilioSerializer
+from voice_runtime.ingress.twilio_socket import CLOSE_INTERNAL, CLOSE_NORMAL, CLOSE_POLICY, MediaSocket
 from voice_runtime.ingress.twiml import Words
 from voice_runtime.lines import Line
 from voice_runtime.ports import Coordinator
@@ -132,7 +124,7 @@ def twilio_router(
     """Return the routes of one Twilio account.
 
     Serve it with WebSocket compression off and messages bounded, as uvicorn's
-    ``ws_per_message_deflate=False, ws_max_size=65536``.
+    ``ws=DirectProtocol, ws_per_message_deflate=False, ws_max_size=65536``.
 
     Args:
         public_url: the address Twilio was given, ``https://…``; signatures cover it.
@@ -202,7 +194,7 @@ class _TwilioEnd:
         if reason is not None:
             await self._refused(Refusal(reason, line, carrier_call=facts.call_sid))
             words = self.words(line)
-            return _xml(twiml.full(words) if reason == "capacity" else twiml.unreachable(words))
+            return _xml(twiml.full(words) if reason in FULL else twiml.unreachable(words))
         return _xml(await self._connect(facts, line))
 
     async def _opened(self, facts: _Facts, line: Line) -> Reason | None:
@@ -277,7 +269,7 @@ class _TwilioEnd:
             reason = await self.hooks.may_take(line)
             if reason is not None:
                 return reason
-        entry = await self.admission.enter(line.tenant, facts.place)
+        entry = await self.admission.enter(line.tenant, facts.place, returning=bool(facts.resumed))
         if entry == "repeated":
             return "token"
         return None if entry == "admitted" else entry
@@ -364,7 +356,7 @@ class _TwilioEnd:
 
     async def _run(self, websocket: WebSocket, facts: _Facts, line: Line, start: Start, token: str) -> None:
         link = TwilioLink(start.stream_sid)
-        serializer = TwilioSerializer(start.stream_sid, start.call_sid, link, start_sequence=start.sequence)
+        serializer = TwilioSerializer(start.stream_sid, link, start_sequence=start.sequence)
         socket = MediaSocket(websocket, serializer)
         words = self.words(line)
         control = TwilioControl(

@@ -11,8 +11,20 @@ from voice_runtime.lines import Line
 
 #: Why a call is not taken, as the record ``call.refused`` names it.
 Reason = Literal[
-    "capacity", "unknown_line", "draining", "ledger", "unapproved", "stopped", "signature", "token"
+    "capacity",
+    "overload",
+    "unknown_line",
+    "draining",
+    "ledger",
+    "unapproved",
+    "stopped",
+    "signature",
+    "token",
 ]
+
+
+#: Reasons that callers are told alike: all lines are busy.
+FULL: frozenset[Reason] = frozenset(("capacity", "overload"))
 
 
 class Lines(Protocol):

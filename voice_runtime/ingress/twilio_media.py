@@ -8,17 +8,13 @@ and size; everything after belongs to the transport.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from fastapi import WebSocket
-from loguru import logger
-from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams
-from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from voice_runtime.events import RATE_HZ
 from voice_runtime.ingress.twilio_control import TwilioControl
@@ -28,17 +24,11 @@ from voice_runtime.ingress.twilio_serializer import (
     TwilioLink,
     TwilioSerializer,
 )
+from voice_runtime.ingress.twilio_socket import MediaSocket
 from voice_runtime.ingress.twilio_transport import MediaTransport
 from voice_runtime.lines import Line
 
-#: WebSocket close codes (RFC 6455, 7.4.1).
-CLOSE_NORMAL = 1000
-CLOSE_POLICY = 1008
-CLOSE_INTERNAL = 1011
-
 _SID = re.compile(r"[A-Za-z0-9]{2,64}")
-#: A peer that takes no byte for this long is gone, s.
-_SEND_S = 5.0
 #: Messages before ``start`` that are not ``start``: one ``connected`` and a little patience.
 _MOST_BEFORE_START = 4
 
@@ -54,59 +44,6 @@ class Start:
     stream_sid: str
     call_sid: str
     sequence: int
-
-
-class MediaSocket:
-    """A starlette WebSocket as pipecat's transport uses it, which ends when the stream does.
-
-    pipecat asks for the next message after each one was deserialised, so a
-    ``stop`` (or a flood of nonsense) shows here as a disconnect.
-    """
-
-    def __init__(self, websocket: WebSocket, serializer: TwilioSerializer) -> None:
-        self._websocket = websocket
-        self._serializer = serializer
-        self._stuck = False
-        self._closing = asyncio.Lock()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._websocket, name)
-
-    async def receive(self) -> dict[str, Any]:
-        """The next ASGI message, or a disconnect once the stream has ended."""
-        if self._serializer.ended or self._stuck:
-            return {"type": "websocket.disconnect", "code": CLOSE_NORMAL}
-        try:
-            return cast("dict[str, Any]", await self._websocket.receive())
-        except RuntimeError:  # starlette: closed meanwhile
-            return {"type": "websocket.disconnect", "code": CLOSE_NORMAL}
-
-    async def send_text(self, data: str) -> None:
-        """Send, unless the peer takes nothing any more."""
-        if self._stuck:
-            return
-        try:
-            async with asyncio.timeout(_SEND_S):
-                await self._websocket.send_text(data)
-        except TimeoutError:
-            self._stuck = True
-            logger.warning("the carrier takes no more media; the stream counts as ended")
-        except (WebSocketDisconnect, RuntimeError):  # gone; receive() tells the transport
-            self._stuck = True
-
-    async def send_bytes(self, data: bytes) -> None:
-        """The protocol has no binary messages."""
-        raise RuntimeError("Twilio's protocol has no binary messages")
-
-    async def close(self, code: int = CLOSE_NORMAL, reason: str | None = None) -> None:
-        """Close once; harmless when closed. A peer that spoke nonsense is told so whoever closes."""
-        if self._serializer.ended == "protocol" and code == CLOSE_NORMAL:
-            code = CLOSE_POLICY
-        async with self._closing:
-            if self._websocket.application_state is WebSocketState.DISCONNECTED:
-                return
-            with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the other side was quicker
-                await self._websocket.close(code, reason)
 
 
 @dataclass(frozen=True)
@@ -148,20 +85,9 @@ class IncomingCall:
     def transport(self) -> MediaTransport:
         """A new pipecat transport: 8 kHz both ways, 20 ms chunks, no VAD, nothing added.
 
-        Build it once. Its ``on_client_disconnected`` fires when the stream ends.
+        Build it once. Its ``on_gone`` tells when the stream ends.
         """
-        params = FastAPIWebsocketParams(
-            serializer=self.serializer,
-            audio_in_enabled=True,
-            audio_in_sample_rate=RATE_HZ,
-            audio_out_enabled=True,
-            audio_out_sample_rate=RATE_HZ,
-            audio_out_10ms_chunks=2,
-            audio_out_end_silence_secs=0,
-            audio_out_auto_silence=False,
-            allowed_origins=[],
-        )
-        return MediaTransport(cast("WebSocket", self.websocket), params)
+        return MediaTransport(self.websocket, self.serializer)
 
 
 async def read_start(websocket: WebSocket, *, call_sid: str, timeout_s: float) -> Start:

@@ -1,4 +1,4 @@
-"""Twilio's media messages to frames and back, trusting nothing that arrives.
+"""Twilio's media messages to samples and frames, and back, trusting nothing that arrives.
 
 Protocol: Twilio, "Media Streams – WebSocket Messages". In: ``media`` (µ-law,
 8 kHz, mono, base64), ``dtmf``, ``mark``, ``stop``. Out: ``media``, ``mark``,
@@ -9,32 +9,22 @@ Ordering: what is not newer than what was already taken is dropped and counted.
 Loss: gaps in ``chunk`` are counted, not filled; media time is samples received.
 Closing: ``stop``, or too many malformed messages, set ``ended``; the socket in
 ``ingress.twilio`` then reports a disconnect to the transport.
-Errors: none leaves ``deserialize``; no content is ever logged.
+Errors: none leaves ``take``; no content is ever logged.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 from loguru import logger
 from pipecat.audio.dtmf.types import KeypadEntry
-from pipecat.frames.frames import (
-    AudioRawFrame,
-    Frame,
-    InputAudioRawFrame,
-    InputDTMFFrame,
-    InterruptionFrame,
-    OutputTransportMessageFrame,
-    OutputTransportMessageUrgentFrame,
-)
-from pipecat.serializers.twilio import TwilioFrameSerializer
+from pipecat.frames.frames import InputDTMFFrame
 
 from controls.ledger.records import Evidence
 from voice_runtime.events import RATE_HZ
@@ -52,6 +42,7 @@ MOST_MALFORMED = 50
 #: A number this far ahead of the last one is an error, not a loss.
 _FARTHEST = 100_000
 _LONGEST_MARK = 200
+_decode = json.JSONDecoder().raw_decode
 
 MarkCallback = Callable[[str, int], None]
 
@@ -103,6 +94,10 @@ class TwilioLink:
         """The message that places mark ``name`` behind the audio sent so far."""
         return {"event": "mark", "streamSid": self._stream_sid, "mark": {"name": name}}
 
+    def clear_message(self) -> dict[str, object]:
+        """The message that empties what Twilio has buffered."""
+        return {"event": "clear", "streamSid": self._stream_sid}
+
     def receipt(self, code: str) -> None:
         """A telephone shows none."""
 
@@ -126,11 +121,11 @@ class _MalformedMessage(Exception):
     """The message does not follow the protocol."""
 
 
-class TwilioSerializer(TwilioFrameSerializer):
-    """One stream's serializer, for pipecat's ``FastAPIWebsocketTransport``.
+class TwilioSerializer:
+    """One stream's.
 
     Args:
-        stream_sid, call_sid: from the ``start`` message.
+        stream_sid: from the ``start`` message.
         link: told of marks that come back.
         start_sequence: ``sequenceNumber`` of the ``start`` message.
         most_malformed: how many malformed messages end the stream.
@@ -139,21 +134,19 @@ class TwilioSerializer(TwilioFrameSerializer):
     def __init__(
         self,
         stream_sid: str,
-        call_sid: str,
         link: TwilioLink,
         *,
         start_sequence: int = 0,
         most_malformed: int = MOST_MALFORMED,
     ) -> None:
-        params = TwilioFrameSerializer.InputParams(
-            auto_hang_up=False, twilio_sample_rate=RATE_HZ, sample_rate=RATE_HZ
-        )
-        super().__init__(stream_sid=stream_sid, call_sid=call_sid, params=params)
         self.stats = MediaStats()
         #: Why no more messages are taken: the carrier's ``stop``, ``protocol`` or "".
         self.ended: Literal["", "stop", "protocol"] = ""
         self._sid = stream_sid
-        self._media_head = f'{{"event":"media","streamSid":{json.dumps(stream_sid)},"media":{{"payload":"'
+        quoted = json.dumps(stream_sid)
+        self._media_head = f'{{"event":"media","streamSid":{quoted},"media":{{"payload":"'.encode()
+        self._mark_head = f'{{"event":"mark","streamSid":{quoted},"mark":{{"name":'.encode()
+        self._clear = f'{{"event":"clear","streamSid":{quoted}}}'.encode()
         self._link = link
         self._most_malformed = most_malformed
         self._sequence = start_sequence
@@ -161,13 +154,12 @@ class TwilioSerializer(TwilioFrameSerializer):
 
     # -- in ---------------------------------------------------------------------------------------
 
-    async def deserialize(self, data: str | bytes) -> Frame | None:
-        """Return the frame of one message, or None; never raises."""
+    def take(self, data: str | bytes) -> bytes | InputDTMFFrame | None:
+        """Return the samples (8 kHz s16le) or the key of one message, or None; never raises."""
         if self.ended:
             return None
         try:
-            message = self._parse(data)
-            return self._take(message)
+            return self._take(_parse(data) if len(data) <= MOST_CHARACTERS else self._oversized())
         except _MalformedMessage:
             self.stats.malformed += 1
             if self.stats.malformed > self._most_malformed:
@@ -175,21 +167,11 @@ class TwilioSerializer(TwilioFrameSerializer):
                 logger.warning("media stream ended: {} malformed messages", self.stats.malformed)
             return None
 
-    def _parse(self, data: str | bytes) -> dict[str, Any]:
-        if len(data) > MOST_CHARACTERS:
-            self.stats.oversized += 1
-            raise _MalformedMessage
-        if not isinstance(data, str):
-            raise _MalformedMessage  # the protocol has no binary messages
-        try:
-            message = json.loads(data)
-        except (ValueError, RecursionError):
-            raise _MalformedMessage from None
-        if not isinstance(message, dict):
-            raise _MalformedMessage
-        return message
+    def _oversized(self) -> Never:
+        self.stats.oversized += 1
+        raise _MalformedMessage
 
-    def _take(self, message: dict[str, Any]) -> Frame | None:
+    def _take(self, message: dict[str, Any]) -> bytes | InputDTMFFrame | None:
         event = message.get("event")
         if not isinstance(event, str):
             raise _MalformedMessage
@@ -225,7 +207,7 @@ class TwilioSerializer(TwilioFrameSerializer):
         self._sequence = number
         return True
 
-    def _media(self, media: dict[str, Any]) -> Frame | None:
+    def _media(self, media: dict[str, Any]) -> bytes | None:
         if media.get("track", "inbound") != "inbound":
             self.stats.foreign += 1
             return None
@@ -233,18 +215,16 @@ class TwilioSerializer(TwilioFrameSerializer):
         if not isinstance(payload, str):
             raise _MalformedMessage
         if len(payload) > MOST_MEDIA_BYTES * 2:
-            self.stats.oversized += 1
-            raise _MalformedMessage
+            self._oversized()
         chunk = _number(media.get("chunk"), self._chunk)
         try:
-            ulaw = base64.b64decode(payload, validate=True)
-        except (binascii.Error, ValueError):
+            ulaw = binascii.a2b_base64(payload, strict_mode=True)
+        except ValueError:
             raise _MalformedMessage from None
         if not ulaw:
             raise _MalformedMessage
         if len(ulaw) > MOST_MEDIA_BYTES:
-            self.stats.oversized += 1
-            raise _MalformedMessage
+            self._oversized()
         if chunk is not None:
             if chunk <= self._chunk:
                 self.stats.late += 1
@@ -253,9 +233,9 @@ class TwilioSerializer(TwilioFrameSerializer):
             self._chunk = chunk
         self.stats.media += 1
         self.stats.media_bytes += len(ulaw)
-        return InputAudioRawFrame(audio=audioop.ulaw2lin(ulaw, 2), sample_rate=RATE_HZ, num_channels=1)
+        return audioop.ulaw2lin(ulaw, 2)
 
-    def _dtmf(self, dtmf: dict[str, Any]) -> Frame | None:
+    def _dtmf(self, dtmf: dict[str, Any]) -> InputDTMFFrame:
         digit = dtmf.get("digit")
         if not isinstance(digit, str) or len(digit) != 1 or digit not in "0123456789*#":
             raise _MalformedMessage
@@ -271,31 +251,47 @@ class TwilioSerializer(TwilioFrameSerializer):
 
     # -- out --------------------------------------------------------------------------------------
 
-    async def serialize(self, frame: Frame) -> str | bytes | None:
-        """Return the message of an audio frame, an interruption or a mark; None drops the rest."""
-        if isinstance(frame, InterruptionFrame):
-            self.stats.sent_clears += 1
-            return await super().serialize(frame)
-        if isinstance(frame, AudioRawFrame):
-            if frame.sample_rate != RATE_HZ or frame.num_channels != 1 or len(frame.audio) % 2:
-                self.stats.dropped_out += 1
-                logger.error("audio for a caller was not 16-bit mono at 8 kHz")
-                return None
-            payload = base64.b64encode(audioop.lin2ulaw(frame.audio, 2)).decode("ascii")
-            self.stats.sent_media += 1
-            return self._media_head + payload + '"}}'
-        if isinstance(frame, OutputTransportMessageFrame | OutputTransportMessageUrgentFrame):
-            if self._is_mark(frame.message):
-                self.stats.sent_marks += 1
-                return json.dumps(frame.message, separators=(",", ":"))
-            self.stats.dropped_out += 1
-        return None
+    def media(self, pcm: bytes) -> bytes:
+        """The message of 8 kHz mono s16le samples, in whole samples."""
+        self.stats.sent_media += 1
+        payload = binascii.b2a_base64(audioop.lin2ulaw(pcm, 2), newline=False)
+        return b'%b%b"}}' % (self._media_head, payload)
 
-    def _is_mark(self, message: Mapping[str, Any]) -> bool:
+    def clear(self) -> bytes:
+        """The message that discards what the carrier has not played yet."""
+        self.stats.sent_clears += 1
+        return self._clear
+
+    def message(self, message: Mapping[str, Any]) -> bytes | None:
+        """One of our marks, or ``clear``, as it goes out; None drops the rest."""
+        if message == self._link.clear_message():
+            return self.clear()
         mark = message.get("mark")
-        if not isinstance(mark, dict) or not isinstance(mark.get("name"), str):
-            return False
-        return dict(message) == self._link.mark_message(mark["name"])
+        name = mark.get("name") if isinstance(mark, dict) else None
+        if not isinstance(name, str) or message != self._link.mark_message(name):
+            self.stats.dropped_out += 1
+            return None
+        self.stats.sent_marks += 1
+        return b"%b%b}}" % (self._mark_head, json.dumps(name).encode())
+
+
+def _parse(data: str | bytes) -> dict[str, Any]:
+    """One message's object.
+
+    Raises:
+        _MalformedMessage: binary (the protocol has none), no JSON, or no object.
+    """
+    if not isinstance(data, str):
+        raise _MalformedMessage
+    try:
+        message, end = _decode(data) if data[:1] == "{" else (None, 0)
+        if end != len(data):  # space around it, or what is no object at all
+            message = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _MalformedMessage from None
+    if not isinstance(message, dict):
+        raise _MalformedMessage
+    return message
 
 
 def _number(value: Any, last: int) -> int | None:

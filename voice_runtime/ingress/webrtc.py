@@ -38,10 +38,11 @@ from pipecat.transports.smallwebrtc.request_handler import (
 )
 
 from controls.ids import new_id
+from voice_runtime.ingress import libopus
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.ingress.origins import Origins
+from voice_runtime.ingress.twilio_hooks import FULL, Refusal
 from voice_runtime.ingress.twilio_hooks import Reason as RefusalReason
-from voice_runtime.ingress.twilio_hooks import Refusal
 from voice_runtime.ingress.webrtc_call import READY_S, BrowserCall, WebRtcControl, WebRtcHooks, WebRtcOpened
 from voice_runtime.ingress.webrtc_http import CandidatesBody, IceServer, OfferBody, Refused, read_body
 from voice_runtime.ingress.webrtc_messages import Reason
@@ -90,6 +91,9 @@ class WebRtcDoor:
         connect_s: how long a browser may take from the answer to media and data channel, s.
         ready_s: how long a page may take from its channel to "ready", s.
         patience: see ``webrtc_presence``.
+
+    Raises:
+        OperatorError: there is no libopus.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class WebRtcDoor:
         ready_s: float = READY_S,
         patience: Patience | None = None,
     ) -> None:
+        libopus.library()  # now, and not while the first caller's loop waits for the disk
         self._origins = Origins(public_url, origins)
         self._ice_servers = tuple(ice_servers)
         self._web_line = web_line
@@ -351,7 +356,7 @@ class WebRtcDoor:
 
     async def _turned_away(self, reason: RefusalReason, line: Line) -> Refused:
         await self._refused(Refusal(reason, line))
-        return Refused(503, "capacity" if reason == "capacity" else "unavailable")
+        return Refused(503, "capacity" if reason in FULL else "unavailable")
 
     async def _stranger(self, refusal: Refusal) -> None:
         """Somebody without a valid token: recorded so often at most that a flood costs little."""

@@ -9,7 +9,8 @@ for the rest of the call.
 The seam is one attribute: ``RTCRtpReceiver`` gives every packet it has counted to
 ``self.__jitter_buffer.add`` and decodes what that returns. Ours keeps the packet and returns
 nothing. It is set on the one instance; aiortc itself is not patched. Its decoder thread exists
-but gets no work, and tells us through the track when the stream has ended.
+but gets no work, and tells us through the track when the stream has ended. A stream's further
+packets take the short way of ``webrtc_rtp`` once the connection stands.
 
 Read against aiortc 1.14 to 1.16.
 """
@@ -27,14 +28,14 @@ from aiortc.rtp import RtpPacket
 
 from controls.errors import InternalError
 from voice_runtime.clock import Clock, SystemClock
-from voice_runtime.events import CHUNK_MS
 from voice_runtime.ingress.jitter import CLOCK_HZ, BufferSettings, Packet
 from voice_runtime.ingress.opus import OpusDecoder, packet_length
 from voice_runtime.ingress.playout import AudioStats, Playout
+from voice_runtime.ingress.ticks import TICK_NS, first_tick
+from voice_runtime.ingress.webrtc_rtp import RtpData, StraightRtp
 
 _BUFFER, _CODECS = "_RTCRtpReceiver__jitter_buffer", "_RTCRtpReceiver__codecs"
 _READ_AGAINST = "this was written for aiortc 1.14 to 1.16"
-_CHUNK_NS = CHUNK_MS * 1_000_000
 #: A tick that is later than this (5 ms) says that the loop is late.
 _PUNCTUAL_NS = 5_000_000
 #: A loop this far behind (the process was stopped) does not make up for it: 2 s.
@@ -49,7 +50,7 @@ class _Diverted:
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
         """Take a packet: never a frame for aiortc to decode, never a request for a picture."""
-        self._receiver._take(packet)
+        self._receiver._first(packet)
         return False, None
 
 
@@ -82,6 +83,8 @@ class AudioReceiver:
         self._newest_ns: int | None = None
         self._due_ns: int | None = None  # when the next chunk is; None: nobody reads yet
         self._closed = False
+        self._straight: StraightRtp | None = None
+        self._ssrc = 0
         setattr(receiver, _BUFFER, _Diverted(self))
 
     @property
@@ -99,9 +102,20 @@ class AudioReceiver:
         """Seconds since the newest packet came; None before the first."""
         return None if self._newest_ns is None else (self._clock.monotonic_ns() - self._newest_ns) / 1e9
 
+    def go_straight(self) -> None:
+        """The connection stands: from its first packet on a stream takes the short way. Harmless twice.
+
+        Raises:
+            InternalError: aiortc or aioice is not as this was read against.
+        """
+        if self._straight is None and not self._closed:
+            self._straight = StraightRtp(self._receiver, self._take)
+
     def close(self) -> None:
         """End ``frames`` at its next tick."""
         self._closed = True
+        if self._straight is not None:
+            self._straight.close()
 
     async def frames(self) -> AsyncIterator[bytes]:
         """Yield CHUNK_BYTES of 8 kHz s16le every 20 ms, from the first ``anext`` on. For one consumer.
@@ -114,18 +128,17 @@ class AudioReceiver:
             raise InternalError("the receiver has no track yet: set the remote description first")
         watch = asyncio.create_task(_watch(track), name="webrtc-audio-end")
         try:
-            due_ns = self._clock.monotonic_ns()
-            self._due_ns = due_ns
+            self._due_ns = due_ns = first_tick(self._clock.monotonic_ns())
             while True:
                 wait_ns = due_ns - self._clock.monotonic_ns()
                 if wait_ns < -_GIVEN_UP_NS:
-                    self._due_ns = due_ns = due_ns - wait_ns
+                    self._due_ns = due_ns = first_tick(due_ns - wait_ns)
                 await self._clock.sleep(max(0, wait_ns) / 1e9)
                 if self._closed or track.readyState != "live":
                     return
                 self._receiver._enabled = True  # pipecat's track turns it off while nobody reads the track
                 chunk = self._playout.pull(_units(due_ns)).tobytes()
-                self._due_ns = due_ns = due_ns + _CHUNK_NS  # first: a yield takes as long as its consumer
+                self._due_ns = due_ns = due_ns + TICK_NS  # first: a yield takes as long as its consumer
                 yield chunk
         finally:
             self._due_ns = None
@@ -133,27 +146,30 @@ class AudioReceiver:
             with suppress(asyncio.CancelledError):
                 await watch
 
-    def _take(self, packet: RtpPacket) -> None:
+    def _first(self, packet: RtpPacket) -> None:
+        """A packet came the long way: a stream's first, or one that does not belong to it."""
+        codec = getattr(self._receiver, _CODECS).get(packet.payload_type)
+        if codec is None or codec.mimeType.lower() != "audio/opus":
+            self._newest_ns = self._clock.monotonic_ns()
+            self._playout.foreign += 1
+            return
+        self._ssrc = packet.ssrc
+        if self._straight is not None:
+            self._straight.follow(packet.ssrc, packet.payload_type)
+        self._take(RtpData(packet.sequence_number, packet.timestamp, packet.payload))
+
+    def _take(self, packet: RtpData) -> None:
         now_ns = self._newest_ns = self._clock.monotonic_ns()
         # Once a tick is overdue the loop is late, and so would be every packet it reads now.
         in_time = self._due_ns is None or now_ns <= self._due_ns + _PUNCTUAL_NS
-        codec = getattr(self._receiver, _CODECS).get(packet.payload_type)
+        payload = packet.payload
         try:
-            if codec is None or codec.mimeType.lower() != "audio/opus":
-                raise ValueError("only Opus is played")
-            length = packet_length(packet.payload) if packet.payload else 0
+            length = packet_length(payload) if payload else 0
         except ValueError:
             self._playout.foreign += 1
             return
         self._playout.put(
-            Packet(
-                packet.ssrc,
-                packet.sequence_number,
-                packet.timestamp,
-                length,
-                packet.payload,
-                _units(now_ns),
-            ),
+            Packet(self._ssrc, packet.sequence_number, packet.timestamp, length, payload, _units(now_ns)),
             timed=in_time,
         )
 

@@ -27,12 +27,14 @@ from voice_runtime.ingress.webrtc_presence import Watch
 from voice_runtime.ingress.webrtc_timeline import Timeline
 
 EchoCancellation = Literal["on", "off", "unknown"]
+AgentState = Literal["speaking", "listening", "thinking"]
 #: Told how the microphone's echo is treated, and whether there is one.
 ReadyCallback = Callable[[EchoCancellation, bool], None]
 MarkCallback = Callable[[str, int], None]
 
 _MOST_WAITING = 200
 _MARK = "mark"
+_CLEAR: dict[str, object] = {"clear": True}
 #: The key that asks for a person.
 _PERSON = "0"
 
@@ -74,13 +76,17 @@ class WebRtcLink:
         self._waiting: deque[str] = deque()
         self._marks: list[MarkCallback] = []
         self._on_ready: list[ReadyCallback] = []
-        self._state = ""
+        self._state: AgentState | None = None
 
     # -- ports.MediaLink --------------------------------------------------------------------------
 
     def mark_message(self, name: str) -> dict[str, object] | None:
         """A mark goes no further than our own sender: it is placed among the samples."""
         return {_MARK: name}
+
+    def clear_message(self) -> dict[str, object] | None:
+        """As a mark: what lies with our own sender is thrown away."""
+        return _CLEAR
 
     def caption(
         self, who: Literal["agent", "caller"], text: str, *, id: str, state: Literal["begin", "cut"]
@@ -109,6 +115,7 @@ class WebRtcLink:
         """A data channel is open: ``send`` takes a text and says whether it went."""
         self._send = send
         self._push(self._opened)
+        self._push_state()
         while self._waiting:
             if not send(self._waiting[0]):
                 return
@@ -125,7 +132,10 @@ class WebRtcLink:
         self._send = None
 
     def tell(self, message: Mapping[str, Any]) -> None:
-        """Take a message from egress: place a mark, or send what the list allows; the rest is dropped."""
+        """Take a message from egress: a mark, a clear, or one of the list to be sent; the rest is dropped."""
+        if message == _CLEAR:
+            self._timeline.clear()
+            return
         name = message.get(_MARK)
         if len(message) == 1 and isinstance(name, str):
             self._timeline.place(name)
@@ -142,11 +152,20 @@ class WebRtcLink:
         else:
             self._count(self._send(text))
 
-    def show(self, state: Literal["speaking", "listening", "thinking"]) -> None:
-        """Tell the page who has the floor, when it has changed."""
+    def show(self, state: AgentState) -> None:
+        """Tell the page who has the floor, when it has changed, and up to where to report playing."""
         if state != self._state:
             self._state = state
-            self._push(m.State(agent=state))
+            self._push_state()
+
+    def _push_state(self) -> None:
+        if self._state is not None:
+            self._push(m.State(agent=self._state, until=self._until()))
+
+    def _until(self) -> int | None:
+        """Up to where playing is to be reported; None while the agent speaks, or nobody can tell."""
+        origin = self.origin()
+        return None if self._state == "speaking" or origin is None else self._timeline.end(origin)
 
     def close(self, reason: m.Reason) -> None:
         """Tell the page that the call is over."""

@@ -83,7 +83,13 @@ class Say(_Message):
 
 
 class Playing(_Message):
-    """RTP timestamp (48 kHz) of the newest audio the caller's device has played."""
+    """RTP timestamp (48 kHz) of the newest audio the caller's device has played.
+
+    When a page sends it: once its sound plays on a connection, and then every 200 ms; but no more
+    behind a report that is at or past the ``until`` of the newest ``state``, and at once when what
+    plays gets there. So it reports always until it is told an end, each speech is reported to its
+    last sample, and every ``state`` brings one report. More of them do no harm.
+    """
 
     type: Literal["playing"]
     rtp: Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
@@ -127,8 +133,15 @@ class Receipt(_Message):
 
 
 class State(_Message):
+    """Who has the floor; when it has changed, and once on each new connection.
+
+    ``until``: RTP timestamp (48 kHz, modulo 2**32) of this connection. A report at or past it proves
+    everything the agent has said so far; null when more is to be reported than can be named.
+    """
+
     type: Literal["state"] = "state"
     agent: Literal["speaking", "listening", "thinking"]
+    until: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
 
 
 class Pong(_Message):

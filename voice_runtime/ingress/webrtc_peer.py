@@ -3,7 +3,7 @@
 From pipecat's ``SmallWebRTCConnection`` come the aiortc connection, offer and
 answer. Replaced, because of what its source does (1.14):
 
-* its outgoing track paces on the wall clock; ours is ``webrtc_speech``;
+* its outgoing track paces on the wall clock; ours, without a track, is ``webrtc_speech``;
 * aiortc's jitter buffer; ours is ``webrtc_audio``;
 * its data channel parses anything, logs what it cannot parse and has messages of
   its own (``trackStatus``, ``peerLeft``, ``ping`` by prefix); ours goes to ``webrtc_link``;
@@ -27,12 +27,13 @@ from aiortc import RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCRtpReceiv
 from loguru import logger
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
+from controls.errors import InternalError
 from voice_runtime.events import CHUNK_BYTES, CHUNK_MS
 from voice_runtime.ingress.webrtc_audio import AudioReceiver
 from voice_runtime.ingress.webrtc_ice import check_new_paths, renew_credentials
 from voice_runtime.ingress.webrtc_messages import LABEL
 from voice_runtime.ingress.webrtc_sdp import BadOffer, Offer, check_offer
-from voice_runtime.ingress.webrtc_speech import SpeechTrack
+from voice_runtime.ingress.webrtc_speech import SpeechSender
 from voice_runtime.ingress.webrtc_timeline import Timeline
 
 # These write offers, candidates and messages, so callers' addresses and words.
@@ -76,7 +77,7 @@ class PeerEvents(Protocol):
 class _Ours:
     """What we put into one peer connection, and what its newest offer said."""
 
-    speech: SpeechTrack
+    speech: SpeechSender
     receiver: AudioReceiver
     ufrag: str = ""
     sends_audio: bool = False
@@ -250,8 +251,7 @@ class Peer(SmallWebRTCConnection):
         self._pc_id = self._id_of_the_call
         transceiver = self._pc.addTransceiver("audio", direction="sendrecv")
         transceiver.setCodecPreferences(_OPUS)
-        speech = SpeechTrack(self._timeline)
-        speech.sent_by(transceiver.sender)
+        speech = SpeechSender(self._timeline, transceiver.sender)
         self._ours = _Ours(speech, AudioReceiver(transceiver.receiver))
 
     def force_transceivers_to_send_recv(self) -> None:
@@ -272,6 +272,10 @@ class Peer(SmallWebRTCConnection):
     def _state(self, pc: RTCPeerConnection) -> None:
         match pc.connectionState:
             case "connected":
+                try:
+                    self._ours.receiver.go_straight()
+                except InternalError as error:  # another release of aiortc or aioice: dearer, and no worse
+                    logger.warning("a browser's audio takes aiortc's own way: {}", error)
                 self._events.connected()
             case "failed":
                 self._events.failed()

@@ -1,143 +1,147 @@
-"""The agent's outgoing audio track: one Opus packet every 20 ms of a monotonic clock, for ever.
+"""The agent's outgoing audio: one Opus packet every 20 ms of a monotonic clock, for ever.
 
 pipecat's ``RawAudioTrack`` paces on the wall clock, which jumps, and cannot say
 which samples a packet held. This one takes packets from the call's ``Timeline``
-and encodes them itself, at 8 kHz (libopus takes 8 kHz; nothing is resampled, and
-no thread is asked for 0.1 ms of work), so aiortc only sends.
+and encodes them itself, at 8 kHz: nothing is resampled, and no thread is asked for
+0.1 ms of work.
+
+It also takes the place of the loop in which aiortc's ``RTCRtpSender`` asks its track
+for a packet, makes objects of it, packs its header extensions anew and keeps it for
+retransmissions nobody may ask for (none is negotiated for Opus). The seam is
+``_run_rtp``, set on the one instance. SRTP, RTCP and the sender's account of what
+it sent stay aiortc's.
+
+Read against aiortc 1.14 to 1.16.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import struct
 import time
 from collections.abc import Awaitable, Callable
-from fractions import Fraction
-from typing import Any
 
-import av
 from aiortc import RTCRtpSender
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av.audio.codeccontext import AudioCodecContext
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import HeaderExtensions
+from loguru import logger
 
 from controls.errors import InternalError
-from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES, RATE_HZ
-from voice_runtime.ingress.webrtc_timeline import PACKET, RTP_HZ, Timeline
+from voice_runtime.ingress.opus import OpusEncoder
+from voice_runtime.ingress.ticks import TICK_NS, first_tick
+from voice_runtime.ingress.webrtc_timeline import PACKET, Timeline
 
-_TICK_NS = CHUNK_MS * 1_000_000
 #: A sender that fell behind by more goes on from now; up to it, packets follow in a burst.
-_MOST_BEHIND_NS = 10 * _TICK_NS
-_BITS_PER_S = 28_000
-#: The encoder spends bits on repairing single lost packets (in-band FEC) as if so many were lost, %.
-_EXPECTED_LOSS = 5
-#: Where aiortc keeps the RTP timestamp of the newest packet; it has no public name.
-_NEWEST = "_RTCRtpSender__rtp_timestamp"
+_MOST_BEHIND_NS = 10 * TICK_NS
 _WRAP = 1 << 32
+#: RTP header without contributing sources (RFC 3550, 5.1): version and flags, payload type, sequence
+#: number, timestamp, source. The marker stays 0: there is no discontinuous transmission (RFC 7587, 4.2).
+_HEADER = struct.Struct("!BBHLL")
+_VERSION, _EXTENDED = 0x80, 0x10
+#: Seconds from 1900 to 1970, the epochs of NTP and of ``time``.
+_NTP_EPOCH_S = 2_208_988_800
+
+_RUN = "_run_rtp"
+_PRIVATE = "_RTCRtpSender__"
+_STARTED, _EXITED = _PRIVATE + "rtp_started", _PRIVATE + "rtp_exited"
+_EXTENSIONS, _MID = _PRIVATE + "rtp_header_extensions_map", _PRIVATE + "mid"
+_NTP, _RTP = _PRIVATE + "ntp_timestamp", _PRIVATE + "rtp_timestamp"
+_OCTETS, _PACKETS = _PRIVATE + "octet_count", _PRIVATE + "packet_count"
+_RELIED_ON = (_RUN, _STARTED, _EXITED, _EXTENSIONS, _MID, _NTP, _RTP, _OCTETS, _PACKETS)
 
 
-class OpusEncoder:
-    """8 kHz s16le in 20 ms pieces to Opus packets; narrow-band speech with in-band FEC (RFC 6716, 2.1.7)."""
-
-    def __init__(self) -> None:
-        codec = av.CodecContext.create("libopus", "w")
-        assert isinstance(codec, AudioCodecContext)
-        codec.sample_rate = RATE_HZ
-        codec.layout = "mono"
-        codec.format = "s16"
-        codec.bit_rate = _BITS_PER_S
-        codec.time_base = Fraction(1, RATE_HZ)
-        codec.options = {"application": "voip", "fec": "1", "packet_loss": str(_EXPECTED_LOSS)}
-        self._codec = codec
-        self._frame = av.AudioFrame(format="s16", layout="mono", samples=CHUNK_SAMPLES)
-        self._frame.sample_rate = RATE_HZ
-        self._frame.time_base = Fraction(1, RATE_HZ)
-        self._fed = 0
-
-    def encode(self, pcm: bytes) -> bytes:
-        """One packet for one 20 ms piece.
-
-        Raises:
-            InternalError: libopus did not give exactly one.
-        """
-        self._frame.pts = self._fed
-        self._frame.planes[0].update(pcm)
-        self._fed += CHUNK_SAMPLES
-        packets = self._codec.encode(self._frame)
-        if len(packets) != 1:
-            raise InternalError("libopus did not make one packet of 20 ms")
-        return bytes(packets[0])
-
-
-class SpeechTrack(MediaStreamTrack):
-    """The track of one peer connection; a call that is reconnected has another on the same timeline.
+class SpeechSender:
+    """What one peer connection sends; a call that is reconnected has another on the same timeline.
 
     Args:
+        sender: of the connection; it starts and stops the sending, as aiortc does.
         now_ns: monotonic clock.
         sleep: waits for s.
-    """
 
-    kind = "audio"
+    Raises:
+        InternalError: aiortc is not as read.
+    """
 
     def __init__(
         self,
         timeline: Timeline,
+        sender: RTCRtpSender,
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        super().__init__()
+        for name in _RELIED_ON:
+            if not hasattr(sender, name):
+                raise InternalError(f"aiortc's sender has no {name}")
         self._timeline = timeline
+        self._sender = sender
         self._now_ns = now_ns
         self._sleep = sleep
         self._encoder = OpusEncoder()
-        self._sender: RTCRtpSender | None = None
         self._due_ns = 0
-        self._newest: int | None = None
         self._origin: int | None = None
-
-    def sent_by(self, sender: RTCRtpSender) -> None:
-        """Give the track to its sender.
-
-        Raises:
-            InternalError: aiortc is not as read (1.14 to 1.16).
-        """
-        if not hasattr(sender, _NEWEST):
-            raise InternalError(f"aiortc's sender has no {_NEWEST}")
-        self._sender = sender
-        sender.replaceTrack(self)
+        setattr(sender, _RUN, self._run)
 
     @property
     def origin(self) -> int | None:
-        """The sender's random RTP origin (RFC 3550, 5.1); None until its first packet is out."""
+        """The random RTP origin (RFC 3550, 5.1); None until its first packet is out."""
         return self._origin
 
-    async def recv(self) -> av.Packet[Any]:
-        """The next packet, when it is due.
+    async def _run(self, codec: RTCRtpCodecParameters) -> None:
+        """In place of aiortc's; ends when it is cancelled, or the connection does."""
+        getattr(self._sender, _STARTED).set()
+        try:
+            await self._send(codec.payloadType or 0)  # negotiated: never None
+        except ConnectionError:
+            pass
+        except Exception as error:  # noqa: BLE001 - nobody awaits this: aiortc only waits until it is over
+            logger.error("sending speech ended by {}", type(error).__name__)
+        finally:
+            getattr(self._sender, _EXITED).set()
 
-        Raises:
-            MediaStreamError: the track was stopped.
-        """
-        if self.readyState != "live":
-            raise MediaStreamError
-        if self._origin is None and self._newest is not None and self._sender is not None:
-            # aiortc asks for a packet once the one before is sent: what it noted then is that one's
-            self._origin = (getattr(self._sender, _NEWEST) - self._newest) % _WRAP
-        await self._until_due()
-        packet = av.Packet(self._encoder.encode(self._timeline.take()))
-        self._newest = (self._timeline.tick - 1) * PACKET
-        packet.pts = self._newest
-        packet.time_base = Fraction(1, RTP_HZ)
-        return packet
+    async def _send(self, payload_type: int) -> None:
+        sender, timeline, encode = self._sender, self._timeline, self._encoder.encode
+        extension = self._extension()
+        first = _VERSION | (_EXTENDED if extension else 0)
+        # in the lower half, so that it does not wrap while SRTP's other end still learns it (RFC 3711, 3.3.1)
+        sequence, origin = secrets.randbits(15), secrets.randbits(32)
+        while True:
+            await self._until_due()
+            payload = encode(timeline.take())
+            if not sender._enabled:  # the caller's side wants no audio now
+                continue
+            stamp = (origin + (timeline.tick - 1) * PACKET) % _WRAP
+            header = _HEADER.pack(first, payload_type, sequence, stamp, sender._ssrc)
+            await sender.transport._send_rtp(header + extension + payload)
+            self._origin = origin
+            self._account(stamp, len(payload))
+            sequence = (sequence + 1) & 0xFFFF
+
+    def _extension(self) -> bytes:
+        """Every packet's header extension, profile and length first: its media section (RFC 8843, 15)."""
+        extensions = HeaderExtensions(mid=getattr(self._sender, _MID))
+        profile, value = getattr(self._sender, _EXTENSIONS).set(extensions)
+        return struct.pack("!HH", profile, len(value) // 4) + value if value else b""
+
+    def _account(self, stamp: int, octets: int) -> None:
+        """What aiortc's sender reports say (RFC 3550, 6.4.1)."""
+        sender = self._sender
+        setattr(sender, _NTP, int((time.time() + _NTP_EPOCH_S) * _WRAP))
+        setattr(sender, _RTP, stamp)
+        setattr(sender, _OCTETS, getattr(sender, _OCTETS) + octets)
+        setattr(sender, _PACKETS, getattr(sender, _PACKETS) + 1)
 
     async def _until_due(self) -> None:
         """Wait for the clock's next tick; after a long stall the timeline skips what it missed."""
         now = self._now_ns()
         if not self._due_ns:
-            self._due_ns = now
+            self._due_ns = first_tick(now)
         behind = now - self._due_ns
         if behind > _MOST_BEHIND_NS:
-            missed = behind // _TICK_NS
+            missed = behind // TICK_NS
             self._timeline.skip(missed)
-            self._due_ns += missed * _TICK_NS
+            self._due_ns += missed * TICK_NS
         elif behind < 0:
             await self._sleep(-behind / 1e9)
-        self._due_ns += _TICK_NS
+        self._due_ns += TICK_NS

@@ -19,6 +19,7 @@ as played when a report covers it by both.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voice_runtime.events import CHUNK_BYTES, CHUNK_SAMPLES
@@ -71,6 +72,8 @@ class Timeline:
 
     def __init__(self) -> None:
         self.stats = SpeechStats()
+        #: Told of each underrun as it is found: its end, when the samples come that were late.
+        self.on_underrun: Callable[[], None] | None = None
         #: Packets taken so far: the next one's media timestamp is ``tick * PACKET``.
         self.tick = 0
         self._unsent = bytearray()
@@ -102,6 +105,8 @@ class Timeline:
             if gap and gap <= _LONGEST_UNDERRUN and self._last_mark != self._position:
                 self.stats.underruns += 1
                 self.stats.underrun_ms += gap * 20
+                if self.on_underrun is not None:
+                    self.on_underrun()
             self._dry_since = None
         room = MOST_UNSENT - len(self._unsent)
         self.stats.overflowed_samples += max(0, len(pcm) - room) // 2
@@ -157,6 +162,22 @@ class Timeline:
     def played(self) -> int:
         """Position before which everything that was sent has been played, as far as reports go."""
         return self._played
+
+    def end(self, origin: int) -> int | None:
+        """The first RTP timestamp whose report proves everything handed over so far; it is a new report.
+
+        Args:
+            origin: of the sender the report will be about.
+
+        Returns:
+            None while samples are in no packet yet: which one will take them is not known.
+        """
+        if self._unsent:
+            return None
+        media = self._reported + 1
+        if self._sent:
+            media = (self._sent[-1].tick + 1) * PACKET + LOOKAHEAD
+        return (media + origin) % _WRAP
 
     def report(self, rtp: int, origin: int) -> list[str] | None:
         """Take a report that the packet with timestamp ``rtp`` began to play.

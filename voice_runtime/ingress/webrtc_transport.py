@@ -1,56 +1,38 @@
 """A browser call's two ends of the pipeline: pipecat transports over its link and its peer connection.
 
-In: 20 ms of audio as ``InputAudioRawFrame``; keys, typed words and "ready" in the
+In: 20 ms of audio after another, straight to the ear; keys, typed words and "ready" in the
 order they came; and, while the line is lost, a pause of whatever the agent says.
-Out: samples and marks to the call's timeline, captions to its page. Ordering: marks
-and captions keep their place among the samples. An interruption empties the
-timeline at once.
+Out: samples and marks to the call's timeline, captions to its page. Ordering: samples,
+marks, captions and interruptions take effect in the order egress pushes them. An
+interruption empties the timeline at once, and nothing from before it is written later.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from pipecat.frames.frames import (
     CancelFrame,
     EndFrame,
     Frame,
-    InputAudioRawFrame,
-    InterruptionFrame,
-    OutputAudioRawFrame,
-    OutputTransportMessageFrame,
-    OutputTransportMessageUrgentFrame,
     StartFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.transports.base_input import BaseInputTransport
-from pipecat.transports.base_output import BaseOutputTransport
-from pipecat.transports.base_transport import TransportParams
 
-from voice_runtime.events import RATE_HZ, AgentSpeakingFrame, ThinkingFrame
+from voice_runtime.events import AgentSpeakingFrame, ThinkingFrame
+from voice_runtime.ingress.straight import StraightInput, StraightOutput, line_params
 from voice_runtime.ingress.webrtc_link import WebRtcLink
 from voice_runtime.ingress.webrtc_peer import Peer
 from voice_runtime.ingress.webrtc_timeline import Timeline
 
 
-def _params() -> TransportParams:
-    return TransportParams(
-        audio_in_enabled=True,
-        audio_in_sample_rate=RATE_HZ,
-        audio_out_enabled=True,
-        audio_out_sample_rate=RATE_HZ,
-        audio_out_10ms_chunks=2,
-        audio_out_end_silence_secs=0,
-        audio_out_auto_silence=False,
-    )
-
-
-class WebRtcInput(BaseInputTransport):
+class WebRtcInput(StraightInput):
     """What the caller says, types and presses."""
 
     def __init__(self, link: WebRtcLink, peer: Peer) -> None:
-        super().__init__(_params(), name="webrtc-input")
+        super().__init__(line_params(), name="webrtc-input")
         self._link = link
         self._peer = peer
         self._taking: list[asyncio.Task[Any]] = []
@@ -79,7 +61,11 @@ class WebRtcInput(BaseInputTransport):
 
     async def _take_audio(self) -> None:
         async for chunk in self._peer.audio():
-            await self.push_audio_frame(InputAudioRawFrame(audio=chunk, sample_rate=RATE_HZ, num_channels=1))
+            try:
+                if (doing := self.hear(chunk)) is not None:
+                    await doing
+            except Exception as error:  # noqa: BLE001 - reported as pipecat reports what a processor raises
+                await self.not_taken(error)
 
     async def _take_frames(self) -> None:
         while True:
@@ -91,34 +77,25 @@ class WebRtcInput(BaseInputTransport):
             await self.cancel_task(task)
 
 
-class WebRtcOutput(BaseOutputTransport):
+class WebRtcOutput(StraightOutput):
     """What the agent says, and shows."""
 
     def __init__(self, link: WebRtcLink, timeline: Timeline) -> None:
-        super().__init__(_params(), name="webrtc-output")
+        super().__init__("webrtc-output")
         self._link = link
         self._timeline = timeline
-        self._started = False
 
-    async def start(self, frame: StartFrame) -> None:
-        await super().start(frame)
-        if not self._started:
-            self._started = True
-            await self.set_transport_ready(frame)
+    async def clear(self) -> None:
+        """Empty the timeline of what has not left."""
+        self._timeline.clear()
 
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        if isinstance(frame, InterruptionFrame):
-            self._timeline.clear()  # before anything is waited for
-        await super().process_frame(frame, direction)
+    async def play(self, pcm: bytes) -> None:
+        """Write whole chunks of 20 ms, 8 kHz mono s16le, to the timeline."""
+        self._timeline.write(pcm)
 
-    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        self._timeline.write(frame.audio)
-        return True
-
-    async def send_message(
-        self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
-    ) -> None:
-        self._link.tell(frame.message)
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """A mark or a caption."""
+        self._link.tell(message)
 
 
 class FloorShown(FrameProcessor):

@@ -11,6 +11,9 @@ said is put on record here, then goes to exactly one addressee, in this order:
 4. a pending question (a read-back, a telephone number) takes its answer;
 5. the rest goes to the model as one whole turn: proposed start, transcript and
    proposed stop together, so pipecat's aggregator never holds an open turn.
+
+At a pause that may be the end of the turn, words that would go to the model (5) are
+shown to it as provisional; here nothing else is done with them, and nothing is recorded.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol
 
 from pipecat.frames.frames import (
+    EagerEndOfTurnCancelFrame,
     Frame,
     InterruptionFrame,
     OutputTransportReadyFrame,
@@ -33,14 +37,17 @@ from controls.decision import Verdict
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
 from controls.ledger import records as r
+from controls.rules.matchers import numbers, words
 from voice_runtime.agent import Tool
 from voice_runtime.events import (
     CallerCaptionFrame,
+    CallerPausedFrame,
     CallerSaidFrame,
     CallerSilentFrame,
     CallerStartedFrame,
     KeyPressedFrame,
     MediaStoppedFrame,
+    ProvisionalTurnFrame,
     ReceiptAskedFrame,
     SayFrame,
     SpokenFrame,
@@ -48,6 +55,12 @@ from voice_runtime.events import (
 from voice_runtime.inline.journal import Addressed, Journal
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.chat import READ_BACK_TAG
+
+#: What the runtime acts on by itself.
+_ACTS = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, Intent.STOP))
+#: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
+#: nothing is begun on it before the caller has said all of it.
+_LONG_NUMBER = 6
 
 
 class Opening(Protocol):
@@ -157,12 +170,17 @@ class Attention(FrameProcessor):
         self._cut = False
         self._begun = False
         self._question_played = ""
+        self._provisional = ""  # the words the model was shown, until their turn is settled
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         match frame:
             case CallerSaidFrame():
                 await self._said(frame)
+            case CallerPausedFrame():
+                await self._paused(frame)
+            case EagerEndOfTurnCancelFrame():
+                await self._withdraw()
             case KeyPressedFrame():
                 await self._key(frame.key)
             case ReceiptAskedFrame():
@@ -195,13 +213,45 @@ class Attention(FrameProcessor):
 
     async def _interrupted(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         self._cut = True
+        self._provisional = ""  # the model withdraws what it began, as this passes it
         if direction is FrameDirection.DOWNSTREAM:
             self._journal.cutting()
         await self.push_frame(frame, direction)
 
     # -- speech ---------------------------------------------------------------------------------
 
+    async def _paused(self, frame: CallerPausedFrame) -> None:
+        """Let the model begin, where the words would go to it and what it would be shown is complete."""
+        await self._withdraw()
+        turn = self._journal.turn + 1
+        if not (self._goes_to_model(frame.text) and self._journal.at_rest):
+            return
+        if any(len(run) >= _LONG_NUMBER for run in numbers(words(frame.text))):
+            return
+        if self._gate.caller(frame.text, turn, over=False).decision.verdict is Verdict.ALLOW:
+            self._provisional = frame.text
+            await self.push_frame(ProvisionalTurnFrame(turn, frame))
+
+    async def _withdraw(self) -> None:
+        if self._provisional:
+            self._provisional = ""
+            await self.push_frame(EagerEndOfTurnCancelFrame())
+
+    def _goes_to_model(self, text: str) -> bool:
+        """Whether ``_said`` would hand these words to the model, and do nothing else with them."""
+        meant = intent(text, self._language)
+        return not (
+            meant in _ACTS
+            or self._is_for_the_receipt(meant)
+            or self._person.asking
+            or self._person.under_way
+            or not self._opening.finished
+            or self._read_backs.pending is not None
+        )
+
     async def _said(self, frame: CallerSaidFrame) -> None:
+        if frame.aside or frame.text != self._provisional or not self._goes_to_model(frame.text):
+            await self._withdraw()
         await self.push_frame(CallerCaptionFrame(frame.text, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
         if frame.aside:
@@ -288,11 +338,13 @@ class Attention(FrameProcessor):
         turn = self._journal.turn
         judged = self._gate.caller(text, turn).decision
         if judged.verdict is not Verdict.ALLOW:
+            await self._withdraw()
             if judged.phrase:
                 await self.push_frame(SayFrame(phrase=judged.phrase, turn=turn))
             if judged.verdict is Verdict.HANDOFF or not judged.phrase:
                 await self._person.wanted("rule", judged.verdicts[0].rule)
             return
+        self._provisional = ""  # settled: the model sees whether this is what it began on
         await self._journal.cut_settled()
         self._journal.goes_to_model(turn)
         start = ProposedUserStartedSpeakingFrame()

@@ -54,7 +54,8 @@ class Guard(FrameProcessor):
             lexicon: word → how it is written for the voice, in the call's language.
             written: fixed phrase → how captions show it, where it is bound in its spoken form.
         """
-        super().__init__(name="guard")
+        # Directly: judging waits for nothing, and each hop through a queue costs a turn of the event loop.
+        super().__init__(name="guard", enable_direct_mode=True)
         self._gate = gate
         self._journal = journal
         self._language = language
@@ -140,7 +141,7 @@ class Guard(FrameProcessor):
             cleared = self._gate.phrase(frame.phrase, frame.turn)
             await self._pass_on(
                 cleared, None, tag=frame.tag, final=frame.final, hard=not frame.interruptible,
-                answers=frame.answers,
+                answers=frame.answers, silence_ms=frame.silence_ms,
             )  # fmt: skip
         else:
             self._answer_over = False
@@ -156,11 +157,12 @@ class Guard(FrameProcessor):
         hard: bool = False,
         written: str = "",
         answers: bool = True,
+        silence_ms: int = 0,
     ) -> None:
         first = self._journal.cleared(cleared, verdict_ms, answers=answers)
         clause = ClauseFrame(
             cleared, verdict_ms=verdict_ms or 0.0, tag=tag, first=first, final=final,
-            written=written or self._written.get(cleared.phrase, ""),
+            written=written or self._written.get(cleared.phrase, ""), silence_ms=silence_ms,
         )  # fmt: skip
         clause.interruptible = not hard
         await self.push_frame(clause)

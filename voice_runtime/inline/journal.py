@@ -9,6 +9,7 @@ methods only queue work for the ledger's writer, so any stage may call them.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from controls.decision import Cleared, PendingReceipt, Receipt, Recorder
 from controls.errors import LedgerError
 from controls.ledger import records as r
 from voice_runtime.clock import Clock
-from voice_runtime.events import RATE_HZ, TYPED, CallerSaidFrame
+from voice_runtime.events import RATE_HZ, TYPED, CallerPausedFrame, CallerSaidFrame, ProvisionalTurnFrame
 from voice_runtime.inline.counted import Spool
 from voice_runtime.inline.marks import ClauseMarks, TurnMarks, latency
 from voice_runtime.ports import PlayedClause
@@ -51,6 +52,7 @@ class Journal:
         clock: Clock,
         context: LLMContext,
         spool: Spool | None = None,
+        on_governed: Callable[[float], object] | None = None,  # as ``House`` has it
     ) -> None:
         self.tenant = tenant
         self.call = call
@@ -61,6 +63,7 @@ class Journal:
         self._clock = clock
         self._context = context
         self._spool = spool
+        self._on_governed = on_governed
         self._marks: dict[int, TurnMarks] = {}
         #: The newest turn that was no aside, and its words.
         self.newest = 0
@@ -143,14 +146,17 @@ class Journal:
             r.CallerSaid(
                 tenant=self.tenant, call=self.call, turn=self.turn, engine=frame.engine, addressed=addressed
             ),
-            r.SaidDetails(
-                text=frame.text,
-                confidence=max(0.0, min(1.0, frame.confidence)),
-                started_s=round(frame.started_s, 3),
-                ended_s=round(frame.ended_s, 3),
-            ),
+            _said(frame),
         )
         return self.turn
+
+    def provisional(self, frame: ProvisionalTurnFrame) -> None:
+        """Record that the model begins on words of a turn that is not over."""
+        paused = frame.paused
+        self._said_receipt = self.append(
+            r.TurnProvisional(tenant=self.tenant, call=self.call, turn=frame.turn, engine=paused.engine),
+            _said(paused),
+        )
 
     async def caller_words_durable(self, deadline_s: float) -> None:
         """Wait until the caller's newest words are on record (before they leave the house)."""
@@ -165,15 +171,29 @@ class Journal:
         """What the caller said newest; asides are no words one answers."""
         return self._words
 
+    def newly_played(self) -> str:
+        """The agent's newest words up to where the caller last spoke before them; "" when there are none.
+
+        A clause is among them once it is settled: played to its end, or as far as it was when it was cut.
+        """
+        played: list[str] = []
+        for who, text in reversed(self.transcript):
+            if who == "agent":
+                played.append(text)
+            elif played:
+                break
+        return " ".join(reversed(played))
+
     # -- the model ------------------------------------------------------------------------------
 
     def marks(self, turn: int) -> TurnMarks:
         """The marks of ``turn``; empty ones when it is long over, or none of the caller's."""
         return self._marks.get(turn) or TurnMarks()
 
-    def asked(self, turn: int) -> None:
+    def asked(self, turn: int, at_ns: int = 0) -> None:
+        """The model was asked, now or at that monotonic time."""
         marks = self.marks(turn)
-        marks.asked = marks.asked or self._clock.monotonic_ns()
+        marks.asked = marks.asked or at_ns or self._clock.monotonic_ns()
 
     def first_token(self, turn: int, at_ns: int) -> None:
         marks = self.marks(turn)
@@ -191,14 +211,22 @@ class Journal:
         tokens_in: int = 0,
         tokens_out: int = 0,
         attempts: int = 1,
+        provisional: bool = False,
+        estimated: bool = False,
     ) -> PendingReceipt:
-        """Record one request to the model, whatever became of it."""
-        if outcome == "withdrawn":
-            self.withdrawn(turn, "interrupted" if turn == self._answered else "caller_went_on")
+        """Record one request to the model, whatever became of it.
+
+        Args:
+            provisional: it was made before the turn was over; then ``withdrawn`` is told apart.
+            estimated: the tokens are.
+        """
+        if outcome == "withdrawn" and not provisional:
+            self.withdrawn(turn)
         return self.append(
             r.TurnDecided(
                 tenant=self.tenant, call=self.call, turn=turn, supplier=supplier, outcome=outcome,
-                tokens_in=tokens_in, tokens_out=tokens_out, attempts=attempts,
+                tokens_in=tokens_in, tokens_out=tokens_out, attempts=attempts, provisional=provisional,
+                estimated=estimated,
             ),
             r.DecidedDetails(
                 model=model,
@@ -208,9 +236,23 @@ class Journal:
         )  # fmt: skip
 
     def withdrawn(
-        self, turn: int, reason: Literal["caller_went_on", "interrupted", "blocked", "hung_up", "eager"]
-    ) -> None:
-        self.append(r.TurnWithdrawn(tenant=self.tenant, call=self.call, turn=turn, reason=reason))
+        self, turn: int, *, eager: bool = False, tokens_in: int = 0, tokens_out: int = 0,
+        estimated: bool = False,
+    ) -> None:  # fmt: skip
+        """Record that what the model was asked for in ``turn`` is not wanted any more.
+
+        Args:
+            eager: it was a provisional turn's request; behind the request's own record, where there is one.
+            tokens_in, tokens_out: spent on it.
+            estimated: the tokens are.
+        """
+        cut = "interrupted" if turn == self._answered else "caller_went_on"
+        self.append(
+            r.TurnWithdrawn(
+                tenant=self.tenant, call=self.call, turn=turn, reason="eager" if eager else cut,
+                tokens_in=tokens_in, tokens_out=tokens_out, estimated=estimated,
+            )
+        )  # fmt: skip
 
     # -- clauses --------------------------------------------------------------------------------
 
@@ -233,6 +275,8 @@ class Journal:
         """In the ledger's thread: the commit returned just now."""
         if not future.cancelled() and future.exception() is None:
             marks.durable = self._clock.monotonic_ns()
+            if self._on_governed is not None and marks.verdict_ms is not None:
+                self._on_governed(marks.verdict_ms / 1e3 + (marks.durable - marks.cleared) / 1e9)
 
     def synthesised(self, clause: str, first_piece_ns: int) -> None:
         """The first piece of a clause's speech exists."""
@@ -320,6 +364,11 @@ class Journal:
         self._cuts = self._cuts_done = 0
         self._cut_done.set()
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the context holds all that was played so far, and nothing is on its way to be."""
+        return not self._open and self._cuts_done == self._cuts
+
     async def cut_settled(self, deadline_s: float = 0.5) -> None:
         """Wait until what was played before the caller's words stands in the context ahead of them."""
         if self._cuts_done == self._cuts:
@@ -386,6 +435,15 @@ class Journal:
                 tenant=self.tenant, call=self.call, control=control, reason=reason, attempt=attempt
             )
         )
+
+
+def _said(frame: CallerSaidFrame | CallerPausedFrame) -> r.SaidDetails:
+    return r.SaidDetails(
+        text=frame.text,
+        confidence=max(0.0, min(1.0, frame.confidence)),
+        started_s=round(frame.started_s, 3),
+        ended_s=round(frame.ended_s, 3),
+    )
 
 
 def _role(message: Any) -> str:

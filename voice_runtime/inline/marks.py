@@ -10,7 +10,9 @@ None, never 0 (docs/measuring has the table). In the order of time::
 
 so the parts that follow one another, ``endpointing``, ``first_token``, ``verdict``, the
 longer of ``durable`` and ``synthesis``, and ``egress``, are never longer than
-``first_audio_out`` together; ``recognition`` runs beside ``endpointing``.
+``first_audio_out`` together; ``recognition`` runs beside ``endpointing``. A model that was
+asked at a pause (an eager turn) was asked before ``ended``: what it needed until then is
+``eager``, beside ``endpointing`` as well, and ``first_token`` is only what was left of it.
 """
 
 from __future__ import annotations
@@ -70,14 +72,20 @@ def latency(turn: TurnMarks, clause: ClauseMarks, first_sample: int) -> r.Latenc
     return r.Latency(
         endpointing=_ms(turn.t0, turn.ended),
         recognition=_ms(turn.t0, turn.recognised),
-        first_token=_ms(turn.asked, turn.first_token),
+        first_token=_ms(_not_before(turn.ended, turn.asked), _not_before(turn.ended, turn.first_token)),
         verdict=None if clause.verdict_ms is None else round(clause.verdict_ms, 3),
         durable=_ms(clause.cleared, clause.durable),
         synthesis=_ms(clause.cleared, clause.synthesised),
         egress=_ms(ready, first_sample),
         asr_to_first_token=_ms(turn.t0, turn.first_token),
         first_audio_out=_ms(turn.t0, first_sample),
+        eager=_ms(turn.asked, min(turn.ended, turn.first_token)) if turn.asked < turn.ended else None,
     )
+
+
+def _not_before(end: int, mark: int) -> int:
+    """``mark``, or the turn's end where that came later; 0 stays "not reached"."""
+    return max(end, mark) if mark else 0
 
 
 def _ms(start: int, end: int) -> float | None:

@@ -14,7 +14,11 @@ TAG = "opening"
 
 
 class Disclosure:
-    """One call's opening. The greeting follows the disclosure; the ear listens all along."""
+    """One call's opening. The ear listens all along.
+
+    The greeting follows once the disclosure is proven to have been played in full. That takes as long as the
+    proof travels; the silence sent behind the disclosure outlasts it, so that the pause is always the same.
+    """
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class Disclosure:
         match output:
             case o.Say(phrase, _):
                 say = SayFrame(phrase=phrase, tag=f"{TAG}:{phrase}", final=False)
+                say.silence_ms = o.SENTENCE_PAUSE_MS if self._greeting else 0
                 say.interruptible = False
                 await self._say(say)
             case o.Cut():

@@ -2,8 +2,9 @@
 
 A task of its own takes events (wanted, answers, outcomes of transfers), steps
 the machine and carries out what it asks for, waiting for each phrase to be
-spoken before the next thing happens. What the caller says while a number is
-asked for comes here instead of going to the model.
+spoken before anything else happens. Only what is said behind a phrase that cannot
+be interrupted goes out at once: it is synthesised, and on record, while that sounds.
+What the caller says while a number is asked for comes here instead of going to the model.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class WayToAPerson:
         self._events: asyncio.Queue[h.Event] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._spoken: dict[str, asyncio.Event] = {}
+        self._interruptible = False  # what was said last: the caller may cut it, and what waits behind it
         self._count = 0
         self._keys = ""
         self._keys_timer: asyncio.TimerHandle | None = None
@@ -231,14 +233,14 @@ class WayToAPerson:
             case h.Request(by):
                 return await self._request(by)
             case h.Say(phrase, answer):
-                await self._all_spoken()
+                await self._may_follow()
                 if phrase == _STAYS and self._by == "failure":
                     phrase = _ENDS
                 await self._speak(SayFrame(phrase=phrase), hard=not answer)
                 if phrase == "callback-promised":
                     await self._say_when()
             case h.ReadBack(number):
-                await self._all_spoken()
+                await self._may_follow()
                 template = self._release.templates["confirm-number"][self._language]
                 await self._speak(SayFrame(text=template.format(number=h.spoken_number(number))), hard=False)
             case h.Transfer(route):
@@ -266,9 +268,14 @@ class WayToAPerson:
         self._count += 1
         frame.tag = f"{TAG}:{self._count}"
         frame.turn, frame.answers = self._journal.turn, self._answers
-        frame.interruptible = not hard
+        frame.interruptible = self._interruptible = not hard
         self._spoken[frame.tag] = asyncio.Event()
         await self._say(frame)
+
+    async def _may_follow(self) -> None:
+        """Wait until something more may be said: at once, but behind what the caller may still interrupt."""
+        if self._interruptible:
+            await self._all_spoken()
 
     async def _all_spoken(self) -> None:
         """Wait until everything we said has sounded or was cut."""

@@ -74,6 +74,11 @@ class RecogniserChain:
         return _ChainedUtterance(key, order, self.deadline_s)
 
     @property
+    def recognisers(self) -> list[Recogniser]:
+        """The engines, primary first."""
+        return [link.recogniser for link in self._links]
+
+    @property
     def breakers(self) -> list[Breaker]:
         """One for each engine."""
         return [link.breaker for link in self._links]
@@ -81,6 +86,11 @@ class RecogniserChain:
     def health(self) -> dict[str, Any]:
         """For ``/readyz``."""
         return readings(self.breakers)
+
+    @property
+    def waiting(self) -> int:
+        """Utterances that wait for a place in an engine; one without places has none waiting."""
+        return sum(int(getattr(link.recogniser, "waiting", 0)) for link in self._links)
 
 
 class _ChainedUtterance:
@@ -100,11 +110,11 @@ class _ChainedUtterance:
     def partial(self) -> str:
         return self._utterance.partial if self._utterance is not None else ""
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
         if self._todo:
             self._pcm += pcm
         if self._utterance is not None:
-            self._utterance.feed(pcm)
+            self._utterance.feed(pcm, speech)
 
     async def finish(self) -> Recognition:
         give_up = asyncio.get_running_loop().time() + self._deadline_s

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from controls.errors import InternalError
 from voice_runtime.listen import wire
+from voice_runtime.priority import background_process
 
 #: Bytes a process may leave unread before it counts as hung.
 _MOST_UNREAD_BYTES = 2 * 1024 * 1024
@@ -53,6 +54,7 @@ class DecoderProcess:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=None,
             start_new_session=True,  # Ctrl-C is for us; we end it in order
         )  # fmt: skip
+        background_process(child.pid)  # it decodes while people speak: what is played goes first
         return cls(child)
 
     @property

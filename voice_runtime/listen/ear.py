@@ -3,9 +3,10 @@
 One direct-mode processor right under the transport's input. Per 20 ms chunk it
 runs the voice detector and the turn policy inline; recognition, the turn model
 and everything else that takes time happens beside it. What it pushes downstream:
-``CallerStartedFrame``, ``CallerSaidFrame``, ``PauseSpeechFrame``,
-``ResumeSpeechFrame``, pipecat's ``InterruptionFrame`` (both ways),
-``KeyPressedFrame``, ``CallerSilentFrame``, ``MediaStoppedFrame``.
+``CallerStartedFrame``, ``CallerPausedFrame`` and pipecat's ``EagerEndOfTurnCancelFrame``,
+``CallerSaidFrame``, ``PauseSpeechFrame``, ``ResumeSpeechFrame``, pipecat's
+``InterruptionFrame`` (both ways), ``KeyPressedFrame``, ``CallerSilentFrame``,
+``MediaStoppedFrame``.
 
 Words the caller types (``TypedWordsFrame``) are a turn as well. Where an ``Echo`` is given, what
 comes back of the agent's own voice is not taken for speech, and a turn that was nothing else is
@@ -18,14 +19,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
-import numpy as np
-import soxr
 from loguru import logger
 from pipecat.frames.frames import (
     CancelFrame,
+    EagerEndOfTurnCancelFrame,
     EndFrame,
     Frame,
     InputAudioRawFrame,
@@ -33,12 +33,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from controls.errors import ProviderError
 from voice_runtime.clock import Clock
 from voice_runtime.events import (
-    CHUNK_BYTES,
-    RATE_HZ,
     AgentSpeakingFrame,
+    CallerPausedFrame,
     CallerSaidFrame,
     CallerSilentFrame,
     CallerStartedFrame,
@@ -50,7 +48,10 @@ from voice_runtime.events import (
     TurnEnd,
     TypedWordsFrame,
 )
-from voice_runtime.listen.smart_turn import TurnModel
+from voice_runtime.listen.expected import ANYTHING, Expected
+from voice_runtime.listen.line_samples import LineSamples
+from voice_runtime.listen.patience import Patience, policy_of
+from voice_runtime.listen.smart_turn import Questions, TurnModel
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_audio import Silence, TurnAudio
 from voice_runtime.listen.turn_values import (
@@ -62,12 +63,13 @@ from voice_runtime.listen.turn_values import (
     GoOn,
     Output,
     Pause,
+    Provisional,
     Resume,
     Started,
-    TurnPolicy,
+    Withdrawn,
 )
 from voice_runtime.listen.vad import Vad
-from voice_runtime.ports import FailedAs, Recogniser, Utterance
+from voice_runtime.ports import EchoComparison, FailedAs, Recogniser, SpeechDetector, Utterance
 from voice_runtime.settings import Turn
 
 #: Recognised words below this confidence are not acted on: the caller is asked again.
@@ -75,44 +77,6 @@ LEAST_CONFIDENCE = 0.4
 #: Speech without recognisable words that is long enough to deserve an answer, ms.
 _DESERVES_ANSWER_MS = 600
 _WATCH_EVERY_S = 0.5
-#: The recogniser's own deadline comes first, ms.
-_AFTER_RECOGNITION_MS = 500
-
-Patience = Literal["quick", "normal", "unhurried"]
-
-
-class SpeechDetector(Protocol):
-    """Says of each 20 ms chunk whether it is speech (``listen.vad.Vad``)."""
-
-    def hear(self, chunk: bytes) -> bool: ...
-
-
-def policy_of(turn: Turn, patience: Patience, recognition_s: float = 0.0) -> TurnPolicy:
-    """The turn policy of a profile for an agent's patience.
-
-    Args:
-        recognition_s: how long recognition may take, s: a turn is not closed without its text before.
-    """
-    waits = turn.patience[patience]
-    text_ms = max(TurnPolicy().text_ms, round(recognition_s * 1000) + _AFTER_RECOGNITION_MS)
-    return TurnPolicy(
-        stop_ms=turn.vad_stop_ms,
-        complete_wait_ms=waits.complete_wait_ms,
-        unsure_wait_ms=waits.unsure_wait_ms,
-        incomplete_wait_ms=waits.incomplete_wait_ms,
-        longest_ms=round(turn.longest_s * 1000),
-        text_ms=text_ms,
-    )
-
-
-class EchoComparison(Protocol):
-    """Tells the caller's speech from the agent's own voice coming back (``listen.echo.Echo``)."""
-
-    def hear(self, chunk: bytes, at_ns: int, speech: bool) -> bool: ...
-
-    def explains(self, first_ms: int, last_ms: int) -> bool: ...
-
-    def cleared(self, at_ns: int) -> None: ...
 
 
 class Ear(FrameProcessor):
@@ -127,6 +91,7 @@ class Ear(FrameProcessor):
         turn: Turn,
         patience: Patience,
         urgent: Callable[[str], bool],
+        only_silences: Callable[[str], bool],
         language: str,
         clock: Clock,
         ask_after_s: float,
@@ -138,12 +103,15 @@ class Ear(FrameProcessor):
         echo: EchoComparison | None = None,
         recognition_s: float = 0.0,
         media_gap_s: float = 2.0,
+        expected: Callable[[], Expected] = lambda: ANYTHING,
+        asking: Callable[[], Expected] = lambda: ANYTHING,
     ) -> None:
         """Make the ear of one call.
 
         Args:
             phrases_key: names the phrase model (the release's digest).
             urgent: whether words act at once (emergency, person, stop, opting out).
+            only_silences: whether they are nothing but "stop" or "hold on".
             ask_after_s: nobody says anything for this long: ``CallerSilentFrame`` step 1.
             end_after_s: and for this long: step 2. Both in media time.
             on_failed: the caller spoke and must hear something: recognition failed (``deadline``,
@@ -155,9 +123,11 @@ class Ear(FrameProcessor):
             echo: of this call; None compares nothing.
             recognition_s: the recogniser's deadline, s.
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
+            expected: what kind of answer the agent asked for, as far as it was played.
+            asking: what it asks with words whose last ones sound now.
         """
         super().__init__(name="ear", enable_direct_mode=True)
-        self._turn_model = turn_model
+        self._questions = Questions(turn_model)
         self._clock = clock
         self._engine = recogniser.name
         self._on_failed = on_failed
@@ -167,13 +137,13 @@ class Ear(FrameProcessor):
         self._echo = echo
         self._urgent = urgent
         self._started_ms = 0
-        self._cut = self._dropped = False
-        self._machine = TurnMachine(policy_of(turn, patience, recognition_s), language, urgent)
+        self._cut = self._dropped = self._proposed = self._silenced = False
+        policy = policy_of(turn, patience, recognition_s)
+        self._machine = TurnMachine(policy, language, urgent, expected, only_silences, asking)
         self._audio = TurnAudio(recogniser, phrases_key, turn.preroll_ms, clock.monotonic_ns)
         self._silence = Silence(ask_after_s, end_after_s)
         self._media_gap_ns = round(media_gap_s * 1e9)
-        self._rest = b""
-        self._resampler: Any = None
+        self._samples = LineSamples()
         self._partial = ""
         self._speech_ns = 0
         self._media_ns = 0
@@ -189,10 +159,12 @@ class Ear(FrameProcessor):
     # -- frames ---------------------------------------------------------------------------------
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, InputAudioRawFrame):  # 50 a second: ahead of pipecat's own bookkeeping
+            if (doing := self.hear(self._samples.of(frame))) is not None:
+                await doing
+            return
         await super().process_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            await self._hear(frame)
-        elif isinstance(frame, AgentSpeakingFrame):
+        if isinstance(frame, AgentSpeakingFrame):
             self._speaking, self._yields = frame.speaking, frame.yields
             if not frame.speaking and self._echo is not None:  # also when somebody else cut it
                 self._echo.cleared(self._clock.monotonic_ns())
@@ -237,44 +209,33 @@ class Ear(FrameProcessor):
 
     # -- audio ----------------------------------------------------------------------------------
 
-    async def _hear(self, frame: InputAudioRawFrame) -> None:
+    def hear(self, pcm: bytes) -> Coroutine[Any, Any, None] | None:
+        """``ports.Listener``: 20 ms as they come, and what the turn policy wants done about them."""
         if self._stopped:
-            return
+            return None
         self._media_ns = self._clock.monotonic_ns()
         self._gaps_told = 0
         if not self._watching:
             self._watching = True
             self._run_beside(self._watch(), "ear-watchdog")
-        pcm = self._rest + self._samples(frame)
-        whole = len(pcm) - len(pcm) % CHUNK_BYTES
-        self._rest = pcm[whole:]
-        for at in range(0, whole, CHUNK_BYTES):
-            await self._chunk(pcm[at : at + CHUNK_BYTES])
+        chunks = self._samples.chunks(pcm)
+        if len(chunks) == 1:
+            return self._chunk(chunks[0])
+        return self._each(chunks) if chunks else None
 
-    def _samples(self, frame: InputAudioRawFrame) -> bytes:
-        """8 kHz mono samples of a frame; half a sample at its end is dropped."""
-        if frame.sample_rate == RATE_HZ and frame.num_channels == 1:
-            return frame.audio if len(frame.audio) % 2 == 0 else frame.audio[:-1]
-        channels = max(1, frame.num_channels)
-        usable = len(frame.audio) // (2 * channels) * 2 * channels
-        samples = np.frombuffer(frame.audio[:usable], dtype="<i2").reshape(-1, channels).mean(axis=1)
-        if frame.sample_rate == RATE_HZ:
-            return bytes(samples.astype("<i2").tobytes())
-        if self._resampler is None:
-            self._resampler = soxr.ResampleStream(
-                frame.sample_rate, RATE_HZ, 1, dtype="float32", quality="LQ"
-            )
-        resampled = self._resampler.resample_chunk(samples.astype(np.float32))
-        return bytes(np.clip(resampled, -32768, 32767).astype("<i2").tobytes())
+    async def _each(self, chunks: Sequence[bytes]) -> None:
+        for chunk in chunks:
+            if (doing := self._chunk(chunk)) is not None:
+                await doing
 
-    async def _chunk(self, chunk: bytes) -> None:
+    def _chunk(self, chunk: bytes) -> Coroutine[Any, Any, None] | None:
         if self._on_audio is not None:
             self._on_audio(chunk)
-        self._audio.add(chunk)
         machine = self._machine
         speech = self._vad.hear(chunk)
         if self._echo is not None:
             speech = self._echo.hear(chunk, self._media_ns, speech)
+        self._audio.add(chunk, speech)
         self._todo += machine.chunk(speech)
         if machine.last_speech_ms == machine.now_ms:
             self._speech_ns = self._media_ns
@@ -284,9 +245,12 @@ class Ear(FrameProcessor):
                 self._partial = partial
                 self._todo += machine.partial(partial)
         elif self._floor is Floor.IDLE and (step := self._silence.chunk()):
-            await self.push_frame(CallerSilentFrame(for_s=self._silence.for_s, step=step))
-        if self._todo:
-            await self._act(())
+            return self._tell_silence(CallerSilentFrame(for_s=self._silence.for_s, step=step))
+        return self._act(()) if self._todo else None
+
+    async def _tell_silence(self, silent: CallerSilentFrame) -> None:
+        await self.push_frame(silent)
+        await self._act(())
 
     async def _watch(self) -> None:
         """Say when media stops, by the wall clock: nothing else can tell."""
@@ -332,12 +296,15 @@ class Ear(FrameProcessor):
                 self._audio.begin()
                 await self.push_frame(CallerStartedFrame(at_s=at_ms / 1000))
             case Pause(at_ms):
+                self._silenced = True
+                if self._echo is not None:
+                    self._echo.cleared(self._clock.monotonic_ns())  # the carrier drops what it has not played
                 await self.push_frame(PauseSpeechFrame(at_s=at_ms / 1000))
             case Resume():
-                await self.push_frame(ResumeSpeechFrame())
+                await self._resume()
             case Commit() if self._is_echo(self._started_ms, self._machine.now_ms):
                 self._dropped = True
-                await self.push_frame(ResumeSpeechFrame())
+                await self._resume()
                 self._todo += self._machine.drop()
             case Commit():
                 self._cut = True
@@ -347,16 +314,29 @@ class Ear(FrameProcessor):
             case AskSmartTurn(pause):
                 self._run_beside(self._ask_turn_model(pause, self._audio.pcm), "ear-turn-model")
             case GoOn():
+                self._questions.withdraw()
                 self._partial = ""
                 self._audio.go_on()
+            case Provisional(text):
+                await self._propose(text)
+            case Withdrawn():
+                await self._withdraw()
             case EndOfTurn():
+                self._questions.withdraw()
                 await self._end_turn(output)
 
     async def _interrupt(self) -> None:
         """Take the floor: what the agent says or thinks is cut."""
+        self._silenced = False
         if self._echo is not None:
             self._echo.cleared(self._clock.monotonic_ns())
         await self.broadcast_interruption()  # type: ignore[no-untyped-call]  # pipecat's
+
+    async def _resume(self) -> None:
+        """Let the agent speak on, if it is silent for this turn: whoever else paused it has reasons too."""
+        if self._silenced:
+            self._silenced = False
+            await self.push_frame(ResumeSpeechFrame())
 
     def _is_echo(self, first_ms: int, last_ms: int) -> bool:
         """Whether speech between two media times is nothing but the agent's own voice."""
@@ -391,15 +371,32 @@ class Ear(FrameProcessor):
         await self._act(self._machine.final(pause, heard.text, understood=understood))
 
     async def _ask_turn_model(self, pause: int, pcm: bytes) -> None:
-        try:
-            probability = await self._turn_model.complete(pcm)
-        except ProviderError:
-            return  # the clock decides
-        await self._act(self._machine.turn_model(pause, probability))
+        probability = await self._questions.complete(pcm)
+        if probability is not None:  # otherwise the clock decides
+            await self._act(self._machine.turn_model(pause, probability))
+
+    async def _propose(self, text: str) -> None:
+        """Tell words that may be the whole turn, while it is still open."""
+        if self._dropped or self._is_echo(self._started_ms, self._machine.last_speech_ms):
+            return
+        self._proposed = True
+        heard = self._audio.heard
+        await self.push_frame(
+            CallerPausedFrame(
+                text=text, confidence=heard.confidence, started_s=self._started_ms / 1000,
+                ended_s=self._machine.last_speech_ms / 1000, engine=heard.engine or self._engine,
+            )
+        )  # fmt: skip
+
+    async def _withdraw(self) -> None:
+        if self._proposed:
+            self._proposed = False
+            await self.push_frame(EagerEndOfTurnCancelFrame())
 
     async def _end_turn(self, end: EndOfTurn) -> None:
         try:
             await self._tell(end)
+            await self._withdraw()  # nobody was told of the turn that was proposed
         finally:
             self._turn_over.set()
 
@@ -416,6 +413,7 @@ class Ear(FrameProcessor):
         if end.understood and (end.said or aside):
             if not aside:
                 self._silence.broken()
+            self._proposed = False  # settled by these words, for good or ill
             await self.push_frame(
                 CallerSaidFrame(
                     text=end.text,

@@ -19,12 +19,16 @@ HALF DUPLEX once half a second of it has been kept from the caller's turn, which
 is told once → CLEAR when the agent has spoken for ten seconds without any.
 While the agent is silent, and has been for longer than an echo takes, nothing is suppressed.
 
-Pure but for its callback: no clock, no asyncio. Cost per 20 ms chunk: see
-``python -m loadtests.echo``.
+As long as there is no echo and no speech nothing is decided, so the newest of those
+frames are only kept, and worked off together before one that is speech: on a line
+where nobody talks across the agent, the comparison costs next to nothing. What is
+older than ``_KEPT_BACK`` would count for little by then and is never looked at. Pure but for its
+callback: no clock, no asyncio. Cost per 20 ms chunk: see ``python -m loadtests.echo``.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -32,6 +36,7 @@ import numpy as np
 from voice_runtime.events import CHUNK_BYTES, CHUNK_MS
 from voice_runtime.listen.echo_match import (
     LAGS,
+    MOST_AT_ONCE,
     PLAYED_FLOOR,
     SILENT,
     Fit,
@@ -41,7 +46,14 @@ from voice_runtime.listen.echo_match import (
     fit,
 )
 from voice_runtime.listen.echo_path import EchoPath
-from voice_runtime.listen.echo_spectra import BANDS, MediaClock, PlayedAudio, Powers, band_powers
+from voice_runtime.listen.echo_spectra import (
+    BANDS,
+    FRAME,
+    MediaClock,
+    PlayedAudio,
+    Powers,
+    band_powers,
+)
 
 #: Correlation from which it is an echo, and frames of speech it takes at least; below which what was
 #: taken for one was none, as long as it has not persisted.
@@ -67,8 +79,14 @@ _CLEAR_AFTER = 10_000 // CHUNK_MS
 _MOST_UNEXPLAINED, _MOST_IN_ALL = 0.15, 1.0
 #: Of an echo nobody knows: the correlation it takes, and frames of speech. Few frames correlate by chance.
 _SURE, _LEAST_UNKNOWN = 0.65, 12
-#: The noise of the line is looked at once in so many frames while the agent is silent.
-_NOISE_EVERY = 5
+#: Frames kept back (4 s): in the running correlation, what is older would weigh less than 0.14.
+_KEPT_BACK = 200
+#: The noise of the line is looked at once in so many frames while the agent is silent; so many are kept.
+_NOISE_EVERY, _NOISE_KEPT = 5, 40
+
+
+#: A frame kept back: its number, when its newest chunk began (monotonic ns), its samples.
+_Later = tuple[int, int, bytes]
 
 
 class Echo:
@@ -92,6 +110,9 @@ class Echo:
         self._match = RunningMatch()
         self._history = History()
         self._before = bytes(CHUNK_BYTES)
+        self._later: deque[_Later] = deque(maxlen=_KEPT_BACK)
+        self._overflowed = False
+        self._noise: deque[bytes] = deque(maxlen=_NOISE_KEPT)
         self._count = 0
         self._silent_for = LAGS + 2
         self._newest = np.zeros((3, BANDS), dtype=np.float32)
@@ -141,15 +162,21 @@ class Echo:
         """
         before, self._before = self._before, chunk
         self._count += 1
-        played = self._played.frame(self._clock.starts_ns(at_ns))
-        self._silent_for = self._silent_for + 1 if played is None else 0
+        starts_ns = self._clock.starts_ns(at_ns)
+        self._silent_for = 0 if self._played.sounds(starts_ns) else self._silent_for + 1
         if self._silent_for > LAGS + 1:
             self._caller_for = 0
             if not speech and self._count % _NOISE_EVERY == 0:
-                self._path.follow_noise(_powers(before, chunk))
+                self._noise.append(before + chunk)
             return speech
-        self._follow_played(played)
-        received = _powers(before, chunk)
+        if not speech and not self._found:
+            self._overflowed |= len(self._later) == self._later.maxlen
+            self._later.append((self._count, starts_ns, before + chunk))
+            return speech
+        self._catch_up()
+        played = self._played.frame(starts_ns)
+        self._follow_played(None if played is None else band_powers(played))
+        received = _powers(before + chunk)[0]
         compressed = self._path.compressed(received)
         self._history.add(self._count, compressed, self._lags[0], speech)
         self._compare(compressed, speech)
@@ -164,6 +191,7 @@ class Echo:
             first_ms, last_ms: media time: 20 ms for each chunk ``hear`` was given. Of a long stretch
                 the newest 7 s are judged.
         """
+        self._catch_up()
         last = min(last_ms // CHUNK_MS, self._count)
         stretch = self._history.stretch(first_ms // CHUNK_MS + 1, last)
         if stretch is None:
@@ -192,12 +220,65 @@ class Echo:
 
     # -- following --------------------------------------------------------------------------------
 
-    def _follow_played(self, played: Powers | None) -> None:
+    def _catch_up(self) -> None:
+        """Work off the frames that were kept back, all of them without speech."""
+        if self._noise:
+            for received in _powers(b"".join(self._noise)):
+                self._path.follow_noise(received)
+            self._noise.clear()
+        if not self._later:
+            return
+        later = list(self._later)
+        self._later.clear()
+        counted_from = 0
+        if self._overflowed:  # what was played right before the first of them is not known
+            self._overflowed = False
+            self._follow_nothing()
+            counted_from = LAGS
+        for at in range(0, len(later), MOST_AT_ONCE):
+            self._work_off(later[at : at + MOST_AT_ONCE], max(0, counted_from - at))
+        self._speech_seen *= 0.99 ** len(later)
+        self._doubted = 0
+
+    def _work_off(self, later: list[_Later], counted_from: int) -> None:
+        """Up to ``MOST_AT_ONCE`` frames; those from ``counted_from`` on are compared."""
+        n = len(later)
+        compressed = self._path.compressed(_powers(b"".join(pcm for _, _, pcm in later)))
+        played = self._played.frames([starts_ns for _, starts_ns, _ in later])
+        rows = self._decay_all(band_powers(played))
+        np.log2(rows + np.float32(PLAYED_FLOOR), out=rows)
+        newest_first = np.concatenate((rows[::-1], self._lags[:-1]))
+        self._history.add_all(np.array([number for number, _, _ in later]), compressed, rows)
+        if compared := n - min(n, counted_from):
+            self._match.add_all(compressed[-compared:], newest_first[: LAGS + compared - 1])
+        self._lags[:] = newest_first[:LAGS]
+
+    def _decay_all(self, played: Powers) -> Powers:
+        """``_decay`` for n frames, (n, BANDS): the envelope after each."""
+        newest = np.concatenate((self._newest, played))
+        self._newest[:] = newest[-3:]
+        largest = np.maximum(np.maximum(newest[1:-2], newest[2:-1]), newest[3:])
+        # It decays with each frame and is never below the largest: a running maximum, once that is undone.
+        decay = _DECAY ** np.arange(len(played) + 1, dtype=np.float32)[:, None]
+        raised = np.concatenate((self._envelope[None], largest)) / decay
+        envelopes = np.maximum.accumulate(raised, axis=0)[1:] * decay[1:]
+        self._envelope[:] = envelopes[-1]
+        return np.asarray(envelopes, dtype=np.float32)
+
+    def _follow_nothing(self) -> None:
+        self._newest[:] = 0.0
+        self._envelope[:] = 0.0
+        self._lags[:] = SILENT
+
+    def _decay(self, played: Powers | None) -> None:
         newest = self._newest
         newest[:2] = newest[1:]
         newest[2] = 0.0 if played is None else played
         self._envelope *= _DECAY
         np.maximum(self._envelope, newest.max(axis=0), out=self._envelope)
+
+    def _follow_played(self, played: Powers | None) -> None:
+        self._decay(played)
         self._lags[1:] = self._lags[:-1]
         np.log2(self._envelope + np.float32(PLAYED_FLOOR), out=self._lags[0])
 
@@ -288,5 +369,6 @@ class Echo:
             self._on_half_duplex(active)
 
 
-def _powers(before: bytes, chunk: bytes) -> Powers:
-    return band_powers(np.frombuffer(before + chunk, dtype="<i2").astype(np.float32))
+def _powers(pcm: bytes) -> Powers:
+    """Band powers, (n, BANDS), of n frames of ``FRAME`` samples, s16le."""
+    return band_powers(np.frombuffer(pcm, dtype="<i2").astype(np.float32).reshape(-1, FRAME))

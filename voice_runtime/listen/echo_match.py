@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.ma  # np.median imports it when first used: 40 ms of the event loop
 from numpy.typing import NDArray
 
 from voice_runtime.listen.echo_spectra import BANDS, Powers
@@ -26,6 +27,9 @@ _STEADY = 20.0
 _FLUCTUATION = 1.0
 #: Memory of the running correlation: 100 frames, 2 s of the agent's speech.
 _KEEP = 0.99
+#: Most frames ``add_all`` takes at once.
+MOST_AT_ONCE = 32
+_WINDOWS = np.arange(MOST_AT_ONCE)[:, None] + np.arange(LAGS)
 #: Weight of the other bands where a band was seen in few frames, frames.
 _SHARED = 8
 #: Frames of history (8 s), those that come along with a stretch, and of speech it needs.
@@ -58,6 +62,29 @@ class RunningMatch:
         np.multiply(played, received, out=self._new[2])
         self._sums *= _KEEP
         self._sums += self._new
+
+    def add_all(self, received: Powers, played: Powers) -> None:
+        """Several frames at a fraction of the cost of as many ``add``.
+
+        Args:
+            received: (n, BANDS), log2 powers, the oldest first.
+            played: (LAGS + n - 1, BANDS), log2 powers, the newest first: rows i to i + LAGS belong to
+                the frame i from the end.
+        """
+        n = len(received)
+        weights = np.float32(_KEEP) ** np.arange(n, dtype=np.float32)  # newest first
+        received = received[::-1]
+        weighted = weights[:, None] * received
+        kept = np.float32(_KEEP**n)
+        self.frames = self.frames * _KEEP**n + float(weights.sum())
+        self._received *= kept
+        self._received[0] += weighted.sum(axis=0)
+        self._received[1] += (weighted * received).sum(axis=0)
+        lags = played[_WINDOWS[:n]]  # (n, LAGS, BANDS)
+        self._sums *= kept
+        self._sums[0] += np.tensordot(weights, lags, 1)
+        self._sums[1] += np.tensordot(weights, lags * lags, 1)
+        self._sums[2] += (weighted[:, None, :] * lags).sum(axis=0)
 
     def compare(self) -> int:
         """Bring ``correlation`` up to date; the best lag's index (lag minus one)."""
@@ -150,6 +177,14 @@ class History:
         self._received[at] = received
         self._played[at] = played
         self._speech[at] = speech
+
+    def add_all(self, numbers: NDArray[np.int64], received: Powers, played: Powers) -> None:
+        """Several frames without speech, the oldest first."""
+        at = numbers % _KEPT
+        self._number[at] = numbers
+        self._received[at] = received
+        self._played[at] = played
+        self._speech[at] = False
 
     def stretch(self, first: int, last: int) -> tuple[Powers, Powers, Flags] | None:
         """Frames ``first`` to ``last``, as ``fit`` takes them; None when hardly any is known and speech.

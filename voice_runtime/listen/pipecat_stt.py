@@ -80,7 +80,7 @@ class PipecatUtterance:
     def partial(self) -> str:
         return " ".join(part for part in (*self._finals, self._interim) if part)
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
         if self._closed or self._finishing:
             return
         self.fed_bytes += len(pcm)

@@ -70,7 +70,7 @@ class SphinxUtterance:
     def partial(self) -> str:
         return self._partial
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
         if self._done.is_set() or self.finishing:
             return
         if self.process is not None:

@@ -26,7 +26,7 @@ from controls.errors import InternalError, ProviderError
 from voice_runtime.events import RATE_HZ
 from voice_runtime.listen.confidence import ASSUMED, confidence_of
 from voice_runtime.ports import Hints, Recognition
-from voice_runtime.supplier_http import http_client, refusal, translated
+from voice_runtime.supplier_http import http_client, refusal, touch, translated
 
 Format = Literal["verbose_json", "json"]
 
@@ -53,7 +53,7 @@ class TranscribedUtterance:
         self._too_long = False
         self._finished = False
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
         if len(self._pcm) + len(pcm) > _LONGEST_BYTES:
             self._too_long = True
         elif not self._finished:
@@ -104,11 +104,13 @@ class TranscriptionsRecogniser:
         """
         self.name = name
         self._url = base_url.rstrip("/") + "/audio/transcriptions"
+        self._free = base_url.rstrip("/") + "/models"
         self._model, self._api_key, self._outside = model, api_key, outside
         self._deadline_s, self._rate_hz = deadline_s, rate_hz
         self._format: Format = response_format or ("json" if model.startswith("gpt-") else "verbose_json")
         self._hints: dict[str, Hints] = {}
         self._client: httpx2.AsyncClient | None = None
+        self._used_s = -math.inf
 
     async def start(self) -> None:
         """Make the client; opens no connection."""
@@ -119,6 +121,14 @@ class TranscriptionsRecogniser:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+    async def warm(self, outside_idle_s: float = 0.0, inside_idle_s: float = 0.0) -> None:
+        """Open a connection, or use the one there is (``warmth.Warmable``)."""
+        now_s, client = asyncio.get_running_loop().time(), self._client
+        if client is None or now_s - self._used_s < (outside_idle_s if self._outside else inside_idle_s):
+            return
+        self._used_s = now_s
+        await touch(client, self._free, self.name)
 
     async def load(self, key: str, hints: Hints) -> None:
         """Remember the hints; the server is told them with each utterance."""
@@ -164,6 +174,7 @@ class TranscriptionsRecogniser:
         client = self._client
         if client is None:
             raise ProviderError("is not running", supplier=self.name)
+        self._used_s = asyncio.get_running_loop().time()
         fields: dict[str, str] = {
             "model": self._model,
             "language": hints.language.split("-")[0].lower(),

@@ -8,51 +8,61 @@ what to do now, in order.
 States and the inputs that matter in each::
 
     QUIET    -- speech for start_ms --> SPEAKING                         Started
-    SPEAKING -- silence for stop_ms --> PAUSED           AskText, AskSmartTurn
-    PAUSED   -- speech for start_ms --> SPEAKING                     GoOn (answers are void)
-    PAUSED   -- words and waits say so --> QUIET                     EndOfTurn
+    SPEAKING -- silence for (contested_)stop_ms --> PAUSED      AskText, maybe AskSmartTurn
+    PAUSED   -- speech for start_ms --> SPEAKING     Withdrawn, GoOn (answers are void)
+    PAUSED   -- its words may be all, and it does not end yet        Provisional
+    PAUSED   -- words and waits say so --> QUIET     Withdrawn (other words), EndOfTurn
+    PAUSED   -- "mhm" to an agent that speaks, and 500 ms of silence --> QUIET     EndOfTurn
     SPEAKING -- longest_ms, media stopped --> PAUSED, bound to end    AskText
 
-How long PAUSED waits after the last speech: ``complete_wait_ms`` when the words
-are a complete question or answer, or the turn model says so;
-``incomplete_wait_ms`` when they break off; ``unsure_wait_ms`` otherwise.
+How long PAUSED waits after the last speech. Words are the stronger evidence: a tone of
+voice never ends a turn against them, it decides where they do not::
 
-Meanwhile, when the agent speaks or thinks, the floor is contested until the
-turn is committed (``Commit``) or turns out to be nothing (``Resume``):
+    COMPLETE                                   complete_wait_ms
+    LIKELY    model not below open_below       complete_wait_ms
+              model below it, or silent        unsure_wait_ms
+    UNSURE    model above complete_above       unsure_wait_ms
+              model below open_below           incomplete_wait_ms
+              neither, or silent               half-way between these two
+    MAY_GO_ON                                  half-way between these two
+    OPEN                                       incomplete_wait_ms
 
-- the agent speaks: ``Pause`` after pause_ms of speech;
-- words that are no backchannel, or commit_ms of speech: ``Commit``;
-- a backchannel, or sounds without words: ``Resume``, and nothing was said;
-- uninterruptible speech: none of these; the turn ends as always, ``during_agent``.
+The turn model costs more than all else in a turn together, so it is asked only where
+words leave it open: at the pause by the words so far, otherwise when the text
+comes, and without either after model_after_ms.
+
+Meanwhile, when the agent speaks or thinks, the turn may take the floor from it: ``listen.turn_contest``.
 
 Held by property tests: every ``Started`` has exactly one ``EndOfTurn``, after a
-bounded time; every ``Pause`` has a ``Resume`` or ``Commit`` after a bounded time.
+bounded time; every ``Pause`` has a ``Resume`` or ``Commit`` after a bounded time;
+every ``Provisional`` has a ``Withdrawn``, or the ``EndOfTurn`` of its words, before the next one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voice_runtime.events import CHUNK_MS, TurnEnd
-from voice_runtime.listen.completeness import Whole, backchannel, whole
+from voice_runtime.listen.completeness import Whole, asks_for_time, backchannel, whole
+from voice_runtime.listen.expected import ANYTHING, Expected
+from voice_runtime.listen.turn_contest import BROKEN_OFF_MS, Contest, Spoken
 from voice_runtime.listen.turn_values import (
     AskSmartTurn,
     AskText,
-    Commit,
     EndOfTurn,
     Floor,
     GoOn,
     Output,
-    Pause,
-    Resume,
+    Provisional,
     Started,
     TurnPolicy,
+    Withdrawn,
 )
 
-#: The agent is not kept silent for longer than this while the caller makes sounds now and then.
-_LONGEST_PAUSE_MS = 2400
+#: Words that leave it to the turn model whether more comes.
+_LEFT_OPEN = (Whole.LIKELY, Whole.UNSURE)
 
 
 class _State(StrEnum):
@@ -66,28 +76,25 @@ class _Turn:
     """What is known of the open turn.
 
     Attributes:
-        agreed: words that the two newest partials begin with alike: a first guess is no evidence.
+        spoken: its speech, and the words while it was said.
+        asked_model: the turn model was asked about this pause.
         bound_to_end: why it ends as soon as its text is known, whatever the waits say.
-        paused_agent_ms: since when the agent is silent for it, or None.
-        committed: it has the floor.
-        cut: it interrupted the agent.
+        proposed: the words put out as ``Provisional``, "" when none are.
+        nobodys: its words are for nobody, also when the agent falls silent meanwhile.
     """
 
-    started_ms: int = 0
-    spoken_ms: int = 0
+    spoken: Spoken = field(default_factory=Spoken)
     during_agent: bool = False
-    partial: str = ""
-    agreed: str = ""
     asked_ms: int = 0
     text: str | None = None
     understood: bool = True
     whole: Whole = Whole.EMPTY
     urgent: bool = False
+    asked_model: bool = False
     complete: float | None = None
     bound_to_end: TurnEnd | None = None
-    paused_agent_ms: int | None = None
-    committed: bool = False
-    cut: bool = False
+    proposed: str = ""
+    nobodys: bool = False
 
 
 class TurnMachine:
@@ -99,19 +106,33 @@ class TurnMachine:
         pause: number of the newest pause; answers to older ones are void.
     """
 
-    def __init__(self, policy: TurnPolicy, language: str, urgent: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        policy: TurnPolicy,
+        language: str,
+        urgent: Callable[[str], bool],
+        expected: Callable[[], Expected] = lambda: ANYTHING,
+        only_silences: Callable[[str], bool] = lambda text: True,
+        asking: Callable[[], Expected] = lambda: ANYTHING,
+    ) -> None:
         """Make it.
 
         Args:
             language: of the word lists, such as ``en-US``.
             urgent: whether words may not wait (emergency, person, stop, opting out).
+            expected: what the agent asked for, as far as it was played by now.
+            only_silences: of urgent words, whether they only ask the agent to be silent ("hold on"): to one
+                that is silent they may wait, as an emergency may not, whatever is said behind it.
+            asking: what the agent asks with words whose last ones sound now; anything in the midst of them.
         """
         self.policy = policy
         self._language = language
         self._urgent = urgent
+        self._expected = expected
+        self._only_silences = only_silences
         self.now_ms = 0
         self.last_speech_ms = 0
-        self._floor = Floor.IDLE
+        self._contest = Contest(policy, language, urgent, asking)
         self._state = _State.QUIET
         self._speech_run = 0
         self._out: list[Output] = []
@@ -127,25 +148,27 @@ class TurnMachine:
         if speech and self._state is not _State.PAUSED:  # in a pause, a blip postpones nothing
             self.last_speech_ms = self.now_ms
         match self._state:
-            case _State.QUIET if self._speech_run >= self.policy.start_ms:
+            case _State.QUIET if self._speech_run >= self._contest.start_ms:
                 self._start()
             case _State.SPEAKING:
-                self._turn.spoken_ms += CHUNK_MS if speech else 0
-                self._contest()
+                self._turn.spoken.spoken_ms += CHUNK_MS if speech else 0
+                self._contest_floor()
                 self._maybe_pause()
-            case _State.PAUSED if self._speech_run >= self.policy.start_ms and not self._turn.bound_to_end:
+            case _State.PAUSED if self._speech_run >= self._contest.start_ms and not self._turn.bound_to_end:
                 self._go_on()
             case _State.PAUSED:
+                self._contest_pause()
                 self._maybe_end()
         return self._take()
 
     def partial(self, text: str) -> list[Output]:
         """Words so far, while the caller speaks. They may still change."""
         if self._state is _State.SPEAKING:
-            # Two partials that agree on a word are evidence; a first guess is none.
-            self._turn.agreed = _common_beginning(self._turn.partial, text)
-            self._turn.partial = text
-            self._contest()
+            self._turn.spoken.words(text)
+            self._contest_floor()
+        elif self._state is _State.PAUSED and self._turn.text is None:  # of what was said before the pause
+            self._turn.spoken.words(text)
+            self._out += self._contest.words(self._turn.spoken)
         return self._take()
 
     def final(self, pause: int, text: str, *, understood: bool = True) -> list[Output]:
@@ -158,11 +181,13 @@ class TurnMachine:
         if self.awaits(pause):
             turn.text = text
             turn.understood = understood
-            turn.whole = whole(text, self._language) if understood else Whole.UNSURE
+            turn.whole = self._judged(text) if understood else Whole.UNSURE
             turn.urgent = understood and bool(text) and self._urgent(text)
-            if understood and text and not self._nothing_but_listening():
-                self._commit()
+            self._contest_pause()
             self._maybe_end()
+            if self.open and text and turn.whole in _LEFT_OPEN and not turn.nobodys:
+                self._ask_model()
+            self._maybe_propose()
         return self._take()
 
     def turn_model(self, pause: int, probability: float) -> list[Output]:
@@ -174,14 +199,10 @@ class TurnMachine:
 
     def floor(self, floor: Floor) -> list[Output]:
         """The agent's floor changed."""
-        before, self._floor = self._floor, floor
-        if floor is not before:
-            if floor is not Floor.THINKING or before is Floor.IDLE:
-                self._turn.committed = False  # what is left of an answer already cut needs no second cut
-            if not self._contested:
-                self._resume()
-            elif self._state is _State.SPEAKING:
-                self._contest()
+        if floor is not self._contest.floor:
+            self._out += self._contest.changed(floor)
+            if self._state is _State.SPEAKING:
+                self._contest_floor()
         return self._take()
 
     def media_stopped(self) -> list[Output]:
@@ -196,7 +217,7 @@ class TurnMachine:
     def drop(self) -> list[Output]:
         """Forget the open turn: it was nobody's, or the caller's words came another way."""
         if self.open:
-            self._turn.text, self._turn.cut, self._turn.spoken_ms = "", False, 0
+            self._turn.text, self._contest.cut, self._turn.spoken.spoken_ms = "", False, 0
             self._end(TurnEnd.SILENCE)
         return self._take()
 
@@ -213,21 +234,36 @@ class TurnMachine:
 
     def _start(self) -> None:
         self._turn = _Turn(
-            started_ms=self.now_ms - self._speech_run,
-            spoken_ms=self._speech_run,
-            during_agent=self._floor is Floor.UNYIELDING,
+            Spoken(started_ms=self.now_ms - self._speech_run, spoken_ms=self._speech_run),
+            during_agent=self._contest.floor is Floor.UNYIELDING,
         )
+        self._contest.begin()
         self._state = _State.SPEAKING
-        self._out.append(Started(self._turn.started_ms))
-        self._contest()
+        self._out.append(Started(self._turn.spoken.started_ms))
+        self._contest_floor()
+
+    def _contest_floor(self) -> None:
+        """While the caller speaks: the agent may have to fall silent, or to give way."""
+        self._out += self._contest.speech(self._turn.spoken, self.now_ms, self.now_ms - self.last_speech_ms)
+
+    def _contest_pause(self) -> None:
+        """In a pause whose words are sure: they may take the floor, or the agent goes on."""
+        turn = self._turn
+        if turn.text and self._for_nobody():
+            self._out += self._contest.resume()
+        elif turn.text and turn.understood:
+            self._out += self._contest.final(turn.text, self.now_ms - self.last_speech_ms)
 
     def _maybe_pause(self) -> None:
         if self._state is not _State.SPEAKING:
             return
-        if self.now_ms - self._turn.started_ms >= self.policy.longest_ms:
+        if self.now_ms - self._turn.spoken.started_ms >= self.policy.longest_ms:
             self._ask(TurnEnd.TOO_LONG)
-        elif self.now_ms - self.last_speech_ms >= self.policy.stop_ms:
+        elif self.now_ms - self.last_speech_ms >= self._contest.stop_ms(self._turn.spoken.spoken_ms):
             self._ask(None)
+
+    def _judged(self, text: str) -> Whole:
+        return whole(text, self._language, self._expected())
 
     def _ask(self, bound_to_end: TurnEnd | None) -> None:
         self._state = _State.PAUSED
@@ -235,62 +271,48 @@ class TurnMachine:
         self._turn.asked_ms = self.now_ms
         self._turn.bound_to_end = bound_to_end
         self._turn.text = self._turn.complete = None
+        self._turn.asked_model = self._turn.nobodys = False
+        if bound_to_end is None:
+            self._out += self._contest.over(self._turn.spoken)
         self._out.append(AskText(self.pause))
-        settled = whole(self._turn.partial, self._language) in (Whole.COMPLETE, Whole.OPEN)
-        if bound_to_end is None and not settled:
+        if self._turn.spoken.partial and self._judged(self._turn.spoken.partial) in _LEFT_OPEN:
+            self._ask_model()
+
+    def _ask_model(self) -> None:
+        """Ask the turn model about this pause, once, unless the turn ends anyway."""
+        turn = self._turn
+        if turn.bound_to_end is None and not turn.asked_model and turn.complete is None:
+            turn.asked_model = True
             self._out.append(AskSmartTurn(self.pause))
 
     def _go_on(self) -> None:
+        self._withdraw()
         self._state = _State.SPEAKING
         self.last_speech_ms = self.now_ms
-        self._turn.spoken_ms += self._speech_run
-        self._turn.partial = self._turn.agreed = ""
+        self._turn.spoken.spoken_ms += self._speech_run
+        self._turn.spoken.no_words(self._turn.text or "")
+        self._contest.caller_begins()
         self._out.append(GoOn())
-        self._contest()
+        self._contest_floor()
 
-    # -- the floor --------------------------------------------------------------------------------
+    # -- words that may be all ------------------------------------------------------------------------
 
-    @property
-    def _contested(self) -> bool:
-        return self._floor in (Floor.SPEAKING, Floor.THINKING) and not self._turn.committed
-
-    def _contest(self) -> None:
-        """While the caller speaks and the agent has the floor."""
-        if not self._contested:
+    def _maybe_propose(self) -> None:
+        """Put out the words of this pause, where they may be the turn's and it does not end with them yet."""
+        turn = self._turn
+        if not self.policy.eager or self._state is not _State.PAUSED or turn.proposed or not turn.text:
             return
-        turn, policy = self._turn, self.policy
-        speaking_now = self.now_ms - self.last_speech_ms < policy.stop_ms
-        if (
-            self._floor is Floor.SPEAKING
-            and turn.paused_agent_ms is None
-            and turn.spoken_ms >= policy.pause_ms
-            and speaking_now
-        ):
-            turn.paused_agent_ms = self.now_ms
-            self._out.append(Pause(self.now_ms))
-        if self._takes_the_floor(turn):
-            self._commit()
+        if turn.urgent or turn.whole is Whole.OPEN or backchannel(turn.text, self._language):
+            return
+        broken_off = turn.complete is not None and turn.complete < self.policy.open_below
+        if turn.understood and not broken_off and self._contest.floor is not Floor.UNYIELDING:
+            turn.proposed = turn.text
+            self._out.append(Provisional(turn.text))
 
-    def _takes_the_floor(self, turn: _Turn) -> bool:
-        """Whether this is more than listening: long speech, words, or an urgent word."""
-        listening = backchannel(turn.partial, self._language)
-        if turn.spoken_ms >= (self.policy.backchannel_ms if listening else self.policy.commit_ms):
-            return True
-        if turn.paused_agent_ms is not None and self.now_ms - turn.paused_agent_ms >= _LONGEST_PAUSE_MS:
-            return True
-        several = len(turn.agreed.split()) > 1 and not backchannel(turn.agreed, self._language)
-        return several or (bool(turn.agreed) and self._urgent(turn.agreed))
-
-    def _commit(self) -> None:
-        if self._contested:
-            self._turn.committed = self._turn.cut = True
-            self._turn.paused_agent_ms = None
-            self._out.append(Commit())
-
-    def _resume(self) -> None:
-        if self._turn.paused_agent_ms is not None:
-            self._turn.paused_agent_ms = None
-            self._out.append(Resume())
+    def _withdraw(self) -> None:
+        if self._turn.proposed:
+            self._turn.proposed = ""
+            self._out.append(Withdrawn())
 
     # -- ending -----------------------------------------------------------------------------------
 
@@ -298,12 +320,19 @@ class TurnMachine:
         """End the turn when words, waits and the turn model allow it."""
         turn = self._turn
         if turn.text is None:
-            if self.now_ms - turn.asked_ms >= self.policy.text_ms:
+            waited_ms = self.now_ms - turn.asked_ms
+            if waited_ms >= self.policy.text_ms:
                 self._end(turn.bound_to_end or TurnEnd.SILENCE)
+            elif waited_ms >= self.policy.model_after_ms and not turn.spoken.partial:
+                self._ask_model()
         elif turn.bound_to_end is not None or not turn.text:
             self._end(turn.bound_to_end or TurnEnd.SILENCE)
-        elif turn.urgent or self._nothing_but_listening():
+        elif turn.urgent and not self._only_waits():
             self._end(TurnEnd.QUESTION)
+        elif self._for_nobody():
+            # "That works" may go on with "for me": the agent speaks meanwhile, and both are judged as one.
+            if not turn.understood or self.now_ms - self.last_speech_ms >= BROKEN_OFF_MS:
+                self._end(TurnEnd.QUESTION)
         else:
             wait_ms, why = self._patience(turn)
             if self.now_ms - self.last_speech_ms >= wait_ms:
@@ -312,34 +341,52 @@ class TurnMachine:
     def _patience(self, turn: _Turn) -> tuple[int, TurnEnd]:
         """How much silence ends the turn, and why it would."""
         policy = self.policy
-        if turn.whole is Whole.COMPLETE:
-            return policy.complete_wait_ms, TurnEnd.QUESTION
-        if turn.whole is Whole.OPEN:
-            return policy.incomplete_wait_ms, TurnEnd.SILENCE
-        if turn.complete is None:
-            return policy.unsure_wait_ms, TurnEnd.SILENCE
-        if turn.complete >= policy.complete_above:
-            return policy.complete_wait_ms, TurnEnd.TURN_MODEL
-        broken_off = turn.complete < policy.open_below
-        return policy.incomplete_wait_ms if broken_off else policy.unsure_wait_ms, TurnEnd.SILENCE
+        sounds_whole = turn.complete is not None and turn.complete >= policy.complete_above
+        breaks_off = turn.complete is not None and turn.complete < policy.open_below
+        match turn.whole:
+            case Whole.COMPLETE:
+                return policy.complete_wait_ms, TurnEnd.QUESTION
+            case Whole.OPEN:
+                return policy.incomplete_wait_ms, TurnEnd.SILENCE
+            case Whole.MAY_GO_ON:
+                return (policy.unsure_wait_ms + policy.incomplete_wait_ms) // 2, TurnEnd.SILENCE
+            case Whole.LIKELY if turn.complete is not None and not breaks_off:
+                return policy.complete_wait_ms, TurnEnd.TURN_MODEL
+            case Whole.LIKELY:
+                return policy.unsure_wait_ms, TurnEnd.SILENCE
+            case _ if sounds_whole:
+                return policy.unsure_wait_ms, TurnEnd.TURN_MODEL
+            case _ if breaks_off:
+                return policy.incomplete_wait_ms, TurnEnd.SILENCE
+            case _:
+                return (policy.unsure_wait_ms + policy.incomplete_wait_ms) // 2, TurnEnd.SILENCE
 
-    def _nothing_but_listening(self) -> bool:
-        """Sounds while the agent has the floor that are for nobody: "mhm", or no words one can trust."""
+    def _only_waits(self) -> bool:
+        """Whether it is "hold on" to an agent that is silent: there is nothing to stop, and more to come."""
+        text = self._turn.text or ""
+        return (
+            self._contest.floor is Floor.IDLE
+            and self._only_silences(text)
+            and asks_for_time(text, self._language)
+        )
+
+    def _for_nobody(self) -> bool:
+        """Whether the words are nothing but listening ; until the caller goes on, they stay so."""
         turn = self._turn
-        listening = backchannel(turn.text or "", self._language)
-        if self._floor is Floor.UNYIELDING:
-            return listening
-        if not self._contested or turn.spoken_ms >= self.policy.backchannel_ms:
-            return False
-        return listening or not turn.understood
+        turn.nobodys = turn.nobodys or self._contest.nobodys(
+            turn.text or "", turn.spoken, understood=turn.understood
+        )
+        return turn.nobodys
 
     def _end(self, why: TurnEnd) -> None:
         turn = self._turn
         text = turn.text or ""
-        said = bool(text) and not self._nothing_but_listening()
+        said = bool(text) and not self._for_nobody()
+        if not (said and text == turn.proposed):
+            self._withdraw()
         if said:
-            self._commit()
-        self._resume()
+            self._out += self._contest.commit()
+        self._out += self._contest.resume()
         self._state = _State.QUIET
         self._speech_run = 0  # speech that goes on begins the next turn, counted from here
         self._out.append(
@@ -347,12 +394,12 @@ class TurnMachine:
                 why=why,
                 text=text,
                 said=said,
-                started_ms=turn.started_ms,
+                started_ms=turn.spoken.started_ms,
                 ended_ms=self.last_speech_ms,
                 during_agent=turn.during_agent,
                 urgent=turn.urgent,
-                spoken_ms=turn.spoken_ms,
-                cut=turn.cut,
+                spoken_ms=turn.spoken.spoken_ms,
+                cut=self._contest.cut,
                 understood=turn.understood,
             )
         )
@@ -360,13 +407,3 @@ class TurnMachine:
     def _take(self) -> list[Output]:
         out, self._out = self._out, []
         return out
-
-
-def _common_beginning(one: str, other: str) -> str:
-    """The words two texts begin with alike."""
-    same = []
-    for a, b in zip(one.split(), other.split(), strict=False):
-        if a != b:
-            break
-        same.append(a)
-    return " ".join(same)

@@ -52,14 +52,14 @@ class TurnAudio:
         self._kept = Understood(confidence=1.0)
         self.heard = Understood()
 
-    def add(self, chunk: bytes) -> None:
-        """The newest chunk of the line."""
+    def add(self, chunk: bytes, speech: bool = True) -> None:
+        """The newest chunk of the line, and whether it is speech."""
         if self._turn is None:
             self._preroll.append(chunk)
             return
         self._turn += chunk
         if self._utterance is not None:
-            self._utterance.feed(chunk)
+            self._utterance.feed(chunk, speech)
 
     @property
     def partial(self) -> str:

@@ -1,10 +1,11 @@
 """The self-hosted recogniser: one faster-whisper model for all calls, off the event loop.
 
-An utterance keeps its samples; ``finish`` cuts them into windows, and windows of
-several calls are computed together (``listen.whisper_batches``) by one
-CTranslate2 model (``listen.whisper_decoder``). The ear calls ``finish`` at the
-first pause, not at the end of the turn, so decoding overlaps with deciding
-whether the caller is done.
+An utterance keeps its samples (``listen.whisper_utterance``); they are cut into
+windows, and windows of several calls are computed together
+(``listen.whisper_batches``) by one CTranslate2 model (``listen.whisper_decoder``).
+The ear calls ``finish`` at the first pause, not at the end of the turn, so decoding
+overlaps with deciding whether the caller is done; and most final texts have been
+decoded by then, in the silence before it. Final ones go first, whatever is asked for ahead.
 """
 
 from __future__ import annotations
@@ -18,53 +19,19 @@ from loguru import logger
 from controls.errors import InternalError, OperatorError, ProviderError
 from voice_runtime.engine_settings import WhisperEngine
 from voice_runtime.listen.whisper_audio import pieces, worth_recognising
-from voice_runtime.listen.whisper_batches import Batches
+from voice_runtime.listen.whisper_batches import Batches, Urgency
 from voice_runtime.listen.whisper_decoder import WhisperDecoder, Window
 from voice_runtime.listen.whisper_prompt import Prompt, whisper_language
 from voice_runtime.listen.whisper_text import Decoded, judge
+from voice_runtime.listen.whisper_utterance import WhisperUtterance
 from voice_runtime.listen.whisper_weights import digest, weights
 from voice_runtime.ports import Hints, Recognition
 
-#: Samples an utterance keeps, in bytes: 120 s at 8 kHz. What comes after is not recognised.
-_MOST_BYTES = 120 * 16000
 #: Utterances that may wait, in batches per worker: with more, the last would be late anyway.
 _BATCHES_WAITING = 8
 #: A batch that takes longer than this will never end, s. Eight windows of 30 s may take ``small`` 20 s.
 _HANGS_AFTER_S = 60.0
 _RESTART_S = (1.0, 60.0)
-
-
-class WhisperUtterance:
-    """One utterance (``ports.Utterance``). Made by ``WhisperRecogniser.open``.
-
-    It holds no place in any pool before ``finish``: only its samples, 16 kB a second.
-    """
-
-    def __init__(self, recogniser: WhisperRecogniser, prompt: Prompt) -> None:
-        self._recogniser = recogniser
-        self._prompt = prompt
-        self._pcm = bytearray()
-        self._finished = False
-
-    @property
-    def partial(self) -> str:
-        """Always "": Whisper is asked once. Decoding again while the caller speaks would be answered here."""
-        return ""
-
-    def feed(self, pcm: bytes) -> None:
-        if not self._finished and len(self._pcm) < _MOST_BYTES:
-            self._pcm += pcm
-
-    async def finish(self) -> Recognition:
-        if self._finished:
-            raise InternalError("an utterance is finished once, and not after it was cancelled")
-        self._finished = True
-        pcm, self._pcm = bytes(self._pcm), bytearray()
-        return await self._recogniser.recognise(pcm, self._prompt)
-
-    def cancel(self) -> None:
-        self._finished = True
-        self._pcm = bytearray()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,23 +186,66 @@ class WhisperRecogniser:
         """
         if key not in self._prompts:
             raise InternalError("no hints are loaded under this key")
-        return WhisperUtterance(self, self._prompts[key])
+        return WhisperUtterance(self, self._prompts[key], every_ms=self._settings.partial_every_ms)
 
-    async def recognise(self, pcm: bytes, prompt: Prompt) -> Recognition:
+    def ahead(
+        self, pcm: bytes | bytearray, prompt: Prompt, *, likely: bool
+    ) -> asyncio.Future[Decoded] | None:
+        """Decode a copy of at most 30 s before the end of an utterance. Called by it.
+
+        Args:
+            likely: most likely this is the end: it may wait behind final ones.
+
+        Returns:
+            None when there is no room for that now, or nothing in it to be decoded.
+        """
+        running, urgency = self._running, Urgency.LIKELY if likely else Urgency.SPARE
+        if running is None or not running.batches.room_for(urgency):
+            return None
+        copy = bytes(pcm)
+        if not worth_recognising(copy):
+            return None
+        window = running.decoder.window(copy, prompt, detect=self._settings.detect_language)
+        return running.batches.submit(window.key, window, urgency)
+
+    def withdraw(self, ahead: asyncio.Future[Decoded]) -> None:
+        """What was asked for ahead is no longer wanted; if it is being computed, it goes on."""
+        if self._running is not None:
+            self._running.batches.withdraw(ahead)
+
+    async def recognise(
+        self, pcm: bytes, prompt: Prompt, ahead: asyncio.Future[Decoded] | None = None
+    ) -> Recognition:
         """The text of 8 kHz s16le samples. Called by an utterance; cancelling withdraws it from the queue.
+
+        Args:
+            ahead: under way already, and as good as the final text; decoded anew should it fail.
 
         Raises:
             ProviderError: the model failed, is being restarted, has too much to do, or was late.
         """
         if not worth_recognising(pcm):
+            if ahead is not None:
+                ahead.cancel()
             return Recognition("", 0.0)
         try:
             async with asyncio.timeout(self._deadline_s):
-                # one after another: nobody's long speech keeps the others waiting
-                decoded = [await self._window(piece, prompt) for piece in pieces(pcm)]
+                if ahead is not None and (found := await self._awaited(ahead)) is not None:
+                    decoded = [found]
+                else:  # one after another: nobody's long speech keeps the others waiting
+                    decoded = [await self._window(piece, prompt) for piece in pieces(pcm)]
         except TimeoutError:
             raise ProviderError("recognition took too long", supplier=self.name) from TimeoutError()
         return judge(decoded, prompt.terms)
+
+    async def _awaited(self, ahead: asyncio.Future[Decoded]) -> Decoded | None:
+        """A decoding made ahead, which a caller waits for now; None when it failed."""
+        if self._running is not None:
+            self._running.batches.hurry(ahead)
+        try:
+            return await ahead
+        except ProviderError:
+            return None
 
     async def _window(self, pcm: bytes, prompt: Prompt) -> Decoded:
         running = self._running

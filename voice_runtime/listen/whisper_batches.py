@@ -1,9 +1,9 @@
 """Work of many calls in small batches, in worker threads of a bounded number.
 
 The queue belongs to the event loop; threads only compute. What arrives while
-every worker is busy, or within ``wait_s`` of the first, is taken together. The
-oldest is always in the next batch, so nobody starves; whoever withdraws while
-waiting costs nothing.
+every worker is busy, or within ``wait_s`` of the first, is taken together. Of the
+most urgent ones the oldest is always in the next batch, so nobody with a final text
+to wait for starves; whoever withdraws while waiting costs nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
@@ -27,6 +28,14 @@ R = TypeVar("R")
 _CLOSE_S = 10.0
 
 
+class Urgency(IntEnum):
+    """Who waits for a job."""
+
+    FINAL = 0  # a caller, who has stopped speaking
+    LIKELY = 1  # most likely a caller, soon
+    SPARE = 2  # nobody: it is computed only while nothing else is to do
+
+
 @dataclass(slots=True, eq=False)
 class Job(Generic[P, R]):
     """One request. ``key``: only jobs of one key are computed together."""
@@ -34,20 +43,28 @@ class Job(Generic[P, R]):
     key: Hashable
     payload: P
     result: asyncio.Future[R]
+    urgency: Urgency = Urgency.FINAL
 
 
 def take(waiting: list[Job[P, R]], most: int) -> list[Job[P, R]]:
-    """Remove the next batch from ``waiting``: the oldest, and the oldest others of its key. Pure.
+    """Remove the next batch from ``waiting``: the oldest of the most urgent, and others of its key. Pure.
 
-    Jobs that were withdrawn are dropped on the way.
+    The others come by urgency, then by age. Jobs that were withdrawn are dropped on the way.
     """
     waiting[:] = [job for job in waiting if not job.result.done()]
     if not waiting:
         return []
-    key = waiting[0].key
-    batch = [job for job in waiting if job.key == key][:most]
+    in_order = sorted(waiting, key=lambda job: job.urgency)  # stable: by age within each
+    first = in_order[0]
+    # Whom nobody waits for makes no batch longer that somebody waits for.
+    spare = first.urgency is Urgency.SPARE
+    batch = [j for j in in_order if j.key == first.key and (j.urgency is Urgency.SPARE) == spare][:most]
     waiting[:] = [job for job in waiting if job not in batch]
     return batch
+
+
+def _all_spare(batch: Sequence[Job[P, R]]) -> bool:
+    return all(job.urgency is Urgency.SPARE for job in batch)
 
 
 class _Worker(Generic[P, R]):
@@ -127,19 +144,35 @@ class Batches(Generic[P, R]):
         """Jobs in batches under way."""
         return sum(len(worker.batch) for worker in self._workers)
 
-    def submit(self, key: Hashable, payload: P) -> asyncio.Future[R]:
+    def room_for(self, urgency: Urgency) -> bool:
+        """Whether a job would be taken now.
+
+        A spare one only where a worker is free, nobody waits, and (of several workers) one stays free for
+        those who are in a hurry; a likely one while less than a batch waits.
+        """
+        match urgency:
+            case Urgency.FINAL:
+                return not self._closed and self.waiting < self._most_waiting
+            case Urgency.LIKELY:
+                return not self._closed and self.waiting < min(self._most, self._most_waiting)
+            case Urgency.SPARE:
+                idling = sum(bool(w.batch) and _all_spare(w.batch) for w in self._workers)
+                may = idling < max(1, len(self._workers) - 1)
+                return not self._closed and may and bool(self._free) and not self.waiting
+
+    def submit(self, key: Hashable, payload: P, urgency: Urgency = Urgency.FINAL) -> asyncio.Future[R]:
         """Queue a job. Cancelling the future withdraws it.
 
         The future raises ``ProviderError`` when the batch failed.
 
         Raises:
-            ProviderError: too many are waiting, or it is closed.
+            ProviderError: there is no room for it, or it is closed.
         """
         if self._closed:
             raise ProviderError(self._closed, supplier=self._supplier)
-        if self.waiting >= self._most_waiting:
+        if not self.room_for(urgency):
             raise ProviderError("too many utterances are waiting", supplier=self._supplier)
-        job: Job[P, R] = Job(key, payload, self._loop.create_future())
+        job: Job[P, R] = Job(key, payload, self._loop.create_future(), urgency)
         self._waiting.append(job)
         if self._free:
             if sum(other.key == key for other in self._waiting) >= self._most:
@@ -147,6 +180,17 @@ class Batches(Generic[P, R]):
             elif self._timer is None:
                 self._timer = self._loop.call_later(self._wait_s, self._dispatch)
         return job.result
+
+    def hurry(self, result: asyncio.Future[R]) -> None:
+        """A caller waits for this one now."""
+        for job in self._waiting:
+            if job.result is result:
+                job.urgency = Urgency.FINAL
+
+    def withdraw(self, result: asyncio.Future[R]) -> None:
+        """Cancel this one if it is still waiting; what is being computed goes on."""
+        if any(job.result is result for job in self._waiting):
+            result.cancel()
 
     def _dispatch(self) -> None:
         if self._timer is not None:

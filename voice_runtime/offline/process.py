@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import sys
 import threading
@@ -15,12 +16,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from controls.errors import OperatorError
+from voice_runtime.quiet_server import QuietServer
 
 _POLL_S = 0.5
 _GRACE_S = 2.0
 
 
-class _Server(uvicorn.Server):
+class _Server(QuietServer):
     """uvicorn's, which announces itself once it really accepts connections."""
 
     announcement: str = ""
@@ -71,10 +73,21 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _end_with(parent: int, server: uvicorn.Server) -> None:
-    """Orphans are adopted: the parent's number changes. Then stop, and insist."""
-    while os.getppid() == parent:
-        time.sleep(_POLL_S)
+def _end_with(parent: int, server: QuietServer) -> None:
+    """Wait for the parent's end, then stop, and insist."""
+    _outlive(parent)
     server.should_exit = True
     time.sleep(2 * _GRACE_S)
     os._exit(0)
+
+
+def _outlive(parent: int) -> None:
+    """Return once the parent is gone; orphans are adopted, so its number changes."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            gone = os.pidfd_open(parent)  # readable at its end: pidfd_open(2)
+            if os.getppid() == parent:  # else the number is some other process's by now
+                select.select([gone], [], [])
+            os.close(gone)
+    while os.getppid() == parent:
+        time.sleep(_POLL_S)

@@ -244,7 +244,10 @@ export class Call extends EventTarget {
   #received(message) {
     if (message.type === "closed") this.#end(REASONS.has(message.reason) ? message.reason : "ended");
     else if (message.type === "caption" || message.type === "receipt") this.#emit(message.type, message);
-    else if (message.type === "state") this.#emit("agent", message);
+    else if (message.type === "state") {
+      this.#playout.reportUntil(message.until ?? null);
+      this.#emit("agent", message);
+    }
   }
 
   #end(reason) {

@@ -6,6 +6,7 @@ const LONGEST_MESSAGE = 4096;
 const LONGEST_SAY = 500;
 
 const text = (value) => typeof value === "string";
+const rtp_or_none = (value) => value == null || (Number.isInteger(value) && value >= 0 && value < 2 ** 32);
 const one_of = (...values) => (value) => values.includes(value);
 
 /** What the server may send, and what each field must be. Anything else is dropped unread. */
@@ -13,7 +14,7 @@ const FROM_SERVER = {
   opened: { call: text, language: text },
   caption: { who: one_of("agent", "caller"), id: text, text, state: one_of("begin", "cut") },
   receipt: { code: (value) => text(value) && /^[0-9A-Z-]{1,32}$/.test(value) },
-  state: { agent: one_of("speaking", "listening", "thinking") },
+  state: { agent: one_of("speaking", "listening", "thinking"), until: rtp_or_none },
   pong: {},
   closed: { reason: text },
 };

@@ -1,10 +1,11 @@
 """Model tokens to clauses: pieces of an answer that are judged and spoken whole.
 
-Pure and incremental. A clause ends at the end of a sentence, at a line break,
-at the answer's first comma once five words stand before it (so that the caller
-hears something soon), or at a blank when it grows too long. Nothing is changed
-but white space: a clause is what the model wrote, and ``spoken`` reads it whole, so
-no clause ends inside a date, a time or an amount.
+Pure and incremental. A clause ends at the end of a sentence, at a line break, or
+at a blank when it grows too long. The first clause of an answer is small, so that
+the caller hears something soon; where it may end besides is said in
+``first_clause``. Nothing is changed but white space: a clause is what the model
+wrote, and ``spoken`` reads it whole, so no clause ends inside a date, a time or an
+amount.
 
 When a full stop ends a sentence is decided by what stands before it
 (abbreviations, initials, figures and addresses do not) and after it. A token
@@ -19,12 +20,12 @@ from __future__ import annotations
 
 import re
 
+from voice_runtime.speak.first_clause import FirstClause
+
 #: Characters after which a clause is cut at the best blank before.
 LONGEST = 220
 #: Characters without a single blank after which a cut inside the run is accepted.
 _LONGEST_RUN = 1000
-#: The first clause of an answer may end at a comma after this many words; fewer sound chopped.
-_FIRST_WORDS = 5
 #: When a long clause is cut, a comma after this many characters is preferred to a later blank.
 _COMMA_FROM = 80
 
@@ -63,6 +64,7 @@ class ClauseSplitter:
         """Choose abbreviations by the primary subtag of a BCP 47 tag; unknown ones get the common list."""
         primary = language.partition("-")[0].lower()
         self._abbreviations = frozenset((_ABBREVIATIONS[""] + " " + _ABBREVIATIONS.get(primary, "")).split())
+        self._beginning = FirstClause(primary)
         self._text = ""
         self._first = True
         self._out: list[str] = []
@@ -101,6 +103,8 @@ class ClauseSplitter:
             return
         if line_break or self._ends_before_blank():
             self._emit()
+        elif self._first and (at := self._beginning.ends(self._text)) is not None:
+            self._split(at)
         if self._text:
             self._text += " "
             self._bound()
@@ -127,10 +131,13 @@ class ClauseSplitter:
         cut = self._cut()
         if cut is None:
             return
-        rest = self._text[cut:].lstrip()
-        self._text = self._text[:cut]
+        self._split(cut)
+
+    def _split(self, at: int) -> None:
+        rest = self._text[at:].lstrip()
+        self._text = self._text[:at]
         self._emit()
-        self._text = rest  # a run of signs as long as this is dropped: nothing in it can be spoken
+        self._text = rest  # a run of signs as long as ``LONGEST`` is dropped: nothing in it can be spoken
 
     def _cut(self) -> int | None:
         """Where to cut a clause that is too long: after a comma, else at a blank, not inside a number."""
@@ -192,10 +199,6 @@ class ClauseSplitter:
 
     def _first_comma(self) -> bool:
         text = self._text.rstrip()
-        if not self._first or text[-1:] not in tuple(_SOFT) or len(_words(text)) < _FIRST_WORDS:
+        if not self._first or text[-1:] not in tuple(_SOFT):
             return False
-        return not _DAY_OF_MONTH.search(text)
-
-
-def _words(text: str) -> list[str]:
-    return [w for w in text.split(" ") if any(c.isalnum() for c in w)]
+        return self._beginning.may_end_at(text) and not _DAY_OF_MONTH.search(text)

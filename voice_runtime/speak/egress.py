@@ -5,10 +5,13 @@ Directly before ``transport.output()``. In order, for each clause:
 1. its ``ClauseFrame`` must carry a genuine ``Cleared`` that still owes its record;
 2. its ``Receipt`` must arrive within the deadline, else its audio is discarded
    and the fallback speaks;
-3. its samples go out in 20 ms chunks, at most ``lead_ms`` ahead of the caller's
-   ear, with a mark at least every 200 ms and one at its end;
+3. its samples go out in whole 20 ms chunks, up to three at a time, so that ``lead_ms``
+   to 60 ms more lie ahead of the caller's ear, with a mark at least every 180 ms and
+   one at its end;
 4. it is settled (``agent.played``) when its last mark comes back, when an
-   interruption cuts it, or when the link has no marks and its time has passed.
+   interruption cuts it, or when the link has no marks and its time has passed;
+5. silence that is meant behind it follows its last mark, at the same pace: its proof
+   travels meanwhile, and what waits for that comes after a pause of one length.
 
 Every other caller-bound frame is dropped. On a link that shows captions, a
 clause's words go out with its first samples (so never before its receipt), and
@@ -21,7 +24,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from loguru import logger
 from pipecat.frames.frames import (
@@ -43,7 +45,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import Cleared
 from controls.errors import SayError
-from controls.ledger.records import Evidence
+from voice_runtime.budget import MESSAGE_MS
 from voice_runtime.clock import Clock
 from voice_runtime.events import (
     CHUNK_BYTES,
@@ -58,11 +60,13 @@ from voice_runtime.events import (
     PauseSpeechFrame,
     ReceiptShownFrame,
     ResumeSpeechFrame,
-    SpokenFrame,
 )
-from voice_runtime.ports import MediaLink, PlayedClause, PlayedSink
+from voice_runtime.ports import MediaLink, Outlet, PlayedSink
 from voice_runtime.speak.played import PlayedLedger
+from voice_runtime.speak.playhead import CHUNK_NS, Playhead
+from voice_runtime.speak.settlement import Playing, Settlement
 from voice_runtime.speak.shown import Shown
+from voice_runtime.speak.underrun import Cause, underrun
 
 #: Caller-bound frames of pipecat. None passes unless egress made it itself.
 CALLER_BOUND = (
@@ -76,33 +80,16 @@ CALLER_BOUND = (
     TextFrame,
 )
 
-_CHUNK_NS = CHUNK_MS * 1_000_000
-_MARK_EVERY = 10  # chunks: 200 ms
+#: Chunks that leave together: each message costs the same, however long it is.
+_MOST_AT_ONCE = MESSAGE_MS // CHUNK_MS
+_MARK_EVERY = 3 * _MOST_AT_ONCE  # chunks: 180 ms, three messages
 _MARK_PATIENCE_NS = 2_000_000_000
+_TIMER_NS = 1_000_000  # the event loop's timers (uvloop's) count in whole ms, and may come that much early
 _IDLE_ANSWER_NS = 5_000_000_000
 
 
-@dataclass(slots=True, eq=False)
-class _Playing:
-    """A clause on its way out. ``sent`` and ``len(pcm)`` are bytes, ``end`` is a stream position."""
-
-    frame: ClauseFrame
-    pcm: bytearray = field(default_factory=bytearray)
-    sent: int = 0
-    complete: bool = False
-    admitted: bool = False
-    first_sample_ns: int = 0
-    started_s: float = 0.0
-    due_ns: int = 0
-    end: int = 0
-
-    @property
-    def cleared(self) -> Cleared:
-        return self.frame.cleared
-
-
 class Egress(FrameProcessor):
-    """One call's egress. ``lead_ms`` is how much audio may lie at the carrier unplayed."""
+    """One call's egress. ``lead_ms`` to 60 ms more is the audio that lies at the carrier unplayed."""
 
     def __init__(
         self,
@@ -114,8 +101,8 @@ class Egress(FrameProcessor):
         on_no_receipt: Callable[[ClauseFrame], None],
         on_dropped: Callable[[str], None] | None = None,
         on_sent: Callable[[bytes, int], None] | None = None,
-        on_underrun: Callable[[], None] | None = None,
-        lead_ms: int = 120,
+        on_underrun: Callable[[Cause], None] | None = None,
+        lead_ms: Callable[[], int] = lambda: 100,
     ) -> None:
         """Make the egress of one call.
 
@@ -124,7 +111,8 @@ class Egress(FrameProcessor):
             on_dropped: called with the kind of a frame that had no clearance.
             on_sent: called with each chunk handed to the carrier and the monotonic time at which
                 it should sound, ns (echo comparison).
-            on_underrun: called when the caller got silence in mid-clause because samples came late.
+            on_underrun: called with the cause when the caller got silence of our making.
+            lead_ms: audio that is to lie ahead at the carrier now; asked before each message.
         """
         super().__init__(name="egress")
         self._sink = sink
@@ -135,19 +123,19 @@ class Egress(FrameProcessor):
         self._on_dropped = on_dropped
         self._on_sent = on_sent
         self._on_underrun = on_underrun
-        self._lead_ns = lead_ms * 1_000_000
-        self._queue: deque[_Playing] = deque()
-        self._sent: deque[_Playing] = deque()
+        self._lead_ms = lead_ms
+        self._queue: deque[Playing] = deque()
         self._ledger = PlayedLedger(link.evidence)
-        self._spoken: deque[SpokenFrame] = deque()
         self._shown = Shown(link)
+        self._settlement = Settlement(sink, self._ledger, self._shown)
         self._wake = asyncio.Event()
         self._player: asyncio.Task[None] | None = None
+        self._outlet: Outlet | None = None
         self._paused = self._resumed = False
         self._speaking = False
         self._yields = True
         self._answer_open = False
-        self._playhead_ns = 0
+        self._playhead = Playhead()
         self._since_mark = 0
         self._idle_since_ns = 0
         link.on_mark(self._mark_returned)
@@ -190,6 +178,8 @@ class Egress(FrameProcessor):
         else:
             await self.push_frame(frame, direction)
             if isinstance(frame, StartFrame) and self._player is None:
+                output: object = self.next
+                self._outlet = output if isinstance(output, Outlet) else None
                 self._player = self.create_task(self._play(), "egress-player")
 
     async def cleanup(self) -> None:
@@ -213,9 +203,11 @@ class Egress(FrameProcessor):
             return  # cut before its audio arrived
         playing = self._find(cleared.id)
         if playing is None:
-            playing = _Playing(frame.clause)
+            playing = Playing(frame.clause)
             self._ledger.open(cleared.id, cleared.text)
             self._queue.append(playing)
+        if len(playing.pcm) - playing.sent < CHUNK_BYTES:
+            playing.samples_ns = self._clock.monotonic_ns()
         self._ledger.audio(cleared.id, len(frame.pcm) // 2, frame.words)
         playing.pcm += frame.pcm
         if frame.last:
@@ -225,21 +217,51 @@ class Egress(FrameProcessor):
         self._answer_open = not frame.clause.final
         self._wake.set()
 
-    def _find(self, clause: str) -> _Playing | None:
+    def _find(self, clause: str) -> Playing | None:
         return next((p for p in self._queue if p.cleared.id == clause), None)
 
     async def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            if self._speaking and self._since_mark:
-                await self._mark()
+        """Fall silent now: what lies unplayed at the carrier is taken back, to be sent again."""
+        if self._paused:
+            return
+        self._paused = True
+        now = self._clock.monotonic_ns()
+        # A clear would void the marks that prove what was said: not for silence alone.
+        message = self._link.clear_message() if self._speaking and self._playhead.words_ns > now else None
+        if message is not None:
+            self._take_back(now)
+            await self._tell(message)
+        elif self._speaking and self._since_mark:
+            await self._mark()
+
+    def _take_back(self, now: int) -> None:
+        """Go back to the chunk that sounds now, by the clock: it may sound twice, and is not lost.
+
+        The carrier's ``clear`` travels as long as its audio did, so when it arrives there, what sounds is
+        what sounds here now. A mark that came back proves more with time: the carrier plays what it has.
+        """
+        ledger = self._ledger
+        chunks = -(-(self._playhead.ns - now) // CHUNK_NS)
+        position = ledger.position - chunks * CHUNK_SAMPLES
+        ledger.played_through(min(position, ledger.through + self._playhead.played_since(now)))
+        ledger.take_back(position)
+        self._queue.extendleft(self._settlement.take_back(max(position, ledger.through)))
+        for playing in self._queue:
+            playing.back_to(ledger.offset(playing.cleared.id))
+        self._settlement.proven()
+        self._playhead.taken_back(now)
+        self._since_mark = 0
 
     # -- the player -----------------------------------------------------------------------------
 
     async def _play(self) -> None:
         while True:
+            self._settlement.expire(self._clock.monotonic_ns())
             await self._report()
-            self._expire()
+            if self._playhead.silence and not self._paused:
+                if await self._due():
+                    await self._be_silent()
+                continue
             head = self._queue[0] if self._queue else None
             if head is not None and not head.admitted and (head.pcm or head.complete):
                 await self._admit(head)
@@ -251,49 +273,56 @@ class Egress(FrameProcessor):
             if head is None or self._paused or len(head.pcm) - head.sent < CHUNK_BYTES:
                 await self._idle()
                 continue
-            ahead = self._playhead_ns - self._clock.monotonic_ns()
-            if ahead > self._lead_ns:
-                self._wake.clear()
-                await self._wait((ahead - self._lead_ns) / 1e9)
-                continue
-            await self._send_chunk(head)
+            if await self._due():
+                await self._send(head)
+
+    async def _due(self) -> bool:
+        """Whether more may be sent now; False once it may be, or something else has changed."""
+        ahead = self._playhead.ns - self._clock.monotonic_ns()
+        lead_ns = self._lead_ms() * 1_000_000
+        if ahead <= lead_ns + _TIMER_NS:  # else it would wake twice for each message
+            return True
+        self._wake.clear()
+        await self._wait((ahead - lead_ns) / 1e9)
+        return False
 
     async def _wait(self, seconds: float) -> None:
         """Sleep until woken or ``seconds`` have passed."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            timer.cancel()
 
     async def _idle(self) -> None:
         """Nothing may be sent now: give the floor back once the last sample has sounded."""
         now = self._clock.monotonic_ns()
         if self._speaking and not self._queue and not self._paused:
-            if now < self._playhead_ns:
+            if now < self._playhead.ns:
                 self._wake.clear()
-                await self._wait((self._playhead_ns - now) / 1e9)
+                await self._wait((self._playhead.ns - now) / 1e9)
                 return
             self._idle_since_ns = self._idle_since_ns or now
             if not self._answer_open or now - self._idle_since_ns > _IDLE_ANSWER_NS:
                 await self._floor(False)
                 return
         self._wake.clear()
-        await self._wait(0.5 if self._speaking or self._sent else 60.0)
+        await self._wait(0.5 if self._speaking or self._settlement.waiting else 60.0)
 
-    async def _admit(self, playing: _Playing) -> None:
+    async def _admit(self, playing: Playing) -> None:
         """Wait for the receipt; without one the clause is discarded, never played late."""
         try:
             await self._sink.durable(playing.cleared.receipt, self._receipt_deadline_s)
         except SayError:
             if playing in self._queue:
                 self._queue.remove(playing)
-                self._settle(playing)
+                self._settlement.settle(playing)
                 self._on_no_receipt(playing.frame)
             return
-        playing.admitted = True
+        playing.admitted, playing.admitted_ns = True, self._clock.monotonic_ns()
 
-    async def _send_chunk(self, playing: _Playing) -> None:
+    async def _send(self, playing: Playing) -> None:
+        goes_on = playing.sent > 0 or (self._speaking and not (playing.frame.first or playing.cleared.phrase))
         if not playing.sent and (not self._speaking or self._yields != playing.frame.interruptible):
             self._yields = playing.frame.interruptible
             await self._floor(True)
@@ -301,128 +330,103 @@ class Egress(FrameProcessor):
                 return
         now = self._clock.monotonic_ns()
         if not playing.sent:
-            playing.first_sample_ns = now
-            playing.started_s = self._sink.seconds(max(now, self._playhead_ns))
+            again, playing.first_sample_ns = playing.first_sample_ns > 0, now
+            playing.started_s = self._sink.seconds(max(now, self._playhead.ns))
             words = playing.frame.written or playing.cleared.text
-            self._shown.caption("agent", words, playing.cleared.id, "begin")
+            if not again:
+                self._shown.caption("agent", words, playing.cleared.id, "begin")
             await self._show()
             if self._paused or playing not in self._queue:
                 return
-        elif now > self._playhead_ns + _CHUNK_NS and not self._resumed and self._on_underrun is not None:
-            self._on_underrun()
+        if goes_on and not self._resumed and self._on_underrun is not None:
+            times = (self._playhead.ns, now, playing.samples_ns, playing.admitted_ns)
+            if (cause := underrun(*times, in_clause=playing.sent > 0)) is not None:
+                self._on_underrun(cause)
         self._resumed = False
-        chunk = bytes(playing.pcm[playing.sent : playing.sent + CHUNK_BYTES])
-        playing.sent += CHUNK_BYTES
-        self._playhead_ns = max(now, self._playhead_ns) + _CHUNK_NS
-        self._ledger.sent(playing.cleared.id, CHUNK_SAMPLES)
-        self._since_mark += 1
-        audio = OutputAudioRawFrame(audio=chunk, sample_rate=RATE_HZ, num_channels=1)
-        await self.push_frame(audio)
+        there = (len(playing.pcm) - playing.sent) // CHUNK_BYTES
+        chunks = min(_MOST_AT_ONCE, there, _MARK_EVERY - self._since_mark)
+        pcm = bytes(playing.pcm[playing.sent : playing.sent + chunks * CHUNK_BYTES])
+        playing.sent += len(pcm)
+        sounds_ns = self._playhead.words(now, chunks, self._ledger.position)
+        self._ledger.sent(playing.cleared.id, chunks * CHUNK_SAMPLES)
+        self._since_mark += chunks
+        await self._hand_over(pcm)
         if self._on_sent is not None:
-            self._on_sent(chunk, self._playhead_ns - _CHUNK_NS)
+            for n in range(chunks):
+                self._on_sent(pcm[n * CHUNK_BYTES : (n + 1) * CHUNK_BYTES], sounds_ns + n * CHUNK_NS)
         if self._since_mark >= _MARK_EVERY:
             await self._mark()
+
+    async def _be_silent(self) -> None:
+        """Send silence that is meant, as far as it has not passed: nobody's word, so without clearance."""
+        now = self._clock.monotonic_ns()
+        if chunks := self._playhead.fall_silent(now, _MOST_AT_ONCE, self._ledger.position):
+            self._ledger.gap(chunks * CHUNK_SAMPLES)
+            await self._hand_over(bytes(chunks * CHUNK_BYTES))
+
+    async def _hand_over(self, pcm: bytes) -> None:
+        if self._outlet is not None:
+            await self._outlet.play(pcm)
+        else:
+            await self.push_frame(OutputAudioRawFrame(audio=pcm, sample_rate=RATE_HZ, num_channels=1))
 
     async def _mark(self) -> None:
         message = self._link.mark_message(self._ledger.place_mark())
         self._since_mark = 0
         if message is not None:
+            await self._tell(message)
+
+    async def _tell(self, message: dict[str, object]) -> None:
+        if self._outlet is not None:
+            await self._outlet.tell(message)
+        else:
             await self.push_frame(OutputTransportMessageFrame(message=message))
 
-    async def _all_sent(self, playing: _Playing) -> None:
+    async def _all_sent(self, playing: Playing) -> None:
         if not playing.pcm:
-            self._settle(playing)
+            self._settlement.settle(playing)
             return
-        playing.due_ns = self._playhead_ns + _MARK_PATIENCE_NS
-        playing.end = self._ledger.position
-        self._sent.append(playing)
+        self._settlement.sent(playing, self._playhead.ns + _MARK_PATIENCE_NS)
+        self._playhead.silence = playing.frame.silence_ms // CHUNK_MS
         if self._since_mark:
             await self._mark()
-        self._settle_sent()
-
-    # -- settling -------------------------------------------------------------------------------
+        self._settlement.proven()
 
     def _mark_returned(self, name: str, at_ns: int) -> None:
-        self._ledger.returned(name)
-        self._settle_sent()
-
-    def _settle_sent(self) -> None:
-        while self._sent and self._ledger.through >= self._sent[0].end:
-            self._settle(self._sent.popleft())
+        if self._ledger.returned(name):
+            self._playhead.proven(at_ns, self._ledger.through)
+        self._settlement.proven()
         self._wake.set()
-
-    def _expire(self) -> None:
-        """Settle clauses whose marks never came: all we know is that they were sent."""
-        now = self._clock.monotonic_ns()
-        while self._sent and now > self._sent[0].due_ns:
-            self._settle(self._sent.popleft(), as_sent=True)
 
     def _cut(self) -> None:
         """Discard everything unplayed and settle every clause that can no longer sound."""
         self._ledger.clear()
-        for playing in (*self._sent, *self._queue):
-            self._settle(playing)
-        self._sent.clear()
+        self._settlement.cut(self._queue)
         self._queue.clear()
-        for cleared in self._sink.stale():
-            self._sink.never_played(cleared)
         self._paused = False
         self._answer_open = False
-        self._playhead_ns = 0
+        self._playhead.cut()
         self._since_mark = 0
         self._wake.set()
 
-    def _settle(self, playing: _Playing, *, as_sent: bool = False) -> None:
-        cleared = playing.cleared
-        if as_sent:
-            self._ledger.played_through(playing.end)
-        result = self._ledger.result(cleared.id)
-        full = result.full and playing.complete  # what was still being synthesised has no end yet
-        evidence = Evidence.SENT_ONLY if as_sent else result.evidence
-        self._sink.played(
-            cleared,
-            PlayedClause(
-                samples=result.samples,
-                of_samples=result.of_samples,
-                text=result.text,
-                interrupted=not full,
-                evidence=evidence,
-                first_sample_at_ns=playing.first_sample_ns if playing.sent else 0,
-                started_s=playing.started_s,
-            ),
-        )
-        self._ledger.forget(cleared.id)
-        if playing.sent and not full:
-            self._shown.caption("agent", result.text, cleared.id, "cut")
-        self._spoken.append(
-            SpokenFrame(
-                tag=playing.frame.tag,
-                clause=cleared.id,
-                phrase=cleared.phrase,
-                turn=cleared.turn,
-                full=full,
-                played_ms=result.samples * 1000 // RATE_HZ,
-                of_ms=result.of_samples * 1000 // RATE_HZ,
-                text=result.text,
-                started_s=playing.started_s,
-                evidence=evidence,
-            )
-        )
-        self._wake.set()
+    def last_words(self) -> str:
+        """The agent's words of which the last ones sound now, as ``Settlement.last_words``."""
+        head = self._queue[0] if self._queue else None
+        return self._settlement.last_words(head, self._playhead.words_ns, self._clock.monotonic_ns())
 
     # -- upstream -------------------------------------------------------------------------------
 
     async def _report(self) -> None:
         """Tell upstream what has been played, and that the floor is free after a cut."""
-        while self._spoken:
-            await self.push_frame(self._spoken.popleft(), FrameDirection.UPSTREAM)
+        for spoken in self._settlement.take():
+            await self.push_frame(spoken, FrameDirection.UPSTREAM)
         await self._show()
-        if self._speaking and not self._queue and not self._playhead_ns and not self._answer_open:
+        if self._speaking and not self._queue and not self._playhead.ns and not self._answer_open:
             await self._floor(False)
 
     async def _show(self) -> None:
         for message in self._shown.take():
-            await self.push_frame(message)
+            await self._tell(message)
 
     async def _floor(self, speaking: bool) -> None:
         self._speaking = speaking
@@ -437,5 +441,5 @@ class Egress(FrameProcessor):
         if self._player is not None:
             player, self._player = self._player, None
             await self.cancel_task(player)
-        while self._spoken:
-            await self.push_frame(self._spoken.popleft(), FrameDirection.UPSTREAM)
+        for spoken in self._settlement.take():
+            await self.push_frame(spoken, FrameDirection.UPSTREAM)

@@ -9,6 +9,7 @@ clause can reach another.
 from __future__ import annotations
 
 import asyncio
+import math
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable
@@ -21,12 +22,16 @@ from voice_runtime.events import RATE_HZ
 from voice_runtime.ports import Speech
 from voice_runtime.resample import StreamResampler
 from voice_runtime.speak.supplier_voice import LONGEST_S, VoiceNames, plain_text
-from voice_runtime.supplier_http import http_client, refusal, translated
+from voice_runtime.supplier_http import http_client, refusal, touch, translated
 
 _T = TypeVar("_T")
 
 #: Largest piece handed on, bytes at 8 kHz: half a second.
 _PIECE_BYTES = RATE_HZ
+#: Once an engine is so far ahead of what can be played, s (more than the carrier is sent ahead of time), what
+#: comes within the second figure, s, is taken together: each look costs a tenth of a millisecond, and fast
+#: engines send hundreds of pieces a second.
+_AHEAD_S, _REST_S = 0.2, 0.02
 #: A WAV header beyond this is none.
 _MOST_HEADER_BYTES = 4096
 #: Media types of error pages: a gateway sends them with status 200, too, and as samples they are noise.
@@ -35,6 +40,9 @@ _NO_SPEECH = ("text/", "application/json", "application/problem", "application/x
 
 class HttpSpeech(ABC):
     """Implements ``ports.Synthesiser``; a protocol says what is posted where. ``start`` before use."""
+
+    #: Path below the address of a list: no synthesis, so nothing is charged for it.
+    free = "models"
 
     def __init__(
         self,
@@ -68,6 +76,7 @@ class HttpSpeech(ABC):
         self._deadline_s, self._between_s = deadline_s, between_s
         self._most, self._speaking = most, 0
         self._client: httpx2.AsyncClient | None = None
+        self._used_s = -math.inf
 
     async def start(self) -> None:
         """Make the client; opens no connection."""
@@ -82,6 +91,15 @@ class HttpSpeech(ABC):
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+    async def warm(self, outside_idle_s: float = 0.0, inside_idle_s: float = 0.0) -> None:
+        """Open a connection, or use the one there is (``warmth.Warmable``)."""
+        now_s, client = asyncio.get_running_loop().time(), self._client
+        if client is None or self._speaking:
+            return
+        if now_s - self._used_s >= (outside_idle_s if self._outside else inside_idle_s):
+            self._used_s = now_s
+            await touch(client, f"{self._base_url}/{self.free}", self.name)
 
     @abstractmethod
     def request(self, client: httpx2.AsyncClient, text: str, voice: str, language: str) -> httpx2.Request:
@@ -112,14 +130,19 @@ class HttpSpeech(ABC):
                 raise ProviderError("answered with what is no speech", supplier=self.name)
             body = _Body(self.name, self._rate_hz)
             pieces = response.aiter_bytes()
+            began = 0.0
             while (received := await self._within(due, anext(pieces, None))) is not None:
                 for speech in _cut(body.take(received)):
                     yield speech
+                    began = began or loop.time()
                     due = loop.time() + self._between_s
+                if began and began + body.seconds - loop.time() >= _AHEAD_S:
+                    await asyncio.sleep(_REST_S)
             for speech in _cut(body.end()):
                 yield speech
         finally:
             self._speaking -= 1
+            self._used_s = loop.time()
             if response is not None:
                 await response.aclose()
 
@@ -146,6 +169,11 @@ class _Body:
         #: Bytes of samples that a WAV file still has; None: to the end of the answer.
         self._left: int | None = None
         self._samples = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long what has come so far lasts, s."""
+        return self._samples / RATE_HZ
 
     def take(self, received: bytes) -> bytes:
         if self._head is not None:

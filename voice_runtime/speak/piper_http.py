@@ -22,6 +22,8 @@ _USUAL_RATE_HZ = 22_050
 class PiperSpeech(HttpSpeech):
     """One server, for all calls."""
 
+    free = "voices"
+
     def __init__(
         self, name: str, *, base_url: str, names: VoiceNames, speed: float = 1.0, **options: Any
     ) -> None:

@@ -22,7 +22,7 @@ from controls.errors import InternalError
 from controls.ledger.records import Evidence
 from voice_runtime.events import Word
 
-#: Marks a carrier may owe us; the oldest are forgotten beyond it (13 minutes at one per 200 ms).
+#: Marks a carrier may owe us; the oldest are forgotten beyond it (12 minutes at one per 180 ms).
 MAX_MARKS = 4096
 
 
@@ -199,6 +199,24 @@ class PlayedLedger:
         self._spans.clear()
         for entry in self._clauses.values():
             entry.sent = entry.played
+
+    def take_back(self, position: int) -> None:
+        """The carrier was told to throw away what it holds, having played up to ``position`` by the clock.
+
+        What lies before it is still on its way: a later mark proves it. What lies beyond is to be
+        sent again: ``offset`` of each clause falls back to it. Never behind what is known to be played.
+        """
+        position = max(position, self._through)
+        self._epoch += 1
+        self._marks.clear()
+        while self._spans and self._spans[-1].start + self._spans[-1].length > position:
+            span = self._spans.pop()
+            kept = max(0, position - span.start)
+            if kept:
+                self._spans.append(_Span(span.start, kept, span.clause, span.offset))
+            entry = self._clauses.get(span.clause)
+            if entry is not None:
+                entry.sent = span.offset + kept
 
     # --- what is known ----------------------------------------------------------------------------
 

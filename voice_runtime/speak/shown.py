@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Literal
 
-from pipecat.frames.frames import OutputTransportMessageFrame
-
 from controls.decision import Cleared
 from voice_runtime.ports import MediaLink
 
@@ -20,7 +18,7 @@ class Shown:
 
     def __init__(self, link: MediaLink) -> None:
         self._link = link
-        self._due: deque[OutputTransportMessageFrame] = deque()
+        self._due: deque[dict[str, object]] = deque()
 
     def caption(
         self, who: Literal["agent", "caller"], text: str, id: str, state: Literal["begin", "cut"]
@@ -36,11 +34,11 @@ class Shown:
         self._put(self._link.receipt(cleared.text))
         return True
 
-    def take(self) -> Iterator[OutputTransportMessageFrame]:
+    def take(self) -> Iterator[dict[str, object]]:
         """What is due, oldest first; each is taken once."""
         while self._due:
             yield self._due.popleft()
 
     def _put(self, message: dict[str, object] | None) -> None:
         if message is not None:
-            self._due.append(OutputTransportMessageFrame(message=message))
+            self._due.append(message)

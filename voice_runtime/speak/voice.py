@@ -60,11 +60,15 @@ class Engine:
     breaker: Breaker = field(default_factory=lambda: Breaker("voice"))
 
 
+#: A fixed phrase: its id, language, voice and exact words.
+_Key = tuple[str, str, str, str]
+
+
 class PhraseCache:
     """Fixed phrases, synthesised once per process. Keyed by the exact words, so agents cannot mix."""
 
     def __init__(self) -> None:
-        self._speech: dict[tuple[str, str, str, str], Speech] = {}
+        self._speech: dict[_Key, Speech] = {}
 
     async def fill(
         self,
@@ -73,24 +77,39 @@ class PhraseCache:
         *,
         voice: str,
         deadline_s: float = 10.0,
+        at_once: int = 4,
     ) -> int:
-        """Synthesise every phrase that is not there yet; return how many were added.
+        """Synthesise every phrase that is not there yet, some at a time; return how many were added.
 
         Args:
             phrases: phrase id → language → words, as in ``Release.phrases``.
-            deadline_s: for each phrase.
+            deadline_s: for each phrase, from its turn on.
+            at_once: most phrases being synthesised at a time.
 
         Raises:
-            ProviderError: a phrase could not be synthesised; those before it are kept.
+            ProviderError: a phrase could not be synthesised, which the message names; what was
+                finished by then is kept, the rest is given up.
         """
-        added = 0
-        for phrase, by_language in phrases.items():
-            for language, text in by_language.items():
-                key = (phrase, language, voice, text)
-                if key not in self._speech:
-                    self._speech[key] = await _whole(synthesiser, text, language, voice, deadline_s)
-                    added += 1
-        return added
+        wanted = [
+            key
+            for phrase, by_language in phrases.items()
+            for language, text in by_language.items()
+            if (key := (phrase, language, voice, text)) not in self._speech
+        ]
+        places = asyncio.Semaphore(at_once)
+
+        async def one(key: _Key) -> None:
+            async with places:
+                self._speech[key] = await _whole(synthesiser, key, deadline_s)
+
+        tasks = [asyncio.create_task(one(key), name=f"phrase {key[0]}") for key in wanted]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return len(wanted)
 
     def speech(self, phrase: str, language: str, voice: str, text: str) -> Speech | None:
         """Return the phrase's samples, or None when these very words were not synthesised."""
@@ -287,7 +306,13 @@ async def _closing(pieces: AsyncIterator[Speech]) -> AsyncIterator[AsyncIterator
             await close()
 
 
-async def _whole(synthesiser: Synthesiser, text: str, language: str, voice: str, deadline_s: float) -> Speech:
+async def _whole(synthesiser: Synthesiser, key: _Key, deadline_s: float) -> Speech:
+    """All of a fixed phrase.
+
+    Raises:
+        ProviderError: it could not be had; names the phrase, by its id only.
+    """
+    phrase, language, voice, text = key
     pcm = bytearray()
     words = []
     try:
@@ -296,8 +321,10 @@ async def _whole(synthesiser: Synthesiser, text: str, language: str, voice: str,
                 async for piece in pieces:
                     pcm += piece.pcm
                     words += piece.words
-    except TimeoutError:
-        raise ProviderError("a fixed phrase was not synthesised in time", supplier=synthesiser.name) from None
-    if not pcm:
-        raise ProviderError("no samples for a fixed phrase", supplier=synthesiser.name)
+        if not pcm:
+            raise ProviderError("no samples", supplier=synthesiser.name)
+    except (ProviderError, TimeoutError) as error:
+        why = str(error) if isinstance(error, ProviderError) else "not synthesised in time"
+        message = f"fixed phrase '{phrase}' in {language}: {why}"
+        raise ProviderError(message, supplier=synthesiser.name) from error
     return Speech(bytes(pcm), words)

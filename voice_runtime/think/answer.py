@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError
 
 from controls.errors import ProviderError
 
+#: What became of one request: cut off (``withdrawn``), or over.
+Outcome = Literal["answered", "tools", "withdrawn", "failed"]
+
+#: A ``chat.completion.chunk`` of OpenAI's protocol, or an object in it, as parsed from JSON: anything, then.
+Chunk = dict[str, Any]
+
+#: The end of a sentence, and the beginning of the next.
+_SENTENCE = re.compile(r"\w\w[.?!]\s+\w")
 #: No spoken answer is longer; a server that goes on is broken.
 _MOST_CHARACTERS = 20_000
 _MOST_TOOLS = 8
@@ -42,6 +51,11 @@ class Reply:
         """Every word so far."""
         return "".join(self.words)
 
+    @property
+    def outcome(self) -> Outcome:
+        """Of a reply that is whole."""
+        return "tools" if self.tools else "answered"
+
 
 class Gathering:
     """Puts the pieces of one streamed answer together; servers differ, so nothing is trusted."""
@@ -51,12 +65,20 @@ class Gathering:
         self._reply = reply
         self._calls: dict[int, list[str]] = {}
         self._length = 0
+        self._sentence_over = False
 
     @property
     def wants_tools(self) -> bool:
         return bool(self._calls)
 
-    def take(self, chunk: Any) -> str:
+    @property
+    def sentence_over(self) -> bool:
+        """Whether a first sentence is whole, and more has come behind it."""
+        if not self._sentence_over:
+            self._sentence_over = _SENTENCE.search("".join(self._reply.words[-3:])) is not None
+        return self._sentence_over
+
+    def take(self, chunk: Chunk) -> str:
         """Take one chunk; return its text."""
         try:
             return self._take(chunk)
@@ -65,21 +87,21 @@ class Gathering:
 
     def _take(self, chunk: Any) -> str:
         reply = self._reply
-        if chunk.usage:
-            reply.tokens_in = max(0, int(chunk.usage.prompt_tokens))
-            reply.tokens_out = max(0, int(chunk.usage.completion_tokens))
-        if isinstance(chunk.model, str) and chunk.model:
-            reply.model = chunk.model[:200]
-        if not chunk.choices:
+        if usage := chunk.get("usage"):
+            reply.tokens_in = max(0, int(usage["prompt_tokens"]))
+            reply.tokens_out = max(0, int(usage["completion_tokens"]))
+        if isinstance(model := chunk.get("model"), str) and model:
+            reply.model = model[:200]
+        if not (choices := chunk.get("choices")):
             return ""
-        choice = chunk.choices[0]
-        reply.finish = choice.finish_reason or reply.finish
-        delta = choice.delta
+        choice = choices[0]
+        reply.finish = choice.get("finish_reason") or reply.finish
+        delta = choice.get("delta")
         if delta is None:
             return ""
-        for call in delta.tool_calls or ():
+        for call in delta.get("tool_calls") or ():
             self._tool(call)
-        text = delta.content or ""
+        text = delta.get("content") or ""
         if not isinstance(text, str):
             raise TypeError("content is no text")
         self._grow(len(text))
@@ -90,14 +112,17 @@ class Gathering:
         return text
 
     def _tool(self, call: Any) -> None:
-        index = call.index if isinstance(call.index, int) else max(self._calls, default=-1) + bool(call.id)
+        index = call.get("index")
+        if not isinstance(index, int):
+            index = max(self._calls, default=-1) + bool(call.get("id"))
         parts = self._calls.setdefault(max(0, index), ["", ""])
         if len(self._calls) > _MOST_TOOLS:
             raise ValueError("too many tools")
-        if call.function is not None:
-            parts[0] += call.function.name or ""
-            parts[1] += call.function.arguments or ""
-            self._grow(len(call.function.name or "") + len(call.function.arguments or ""))
+        if (function := call.get("function")) is not None:
+            name, arguments = function.get("name") or "", function.get("arguments") or ""
+            parts[0] += name
+            parts[1] += arguments
+            self._grow(len(name) + len(arguments))
 
     def _grow(self, by: int) -> None:
         self._length += by

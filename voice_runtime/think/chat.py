@@ -5,13 +5,18 @@ turns a context into ``LLMFullResponseStartFrame``, ``LLMTextFrame`` … and
 ``LLMFullResponseEndFrame``; the guard is next in line. Tools the model asks for go
 to the ``ToolRunner``, and the model is run again on their results, all within one
 such answer. Whatever becomes of a request, exactly one ``decided`` says so.
+
+An answer may have been begun before the turn was over (``think.eager``): then it is taken over in
+place of the first request. Until then nothing of it is pushed, and no tool it wants is used.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from loguru import logger
 from pipecat.adapters.llm.schemas.direct_function import DirectFunction
@@ -20,6 +25,7 @@ from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
     Frame,
     FunctionCallFromLLM,
+    InterruptionFrame,
     LLMContextFrame,
     LLMTextFrame,
 )
@@ -31,13 +37,14 @@ from controls.decision import PendingReceipt
 from controls.errors import ProviderError
 from voice_runtime.agent import Tool
 from voice_runtime.clock import Clock, SystemClock
-from voice_runtime.events import AnswerBrokenFrame, SayFrame, ThinkingFrame
-from voice_runtime.think.answer import Reply
-from voice_runtime.think.endpoints import Endpoints, OnFailover
+from voice_runtime.events import AnswerBrokenFrame, ProvisionalTurnFrame, SayFrame, ThinkingFrame
+from voice_runtime.phrases import HOLDING
+from voice_runtime.settings import EagerTurns
+from voice_runtime.think.answer import Outcome, Reply
+from voice_runtime.think.eager import EagerAnswer, EagerJournal, Eagerness
+from voice_runtime.think.endpoints import Before, Endpoints, OnFailover, OnText
 from voice_runtime.think.summary import Summariser
 from voice_runtime.think.tools import ToolResult, ToolRunner
-
-Outcome = Literal["answered", "tools", "withdrawn", "failed"]
 
 #: Comes back in the ``SpokenFrame`` of a read-back and of the phrase spoken when nothing answers.
 READ_BACK_TAG = "read-back"
@@ -59,11 +66,11 @@ class TurnSource(Protocol):
         ...
 
 
-class Journal(TurnSource, Protocol):
+class Journal(TurnSource, EagerJournal, Protocol):
     """Where requests to the model are told. Nothing here waits: records are only queued."""
 
-    def asked(self, turn: int) -> None:
-        """The context goes to the model now."""
+    def asked(self, turn: int, at_ns: int = 0) -> None:
+        """The context goes to the model, now or at that time."""
         ...
 
     def first_token(self, turn: int, at_ns: int) -> None:
@@ -73,7 +80,8 @@ class Journal(TurnSource, Protocol):
     def decided(
         self, turn: int, *, supplier: str, model: str, candidate: str,
         tools: tuple[tuple[str, dict[str, Any]], ...], outcome: Outcome,
-        tokens_in: int = 0, tokens_out: int = 0, attempts: int = 1,
+        tokens_in: int = 0, tokens_out: int = 0, attempts: int = 1, provisional: bool = False,
+        estimated: bool = False,
     ) -> PendingReceipt:  # fmt: skip
         """One request is over, once per request: whole, cut off (``withdrawn``) or failed."""
         ...
@@ -84,7 +92,8 @@ class ChatModel(OpenAILLMService):
 
     Ordering: text in the order it arrives, then the end of the answer, then (where there is
     one) the read-back or the fallback phrase. Interruptions: a request is withdrawn and what
-    arrived by then is on record; tools already asked for go on. Failing: never silence, see
+    arrived by then is on record; tools already asked for go on. A tool that takes long is covered
+    by the holding phrase, once, where nothing else was said. Failing: never silence, see
     ``on_exhausted``.
     """
 
@@ -101,6 +110,8 @@ class ChatModel(OpenAILLMService):
         on_failover: OnFailover | None = None,
         clock: Clock | None = None,
         max_tokens: int | None = 400,
+        context: LLMContext | None = None,
+        eager: EagerTurns = "off",
     ) -> None:
         """Make the model of one call.
 
@@ -113,6 +124,8 @@ class ChatModel(OpenAILLMService):
                 go to an outside supplier; raises ``LedgerError`` when there is none.
             summariser: keeps the context within its budget, between answers.
             on_failover: called with the reason when an endpoint failed and the next one is asked.
+            context: the call's, which answers are begun on before the turn is over.
+            eager: where that may be done; nowhere without ``context``.
         """
         self._endpoints = endpoints  # create_client needs it
         settings = OpenAILLMService.Settings(model=endpoints.endpoints[0].model)
@@ -130,15 +143,38 @@ class ChatModel(OpenAILLMService):
         self._afterwards: list[SayFrame] = []
         self._exhausted = False
         self._asked_after: object = None
+        self._answering = False  # this answer has words
+        self._moment_last = False  # the holding phrase was what was said last
+        self._eagerness = Eagerness(
+            "off" if context is None else eager,
+            LLMContext() if context is None else context,
+            endpoints=endpoints,
+            journal=journal,
+            tools=tools,
+            ask=self._ask,
+            decided=self._decided,
+            before_sending=wait_before_sending,
+            prompt=prompt,
+            now_ns=self._clock.monotonic_ns,
+        )
 
     def create_client(self, *_: Any, **__: Any) -> Any:
         """The process's client, not one of this call's own (a TLS context each)."""
         return self._endpoints.client(self._endpoints.endpoints[0].name)
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, ProvisionalTurnFrame):
+            self._eagerness.begin(frame)
+            return
+        if isinstance(frame, EagerEndOfTurnCancelFrame | InterruptionFrame):
+            self._eagerness.withdraw()
+            if isinstance(frame, EagerEndOfTurnCancelFrame):
+                return  # nothing of it has left this stage
         self_is_asked = isinstance(frame, LLMContextFrame)
         if self_is_asked:
             self._afterwards, self._exhausted = [], False
+        elif isinstance(frame, SayFrame):
+            self._moment_last = False
         await super().process_frame(frame, direction)
         if not self_is_asked:
             return
@@ -148,21 +184,30 @@ class ChatModel(OpenAILLMService):
                 await self._tools.ask(say.text)
             else:
                 await self.push_frame(say)
+            self._moment_last = False
         self._afterwards = []
         if self._summariser is not None and self._summariser.due:
             self.create_task(self._summariser.run(), name="model::summary")
         if self._exhausted:
             self._on_exhausted(self._journal.current_turn())
 
+    async def cleanup(self) -> None:
+        """End what was begun and is nobody's."""
+        await self._eagerness.aclose()
+        await super().cleanup()  # type: ignore[no-untyped-call]  # pipecat leaves it untyped
+
     async def _process_context(self, context: LLMContext) -> None:
         """Answer ``context``; replaces pipecat's, which waits for ever and knows one endpoint."""
         turn = self._journal.current_turn()
+        self._answering = False
         await self.push_frame(ThinkingFrame(active=True, turn=turn), FrameDirection.UPSTREAM)
         try:
-            for told in await self._tools.settle():
+            for told in await self._tools.settle(on_slow=partial(self._bridge, turn)):
                 _into_context(context, told, self._asked_after)
+            begun = self._eagerness.take(turn, context)
             for _ in range(_DEPTH):
-                reply = await self._request(context, turn)
+                reply = await (self._request(context, turn) if begun is None else self._take_over(begun))
+                begun = None
                 if not reply.tools or not await self._use(context, reply, turn):
                     return
             logger.warning("turn {}: the model asked for tools {} times over", turn, _DEPTH)
@@ -190,50 +235,94 @@ class ChatModel(OpenAILLMService):
         outcome: Outcome = "withdrawn"
         self._journal.asked(turn)
         try:
-            adapter = self.get_llm_adapter()
-            params = await adapter.get_llm_invocation_params(
-                context, system_instruction=self._prompt or None, convert_developer_to_user=True
-            )
-            await self._endpoints.ask(
-                self.build_chat_completion_params(params),
+            await self._ask(
+                context,
                 reply,
                 on_first=lambda: self._journal.first_token(turn, self._clock.monotonic_ns()),
                 on_text=self._push_text,
-                before_sending=self._wait_before_sending,
-                on_failover=self._on_failover,
             )
-            outcome = "tools" if reply.tools else "answered"
+            outcome = reply.outcome
         except Exception:
             outcome = "failed"
             raise
         finally:  # also when an interruption cancels it; it only queues
-            self._journal.decided(
-                turn,
-                supplier=reply.supplier or self._endpoints.endpoints[0].name,
-                model=reply.model or self._endpoints.endpoints[0].model,
-                candidate=reply.text,
-                tools=tuple((t.name, t.arguments or {}) for t in reply.tools),
-                outcome=outcome,
-                tokens_in=reply.tokens_in,
-                tokens_out=reply.tokens_out,
-                attempts=reply.attempts,
-            )
+            self._decided(turn, reply, outcome)
         return reply
 
+    async def _take_over(self, begun: EagerAnswer) -> Reply:
+        """As ``_request``, of a request that was made before the turn was over.
+
+        Raises:
+            ProviderError: as ``_request``.
+        """
+        try:
+            while (text := await begun.next()) is not None:
+                await self._push_text(text)
+        except asyncio.CancelledError:
+            begun.cancel()
+            raise
+        if begun.error is not None:
+            raise begun.error
+        return begun.reply
+
+    async def _ask(
+        self, context: LLMContext, reply: Reply, *, on_first: Callable[[], None], on_text: OnText,
+        before_outside: Before | None = None,
+    ) -> None:  # fmt: skip
+        adapter = self.get_llm_adapter()
+        params = await adapter.get_llm_invocation_params(
+            context, system_instruction=self._prompt or None, convert_developer_to_user=True
+        )
+        await self._endpoints.ask(
+            self.build_chat_completion_params(params),
+            reply,
+            on_first=on_first,
+            on_text=on_text,
+            before_sending=self._wait_before_sending,
+            before_outside=before_outside,
+            on_failover=self._on_failover,
+        )
+
+    def _decided(
+        self, turn: int, reply: Reply, outcome: Outcome, *, provisional: bool = False, estimated: bool = False
+    ) -> None:
+        first = self._endpoints.endpoints[0]
+        self._journal.decided(
+            turn,
+            supplier=reply.supplier or first.name,
+            model=reply.model or first.model,
+            candidate=reply.text,
+            tools=tuple((t.name, t.arguments or {}) for t in reply.tools),
+            outcome=outcome,
+            tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out,
+            attempts=reply.attempts,
+            provisional=provisional,
+            estimated=estimated,
+        )
+
     async def _push_text(self, text: str) -> None:
+        if text.strip():
+            self._answering, self._moment_last = True, False
         await self.push_frame(LLMTextFrame(text))
+
+    async def _bridge(self, turn: int) -> None:
+        """A tool takes long: ask for a moment, unless something was said, or just that."""
+        if self._answering or self._moment_last:
+            return
+        self._moment_last = True
+        # No answer: the turn's latency is that of the words that follow, and the floor stays ours.
+        await self.push_frame(SayFrame(phrase=HOLDING, turn=turn, tag=HOLDING, final=False, answers=False))
 
     async def _use(self, context: LLMContext, reply: Reply, turn: int) -> bool:
         """Use what the model asked for; whether the model is to be run again."""
-        if self._speculation_gate.is_speculating:
-            # A tool's effect cannot be taken back: the run that follows the real turn does it.
-            await self.broadcast_frame(EagerEndOfTurnCancelFrame)
-            return False
         if reply.text and not reply.text[-1].isspace():
             await self._push_text("\n")  # what it says next is another sentence
         self._asked_after = _newest_caller_words(context)
         for n, wanted in enumerate(reply.tools):
-            result = await self._tools.use(wanted.name, wanted.arguments, turn)
+            result = await self._tools.use(
+                wanted.name, wanted.arguments, turn, on_slow=partial(self._bridge, turn)
+            )
             if result.pending:
                 waiting = self._tools.pending
                 words = waiting.words if waiting is not None else ""

@@ -8,6 +8,8 @@ It knows nothing of calls, frames or records.
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -15,16 +17,22 @@ from typing import Any, Literal, Protocol, cast
 
 import httpx2
 from loguru import logger
-from openai import AsyncOpenAI, OpenAIError
+from openai import AsyncOpenAI, AsyncStream, OpenAIError
 
 from controls.errors import LedgerError, OperatorError, ProviderError
-from voice_runtime.breaker import Breaker, in_order, readings
+from voice_runtime.breaker import Breaker, State, in_order, readings
 from voice_runtime.engine_settings import Endpoint as EndpointEntry
 from voice_runtime.engine_settings import ModelSettings
-from voice_runtime.think.answer import Gathering, Reply, translate
+from voice_runtime.supplier_transport import SupplierTransport
+from voice_runtime.think.answer import Chunk, Gathering, Reply, translate
+from voice_runtime.think.event_stream import EventStream
 
 #: After the model said why it stopped, only token counts can follow: how long they are waited for, s.
 _USAGE_WAIT_S = 0.25
+#: Ends a stream.
+_DONE = b"[DONE]"
+#: Behind the first sentence, which takes a second to speak, what comes within this, s, is taken together.
+_REST_S = 0.03
 #: A deadline's timer fires some time after it, s.
 _TIMER_S = 0.1
 
@@ -35,7 +43,7 @@ class ChatSource(Protocol):
     name: str
     model: str
 
-    def chunks(self, params: Mapping[str, Any]) -> AsyncIterator[Any]: ...
+    def chunks(self, params: Mapping[str, Any]) -> AsyncIterator[Chunk]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,7 @@ class Endpoints:
         self.endpoints = endpoints
         self.deadlines = deadlines
         self._clients = {e.name: _client(e, deadlines) for e in endpoints if e.source is None}
+        self._used_s: dict[str, float] = {}
         shared = {} if breakers is None else breakers
         self._breakers = {e.name: shared.setdefault(e.name, Breaker(e.name)) for e in endpoints}
 
@@ -150,9 +159,21 @@ class Endpoints:
         """The shared client of an endpoint; None where a service by import path answers."""
         return self._clients.get(name)
 
+    def may_begin(self, *, outside: bool) -> bool:
+        """Whether a request that may come to nothing can be made now, of whoever would be asked first.
+
+        Not of an endpoint that is on trial after failing: a trial is for an answer.
+
+        Args:
+            outside: an outside endpoint may be asked as well.
+        """
+        first = next((e for e in self.endpoints if self._breakers[e.name].state is not State.OPEN), None)
+        return first is not None and self._breakers[first.name].closed and (outside or not first.outside)
+
     async def ask(
         self, params: Mapping[str, Any], reply: Reply, *, on_first: Callable[[], None], on_text: OnText,
-        before_sending: Before | None = None, on_failover: OnFailover | None = None,
+        before_sending: Before | None = None, before_outside: Before | None = None,
+        on_failover: OnFailover | None = None,
     ) -> None:  # fmt: skip
         """Ask the endpoints in order until one answers, filling ``reply`` as it arrives.
 
@@ -165,6 +186,7 @@ class Endpoints:
             on_text: called with each piece of text, in order.
             before_sending: awaited before anything goes to an outside endpoint that
                 wants the receipt first; when it raises, that endpoint is passed over.
+            before_outside: awaited before anything goes to any outside endpoint; as ``before_sending``.
             on_failover: called with the reason when an endpoint failed and the next one is asked.
 
         Raises:
@@ -177,7 +199,7 @@ class Endpoints:
         failed: ProviderError | None = None
         order = in_order(self.endpoints, lambda e: self._breakers[e.name])
         for behind, endpoint in zip(reversed(range(len(order))), order, strict=True):
-            if not await _may_send(endpoint, before_sending):
+            if not await _may_send(endpoint, before_outside, before_sending):
                 last = ProviderError("not sent: no receipt", supplier=endpoint.name)
                 continue
             for attempt in range(1 + self.deadlines.retries):
@@ -223,15 +245,15 @@ class Endpoints:
             while True:
                 try:
                     async with asyncio.timeout_at(min(deadline, total)):
-                        chunk = await anext(chunks, None)
+                        come = await anext(chunks, None)
                 except TimeoutError as error:
                     if reply.finish:  # only the token counts are missing
                         break
                     what = "its answer stalled" if first else "its first token is late"
                     raise ProviderError(what, supplier=endpoint.name) from error
-                if chunk is None:
+                if come is None:
                     break
-                text = gathering.take(chunk)
+                text = "".join(map(gathering.take, come))
                 if not first and (text or gathering.wants_tools):
                     first = True
                     on_first()
@@ -241,27 +263,47 @@ class Endpoints:
                     deadline = min(deadline, loop.time() + _USAGE_WAIT_S)
                 elif first:
                     deadline = loop.time() + self.deadlines.between_s
+                    if gathering.sentence_over:
+                        await asyncio.sleep(_REST_S)
         finally:
+            self._used_s[endpoint.name] = loop.time()
             await chunks.aclose()
         gathering.close()
 
     async def _chunks(
         self, endpoint: Endpoint, params: Mapping[str, Any], first_by: float
-    ) -> Any:  # an async generator; typed by its callers
-        """The server's chunks, foreign errors translated; closes the stream whatever happens."""
+    ) -> AsyncGenerator[list[Chunk], None]:
+        """The server's chunks, all that have come at a time; foreign errors translated.
+
+        Closes the stream whatever happens.
+        """
         if endpoint.source is not None:
-            async with aclosing(cast(AsyncGenerator[Any, None], endpoint.source.chunks(params))) as answered:
+            async with aclosing(
+                cast(AsyncGenerator[Chunk, None], endpoint.source.chunks(params))
+            ) as answered:
                 async for chunk in answered:
-                    yield chunk
+                    yield [chunk]
             return
-        client = self._clients[endpoint.name]
         try:
-            stream = await client.chat.completions.create(**{**params, "model": endpoint.model})
+            # As ``chat.completions.create`` and the stream it returns, less what they spend on types that
+            # nobody here needs: that costs more than all else a token does.
+            stream = await self._clients[endpoint.name].post(
+                "/chat/completions",
+                cast_to=object,
+                body={**params, "model": endpoint.model},
+                stream=True,
+                stream_cls=AsyncStream[object],
+            )
         except Exception as error:  # noqa: BLE001  # whatever a server or client throws is the supplier's
             raise translate(error, endpoint.name) from None
         try:
-            async for chunk in cast(AsyncIterator[Any], stream):
-                yield chunk
+            events, over = EventStream(), False
+            async for received in stream.response.aiter_bytes():  # to its end, or the connection is lost
+                if not over:
+                    data = events.feed(received)
+                    over = _DONE in data
+                    if come := [_parsed(d) for d in (data[: data.index(_DONE)] if over else data)]:
+                        yield come
         except (OpenAIError, httpx2.HTTPError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise translate(error, endpoint.name) from None
         finally:
@@ -283,16 +325,28 @@ class Endpoints:
         """For ``/readyz``: ``ok`` unless every endpoint keeps failing."""
         return readings(self.breakers)
 
-    async def warm(self) -> None:
-        """Open a connection to each endpoint before the first call; failing only shows in the log."""
-        await asyncio.gather(*(self._warm(e) for e in self.endpoints if e.source is None))
+    async def warm(self, outside_idle_s: float = 0.0, inside_idle_s: float = 0.0) -> None:
+        """Open a connection to each endpoint, or use the one there is (``warmth.Warmable``)."""
+        now_s = asyncio.get_running_loop().time()
+        await asyncio.gather(
+            *(
+                self._warm(e, now_s)
+                for e in self.endpoints
+                if e.source is None
+                and now_s - self._used_s.get(e.name, -math.inf)
+                >= (outside_idle_s if e.outside else inside_idle_s)
+            )
+        )
 
-    async def _warm(self, endpoint: Endpoint) -> None:
+    async def _warm(self, endpoint: Endpoint, now_s: float) -> None:
+        first = endpoint.name not in self._used_s
+        self._used_s[endpoint.name] = now_s
         try:
             async with asyncio.timeout(self.deadlines.first_token_s):
                 await self._clients[endpoint.name].models.list()
         except Exception as error:  # noqa: BLE001  # warming is a courtesy
-            logger.info("model endpoint {} is not warm: {}", endpoint.name, type(error).__name__)
+            level = "INFO" if first else "DEBUG"
+            logger.log(level, "model endpoint {} is not warm: {}", endpoint.name, type(error).__name__)
 
     async def aclose(self) -> None:
         """Close every connection; afterwards every request fails."""
@@ -300,11 +354,26 @@ class Endpoints:
             await client.close()
 
 
-async def _may_send(endpoint: Endpoint, before_sending: Before | None) -> bool:
-    if before_sending is None or not (endpoint.outside and endpoint.receipt_first):
+def _parsed(data: bytes) -> Chunk:
+    """One event's JSON object.
+
+    Raises:
+        ValueError: it is none, or tells of an error.
+    """
+    chunk = json.loads(data.decode())
+    if not isinstance(chunk, dict) or chunk.get("error"):
+        raise ValueError("no chunk")
+    return chunk
+
+
+async def _may_send(endpoint: Endpoint, before_outside: Before | None, before_sending: Before | None) -> bool:
+    if not endpoint.outside:
         return True
     try:
-        await before_sending()
+        if before_outside is not None:
+            await before_outside()
+        if before_sending is not None and endpoint.receipt_first:
+            await before_sending()
     except LedgerError:
         logger.error("model endpoint {} is passed over: no receipt for the caller's words", endpoint.name)
         return False
@@ -315,7 +384,7 @@ def _client(endpoint: Endpoint, deadlines: Deadlines) -> AsyncOpenAI:
     # A proxy from the environment is for outside suppliers; and nothing of the
     # environment (keys, organisations) may reach a server it was not meant for.
     transport = httpx2.AsyncClient(
-        limits=httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=None),
+        transport=SupplierTransport(outside=endpoint.outside),
         trust_env=endpoint.outside,
         follow_redirects=False,
     )

@@ -16,14 +16,6 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from openai.types import CompletionUsage
-from openai.types.chat import ChatCompletionChunk
-from openai.types.chat.chat_completion_chunk import (
-    Choice,
-    ChoiceDelta,
-    ChoiceDeltaToolCall,
-    ChoiceDeltaToolCallFunction,
-)
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
@@ -42,6 +34,7 @@ from pipecat.services.llm_service import LLMService
 from controls.errors import ProviderError
 from voice_runtime.providers import Provider
 from voice_runtime.sub_pipeline import SubPipeline
+from voice_runtime.think.answer import Chunk
 
 #: What comes of an answer: frames, the tools that are wanted, or the fault that ended it.
 Came = Frame | list[FunctionCallFromLLM] | ProviderError
@@ -161,7 +154,7 @@ class PipecatChat:
         if (http := self._resources.pop("aiohttp_session", None)) is not None:
             await http.close()
 
-    async def chunks(self, params: Mapping[str, Any]) -> AsyncIterator[ChatCompletionChunk]:
+    async def chunks(self, params: Mapping[str, Any]) -> AsyncIterator[Chunk]:
         """Answer once. Closing the generator withdraws the request.
 
         Args:
@@ -175,7 +168,7 @@ class PipecatChat:
         place = self._idle.pop() if self._idle else self._make()
         self._in_use.add(place)
         calls: list[FunctionCallFromLLM] = []
-        usage: CompletionUsage | None = None
+        usage: Chunk | None = None
         whole = False
         try:
             came = place.ask(*_context(params))
@@ -183,7 +176,7 @@ class PipecatChat:
                 if isinstance(item, ProviderError):
                     raise item
                 if isinstance(item, LLMTextFrame):
-                    yield self._chunk(delta=ChoiceDelta(content=item.text))
+                    yield self._chunk(delta={"content": item.text})
                 elif isinstance(item, MetricsFrame):
                     usage = _usage(item) or usage
                 elif not isinstance(item, Frame):
@@ -192,18 +185,16 @@ class PipecatChat:
         finally:
             self._give_back(place, whole)
         if calls:
-            yield self._chunk(delta=ChoiceDelta(tool_calls=[_tool(n, call) for n, call in enumerate(calls)]))
+            yield self._chunk(delta={"tool_calls": [_tool(n, call) for n, call in enumerate(calls)]})
         if usage is not None:
             yield self._chunk(usage=usage)
-        yield self._chunk(delta=ChoiceDelta(), finish="tool_calls" if calls else "stop")
+        yield self._chunk(delta={}, finish="tool_calls" if calls else "stop")
 
     def _chunk(
-        self, *, delta: ChoiceDelta | None = None, finish: Any = None, usage: CompletionUsage | None = None
-    ) -> ChatCompletionChunk:
-        choices = [] if delta is None else [Choice(index=0, delta=delta, finish_reason=finish)]
-        return ChatCompletionChunk(
-            id="", object="chat.completion.chunk", created=0, model=self.model, choices=choices, usage=usage
-        )
+        self, *, delta: Chunk | None = None, finish: str | None = None, usage: Chunk | None = None
+    ) -> Chunk:
+        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+        return {"model": self.model, "choices": choices, "usage": usage}
 
     # -- instances ---------------------------------------------------------------------------------
 
@@ -263,24 +254,14 @@ def _context(params: Mapping[str, Any]) -> tuple[str | None, LLMContext]:
     return instruction, LLMContext(messages, schema) if tools else LLMContext(messages)
 
 
-def _tool(index: int, call: FunctionCallFromLLM) -> ChoiceDeltaToolCall:
-    return ChoiceDeltaToolCall(
-        index=index,
-        id=call.tool_call_id,
-        type="function",
-        function=ChoiceDeltaToolCallFunction(
-            name=call.function_name, arguments=json.dumps(dict(call.arguments))
-        ),
-    )
+def _tool(index: int, call: FunctionCallFromLLM) -> Chunk:
+    function = {"name": call.function_name, "arguments": json.dumps(dict(call.arguments))}
+    return {"index": index, "id": call.tool_call_id, "type": "function", "function": function}
 
 
-def _usage(frame: MetricsFrame) -> CompletionUsage | None:
+def _usage(frame: MetricsFrame) -> Chunk | None:
     for data in frame.data:
         if isinstance(data, LLMUsageMetricsData):
             used = data.value
-            return CompletionUsage(
-                prompt_tokens=used.prompt_tokens,
-                completion_tokens=used.completion_tokens,
-                total_tokens=used.total_tokens,
-            )
+            return {"prompt_tokens": used.prompt_tokens, "completion_tokens": used.completion_tokens}
     return None

@@ -112,6 +112,8 @@ class PendingReadBack:
 
 
 Ask = Callable[[str], Awaitable[None]]
+#: Called once when what is waited for takes long; it goes on all the same.
+OnSlow = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -145,12 +147,14 @@ class ToolRunner:
         services: ServiceClient,
         language: str,
         receipt_deadline_s: float = 1.0,
+        slow_after_s: float = 0.7,
         ask: Ask | None = None,
         on_handoff: Callable[[str], None] | None = None,
     ) -> None:
         """Compile the schemas.
 
         Args:
+            slow_after_s: a use that has run for so long is slow, s of real time.
             ask: how a read-back is asked; without it the model service says it itself,
                 as a ``SayFrame`` tagged ``read-back``.
             on_handoff: called with a rule's name when its verdict on a use is ``handoff``.
@@ -164,6 +168,7 @@ class ToolRunner:
         self._services = services
         self._language = language
         self._receipt_deadline_s = receipt_deadline_s
+        self._slow_after_s = slow_after_s
         self.ask = ask
         self._on_handoff = on_handoff
         self._uses: Counter[str] = Counter()
@@ -174,11 +179,14 @@ class ToolRunner:
 
     # -- what the model asks for -----------------------------------------------------------------
 
-    async def use(self, name: str, arguments: dict[str, Any] | None, turn: int) -> ToolResult:
+    async def use(
+        self, name: str, arguments: dict[str, Any] | None, turn: int, *, on_slow: OnSlow | None = None
+    ) -> ToolResult:
         """Use a tool, or say why not. Cancelling the caller of this does not cancel the use.
 
         Args:
             arguments: as the model wrote them; None when they were no JSON object.
+            on_slow: called once when the use takes long, while it goes on.
         """
         use = new_id("u")
         ready = self._tools.get(name)
@@ -192,15 +200,24 @@ class ToolRunner:
             return self._refuse(use, name, arguments, turn, "too_often", "used too often in this call")
         if tool.read_back:
             return self._read_back(use, tool, arguments, turn)
-        return await self._wait(_Job(self._start(use, tool, arguments, turn, "none")))
+        return await self._wait(_Job(self._start(use, tool, arguments, turn, "none")), on_slow)
 
-    async def _wait(self, job: _Job) -> ToolResult:
+    async def _wait(self, job: _Job, on_slow: OnSlow | None) -> ToolResult:
         try:
+            await self._done({job.task}, on_slow)
             return await asyncio.shield(job.task)
         except asyncio.CancelledError:
             job.before_caller = True
             self._jobs.append(job)
             raise
+
+    async def _done(self, uses: set[asyncio.Task[ToolResult]], on_slow: OnSlow | None) -> None:
+        """Wait for all of them; cancelling this cancels none."""
+        if on_slow is not None:
+            _, slow = await asyncio.wait(uses, timeout=self._slow_after_s)
+            if slow:
+                await on_slow()
+        await asyncio.wait(uses)
 
     def _start(
         self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
@@ -277,14 +294,22 @@ class ToolRunner:
 
     # -- what came of it -------------------------------------------------------------------------
 
-    async def settle(self) -> list[ToolResult]:
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is under way or waits for a yes, and the model was told of everything."""
+        return not self._jobs and not self._told and self.pending is None
+
+    async def settle(self, *, on_slow: OnSlow | None = None) -> list[ToolResult]:
         """Wait for uses that outlived an interruption or were just confirmed; hand out what they came to.
 
         Cancelling it loses nothing: the next ``settle`` hands the same out.
+
+        Args:
+            on_slow: called once when that takes long.
         """
         jobs = list(self._jobs)
         if jobs:
-            await asyncio.wait([j.task for j in jobs])
+            await self._done({j.task for j in jobs}, on_slow)
         told, self._told = self._told, []
         self._jobs = [j for j in self._jobs if j not in jobs]
         for job in jobs:

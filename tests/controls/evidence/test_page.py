@@ -262,6 +262,21 @@ def test_it_can_be_read_without_seeing_it():
     assert {a["lang"] for n, a in outline.elements if n == "bdi" and "lang" in a} == {"en-US"}
 
 
+def test_what_was_begun_early_is_told_and_never_passed_off_as_spoken():
+    text = Outline(page(hostile_call("so long"))).words
+    assert "at a pause, on “ so long ”; never spoken: “ so long ” withdrawn; 5 + 1 tokens" in text
+    script = calls.CallScript()
+    calls.opening(script)
+    paused = r.SaidDetails(text="at ten", confidence=1, started_s=1, ended_s=2)
+    script.add(r.TurnProvisional, paused, turn=1, engine="test")
+    calls.said(script, 1, "at ten")
+    latency = r.Latency(eager=120.0, first_audio_out=480.0)
+    calls.played(script, 1, new_id("k"), "Fine.", latency=latency)
+    text = Outline(page(script)).words
+    assert "at a pause, on “ at ten ”: the turn ended so." in text
+    assert "model at work before the turn was over 120 ms" in text
+
+
 HOSTILE = (
     "<script>alert(1)</script>", "</style><img src=x onerror=alert(1)>", '" onmouseover="x', "<!--", "]]>",
     "&lt;b&gt;",
@@ -272,6 +287,13 @@ HOSTILE = (
 def hostile_call(text: str) -> calls.CallScript:
     script = calls.CallScript()
     calls.opening(script)
+    paused = r.SaidDetails(text=text, confidence=1, started_s=1, ended_s=2)
+    script.add(r.TurnProvisional, paused, turn=1, engine="test")
+    script.add(
+        r.TurnDecided, r.DecidedDetails(model=text, candidate=text), turn=1, supplier="standin",
+        outcome="withdrawn", provisional=True,
+    )  # fmt: skip
+    script.add(r.TurnWithdrawn, turn=1, reason="eager", tokens_in=5, tokens_out=1)
     calls.said(script, 1, text)
     script.add(
         r.TurnDecided,
@@ -362,7 +384,11 @@ GOLDEN = {
     1: (
         "535e2f776cb146e761aaa3227b65ae5c7efaa85796d39ed3a12e26abe1b06f92",
         "0be5318e6feae14bf69393d5ea0d082ef9429ea57b4dd6ad24f2ad493688538d",
-    )
+    ),
+    2: (
+        "6c31316b9c6647e2eb55de48fe139995c27fb8260edcdefa4f424a0b55948695",
+        "a11e439c00981025adc7e73d4d1c8eb355bc8a1f495b07eec5611cbb0faca123",
+    ),
 }
 
 

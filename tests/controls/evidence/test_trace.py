@@ -294,3 +294,78 @@ def test_the_summary_reads_in_order_and_names_what_was_never_spoken():
         found = text.find(piece, at + 1)
         assert found > at, f"{piece!r} missing or out of order in:\n{text}"
         at = found
+
+
+# --- answers begun before the turn was over ---------------------------------------------------------
+
+
+def begun_early(*, ends: bool = True) -> calls.CallScript:
+    """Turn 1: begun on half of it and withdrawn, begun on all of it and taken."""
+    script = calls.CallScript()
+    calls.opening(script)
+    for words, candidate, outcome in (
+        ("at ten", "Ten", "withdrawn"),
+        ("at ten or at two", "Two.", "answered"),
+    ):
+        details = r.SaidDetails(text=words, confidence=0.9, started_s=3.0, ended_s=4.0)
+        script.add(r.TurnProvisional, details, turn=1, engine="pocketsphinx")
+        script.add(
+            r.TurnDecided, r.DecidedDetails(model="m", candidate=candidate), turn=1, supplier="s",
+            outcome=outcome, provisional=True, tokens_in=30, tokens_out=2, estimated=outcome == "withdrawn",
+        )  # fmt: skip
+        if outcome == "withdrawn":
+            script.add(r.TurnWithdrawn, turn=1, reason="eager", tokens_in=30, tokens_out=2, estimated=True)
+    if ends:
+        calls.said(script, 1, "at ten or at two")
+        one = calls.cleared(script, 1, "Two.")
+        calls.played(script, 1, one, "Two.", latency=r.Latency(eager=120.0, first_token=0.0))
+    return script
+
+
+def test_answers_begun_early_stand_apart_and_only_the_one_taken_decides() -> None:
+    turn = trace(begun_early().opened).turns[1]
+    assert [(b.outcome, b.said, b.candidate) for b in turn.begun] == [
+        ("withdrawn", "at ten", "Ten"), ("taken", "at ten or at two", "Two.")
+    ]  # fmt: skip
+    assert [b.estimated for b in turn.begun] == [True, False]
+    assert turn.said is not None
+    assert turn.said.text == "at ten or at two"
+    assert turn.withdrawn is None
+    assert turn.decision is not None
+    assert (turn.decision.candidate, turn.decision.outcome) == ("Two.", "answered")
+    assert (turn.cost.tokens_in, turn.cost.wasted_in, turn.cost.wasted_out) == (60, 30, 2)
+    assert turn.latency_ms.eager == 120.0
+
+
+def test_a_turn_that_never_was_says_so() -> None:
+    script = begun_early(ends=False)
+    turn = trace(script.opened[:-2]).turns[1]
+    assert (turn.said, turn.withdrawn, turn.decision) == (None, "eager", None)
+    assert [b.outcome for b in turn.begun] == ["withdrawn"]
+    assert [b.outcome for b in trace(script.opened).turns[1].begun] == ["withdrawn", "unsettled"]
+
+
+def test_what_was_taken_and_then_withdrawn_was_not_taken() -> None:
+    """The turn came in these words, and the conversation had changed: that is found a little later."""
+    script = begun_early()
+    script.add(r.TurnWithdrawn, turn=1, reason="eager", tokens_in=30, tokens_out=2)
+    turn = trace(script.opened).turns[1]
+    assert [b.outcome for b in turn.begun] == ["withdrawn", "withdrawn"]
+    assert turn.decision is not None
+    assert turn.decision.candidate is None
+
+
+def test_erased_words_of_a_pause_are_null_and_what_became_of_them_stays() -> None:
+    script = begun_early()
+    erased = [(leaf, record, None) for leaf, record, _ in script.opened]
+    with_opening = [script.opened[0], *erased[1:]]
+    begun = trace(with_opening).turns[1].begun
+    assert [(b.outcome, b.said, b.candidate, b.tokens_out) for b in begun] == [
+        ("withdrawn", None, None, 2), ("taken", None, None, 2)
+    ]  # fmt: skip
+
+
+def test_the_summary_tells_of_what_was_begun() -> None:
+    told = [line.text for line in summary(trace(begun_early().opened))]
+    assert "answer begun at a pause, on: at ten   withdrawn, 30 + 2 tokens, estimated" in told
+    assert "answer begun at a pause, on: at ten or at two   taken" in told

@@ -141,6 +141,7 @@ DECIDED = {
     "supplier.bound.region": "of the supplier, from configs/suppliers.yaml",
     "supplier.bound.supplier": "a supplier's name from the profile",
     "turn.decided.supplier": "the model endpoint's name from the profile",
+    "turn.provisional.engine": "the recogniser's name from the profile; not what was recognised",
     **{f"artifact.tagged.tag.{name}": why for name, why in _OF_A_TAG.items()},
 }  # fmt: skip
 
@@ -265,8 +266,8 @@ def test_every_type_named_in_the_design_is_there() -> None:
     named = {
         "call.opened", "call.refused", "call.closed", "call.recovered", "callback.promised",
         "release.bound", "supplier.bound", "disclosure.played", "consent.recorded",
-        "consent.withdrawn", "caller.said", "turn.decided", "turn.withdrawn", "clause.cleared",
-        "clause.refused", "agent.played", "tool.requested", "tool.refused", "tool.executed",
+        "consent.withdrawn", "caller.said", "turn.decided", "turn.provisional", "turn.withdrawn",
+        "clause.cleared", "clause.refused", "agent.played", "tool.requested", "tool.refused", "tool.executed",
         "tool.unknown", "approval.requested", "approval.granted", "approval.edited",
         "approval.refused", "approval.expired", "handoff.requested", "handoff.accepted",
         "handoff.failed", "handoff.completed", "person.joined", "person.left", "emergency.detected",

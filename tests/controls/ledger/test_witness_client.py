@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import ssl
 import threading
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from controls.errors import OperatorError
-from controls.ledger import witness_client
+from controls.ledger import cosign, witness_client
 from controls.ledger.notes import Checkpoint, cosigned_at, parse_note, signature_line
 from controls.ledger.witness_client import MAX_ANSWER, WitnessAddress
 from tests.controls.ledger.witnessing import LONG, Logged, cosigner, states
@@ -84,6 +85,23 @@ def test_a_wrong_answer_is_not_used_and_told_once(
     assert len(logged.at("INFO")) == 1
     assert not logged.at("ERROR")
     assert len(log.stored) == 1
+
+
+def test_a_question_that_was_answered_is_over(house: WitnessHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread may take a while to end behind its answer: the witness is asked again all the same."""
+
+    class Answers(queue.SimpleQueue[object]):
+        def put(self, item: object, *args: object, **kwargs: object) -> None:
+            super().put(item)
+            threading.Event().wait(0.05)
+
+    monkeypatch.setattr(cosign.queue, "SimpleQueue", Answers)
+    log = GrowingLog(5)
+    house.answer = lambda _: (503, b"", {})
+    with cosigner(log, house.address) as made:
+        made.ask_now(LONG)
+        house.answer = None
+        assert made.ask_now(LONG) is not None
 
 
 def test_nobody_at_the_address_is_unreachable(logged: Logged) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import accumulate
 from random import Random
 
@@ -13,7 +14,17 @@ from hypothesis import strategies as st
 
 from loadtests.pauses.lines import TAIL_MS, Line, line_of
 from loadtests.pauses.policies import FixedSilence, Listener
-from loadtests.pauses.score import GRACE_MS, Verdict, by_kind, decisions, judge, summarise
+from loadtests.pauses.score import (
+    GRACE_MS,
+    Cut,
+    Decision,
+    Verdict,
+    by_kind,
+    decisions,
+    figures,
+    judge,
+    summarise,
+)
 from loadtests.pauses.utterances import Piece, Utterance, load_utterances
 from voice_runtime.events import CHUNK_MS
 
@@ -21,6 +32,14 @@ pytestmark = pytest.mark.anyio
 
 UTTERANCES = {utterance.id: utterance for utterance in load_utterances()}
 CHUNK = CHUNK_MS * 8
+
+
+def at(*samples: int) -> list[Decision]:
+    return [Decision(sample, "made up") for sample in samples]
+
+
+def scored(verdict: Verdict) -> tuple[str, tuple[bool, ...], int, float | None]:
+    return verdict.kind, verdict.cut, verdict.early, verdict.delay_ms
 
 
 @pytest.fixture
@@ -42,9 +61,9 @@ class _Oracle:
     def __init__(self, end: int) -> None:
         self._left = end
 
-    async def chunk(self, pcm: bytes) -> bool:
+    async def chunk(self, pcm: bytes) -> str:
         before, self._left = self._left, self._left - len(pcm) // 2
-        return before > 0 >= self._left
+        return "knew it" if before > 0 >= self._left else ""
 
     async def close(self) -> None:
         pass
@@ -56,46 +75,46 @@ async def test_an_oracle_cuts_nobody_off_and_waits_for_nothing(line: Line) -> No
     assert verdict.early == 0
     assert verdict.delay_ms is not None
     assert 0 <= verdict.delay_ms < CHUNK_MS  # decisions come with whole chunks
-    row = summarise("oracle", [verdict])
+    row = figures([verdict])
     assert (row.cut_off_percent, row.never_ended, row.thinking_pauses) == (0, 0, 2)
 
 
 def test_a_decision_belongs_to_its_pause_also_when_it_comes_a_little_late(line: Line) -> None:
     one, two = line.pauses
     late = GRACE_MS * 8
-    assert judge(line, [one.start, line.end]).cut == (True, False)
-    assert judge(line, [one.end + late - 1, line.end]).cut == (True, False)
-    assert judge(line, [two.start + 8, line.end]).cut == (False, True)
-    assert judge(line, [one.start, one.start + 8, line.end]).cut == (True, False)
-    verdict = judge(line, [one.start - 8, one.end + late, line.end + 80])
+    assert judge(line, at(one.start, line.end)).cut == (True, False)
+    assert judge(line, at(one.end + late - 1, line.end)).cut == (True, False)
+    assert judge(line, at(two.start + 8, line.end)).cut == (False, True)
+    assert judge(line, at(one.start, one.start + 8, line.end)).cut == (True, False)
+    verdict = judge(line, at(one.start - 8, one.end + late, line.end + 80))
     assert (verdict.cut, verdict.early, verdict.delay_ms) == ((False, False), 2, 10)
 
 
 def test_the_first_decision_after_the_end_counts_and_none_is_never(line: Line) -> None:
-    assert judge(line, [line.end, line.end + 800]).delay_ms == 0
-    assert judge(line, []).delay_ms is None
-    assert judge(line, [line.end - 800]).delay_ms == -100
-    assert judge(line, [line.end - 800, line.end + 800]) == Verdict("spelled", (False, False), 1, 100)
-    assert judge(line, [line.end - GRACE_MS * 8 - 1]) == Verdict("spelled", (False, False), 1, None)
+    assert judge(line, at(line.end, line.end + 800)).delay_ms == 0
+    assert judge(line, at()).delay_ms is None
+    assert judge(line, at(line.end - 800)).delay_ms == -100
+    assert scored(judge(line, at(line.end - 800, line.end + 800))) == ("spelled", (False, False), 1, 100)
+    assert scored(judge(line, at(line.end - GRACE_MS * 8 - 1))) == ("spelled", (False, False), 1, None)
 
 
 def test_pauses_after_a_whole_sentence_are_not_counted(needs_system: Callable[..., None]) -> None:
     needs_system("flite")
     line = line_of(UTTERANCES["cancel-the-friday-one"], 0, "slt")
     (pause,) = line.pauses
-    assert judge(line, [pause.start + 800, line.end]) == Verdict("addition", (), 0, 0)
+    assert scored(judge(line, at(pause.start + 800, line.end))) == ("addition", (), 0, 0)
 
 
 def test_two_numbers_are_summed_up_by_nearest_rank() -> None:
-    verdicts = [Verdict("filler", (n < 5, True), 0, float(n)) for n in range(19)]
-    verdicts.append(Verdict("answer", (), 0, None))
-    row = summarise("made up", verdicts)
+    verdicts = [Verdict(f"um-{n}", "filler", (n < 5, True), 0, float(n)) for n in range(19)]
+    verdicts.append(Verdict("yes", "answer", (), 0, None))
+    row = figures(verdicts)
     assert row.cut_off_percent == pytest.approx(63.2)  # 24 of 38
     assert (row.delay_p50_ms, row.delay_p95_ms, row.delay_max_ms) == (9, None, TAIL_MS)
-    many = summarise("made up", 10 * verdicts)
+    many = figures(10 * verdicts)
     assert (many.ends, many.delay_p95_ms) == (200, 18)
     assert (row.thinking_pauses, row.ends, row.never_ended) == (38, 20, 1)
-    assert summarise("made up", verdicts[-1:]).delay_max_ms == TAIL_MS
+    assert figures(verdicts[-1:]).delay_max_ms == TAIL_MS
     assert {kind: len(found) for kind, found in by_kind(verdicts).items()} == {"answer": 1, "filler": 19}
 
 
@@ -119,7 +138,7 @@ def labelled(drawn: tuple[list[tuple[int, int, bool]], int]) -> Line:
         id="drawn", kind="thinking", pieces=(*written, Piece.model_construct(text="word"))
     )
     ulaw = bytes(edges[-1] + TAIL_MS * 8)
-    return Line(utterance, "nobody", bytes(2 * len(ulaw)), ulaw, pieces, ())
+    return Line(bytes(2 * len(ulaw)), ulaw, pieces, (), utterance, "nobody")
 
 
 @st.composite
@@ -135,7 +154,7 @@ def test_an_open_pause_is_cut_by_any_decision_in_it_and_by_none_far_from_it(
     made: tuple[Line, list[int]],
 ) -> None:
     line, ends = made
-    verdict = judge(line, ends)
+    verdict = judge(line, at(*ends))
     opened = [pause for pause in line.pauses if pause.open]
     assert len(verdict.cut) == len(opened)
     for cut, pause in zip(verdict.cut, opened, strict=True):
@@ -148,7 +167,7 @@ def test_an_open_pause_is_cut_by_any_decision_in_it_and_by_none_far_from_it(
 @given(decided())
 def test_every_decision_counts_once(made: tuple[Line, list[int]]) -> None:
     line, ends = made
-    verdict = judge(line, ends)
+    verdict = judge(line, at(*ends))
     before = sum(end < line.end for end in ends)
     ended_early = verdict.delay_ms is not None and verdict.delay_ms < 0
     in_pauses = before - verdict.early - ended_early
@@ -165,8 +184,8 @@ def test_one_more_decision_cuts_no_fewer_pauses_off(
 ) -> None:
     line, ends = made
     more = CHUNK * data.draw(st.integers(1, len(line.ulaw) // CHUNK))
-    cut = judge(line, sorted({*ends, more})).cut
-    assert all(now or not then for now, then in zip(cut, judge(line, ends).cut, strict=True))
+    cut = judge(line, at(*sorted({*ends, more}))).cut
+    assert all(now or not then for now, then in zip(cut, judge(line, at(*ends)).cut, strict=True))
 
 
 @given(DRAWN, st.sampled_from((200, 400, 600, 800, 1000, 1500)))
@@ -187,6 +206,7 @@ def test_with_a_perfect_detector_a_silence_cuts_the_longer_pauses_and_delays_by_
 VERDICTS = st.lists(
     st.builds(
         Verdict,
+        id=st.just("drawn"),
         kind=st.just("thinking"),
         cut=st.lists(st.booleans(), max_size=3).map(tuple),
         early=st.integers(0, 3),
@@ -194,19 +214,19 @@ VERDICTS = st.lists(
     ),
     min_size=1,
     max_size=60,
-)
+).map(lambda found: [replace(one, id=f"drawn-{n}") for n, one in enumerate(found)])
 
 
 @given(VERDICTS)
 def test_a_turn_that_was_never_ended_stays_in_at_the_cap(verdicts: list[Verdict]) -> None:
-    row = summarise("drawn", verdicts)
+    row = figures(verdicts)
     assert -GRACE_MS <= row.delay_p50_ms <= row.delay_max_ms <= TAIL_MS
     assert row.ends == len(verdicts)
     if 2 * row.never_ended > row.ends:
         assert row.delay_p50_ms == TAIL_MS
     if row.never_ended:
         assert row.delay_max_ms == TAIL_MS
-    worse = summarise("drawn", [*verdicts, Verdict("thinking", (), 0, None)])
+    worse = figures([*verdicts, Verdict("worse", "thinking", (), 0, None)])
     assert worse.delay_p50_ms >= row.delay_p50_ms
     assert worse.delay_max_ms == TAIL_MS
     assert worse.cut_off_percent == row.cut_off_percent
@@ -216,7 +236,7 @@ def test_a_turn_that_was_never_ended_stays_in_at_the_cap(verdicts: list[Verdict]
 def test_the_two_numbers_do_not_depend_on_the_order(verdicts: list[Verdict], random: Random) -> None:
     shuffled = list(verdicts)
     random.shuffle(shuffled)
-    assert summarise("drawn", shuffled) == summarise("drawn", verdicts)
+    assert figures(shuffled) == figures(verdicts)
 
 
 def test_a_decision_in_the_next_pause_is_that_pauses_own() -> None:
@@ -224,16 +244,58 @@ def test_a_decision_in_the_next_pause_is_that_pauses_own() -> None:
     line = labelled(([(20, 20, True), (10, 30, True)], 20))
     one, two = line.pauses
     assert two.start < one.end + GRACE_MS * 8
-    assert judge(line, [two.start + CHUNK, line.end]).cut == (False, True)
+    assert judge(line, at(two.start + CHUNK, line.end)).cut == (False, True)
 
 
 def test_a_decision_in_the_last_pause_ends_no_turn_that_goes_on_shortly() -> None:
     line = labelled(([(20, 30, True)], 10))
     (pause,) = line.pauses
     assert pause.end - CHUNK >= line.end - GRACE_MS * 8
-    assert judge(line, [pause.end - CHUNK]) == Verdict("thinking", (True,), 0, None)
+    assert scored(judge(line, at(pause.end - CHUNK))) == ("thinking", (True,), 0, None)
 
 
 def test_nothing_has_no_two_numbers() -> None:
     with pytest.raises(ValueError, match="of 0 values"):
-        summarise("nobody", [])
+        figures([])
+
+
+def test_an_interval_rests_on_different_pauses_and_not_on_how_many_voices_said_them() -> None:
+    one_voice = [Verdict(f"um-{n}", "filler", (n < 5,), 0, 0.0) for n in range(50)]
+    four_voices = figures(4 * one_voice)
+    assert four_voices.cut_off_ci == figures(one_voice).cut_off_ci == (4.3, 21.4)
+    assert (four_voices.thinking_pauses, four_voices.labelled_pauses) == (200, 50)
+    more = figures([replace(one, id=f"{one.id}-{n}") for n in range(4) for one in one_voice])
+    assert more.cut_off_ci is not None
+    assert more.cut_off_ci[1] - more.cut_off_ci[0] < 21.4 - 4.3
+
+
+def test_what_cannot_be_cut_off_has_no_share() -> None:
+    row = figures([Verdict("yes", "answer", (), 0, 40.0)])
+    assert (row.cut_off_percent, row.cut_off_ci, row.labelled_pauses) == (None, None, 0)
+
+
+def test_a_policy_is_summed_up_kind_by_kind_on_its_set() -> None:
+    verdicts = [Verdict("um", "filler", (True,), 0, 40.0), Verdict("yes", "answer", (), 0, None)]
+    row = summarise("made up", verdicts, "held_out")
+    assert (row.policy, row.labelled, row.overall) == ("made up", "held_out", figures(verdicts))
+    assert row.kinds == {"answer": figures(verdicts[1:]), "filler": figures(verdicts[:1])}
+    assert list(row.kinds) == ["answer", "filler"]
+
+
+def test_a_cut_says_where_it_came_and_why() -> None:
+    line = labelled(([(20, 20, True), (10, 30, False), (10, 30, True)], 20))
+    one, two, three = line.pauses
+    verdict = judge(
+        line,
+        [
+            Decision(one.start + CHUNK, "first"),
+            Decision(one.start + 2 * CHUNK, "later"),
+            Decision(two.start + CHUNK, "no fault"),
+            Decision(three.end + CHUNK, "a little late"),
+            Decision(line.end, "the end"),
+        ],
+    )
+    assert verdict.cut == (True, True)
+    assert verdict.cuts == (Cut("word", 400, 20, "first"), Cut("word", 600, 620, "a little late"))
+    assert verdict.id == "drawn"
+    assert verdict.voice == "nobody"

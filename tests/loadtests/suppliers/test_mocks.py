@@ -10,6 +10,7 @@ import pytest
 
 from loadtests.suppliers import mocks, tones
 from loadtests.suppliers.answers import NOT_CAUGHT, AnswerBook
+from loadtests.suppliers.ears import Likeness
 from loadtests.suppliers.mocks import Delays, MockEars, MockMind, MockMouth, last_words, mock_backend, split
 from voice_runtime.caller import audible
 from voice_runtime.caller.recorded import RecordedFlite
@@ -69,6 +70,20 @@ async def test_a_text_comes_when_its_time_has_passed(now: list[float]) -> None:
     ears = MockEars([spoken], DELAYS)
     assert await ears.text(audible.to_pcm(spoken.ulaw), 8000) == "yes"
     assert round((now[0] - 1000) * 1000) == 100
+
+
+async def test_a_sound_is_compared_once_and_takes_as_long_each_time(
+    now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = await RecordedFlite("rms").say("yes")
+    ears = MockEars([spoken], DELAYS)
+    pcm = audible.to_pcm(spoken.ulaw)
+    assert await ears.text(pcm, 8000) == "yes"
+    monkeypatch.setattr(Likeness, "text", lambda *_: "compared again")
+    assert await ears.text(pcm, 8000) == "yes"
+    assert round((now[0] - 1000) * 1000) == 200
+    assert await ears.text(pcm, 16_000) == "compared again"
+    assert await ears.text(pcm[2:], 8000) == "compared again"
 
 
 def test_the_last_words_are_all_that_was_said_since_the_assistant_spoke() -> None:

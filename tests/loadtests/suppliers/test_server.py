@@ -15,7 +15,7 @@ from openai import AsyncOpenAI, BadRequestError
 
 from loadtests.suppliers import tones
 from loadtests.suppliers.backends import Backend
-from loadtests.suppliers.mocks import Delays, MockMouth, mock_backend
+from loadtests.suppliers.mocks import Delays, MockMouth, breaks_on, mock_backend
 from loadtests.suppliers.server import create_app
 from tests.simulators.voice_server import serving
 from voice_runtime.caller import audible
@@ -241,7 +241,7 @@ async def test_a_client_that_goes_away_withdraws_its_request() -> None:
                 if chunk.choices[0].delta.content:
                     break
             await stream.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await mind.withdrawn.wait()
 
 
@@ -262,3 +262,29 @@ async def test_a_client_that_hangs_up_in_its_request_is_no_error_of_the_server()
 
     await app(scope, receive, send)
     assert [m["status"] for m in sent if m["type"] == "http.response.start"] == [499]
+
+
+# -- a model that is made to fail --------------------------------------------------------------------
+
+
+async def test_a_model_fails_for_what_it_is_to_fail_for_and_for_nothing_else():
+    backend = mock_backend([], {SAID: ANSWER}, AT_ONCE)
+    async with (
+        serving(create_app(backend, breaks=breaks_on(["I have a question about my bill."]))) as address,
+        httpx.AsyncClient(base_url=address, trust_env=False) as client,
+    ):
+
+        async def status(*said: str) -> int:
+            messages = [{"role": "user", "content": text} for text in said]
+            reply = await client.post("/v1/chat/completions", json={"model": "m", "messages": messages})
+            return reply.status_code
+
+        assert await status("i have a question about my bill") == 500
+        assert await status("hello", "i have a question about my bill") == 500
+        assert await status(SAID) == 200
+        assert await status("i have a question about my bill", SAID) == 200
+
+
+def test_nothing_is_to_fail_unless_it_is_said():
+    assert not breaks_on(())([{"role": "user", "content": "anything"}])
+    assert not breaks_on(["this"])([{"role": "user", "content": "nothing of this kind"}])

@@ -149,6 +149,16 @@ def test_nothing_is_committed_when_the_agent_was_silent_or_the_next_turn_did_it(
     assert second.barge_in_commit_ms == pytest.approx(400)
 
 
+def test_a_clear_to_fall_silent_is_no_decision_where_another_follows() -> None:
+    paused = ("loud", 700), ("clear", 0), ("dry", 300), ("clear", 0), ("dry", 900), ("loud", 300)
+    [turn] = measured(heard(*paused), said(500, 1400, "interrupt")).turns
+    assert turn.barge_in_commit_ms == pytest.approx(500)
+    assert turn.barge_in_pause_ms == pytest.approx(200)
+    went_on = ("loud", 700), ("clear", 0), ("dry", 300), ("loud", 200), ("clear", 0), ("dry", 900)
+    [turn] = measured(heard(*went_on), said(500, 900, "interrupt")).turns
+    assert turn.barge_in_commit_ms == pytest.approx(700), "it went on, and gave way after all"
+
+
 @given(st.integers(20, 150), st.integers(0, 40), st.integers(10, 60))
 def test_commit_and_pause_of_any_interruption_are_found_to_the_tick(
     spoke: int, after: int, rest: int

@@ -159,6 +159,36 @@ def test_lateness_is_the_nearest_rank_rounded_up_to_a_tenth(late: list[int], per
     assert lateness.worst_ms == max(late) / MS
 
 
+def test_lateness_counts_on_where_it_counts_at_once() -> None:
+    lateness, worst = Lateness(), 7_000_000
+    for n in range(2500):  # it counts some thousand at a time
+        lateness.note(worst if n == 100 else 50_000)
+    assert (lateness.ticks, lateness.worst_ms, lateness.at_ms(50), lateness.at_ms(100)) == (
+        2500,
+        7.0,
+        0.1,
+        7.1,
+    )
+    lateness.note(9_000_000)
+    assert (lateness.ticks, lateness.worst_ms) == (2501, 9.0)
+
+
+@given(st.integers(0, 10**12), st.integers(1, 20 * MS))
+def test_a_place_is_the_first_on_the_grid_and_everywhere_without_one(at_ns: int, grid_ns: int) -> None:
+    place = Ticker(grid_ns=grid_ns).place(at_ns)
+    assert place % grid_ns == 0
+    assert 0 <= place - at_ns < grid_ns
+    assert Ticker().place(at_ns) == at_ns
+
+
+def test_where_a_loop_waits_exactly_no_tick_is_late() -> None:
+    loop = Loop()
+    ticker = Ticker(lambda: loop.now_ns, loop.later, step_ns=1, grid_ns=4 * MS)
+    ticker.start(ticker.place(333_333), lambda late: None)
+    loop.run(100 * MS)
+    assert (ticker.lateness.ticks, ticker.lateness.worst_ms) == (5, 0.0)
+
+
 def test_nothing_is_late_without_a_tick() -> None:
     assert (Lateness().at_ms(99), Lateness().worst_ms) == (0.0, 0.0)
 

@@ -290,16 +290,19 @@ async def test_a_wrong_signature_is_a_result() -> None:
 
 
 async def test_a_slow_or_broken_display_delays_no_audio() -> None:
-    async def broken(event: CallerEvent) -> None:
-        if event.kind == "ringing":
-            await asyncio.sleep(2.0)
-        raise RuntimeError("bug")
-
+    """It is not done with the first event before the whole call is over, and then it breaks."""
     async with voice_server(echo(0)) as seen:
-        result = await seen.caller(on_event=broken).run(Script(steps=(Silence(seconds=0.4), HangUp())))
+
+        async def broken(event: CallerEvent) -> None:
+            if event.kind == "ringing":
+                while not seen.calls or seen.coordinator.calls:
+                    await asyncio.sleep(0.005)
+            raise RuntimeError("bug")
+
+        async with asyncio.timeout(60):
+            result = await seen.caller(on_event=broken).run(Script(steps=(Silence(seconds=0.4), HangUp())))
     assert result.ended_by == "caller"
     assert result.events_lost >= 3
-    assert result.late_worst_ms < 1900
 
 
 async def test_a_cancelled_call_leaves_nothing_running() -> None:

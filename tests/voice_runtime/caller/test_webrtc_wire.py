@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from voice_runtime.caller.webrtc_wire import (
     Decoder,
     Encoder,
     PacketPlayout,
+    Reports,
     checked,
     parse_message,
 )
@@ -114,6 +116,31 @@ def test_messages_that_a_page_takes() -> None:
         {"type": "closed", "reason": "ended"},
     ):
         assert parse_message(json.dumps(message)) == message
+
+
+def reported(reports: Reports, positions: Iterable[int | None]) -> list[int]:
+    return [at for at in positions if reports.due(at) and at is not None]
+
+
+@given(first=st.integers(0, WRAP - 1), end=st.integers(1, 60))
+def test_what_plays_is_reported_five_times_a_second_and_at_its_end(first: int, end: int) -> None:
+    reports = Reports()
+    assert reported(reports, [None] * 20) == []
+    play = [(first + i * PACKET) % WRAP for i in range(200)]
+    reports.until(None)
+    assert reported(reports, play[:40]) == play[:40:10]
+    reports.until((play[40] + end * PACKET - 100) % WRAP)
+    expected = {*range(40, 40 + end, 10), 40 + end}
+    assert reported(reports, play[40:130]) == [play[i] for i in sorted(expected)]
+    reports.until(play[41])  # another end, which is proven already
+    assert reported(reports, play[130:150]) == []
+    reports.until(None)
+    assert reported(reports, play[150:]) == play[150::10]
+
+
+def test_the_same_position_is_not_reported_twice() -> None:
+    """The packets have stopped."""
+    assert reported(Reports(), [7] * 50) == [7]
 
 
 def test_an_answer_with_something_missing_is_an_error() -> None:

@@ -6,19 +6,19 @@ import fractions
 
 import numpy as np
 import pytest
-from aiortc.codecs.opus import OpusEncoder
+from aiortc.codecs.opus import OpusEncoder as WideEncoder
 from av import AudioFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from controls.errors import ProviderError
-from voice_runtime.ingress.opus import OpusDecoder, packet_length
+from voice_runtime.ingress.opus import OpusDecoder, OpusEncoder, packet_length
 
 
 def encoded(samples: NDArray[np.int16]) -> list[bytes]:
     """48 kHz mono in 20 ms packets."""
-    encoder, packets = OpusEncoder(), []
+    encoder, packets = WideEncoder(), []
     for at in range(0, len(samples), 960):
         frame = AudioFrame.from_ndarray(samples[None, at : at + 960], layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48_000, at, fractions.Fraction(1, 48_000)
@@ -111,3 +111,12 @@ def test_whatever_comes_gives_whole_samples_or_is_refused(packet: bytes):
     else:
         assert len(samples) in (0, length // 6)
     assert len(decoder.conceal()) > 0
+
+
+def test_what_we_send_carries_a_copy_that_repairs_a_loss():
+    """In-band FEC: the second bit of a SILK packet says so (RFC 6716 section 4.2.3)."""
+    encoder = OpusEncoder()
+    sound = tone(300)[::6].astype("<i2").tobytes()
+    packets = [encoder.encode(sound[at : at + 320]) for at in range(0, len(sound), 320)]
+    assert {packet[0] >> 3 for packet in packets} == {1}  # SILK, narrow-band, 20 ms (RFC 6716 table 2)
+    assert sum(packet[1] >> 6 & 1 for packet in packets) > len(packets) // 3  # a tone is not all speech to it

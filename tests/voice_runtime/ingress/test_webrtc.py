@@ -20,7 +20,9 @@ from tests.simulators.browser_door import (
     eventually,
     raw_caller,
 )
+from voice_runtime.headroom import Headroom, Reading
 from voice_runtime.ingress.webrtc import BrowserCall, IceServer
+from voice_runtime.settings import Headroom as Limits
 
 pytestmark = pytest.mark.anyio
 
@@ -230,6 +232,22 @@ async def test_a_full_house_turns_callers_away_and_a_place_comes_back() -> None:
         async with raw_caller(seen.url):
             pass
         assert [r.reason for r in seen.refusals] == ["capacity"]
+
+
+async def test_a_busy_house_turns_callers_away_as_a_full_one_and_serves_those_it_has() -> None:
+    headroom = Headroom(Limits())
+    async with browser_door(Agents(), headroom=headroom) as seen:
+        async with raw_caller(seen.url):
+            headroom.measured(Reading(since_s=0.0, at_s=5.0, loop_lag_ms=77.0))
+            second = RawCaller(seen.url)
+            refused = await second.offer(token=await second.token())
+            assert (refused.status_code, refused.json()) == (503, {"error": "capacity"})
+            await second.close()
+            assert seen.coordinator.calls == 1
+            assert seen.over == [], "the call on the line goes on"
+        await finished(seen)
+        assert [r.reason for r in seen.refusals] == ["overload"]
+        assert headroom.calls == 0
 
 
 @pytest.mark.parametrize("reason", ["stopped", "ledger"])

@@ -336,10 +336,21 @@ def share_with_tone(chunks: list[bytes]) -> float:
 async def test_a_real_peer_over_a_bad_network(network: Impairment):
     caller, server = RTCPeerConnection(), RTCPeerConnection()
     receivers: list[AudioReceiver] = []
+    long_way: list[RtpPacket] = []
+
+    async def count(packet: RtpPacket, arrival_time_ms: int) -> None:
+        long_way.append(packet)
+        await RTCRtpReceiver._handle_rtp_packet(server.getTransceivers()[0].receiver, packet, arrival_time_ms)
 
     @server.on("track")
     def _(track: MediaStreamTrack) -> None:
         receivers.append(AudioReceiver(server.getTransceivers()[0].receiver))
+
+    @server.on("connectionstatechange")
+    def _() -> None:
+        if server.connectionState == "connected":
+            receivers[0].go_straight()
+            server.getTransceivers()[0].receiver._handle_rtp_packet = count  # type: ignore[method-assign]
 
     sender = caller.addTrack(Tone())
     try:
@@ -363,6 +374,7 @@ async def test_a_real_peer_over_a_bad_network(network: Impairment):
                 found = (await sender.getStats()).values()
                 report = next((s for s in found if isinstance(s, RTCRemoteInboundRtpStreamStats)), None)
                 await asyncio.sleep(0.01)
+        assert len(long_way) < 10  # the first ones
         stats = audio.stats
         arrived = len(network.passed)
         assert stats.received <= arrived

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from pipecat.frames.frames import InputDTMFFrame
+from pipecat.processors.frame_processor import FrameDirection
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.needs import needs_system
 from tests.simulators.browser_door import STEADY, TONE, Agent, Agents, BrowserDoor, browser_door, eventually
 from tests.simulators.browser_server import ABOUT
 from voice_runtime.caller_page import caller_page_router
-from voice_runtime.events import AudioReadyFrame, ResumeSpeechFrame, TypedWordsFrame
+from voice_runtime.events import AgentSpeakingFrame, AudioReadyFrame, ResumeSpeechFrame, TypedWordsFrame
 from voice_runtime.ingress.webrtc_presence import LOST_S
 
 pytestmark = [
@@ -55,7 +56,14 @@ async def calling(browser: Browser, seen: BrowserDoor, agents: Agents, button: s
     return page, agents.all[-1]
 
 
-async def said(agent: Agent, text: str, chunks: int = 25) -> None:
+async def pongs(agent: Agent, count: int) -> None:
+    """Until the page, which asks every second, has been answered so often."""
+    stats = agent.call.link.stats
+    enough = stats.sent + count
+    await eventually(lambda: stats.sent >= enough)
+
+
+async def said(agent: Agent, text: str, chunks: int = 25, *, then_silent: bool = False) -> None:
     """Say half a second and wait until the browser has reported its playing."""
     back: list[str] = []
     agent.call.link.on_mark(lambda name, at_ns: back.append(name))
@@ -64,6 +72,10 @@ async def said(agent: Agent, text: str, chunks: int = 25) -> None:
     for _ in range(chunks):
         await agent.say(TONE)
     await agent.mark(text)
+    if then_silent:
+        timeline = agent.call.timeline
+        await eventually(lambda: text in [*back, *dict(timeline._marks).values()] and not timeline.unsent)
+        await agent.push_frame(AgentSpeakingFrame(False), FrameDirection.UPSTREAM)
     await eventually(lambda: text in back)
 
 
@@ -90,6 +102,25 @@ async def test_a_voice_call_in_a_real_browser(browser: Browser) -> None:
         await eventually(lambda: agent.of(InputDTMFFrame))
         assert agent.of(InputDTMFFrame)[0].button.value == "0"
         assert (call.stats.bad_reports, call.stats.malformed, call.stats.unknown) == (0, 0, 0)
+        await page.close(run_before_unload=True)
+        await eventually(lambda: seen.over)
+
+
+async def test_a_page_reports_to_the_end_of_what_is_said_and_then_no_more(browser: Browser) -> None:
+    agents = Agents()
+    async with server(agents) as seen:
+        page, agent = await calling(browser, seen, agents, "#start")
+        [call] = seen.calls
+        for text in ("first", "second"):
+            reports = call.stats.reports
+            await agent.push_frame(AgentSpeakingFrame(True), FrameDirection.UPSTREAM)
+            await said(agent, text, 50, then_silent=True)
+            assert call.stats.reports > reports
+            await pongs(agent, 1)  # what the page had sent before it knew
+            reports = call.stats.reports
+            await pongs(agent, 3)
+            assert call.stats.reports == reports
+        assert (call.timeline.played, call.stats.bad_reports) == (100 * 160, 0)
         await page.close(run_before_unload=True)
         await eventually(lambda: seen.over)
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from pipecat.processors.frame_processor import FrameDirection
 
 from tests.simulators.browser_door import (
     QUICK,
@@ -19,7 +20,7 @@ from tests.simulators.browser_door import (
     eventually,
     raw_caller,
 )
-from voice_runtime.events import PauseSpeechFrame, ResumeSpeechFrame, TypedWordsFrame
+from voice_runtime.events import PauseSpeechFrame, ResumeSpeechFrame, ThinkingFrame, TypedWordsFrame
 from voice_runtime.ingress.webrtc_sdp import check_offer
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +87,8 @@ async def test_a_new_connection_takes_the_place_of_a_broken_one() -> None:
         caller.send(READY)
         await eventually(lambda: agents.all and agents.all[0].audio)
         first, pc_id, broken = caller.call, caller.pc_id, caller.pc
+        await agents.all[0].push_frame(ThinkingFrame(True, 1), FrameDirection.UPSTREAM)
+        await eventually(lambda: caller.of("state"))
         caller.stop_pinging()
         caller.opened.clear()
         caller.new_connection()
@@ -95,6 +98,8 @@ async def test_a_new_connection_takes_the_place_of_a_broken_one() -> None:
         await broken.close()
         await caller.until_open()
         await eventually(lambda: len(caller.of("opened")) == 2)
+        await eventually(lambda: len(caller.of("state")) == 2)
+        assert [m["agent"] for m in caller.of("state")] == ["thinking"] * 2  # told anew, of this connection
         await one_call_went_on(seen, agents, caller, first)
         assert seen.calls[0].stats.reconnects == 1
 

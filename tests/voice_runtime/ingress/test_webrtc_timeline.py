@@ -127,6 +127,31 @@ def test_a_new_connection_has_another_origin_on_the_same_timeline() -> None:
     assert report(timeline, 3 * PACKET, origin=3_000_000_000) == ["end"]
 
 
+@given(origin=origins, chunks=st.integers(1, 4))
+def test_the_end_is_the_first_timestamp_that_proves_it(origin: int, chunks: int) -> None:
+    timeline = Timeline()
+    timeline.write(SPEECH * chunks)
+    timeline.place("end")
+    assert timeline.end(origin) is None  # who knows which packets it will be in
+    for _ in range(chunks + 3):
+        timeline.take()
+    end = timeline.end(origin)
+    assert end is not None
+    assert timeline.report((end - 1) % WRAP, origin) == []
+    assert timeline.report(end, origin) == ["end"]
+
+
+def test_a_mark_behind_what_has_been_reported_asks_for_one_more_report() -> None:
+    timeline = Timeline()
+    for _ in range(4):
+        timeline.take()
+    assert report(timeline, 2 * PACKET) == []
+    timeline.place("nothing was said")
+    end = timeline.end(0)
+    assert end == 2 * PACKET + 1
+    assert report(timeline, end) == ["nothing was said"]
+
+
 def test_dry_in_mid_speech_is_an_underrun_and_dry_at_a_mark_is_not() -> None:
     timeline = Timeline()
     timeline.write(SPEECH)
@@ -200,6 +225,21 @@ class Playing(RuleBasedStateMachine):
     @rule(rtp=st.integers(0, WRAP - 1))
     def lied_to(self, rtp: int) -> None:
         self.take(self.timeline.report(rtp, 0) or [])
+
+    @rule()
+    def told_to_the_end(self) -> None:
+        """Who reports from there on proves all there is; one who reports before does not."""
+        end = self.timeline.end(0)
+        assert (end is None) == bool(self.timeline.unsent)
+        if end is None:
+            return
+        while (self.timeline.tick - 1) * PACKET < end:
+            self.timeline.take()
+        due = [name for _, name in self.timeline._marks]
+        names = self.timeline.report(end, 0)
+        assert names == due
+        assert not self.timeline._sent
+        self.take(names)
 
     def take(self, names: list[str]) -> None:
         self.returned += [int(name) for name in names]

@@ -215,12 +215,12 @@ async def test_a_fixed_phrase_is_shown_as_written() -> None:
 
 async def test_fixed_phrases_keep_tag_turn_and_hardness() -> None:
     async with guarded() as line:
-        asked = SayFrame(phrase="goodbye", turn=3, tag="end:agent:silence")
+        asked = SayFrame(phrase="goodbye", turn=3, tag="end:agent:silence", silence_ms=240)
         asked.interruptible = False
         [clause] = await line.say(asked)
         assert isinstance(clause, ClauseFrame)
         assert (clause.cleared.phrase, clause.cleared.turn, clause.tag) == ("goodbye", 3, "end:agent:silence")
-        assert not clause.interruptible
+        assert (clause.interruptible, clause.silence_ms) == (False, 240)
         assert line.recorder.of("clause.cleared") == []  # release.bound cleared it
 
 

@@ -37,9 +37,10 @@ def said(text: str, t0_ns: int = 1_000_000) -> CallerSaidFrame:
     )  # fmt: skip
 
 
-def cleared(text: str, turn: int = 1, phrase: str = "") -> Cleared:
-    receipt: PendingReceipt = Future()
-    receipt.set_result(Receipt("o", 1, "clause.cleared", 5))
+def cleared(text: str, turn: int = 1, phrase: str = "", receipt: PendingReceipt | None = None) -> Cleared:
+    if receipt is None:
+        receipt = Future()
+        receipt.set_result(Receipt("o", 1, "clause.cleared", 5))
     return Cleared(
         mint=_MINT, call=CALL, turn=turn, id=new_id("k"), text=text, language="en-US", receipt=receipt,
         phrase=phrase,
@@ -119,6 +120,40 @@ def test_the_latency_of_a_turn_stands_once_with_its_first_audio() -> None:
         200, 300, 450, 600,
     )  # fmt: skip
     assert first.verdict == 0.25
+
+
+def governed() -> tuple[Journal, list[float]]:
+    """A journal, and what it tells of clauses that were governed, s."""
+    told: list[float] = []
+    recorder, clock = MemoryRecorder(), SystemClock()
+    journal = Journal(
+        recorder, tenant="clinic", call=CALL, clock=clock, context=LLMContext(), on_governed=told.append
+    )
+    return journal, told
+
+
+def test_every_clause_that_was_judged_tells_what_governing_it_took() -> None:
+    journal, told = governed()
+    receipt: PendingReceipt = Future()
+    waiting = cleared("At nine.", receipt=receipt)
+    journal.cleared(cleared("We open."), 250.0)
+    journal.cleared(waiting, 500.0)
+    journal.cleared(
+        cleared("One moment.", phrase="moment"), None
+    )  # bound before the call: nothing was judged
+    assert len(told) == 1
+    assert told[0] >= 0.25
+    receipt.set_result(Receipt("o", 2, "clause.cleared", 6))
+    assert len(told) == 2
+    assert told[1] >= 0.5
+
+
+def test_a_clause_whose_record_failed_was_not_governed_in_any_time() -> None:
+    journal, told = governed()
+    receipt: PendingReceipt = Future()
+    journal.cleared(cleared("At nine.", receipt=receipt), 500.0)
+    receipt.set_exception(LedgerError("full"))
+    assert told == []
 
 
 @pytest.mark.parametrize("fault", ["failing", "refusing"])
@@ -251,3 +286,22 @@ def test_what_the_runtime_says_of_itself_is_no_answer() -> None:
     first, second = [details.latency_ms for _, details in recorder.of("agent.played")]
     assert first is None
     assert second is not None
+
+
+def test_the_newest_words_played_are_those_of_one_answer() -> None:
+    journal, _ = make(MemoryRecorder())
+    assert journal.newly_played() == ""
+    hours, question, cut = cleared("We open at nine."), cleared("Which day suits you?"), cleared("Or the")
+    for clause in (hours, question, cut):
+        journal.cleared(clause, 0.1)
+    journal.played(hours, played("We open at nine."))
+    journal.played(question, played("Which day suits you?"))
+    assert journal.newly_played() == "We open at nine. Which day suits you?"
+    journal.caller_said(said("friday"), "model")
+    assert journal.newly_played() == "We open at nine. Which day suits you?", "until the agent speaks again"
+    journal.never_played(cut)
+    assert journal.newly_played() == "We open at nine. Which day suits you?", "what never sounded is no word"
+    later = cleared("Shall I book it?", turn=1)
+    journal.cleared(later, 0.1)
+    journal.played(later, played("Shall I", full=False))
+    assert journal.newly_played() == "Shall I"

@@ -7,6 +7,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from controls.ids import new_id
 from controls.ledger.records import Evidence
+from controls.opening import SENTENCE_PAUSE_MS
 from tests.simulators.house import DESK, on_the_line
 from tests.simulators.recorder import MemoryRecorder
 from voice_runtime.clock import SystemClock
@@ -62,6 +63,7 @@ async def test_played_in_full_it_is_followed_by_the_greeting() -> None:
     assert (before, opened.disclosure.finished) == (False, True)
     assert opened.phrases == ["disclosure", "greeting"]
     assert opened.said[1].interruptible
+    assert [frame.silence_ms for frame in opened.said] == [SENTENCE_PAUSE_MS, 0]
     [(record, _)] = opened.recorder.of("disclosure.played")
     assert (record.in_full, record.attempt, record.at_ms) == (True, 1, 500)
     assert record.evidence is Evidence.CARRIER_MARK
@@ -72,6 +74,7 @@ async def test_without_a_greeting_nothing_follows() -> None:
     await opened.disclosure.begin()
     await opened.played(5000)
     assert opened.phrases == ["disclosure"]
+    assert opened.said[0].silence_ms == 0
 
 
 async def test_what_was_not_played_in_full_is_offered_again_and_at_last_a_person_is_fetched() -> None:

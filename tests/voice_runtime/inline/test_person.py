@@ -169,6 +169,46 @@ async def test_a_question_that_could_not_be_spoken_is_not_waited_for() -> None:
     await way.way.abandon()
 
 
+async def test_a_question_goes_out_while_the_phrase_before_it_sounds() -> None:
+    """Else the caller hears nothing while the proof of the phrase travels and the question is synthesised."""
+    way = Way(CALLBACK)
+    way.silent = True
+    await way.way.wanted("caller_key", "pressed 0")
+    await way.until(lambda: len(way.said) == 2)
+    assert way.said == ["no-one-free", "I have 2 0 2, 5 5 5, 0 1 2 3. Is that right?"]
+    await way.way.abandon()
+
+
+async def test_nothing_goes_out_behind_a_question_that_still_sounds() -> None:
+    """The caller may interrupt it, and would cut what waits behind it."""
+    way = Way(CALLBACK)
+    way.silent = True
+    await way.way.wanted("caller_key", "pressed 0")
+    await way.until(lambda: len(way.said) == 2)
+    await way.way.answer("call 202 555 0144", None)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(way.said) == 2
+    for n in (1, 2):
+        await way.way.spoken(SpokenFrame(f"person:{n}", "k", "", 0, True, 100, 100, ""))
+    await way.until(lambda: len(way.said) == 3)
+    assert way.said[2] == "I have 2 0 2, 5 5 5, 0 1 4 4. Is that right?"
+    await way.way.abandon()
+
+
+async def test_nobody_is_put_through_before_they_have_been_told() -> None:
+    way = Way(OPEN)
+    way.silent = True
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: way.said)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (way.said, way.control.transfers) == (["handoff"], [])
+    await way.way.spoken(SpokenFrame("person:1", "k", "handoff", 0, True, 100, 100, ""))
+    await way.control.asked.wait()
+    await way.way.abandon()
+
+
 async def test_a_second_wish_changes_nothing_while_a_person_is_fetched() -> None:
     way = Way(CALLBACK)
     await way.way.wanted("caller_voice", "asked")

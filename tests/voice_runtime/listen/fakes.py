@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from controls.errors import ProviderError
-from voice_runtime.ports import Recognition
+from voice_runtime.ports import Hints, Recognition
 
 
 class FakeUtterance:
@@ -14,13 +14,15 @@ class FakeUtterance:
 
     def __init__(self, recogniser: FakeRecogniser) -> None:
         self.fed = bytearray()
+        self.spoke: list[bool] = []
         self.finished = self.cancelled = False
         self._recogniser = recogniser
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: bytes, speech: bool = True) -> None:
         assert not self.finished
         assert not self.cancelled
         self.fed += pcm
+        self.spoke.append(speech)
 
     @property
     def partial(self) -> str:
@@ -58,7 +60,10 @@ class FakeRecogniser:
     def __post_init__(self) -> None:
         self.answering.set()
 
-    def open(self, phrases: str) -> FakeUtterance:
+    async def load(self, key: str, hints: Hints) -> None:
+        """Nothing to prepare."""
+
+    def open(self, key: str) -> FakeUtterance:
         if self.refusing:
             raise ProviderError("no place", supplier="fake")
         self.utterances.append(FakeUtterance(self))

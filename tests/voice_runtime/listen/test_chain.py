@@ -106,3 +106,10 @@ async def test_an_engine_that_cannot_serve_a_language_is_left_out_for_it() -> No
     assert english.opened == 0
     with pytest.raises(OperatorError, match="English"):
         await chain(english).load("k", Hints("es-US"))
+
+
+def test_who_waits_for_a_place_is_counted_over_all_engines_that_have_places() -> None:
+    class Pooled(ScriptedRecogniser):
+        waiting = 3
+
+    assert chain(Pooled("a"), ScriptedRecogniser("b"), Pooled("c")).waiting == 6

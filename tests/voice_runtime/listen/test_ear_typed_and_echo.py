@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 from pipecat.frames.frames import InterruptionFrame
 
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, settle, staged
+from tests.voice_runtime.listen.fakes import settle
+from tests.voice_runtime.listen.test_ear import LOUD, QUIET, staged
 from voice_runtime.events import CallerSaidFrame, ThinkingFrame, TypedWordsFrame
-from voice_runtime.listen.ear import policy_of
+from voice_runtime.listen.patience import policy_of
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_values import EndOfTurn, Floor, Pause, Resume, TurnPolicy
 from voice_runtime.ports import Recognition
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 class FakeEcho:
-    """Implements ``ear.EchoComparison``: what it takes for echo is in the test's hand."""
+    """Implements ``ports.EchoComparison``: what it takes for echo is in the test's hand."""
 
     def __init__(self) -> None:
         self.suppresses = False
@@ -125,6 +126,26 @@ async def test_an_interruption_that_turns_out_to_be_echo_is_taken_back() -> None
         assert stage.failed == []
 
 
+async def test_echo_of_an_agent_that_went_on_already_lifts_no_pause() -> None:
+    """A second "resume" would also lift the pause of a lost line."""
+    echo = FakeEcho()
+    echo.all_echo = lambda first, last: True
+    async with staged(echo=echo) as stage:
+        await stage.agent(True)
+        stage.recogniser.hears = Recognition("monday", 0.9)
+        await stage.line((LOUD, 300), (QUIET, 600))
+        assert [n for n in stage.names() if n.endswith("Speech")] == ["PauseSpeech", "ResumeSpeech"]
+
+
+async def test_echo_heard_while_the_agent_thinks_lifts_no_pause() -> None:
+    echo = FakeEcho()
+    echo.all_echo = lambda first, last: True
+    async with staged(echo=echo) as stage:
+        await stage.tail.send(ThinkingFrame(active=True, turn=1))
+        await stage.say("monday to thursday from eight")
+        assert set(stage.names()) == {"CallerStarted"}
+
+
 async def test_a_turn_that_was_nothing_but_echo_is_nobodys() -> None:
     echo = FakeEcho()
     echo.all_echo = lambda first, last: True
@@ -157,9 +178,9 @@ async def test_a_caller_over_the_echo_interrupts() -> None:
         names = stage.names()
         assert names.count("Interruption") == 1
         assert "CallerSaid" in names
-        assert len(echo.clears) == 1
+        assert len(echo.clears) == 2, "paused, and cut"
         await stage.agent(False)
-        assert len(echo.clears) == 2, "whoever cut it: what did not sound cannot come back"
+        assert len(echo.clears) == 3, "whoever cut it: what did not sound cannot come back"
 
 
 def test_a_dropped_turn_ends_once_and_gives_the_floor_back() -> None:

@@ -6,17 +6,21 @@ noise, jitter. A few of each kind; the table over many is ``python -m loadtests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadtests import echo
 from loadtests.echo_lines import Line, Received, Scenario, Sent, make
 from tests import audio
 from voice_runtime.listen.echo import Echo
+from voice_runtime.listen.echo_match import MOST_AT_ONCE
+from voice_runtime.listen.echo_spectra import BANDS
 from voice_runtime.listen.vad import Vad
 
 MS = 1_000_000
@@ -28,6 +32,13 @@ LINES = [
     replace(ROOM, echo_db=-25, path="speakerphone", delay_ms=300, noise_rms=60.0),
     replace(ROOM, echo_db=-35),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def lines_are_let_go() -> Iterator[None]:
+    """Forty thousand chunks, which every later collection of garbage would look at."""
+    yield
+    line_of.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +113,58 @@ def test_what_comes_back_late_is_suppressed_after_the_agent_has_ended() -> None:
                 judged.append((speech, caller))
     assert sum(speech for speech, _ in judged) > 10
     assert not any(caller for _, caller in judged)
+
+
+@pytest.mark.parametrize("scenario", LINES, ids=lambda s: f"{s.echo_db} dB {s.delay_ms} ms {s.path}")
+def test_what_is_worked_off_in_batches_is_judged_as_one_by_one(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged() -> tuple[list[bool], int | None, bool]:
+        comparison, vad, found = Echo(), Vad(), []
+        for event in line_of(scenario).events:
+            if isinstance(event, Sent):
+                comparison.on_sent(event.pcm, event.at_ns)
+            else:
+                found.append(comparison.hear(event.pcm, event.at_ns, vad.hear(event.pcm)))
+        return found, comparison.delay_ms, comparison.half_duplex
+
+    batches = judged()
+    monkeypatch.setattr("voice_runtime.listen.echo.MOST_AT_ONCE", 1)
+    assert batches == judged()
+
+
+def test_an_echo_is_found_after_the_agent_has_spoken_for_longer_than_frames_are_kept() -> None:
+    """Such as when a caller switches to the loudspeaker: nothing came back before."""
+    line = line_of(ROOM)
+    begins_ns = line.events[0].at_ns
+    spoken = [e for e in line.events if isinstance(e, Sent)]
+    comparison, noise = Echo(), iter(range(10_000))
+    for n, sent in enumerate(spoken[:400]):  # 8 s
+        at_ns = begins_ns - (410 - n) * 20 * MS
+        comparison.on_sent(sent.pcm, at_ns)
+        heard = audio.noise(20, rms=30, seed=next(noise))
+        assert not comparison.hear(heard, at_ns + 25 * MS, False)
+    assert comparison.delay_ms is None
+    feed(comparison, line)
+    assert comparison.delay_ms is not None
+    assert abs(comparison.delay_ms - 160) <= 40
+
+
+@settings(max_examples=50)
+@given(st.lists(st.floats(0, 2.0**30, width=32), min_size=1, max_size=MOST_AT_ONCE), st.integers(0, 5))
+def test_many_frames_decay_as_one_after_another(powers: list[float], before: int) -> None:
+    one, many = Echo(), Echo()
+    for comparison in (one, many):
+        for n in range(before):
+            comparison._decay(np.full(BANDS, 1000.0 * n, dtype=np.float32))
+    played = np.repeat(np.array(powers, dtype=np.float32)[:, None], BANDS, axis=1)
+    each = []
+    for frame in played:
+        one._decay(frame)
+        each.append(one._envelope.copy())
+    assert np.allclose(many._decay_all(played), each, rtol=1e-6)
+    assert np.allclose(many._envelope, one._envelope, rtol=1e-6)
+    assert np.array_equal(many._newest, one._newest)
 
 
 # -- the caller ----------------------------------------------------------------------------------------

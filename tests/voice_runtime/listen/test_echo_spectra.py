@@ -112,9 +112,25 @@ def test_a_clear_nobody_told_shows_in_the_next_chunk() -> None:
     assert sounding(played, 20) == "######" + "." * 14
 
 
-@pytest.mark.parametrize("chunks", [101, 500])
+@settings(max_examples=50, deadline=None)
+@given(
+    gaps=st.lists(st.integers(0, 6), min_size=1, max_size=20),
+    muted=st.sets(st.integers(0, 19)),
+    jitter_ms=st.integers(-15, 15),
+)
+def test_whether_it_sounds_is_told_ahead(gaps: list[int], muted: set[int], jitter_ms: int) -> None:
+    played, n = PlayedAudio(), 0
+    for i, gap in enumerate(gaps):
+        n += 1 + gap
+        played.sent(bytes(320) if i in muted else b"\x01\x10" * 160, EPOCH + n * 20 * MS)
+    at = [EPOCH + (m * 20 + jitter_ms) * MS for m in range(n + 4)]
+    ahead = [played.sounds(t) for t in at]
+    assert ahead == [played.frame(t) is not None for t in at]
+
+
+@pytest.mark.parametrize("chunks", [301, 900])
 def test_memory_is_bounded(chunks: int) -> None:
     played = PlayedAudio()
     for n in range(chunks):
         played.sent(tone(500), EPOCH + n * 20 * MS)
-    assert len(played._chunks) == 100
+    assert len(played._chunks) == 300

@@ -87,7 +87,8 @@ async def test_openais_newer_models_give_log_probabilities_of_tokens() -> None:
     server = SpeechServer(keep_alive=True, transcripts=[body])
     async with asking(server, model="gpt-4o-transcribe") as recogniser:
         result = await recognised(recogniser)
-    assert result == Recognition("Yes.", pytest.approx(math.exp(-0.2)))
+    assert result.confidence == pytest.approx(math.exp(-0.2))
+    assert result == Recognition("Yes.", result.confidence)
     assert server.uploads[0].fields["response_format"] == "json"
     assert server.uploads[0].fields["include[]"] == "logprobs"
 
@@ -102,7 +103,7 @@ async def test_a_server_that_knows_plain_json_only_is_asked_for_that_from_then_o
 
 async def test_text_invented_on_silence_is_no_text() -> None:
     invented = {"text": " Thank you.", "avg_logprob": -1.2, "no_speech_prob": 0.9}
-    plan = [
+    plan: list[dict[str, Any] | int] = [
         {"text": " Thank you.", "segments": [invented]},
         {"text": " Sí. Thank you.", "segments": [SEGMENT, invented]},
         {"text": "", "segments": []},

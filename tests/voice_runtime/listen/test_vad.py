@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import audio
-from voice_runtime.listen.vad import Silero, Vad, silero_session
+from voice_runtime.events import CHUNK_SAMPLES
+from voice_runtime.listen.vad import Silero, Vad, loudness, silero_session
 
 
 def heard(pcm: bytes, vad: Vad | None = None) -> list[bool]:
@@ -93,8 +97,18 @@ def test_an_onset_is_judged_afresh_whatever_came_before(
 
 
 def test_silence_costs_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Silero, "hear", lambda self, samples: pytest.fail("asked the model about silence"))
+    monkeypatch.setattr(Silero, "hear", lambda self, pcm: pytest.fail("asked the model about silence"))
     assert not any(heard(audio.silence(2000)))
+
+
+@given(
+    samples=st.lists(st.integers(-32768, 32767), min_size=1, max_size=CHUNK_SAMPLES),
+    scale=st.sampled_from([1, 16, 32768]),
+)
+def test_loudness_is_the_root_mean_square(samples: list[int], scale: int) -> None:
+    line = np.array([sample // scale for sample in samples], dtype="<i2")
+    exact = float(np.sqrt(np.mean(np.square(line, dtype=np.float64))))
+    assert loudness(line.tobytes()) == pytest.approx(exact, abs=1 / 65536)
 
 
 @pytest.mark.parametrize("size", [0, 319, 640])

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from pipecat.frames.frames import (
+    Frame,
     InterruptionFrame,
     OutputAudioRawFrame,
     OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
     TTSAudioRawFrame,
 )
+from pipecat.processors.frame_processor import FrameDirection
 
 from controls import decision
 from controls.decision import Cleared, Receipt
@@ -24,21 +27,21 @@ from controls.ids import new_id
 from controls.ledger.records import Evidence
 from tests.simulators.link import FakeLink
 from tests.simulators.pipeline import End, running
-from voice_runtime.clock import SystemClock
+from voice_runtime.clock import Clock, SystemClock
 from voice_runtime.events import (
+    CHUNK_BYTES,
     CHUNK_SAMPLES,
     AgentSpeakingFrame,
     AnswerEndFrame,
     CallerCaptionFrame,
     ClauseAudioFrame,
     ClauseFrame,
-    PauseSpeechFrame,
     ReceiptShownFrame,
-    ResumeSpeechFrame,
     SpokenFrame,
     Word,
 )
 from voice_runtime.ports import PlayedClause
+from voice_runtime.speak import egress
 from voice_runtime.speak.egress import Egress
 
 pytestmark = pytest.mark.anyio
@@ -87,19 +90,23 @@ class Rig:
         link: FakeLink,
         deadline_s: float = 30.0,
         on_sent: Callable[[bytes, int], None] | None = None,
+        clock: Clock | None = None,
+        lead_ms: int = 100,
     ) -> None:
         self.sink = Sink()
         self.link = link
+        self.lead_ms = lead_ms
         self.without_receipt: list[str] = []
         self.dropped: list[str] = []
         self.egress = Egress(
             self.sink,
             link,
-            SystemClock(),
+            clock or SystemClock(),
             receipt_deadline_s=deadline_s,
             on_no_receipt=lambda clause: self.without_receipt.append(clause.cleared.id),
             on_dropped=self.dropped.append,
             on_sent=on_sent,
+            lead_ms=lambda: self.lead_ms,
         )
 
     def clause(
@@ -131,7 +138,7 @@ async def rig(deadline_s: float = 30.0, link: FakeLink | None = None) -> AsyncIt
 
 
 def audio(end: End) -> int:
-    return len(end.of(OutputAudioRawFrame))
+    return sum(len(frame.audio) for frame in end.of(OutputAudioRawFrame)) // CHUNK_BYTES
 
 
 async def test_no_sample_before_the_receipt() -> None:
@@ -171,7 +178,7 @@ async def test_clauses_are_padded_to_whole_chunks_and_padding_is_not_played_text
         frame.pcm += b"\x01\x00" * 10
         await head.send(frame)
         await tail.until(lambda _: audio(tail) == 2)
-        assert all(len(f.audio) == 320 for f in tail.of(OutputAudioRawFrame))
+        assert all(len(f.audio) % CHUNK_BYTES == 0 for f in tail.of(OutputAudioRawFrame))
         await head.until(lambda _: bool(head.of(AgentSpeakingFrame)))
         made.link.give_back()
         await head.until(lambda _: bool(head.of(SpokenFrame)))
@@ -184,27 +191,86 @@ async def test_an_interruption_counts_only_marks_that_came_back_before_it() -> N
         frame = made.clause(100)
         await head.send(frame)
         await tail.until(lambda _: len(made.link.placed) >= 2)
-        made.link.give_back(1)  # the first 200 ms
+        made.link.give_back(1)  # the first 180 ms
         await head.send(InterruptionFrame())
         await head.until(lambda _: bool(head.of(SpokenFrame)))
         made.link.give_back()  # Twilio returns all of them after clear
         result = made.sink.settled[frame.clause.cleared.id]
-        assert (result.samples, result.interrupted) == (10 * CHUNK_SAMPLES, True)
+        assert (result.samples, result.interrupted) == (9 * CHUNK_SAMPLES, True)
         await tail.until(lambda _: bool(tail.of(InterruptionFrame)))
 
 
-async def test_pause_keeps_what_is_unplayed_and_resume_goes_on() -> None:
+async def test_a_clause_whose_marks_never_come_back_is_told_as_sent_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was settled in time, but upstream heard of it up to a minute later: the player slept on it."""
+    monkeypatch.setattr(egress, "_MARK_PATIENCE_NS", 50_000_000)
     async with rig() as (made, head, tail):
-        await head.send(made.clause(30))
-        await tail.until(lambda _: audio(tail) >= 4)
-        await head.send(PauseSpeechFrame(at_s=0.0))
-        await tail.until(lambda _: bool(made.link.placed))
-        at_pause = audio(tail)
-        for _ in range(50):
+        frame = made.clause(2)
+        await head.send(frame)
+        await head.send(AnswerEndFrame(turn=1))
+        [told] = (await head.until(lambda _: bool(head.of(SpokenFrame)), timeout_s=10)) and head.of(
+            SpokenFrame
+        )
+        settled = made.sink.settled[frame.clause.cleared.id]
+        assert (settled.samples, settled.evidence) == (2 * CHUNK_SAMPLES, Evidence.SENT_ONLY)
+        assert told.evidence is Evidence.SENT_ONLY  # type: ignore[attr-defined]
+
+
+async def test_a_mark_follows_at_most_nine_chunks_however_they_come() -> None:
+    """Eight chunks unmarked, then a message of three: eleven, where nine were promised."""
+    async with rig() as (made, head, tail):
+        frame = made.clause(8)
+        first = ClauseAudioFrame(clause=frame.clause, pcm=frame.pcm, last=False)
+        await head.send(first)
+        await tail.until(lambda _: audio(tail) == 8)
+        await head.send(ClauseAudioFrame(clause=frame.clause, pcm=frame.pcm, last=True))
+        await tail.until(lambda _: audio(tail) == 16)
+        await tail.until(lambda _: len(made.link.placed) == 2)
+        positions = [int(name.split(".")[1]) // CHUNK_SAMPLES for name in made.link.placed]
+        assert positions == [9, 16]
+
+
+class OutletEnd(End):
+    """The pipeline's end as a transport that takes samples without frames (``ports.Outlet``)."""
+
+    def __init__(self) -> None:
+        super().__init__("outlet", FrameDirection.UPSTREAM)
+        self.taken: list[bytes | str] = []
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        if isinstance(frame, InterruptionFrame):
+            self.taken.append("clear")
+        await super().process_frame(frame, direction)
+
+    async def play(self, pcm: bytes) -> None:
+        self.taken.append(pcm)
+        self._changed.set()
+
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        self.taken.append(str(message["event"]))
+        self._changed.set()
+
+
+async def test_an_outlet_gets_samples_marks_and_the_cut_in_order_and_no_frames() -> None:
+    made, outlet = Rig(FakeLink()), OutletEnd()
+    async with running(made.egress, outlet) as (head, tail):
+        frame = made.clause(12, durable=False)
+        await head.send(frame)
+        for _ in range(20):
             await asyncio.sleep(0)
-        assert audio(tail) <= at_pause + 1
-        await head.send(ResumeSpeechFrame())
-        await tail.until(lambda _: audio(tail) == 30)
+        assert outlet.taken == []  # nothing before its receipt
+        frame.clause.cleared.receipt.set_result(Receipt("o", 1, "clause.cleared", 1))
+        await head.until(lambda _: bool(head.of(AgentSpeakingFrame)))
+        await outlet.until(lambda _: outlet.taken.count("mark") == 2)
+        await head.send(made.clause(100))
+        await outlet.until(lambda _: len(outlet.taken) > 6)
+        await head.send(InterruptionFrame())
+        await tail.until(lambda _: bool(tail.of(InterruptionFrame)))
+        chunks = [len(x) // CHUNK_BYTES if isinstance(x, bytes) else x for x in outlet.taken]
+        assert chunks[:6] == [3, 3, 3, "mark", 3, "mark"]
+        assert chunks[-1] == "clear"  # and nothing of what it cut behind it
+        assert audio(tail) == 0
 
 
 async def test_what_did_not_come_through_the_gate_is_dropped() -> None:

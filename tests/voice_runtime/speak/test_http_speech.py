@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from controls.errors import ProviderError
 from tests.simulators.model_server import serving
 from tests.simulators.speech_server import SpeechServer, level_of, levels, samples_of
-from voice_runtime.speak.http_speech import HttpSpeech, _Body
+from voice_runtime.speak.http_speech import _REST_S, HttpSpeech, _Body
 from voice_runtime.speak.openai_speech import OpenAISpeech
 from voice_runtime.speak.piper_http import PiperSpeech
 from voice_runtime.speak.supplier_voice import VoiceNames
@@ -111,6 +111,24 @@ async def test_samples_come_while_the_server_still_speaks() -> None:
         first = await anext(clause)
         assert 0 < len(first.pcm) <= 8000  # at most half a second
         await clause.aclose()
+
+
+@pytest.mark.parametrize(("ms", "rests"), [(100, False), (3000, True)])
+async def test_who_is_far_ahead_of_what_is_played_is_read_less_often(
+    ms: int, rests: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, rested = asyncio.sleep, list[float]()
+
+    async def noted(seconds: float) -> None:
+        rested.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    server = SpeechServer(keep_alive=True, ms=ms)
+    async with asking(server) as engine:
+        pcm = await spoken(engine)
+    assert len(pcm) == 2 * 8000 * ms // 1000, "and nothing is lost"
+    assert (_REST_S in rested) is rests
 
 
 async def test_an_interrupted_clause_is_stopped_at_the_server() -> None:

@@ -292,6 +292,18 @@ class Stream(RuleBasedStateMachine):
         self.clears += 1
         assert self.ledger.unconfirmed == 0
 
+    @rule(back=st.integers(0, 3000))
+    def take_back(self, back: int) -> None:
+        before = {k: (self.ledger.result(k).samples, self.ledger.offset(k)) for k in self.clauses}
+        self.ledger.take_back(self.position - back)
+        self.clears += 1
+        again = 0
+        for name, (played, offset) in before.items():
+            assert self.ledger.result(name).samples == played
+            assert played <= self.ledger.offset(name) <= offset
+            again += offset - self.ledger.offset(name)
+        assert again <= back
+
     @invariant()
     def holds(self) -> None:
         assert self.ledger.position == self.position
@@ -315,6 +327,24 @@ class SentOnlyStream(Stream):
         assert self.ledger.unconfirmed == 0
         for name, model in self.clauses.items():
             assert self.ledger.result(name).samples == model.sent_ever
+
+
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 30))
+def test_what_is_taken_back_is_sent_again_and_then_proven_whole(chunks: int, proven: int, kept: int) -> None:
+    ledger = PlayedLedger()
+    ledger.open("k", "some words")
+    ledger.audio("k", chunks * 160)
+    ledger.end("k")
+    ledger.sent("k", min(proven, chunks) * 160)
+    assert ledger.returned(ledger.place_mark())
+    ledger.sent("k", (chunks - min(proven, chunks)) * 160)
+    late = ledger.place_mark()
+    ledger.take_back(kept * 160)
+    assert ledger.offset("k") == min(chunks, max(kept, proven)) * 160
+    assert not ledger.returned(late), "Twilio returns it, played or not"
+    ledger.sent("k", chunks * 160 - ledger.offset("k"))
+    assert ledger.returned(ledger.place_mark())
+    assert ledger.result("k").full
 
 
 TestStream = Stream.TestCase

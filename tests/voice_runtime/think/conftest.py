@@ -90,11 +90,11 @@ class Call:
         rules = Rules.compile([parse_pack(_PACK, "test.yaml")])
         self.gate = Gate(recorder=self.recorder, tenant="clinic", call=call, rules=rules, language="en-US")
 
-    def runner(self, *tools: Tool, **options: Any) -> ToolRunner:
+    def runner(self, *tools: Tool, slow_after_s: float = 120.0, **options: Any) -> ToolRunner:
         return ToolRunner(
             tools or (tool("find", self.server.url), tool("book", self.server.url)),
             gate=self.gate, journal=self.journal, services=self.client, language="en-US",
-            on_handoff=self.handoffs.append, **options,
+            on_handoff=self.handoffs.append, slow_after_s=slow_after_s, **options,
         )  # fmt: skip
 
     def said(self, text: str) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletionChunk
 
 from controls.errors import OperatorError, ProviderError
 from voice_runtime.engine_settings import ModelSettings
@@ -54,8 +53,7 @@ CHUNK = st.fixed_dictionaries(
 
 
 def chunk(fields: dict[str, Any]) -> Any:
-    whole = {"id": "x", "model": "m", "choices": [], "usage": None} | fields
-    return ChatCompletionChunk.construct(**whole)
+    return {"id": "x", "model": "m", "choices": [], "usage": None} | fields
 
 
 def call(index: int | None, id: str | None, name: str | None, arguments: str | None) -> dict[str, Any]:
@@ -151,3 +149,25 @@ def test_no_endpoint_is_an_operators_error() -> None:
     twice = Endpoint("a", "http://127.0.0.1:1/v1", "m")
     with pytest.raises(OperatorError, match="same name"):
         Endpoints((twice, twice))
+
+
+@pytest.mark.parametrize(
+    ("words", "over"),
+    [
+        ([], False),
+        (["It", " is", " free", "."], False),
+        (["It", " is", " free", ".", " You"], True),
+        (["Is it free? It"], True),
+        (["Dr", ".", " Okafor"], True),
+        (["At", " 3", ".", "5"], False),
+        (["No", ".", " "], False),
+    ],
+)
+def test_a_first_sentence_is_over_once_another_begins(words: list[str], over: bool) -> None:
+    gathering = Gathering("s", Reply())
+    for word in words:
+        gathering.take(chunk({"choices": [{"delta": {"content": word}}]}))
+    assert gathering.sentence_over is over
+    for _ in range(4 if over else 0):
+        gathering.take(chunk({"choices": [{"delta": {"content": " more"}}]}))
+        assert gathering.sentence_over, "it stays so"

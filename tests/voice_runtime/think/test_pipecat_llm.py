@@ -161,7 +161,7 @@ async def test_text_comes_while_the_server_still_answers() -> None:
     async with asking(server) as chat, aclosing(chat.chunks(PARAMS)) as chunks:
         async with asyncio.timeout(30):
             first = await anext(chunks)
-        assert first.choices[0].delta.content == "Ten "
+        assert first["choices"][0]["delta"]["content"] == "Ten "
 
 
 async def test_answers_of_several_calls_go_side_by_side() -> None:
