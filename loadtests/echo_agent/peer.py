@@ -35,6 +35,7 @@ from voice_runtime.caller.speech import Spoken
 from voice_runtime.caller.webrtc_audio import Microphone, tap
 from voice_runtime.caller.webrtc_wire import PACKET, Decoder, Encoder
 from voice_runtime.events import CHUNK_SAMPLES
+from voice_runtime.ice_agent import close_connection
 
 _SILENT = audible.ULAW_SILENCE * CHUNK_SAMPLES
 #: One packet, one tick in which none can have come, and the caller's buffer of two.
@@ -134,4 +135,4 @@ async def peers(voice: Mapping[str, Spoken], accounts: dict[str, Account]) -> As
         finally:
             server.should_exit = True
             await serving
-            await asyncio.gather(*(peer.connection.close() for peer in taken))
+            await asyncio.gather(*(close_connection(peer.connection) for peer in taken))

@@ -37,6 +37,7 @@ from pipecat.workers.runner import WorkerRunner
 
 from tests.simulators.voice_server import serving
 from voice_runtime.headroom import Headroom
+from voice_runtime.ice_agent import close_connection
 from voice_runtime.ingress.admission import Admission
 from voice_runtime.ingress.twilio_hooks import Reason, Refusal
 from voice_runtime.ingress.webrtc import BrowserCall, Patience, WebRtcDoor, WebRtcHooks, WebRtcOpened
@@ -357,7 +358,7 @@ class RawCaller:
         self.stop_pinging()
         for agent in self._old_agents:
             await agent.close()
-        await self.pc.close()
+        await close_connection(self.pc)
 
 
 @asynccontextmanager

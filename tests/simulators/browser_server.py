@@ -29,6 +29,7 @@ from fastapi.responses import JSONResponse
 
 from tests.simulators.voice_server import serving
 from voice_runtime.caller_page import About, caller_page_router
+from voice_runtime.ice_agent import close_connection
 from voice_runtime.ingress.webrtc_ice import check_new_paths, renew_credentials
 from voice_runtime.ingress.webrtc_sdp import check_offer
 
@@ -192,7 +193,7 @@ class StandInCall:
     async def close_link(self) -> None:
         if self._pc is not None:
             pc, self._pc = self._pc, None
-            await pc.close()
+            await close_connection(pc)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

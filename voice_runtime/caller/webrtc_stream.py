@@ -37,6 +37,7 @@ from voice_runtime.caller.webrtc_wire import (
     parse_message,
 )
 from voice_runtime.events import CHUNK_MS, CHUNK_SAMPLES
+from voice_runtime.ice_agent import close_connection
 
 _PING_TICKS = 1000 // CHUNK_MS
 #: How long the server may take to say that the call is closed, once we hung up, s.
@@ -180,7 +181,7 @@ class WebRtcStream(Live):
 
     async def close(self) -> None:
         """Close the connection; harmless twice."""
-        await self._pc.close()
+        await close_connection(self._pc)
 
     # -- live -------------------------------------------------------------------------------------
 

@@ -12,31 +12,14 @@ from __future__ import annotations
 import secrets
 import string
 
-from aioice.ice import CandidatePair, Connection
+from aioice.ice import CandidatePair
 from aiortc import RTCPeerConnection
 
-from controls.errors import InternalError
+from voice_runtime.ice_agent import agent_of
 from voice_runtime.ingress.webrtc_sdp import Offer
 
 _LETTERS = string.ascii_letters + string.digits
 _UNCHECKED = (CandidatePair.State.FROZEN, CandidatePair.State.WAITING)
-
-
-def agent_of(pc: RTCPeerConnection) -> Connection:
-    """The ICE agent of a bundled connection.
-
-    Raises:
-        InternalError: aiortc or aioice is not as read.
-    """
-    try:
-        connection = pc.getTransceivers()[0].receiver.transport.transport._connection
-        _ = connection._local_username, connection._local_password, connection._check_list
-        _ = connection._remote_candidates_end
-    except (AttributeError, IndexError) as error:
-        raise InternalError("aioice's connection is not as read") from error
-    if not isinstance(connection, Connection):
-        raise InternalError("aiortc's ICE agent is not aioice's connection")
-    return connection
 
 
 def renew_credentials(pc: RTCPeerConnection, offer: Offer) -> None:

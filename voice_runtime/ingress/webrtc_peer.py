@@ -29,6 +29,7 @@ from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 
 from controls.errors import InternalError
 from voice_runtime.events import CHUNK_BYTES, CHUNK_MS
+from voice_runtime.ice_agent import close_connection
 from voice_runtime.ingress.webrtc_audio import AudioReceiver
 from voice_runtime.ingress.webrtc_ice import check_new_paths, renew_credentials
 from voice_runtime.ingress.webrtc_messages import LABEL
@@ -165,7 +166,7 @@ class Peer(SmallWebRTCConnection):
             await self._flushed(channel)
         self.receiver.close()
         self._audio_changed.set()
-        await self._pc.close()
+        await close_connection(self._pc)
         if self._closing:
             await asyncio.wait(set(self._closing))
 
@@ -219,14 +220,14 @@ class Peer(SmallWebRTCConnection):
         except BaseException:
             failed = self._pc
             self._pc, self._data_channel, self._answer, self._ours = before
-            self._beside(failed.close())
+            self._beside(close_connection(failed))
             raise
         self._events.channel_closed()
         before[-1].receiver.close()
         self._audio_changed.set()
         if self.ended:  # meanwhile: this one is nobody's
-            self._beside(self._pc.close())
-        self._beside(before[0].close())
+            self._beside(close_connection(self._pc))
+        self._beside(close_connection(before[0]))
 
     async def _answer_to(self, offer: Offer) -> None:
         try:
