@@ -20,8 +20,11 @@ PACKAGES = (
     "transformers", "vllm",
 )  # fmt: skip
 _ROOT = Path(__file__).resolve().parents[1]
-#: What changes a figure; notes and texts do not.
-_CODE = ("controls", "voice_runtime", "loadtests", "agents", "configs", "pyproject.toml")
+#: What changes a figure; notes, texts and the figures of other runs do not.
+_CODE = (
+    "controls", "voice_runtime", "loadtests", "agents", "configs", "pyproject.toml",
+    ":(exclude)loadtests/results",
+)  # fmt: skip
 
 
 def environment(cores: Cores | None = None) -> Environment:

@@ -42,6 +42,9 @@ def test_a_change_of_the_code_is_told_and_one_of_the_notes_is_not(tmp_path: Path
     assert not changed
     (tmp_path / "NOTES.md").write_text("notes")
     assert commit_of(tmp_path) == (commit, False)
+    (tmp_path / "loadtests" / "results").mkdir(parents=True)
+    (tmp_path / "loadtests" / "results" / "results.json").write_text("another run's")
+    assert commit_of(tmp_path) == (commit, False)
     (tmp_path / "controls" / "a.py").write_text("2")
     assert commit_of(tmp_path) == (commit, True)
 
