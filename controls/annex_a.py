@@ -36,7 +36,8 @@ class AnnexControl:
 
 _RELEASES = ("release.proposed", "release.approved", "release.promoted", "release.rolled_back")
 _APPROVALS = (
-    "approval.requested", "approval.granted", "approval.edited", "approval.refused", "approval.expired",
+    "approval.requested", "approval.granted", "approval.edited", "approval.refused", "approval.taken_over",
+    "approval.expired", "approval.abandoned", "approval.late",
 )  # fmt: skip
 _HANDOFFS = ("handoff.requested", "handoff.accepted", "handoff.failed", "handoff.completed")
 _LIFE_OF_A_CALL = (
@@ -72,9 +73,9 @@ CONTROLS: tuple[AnnexControl, ...] = (
     ),
     AnnexControl(
         "A.3.3", "Reporting of concerns", "P",
-        "incidents opened and closed",
+        "failures entered later and what was done about them, incidents opened and closed",
         "that nobody was kept from reporting a concern",
-        ("incident.opened",),
+        ("incident.opened", "control.missed", "control.corrected"),
     ),
     AnnexControl(
         "A.4.2", "Resource documentation", "A",
@@ -170,7 +171,10 @@ CONTROLS: tuple[AnnexControl, ...] = (
         "A.6.2.6", "AI system operation and monitoring", "A",
         "blocked clauses, failed controls, latencies",
         "drift nobody measures",
-        ("control.failed", "control.missed", "control.disabled", "clause.refused", "agent.played"),
+        (
+            "control.failed", "control.missed", "control.corrected", "control.disabled", "clause.refused",
+            "agent.played",
+        ),
     ),
     AnnexControl(
         "A.6.2.7", "AI system technical documentation", "P",
@@ -210,7 +214,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
     ),
     AnnexControl(
         "A.7.6", "Data preparation", "A",
-        "redactions, with step and version",
+        "redactions, by type and by version of the rules",
         "what was left in by mistake",
         ("redaction.made",),
     ),
@@ -256,6 +260,8 @@ CONTROLS: tuple[AnnexControl, ...] = (
             "agent.stopped",
             "agent.resumed",
             "control.disabled",
+            "capture.started",
+            "capture.ended",
         ),
     ),
     AnnexControl(
@@ -293,10 +299,9 @@ CONTROLS: tuple[AnnexControl, ...] = (
 #: Record types that nothing in this version writes (a test looks); they come with the controls they serve.
 NOT_WRITTEN_YET = frozenset(
     (
-        *_APPROVALS, *_RELEASES, "agent.resumed", "agent.stopped", "artifact.tagged", "consent.recorded",
-        "control.disabled", "control.missed", "incident.closed", "incident.opened", "legal_hold.lifted",
-        "legal_hold.placed", "person.joined", "person.left", "recording.paused", "recording.started",
-        "recording.stopped", "redaction.made", "retention.expired",
+        *_RELEASES, "artifact.tagged", "capture.ended", "capture.started",
+        "incident.closed", "incident.opened", "legal_hold.lifted", "legal_hold.placed", "person.joined",
+        "person.left", "recording.paused", "recording.started", "recording.stopped", "retention.expired",
     )
 )  # fmt: skip
 

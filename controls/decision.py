@@ -14,16 +14,22 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, final
+from typing import Any, Literal, Protocol, final
+
+#: Phrase spoken when a refusal has no words of its own; every release has it.
+FALLBACK = "fallback"
 
 
 class Verdict(StrEnum):
-    """What may happen with a proposal, from mildest to gravest."""
+    """What may happen with a proposal, from mildest to gravest.
+
+    A block is graver than an approval: nobody can grant what a rule refuses outright.
+    """
 
     ALLOW = "allow"
     REWRITE = "rewrite"
-    BLOCK = "block"
     APPROVE = "approve"
+    BLOCK = "block"
     HANDOFF = "handoff"
 
     @property
@@ -69,6 +75,21 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """Who decides an action before it happens.
+
+    Attributes:
+        role: of ``configs/people.yaml``.
+        within_s: how long the caller waits for that, s.
+        otherwise: what a passed time leads to; neither lets the action happen.
+    """
+
+    role: str
+    within_s: int
+    otherwise: Literal["refuse", "handoff"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
 class RuleVerdict:
     """One rule's finding.
 
@@ -80,6 +101,7 @@ class RuleVerdict:
         reason: the rule's own words from its file, never the caller's.
         say: what to say instead, for ``rewrite`` (new text) and ``block`` (safe
             phrase id, ``rule.<pack>.<name>``).
+        ask: for ``approve``, who decides.
     """
 
     rule: str
@@ -88,6 +110,15 @@ class RuleVerdict:
     risk: int
     reason: str
     say: str = ""
+    ask: Ask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskReason:
+    """One declared feature of a risk score (``controls.risk``), and the points it counted, 0 to 100."""
+
+    feature: str
+    points: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +129,10 @@ class Decision:
         verdict: what may happen.
         verdicts: the rules that matched, gravest first; an allow by no rule at
             all holds one finding named ``default/allow``.
-        risk: the highest risk found, 0 to 100.
+        risk: the highest risk found, 0 to 100; the score, where one was made.
         text: what may be spoken: the proposal's text, its rewrite, or "".
         phrase: id of the fixed phrase to speak instead, or "".
+        reasons: what the score is made of; empty where none was made.
     """
 
     proposal: Proposal
@@ -109,11 +141,26 @@ class Decision:
     risk: int
     text: str
     phrase: str = ""
+    reasons: tuple[RiskReason, ...] = ()
 
     @property
     def annex_a(self) -> tuple[str, ...]:
         """Every Annex A control exercised, in order, without repeats."""
         return tuple(dict.fromkeys(a for v in self.verdicts for a in v.annex_a))
+
+    @property
+    def ask(self) -> Ask | None:
+        """Who is to decide; None where nobody can, and then it may not happen.
+
+        Of several findings that ask, the shortest time and a handoff count. They name one
+        role (``controls.rules.engine`` and the release's checks see to it): where they do not,
+        neither role could answer for the other, so that nobody is asked.
+        """
+        asks = [v.ask for v in self.verdicts if v.ask is not None]
+        if self.verdict is not Verdict.APPROVE or len({a.role for a in asks}) != 1:
+            return None
+        handoff = any(a.otherwise == "handoff" for a in asks)
+        return Ask(asks[0].role, min(a.within_s for a in asks), "handoff" if handoff else "refuse")
 
 
 @dataclass(frozen=True, slots=True)

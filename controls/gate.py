@@ -3,7 +3,8 @@
 1. A proposal is judged by the rules (``controls.rules.engine``).
 2. The decision is appended to the ledger, with what it was about sealed beside it.
 3. Only then, and only for what may happen, a token is minted that carries the
-   record's pending receipt.
+   record's pending receipt. What a person decides first is cleared by ``approved``,
+   and only behind a durable grant (``controls.approvals``).
 
 Whatever fails on the way (a rule, the ledger, a record that cannot be built)
 refuses. No sockets, no waiting: the receipt completes in the ledger's own thread.
@@ -12,36 +13,38 @@ refuses. No sockets, no waiting: the receipt completes in the ledger's own threa
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from controls.approvals import Approvals, UseFacts
+from controls.bound_phrases import bound_records
 from controls.decision import (
     _MINT,
+    FALLBACK,
+    Ask,
     Cleared,
     Decision,
     Effect,
     PendingReceipt,
     Proposal,
     Recorder,
-    RuleVerdict,
     Verdict,
 )
 from controls.errors import InternalError, LedgerError
+from controls.findings import also_asking, found, not_recorded
+from controls.forms import Before
 from controls.ids import new_id
 from controls.ledger import records as r
 from controls.receipts import Spool, UrgentReceipt, all_of
-from controls.rules.engine import FALLBACK, LOOK_BACK, Rules, gravest_form
-from controls.rules.matchers import EMPTY, Words, join, tail, words
-
-#: Fixed phrases in one ``release.bound``; more go into further records.
-PHRASES_PER_RECORD = 40
+from controls.risk import CallRisk, Circumstances, RiskModel, points_of
+from controls.rules.engine import Rules, gravest_form
 
 RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
 ToolRefusal = Literal[
-    "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"
-]
+    "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
+    "not_approved",
+]  # fmt: skip
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.
 _MAY_SPOOL = frozenset(("emergency", "caller_voice", "caller_key", "failure"))
@@ -78,10 +81,12 @@ class Gate:
         rules: Rules,
         language: str,
         spool: Spool | None = None,
+        risk: RiskModel | None = None,
     ) -> None:
         """Make the gate of one call.
 
         Args:
+            risk: scores every clause and every use of a tool; without it the rules alone decide.
             spool: writes a record to the fallback spool at once; used for an
                 emergency's or a requested person's transfer when the ledger fails.
                 May be called from the ledger's thread.
@@ -94,21 +99,26 @@ class Gate:
         self._spool = spool
         self._bound: dict[str, str] = {}
         self._binding: PendingReceipt | None = None
-        #: The turn, and what was cleared last in it in each form.
-        self._before: tuple[int, tuple[Words, ...]] = (0, ())
+        self._risk = None if risk is None else CallRisk(risk)
+        self._before = Before()
         self._urgent: dict[str, UrgentReceipt] = {}
+        #: Uses that wait for a person, and what became of them.
+        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call)
 
     @property
     def rules(self) -> Rules:
         """The compiled rules this call is judged by."""
         return self._rules
 
-    def bind(self, release: str, phrases: Mapping[str, Mapping[str, str]]) -> PendingReceipt:
+    def bind(
+        self, release: str, phrases: Mapping[str, Mapping[str, str]], redaction: str | None = None
+    ) -> PendingReceipt:
         """Clear every fixed phrase of the release, by the digest of its exact UTF-8 words.
 
         Args:
             release: the release's digest, ``sha256:…``.
             phrases: id → language → words.
+            redaction: version of the redaction rules, ``sha256:…``; None where nothing is redacted.
 
         Returns:
             Completes when all of it is durable; the call is answered only then.
@@ -120,18 +130,10 @@ class Gate:
         """
         if self._binding is not None:
             raise InternalError("the call is bound to a release already")
-        fixed = [
-            r.FixedPhrase(phrase=phrase, language=language, digest=phrase_digest(text))
-            for phrase, said in sorted(phrases.items())
-            for language, text in sorted(said.items())
-        ]
-        parts = [fixed[i : i + PHRASES_PER_RECORD] for i in range(0, len(fixed), PHRASES_PER_RECORD)] or [[]]
-        built = [
-            r.ReleaseBound(tenant=self._tenant, call=self._call, release=release, fixed=tuple(part))
-            for part in parts
-        ]
+        built = bound_records(self._tenant, self._call, release, phrases)
         self._binding = all_of([self._recorder.append(record) for record in built])
         self._bound = {p: said[self._language] for p, said in phrases.items() if self._language in said}
+        self.approvals.release = release
         return self._binding
 
     def bound(self, phrase: str) -> bool:
@@ -148,7 +150,14 @@ class Gate:
             raise UnboundPhrase(f"phrase {phrase!r} is not bound to this call")
         return self._mint(new_id("k"), turn, self._bound[phrase], self._binding, phrase)
 
-    def clause(self, text: str, turn: int, caller_said: str = "", forms: Sequence[str] = ()) -> Outcome:
+    def clause(
+        self,
+        text: str,
+        turn: int,
+        caller_said: str = "",
+        forms: Sequence[str] = (),
+        confidence: float | None = None,
+    ) -> Outcome:
         """Judge one clause. Never raises.
 
         What was cleared just before in the same turn is looked at with it, so that
@@ -161,18 +170,14 @@ class Gate:
                 respelled, in the same order for every clause. Each is judged as ``text`` is and
                 the gravest verdict decides, so that no rule is passed by by a spelling. Only
                 ``text`` can be cleared.
+            confidence: how sure recognition was of ``caller_said``, 0 to 1; None where nothing was said.
         """
         proposal = Proposal(
-            Effect.SPEAK,
-            self._call,
-            turn,
-            new_id("k"),
-            text=text,
-            language=self._language,
-            caller_said=caller_said,
-        )
-        decisions = self._each_form(proposal, forms)
-        decision = self._speakable(gravest_form(decisions))
+            Effect.SPEAK, self._call, turn, new_id("k"),
+            text=text, language=self._language, caller_said=caller_said,
+        )  # fmt: skip
+        decisions = self._before.judge(self._rules, proposal, forms)
+        decision = self._weighed(gravest_form(decisions), Circumstances(confidence=confidence))
         if decision.verdict.gravity > Verdict.REWRITE.gravity:
             return self._refuse_clause(decision, text, written=forms[-1] if forms else "")
         changed = decision.verdict is Verdict.REWRITE
@@ -184,37 +189,13 @@ class Gate:
                 risk=decision.risk, annex_a=decision.annex_a,
             ),
             lambda: r.ClauseDetails(
-                text=decision.text, candidate=text if changed else "", verdicts=_found(decision)
+                text=decision.text, candidate=text if changed else "", verdicts=found(decision),
+                reasons=points_of(decision),
             ),
         )  # fmt: skip
         if outcome.cleared is not None:
-            self._remember(turn, [d.text for d in decisions])
+            self._before.remember(turn, [d.text for d in decisions])
         return outcome
-
-    def _each_form(self, proposal: Proposal, forms: Sequence[str]) -> list[Decision]:
-        """A decision on each form, the spoken one first; equal forms after equal words are judged once."""
-        before = self._before_in(proposal.turn)
-        judged: dict[tuple[str, tuple[str, ...]], Decision] = {}
-        decisions = []
-        for i, form in enumerate((proposal.text, *forms)):
-            earlier = _at(before, i)
-            key = (form, earlier.tokens)
-            if key not in judged:
-                judged[key] = self._rules.evaluate(replace(proposal, text=form), earlier)
-            decisions.append(judged[key])
-        return decisions
-
-    def _remember(self, turn: int, forms: Sequence[str]) -> None:
-        """Keep the end of what was cleared, in each of its forms; equal ones are kept once."""
-        before = self._before_in(turn)
-        kept: list[Words] = []
-        for i, form in enumerate(forms):
-            same = next((j for j in range(i) if forms[j] == form and _at(before, j) == _at(before, i)), None)
-            kept.append(kept[same] if same is not None else _newest(_at(before, i), form))
-        self._before = (turn, tuple(kept))
-
-    def _before_in(self, turn: int) -> tuple[Words, ...]:
-        return self._before[1] if self._before[0] == turn else ()
 
     def caller(self, text: str, turn: int, *, over: bool = True) -> Outcome:
         """Judge what the caller said, before the model is asked. Never raises.
@@ -241,31 +222,62 @@ class Gate:
         read_back: Literal["none", "confirmed"],
         idempotent: bool,
         caller_said: str = "",
+        undoable: bool = True,
+        confidence: float | None = None,
+        ask: Ask | None = None,
     ) -> Outcome:
         """Judge one use of a tool. Never raises.
 
         The request may leave once ``cleared.receipt`` has completed, with exactly
         ``decision.proposal.arguments`` (a copy; later changes to ``arguments`` do
-        not count).
+        not count). On APPROVE nothing is cleared and nothing recorded: ``approvals.request``
+        asks a person, and ``approved`` clears the use once they granted it.
+
+        Args:
+            undoable: a tool of the agent's takes it back, or a wrong use costs little.
+            confidence: as ``clause``.
+            ask: whom the agent itself has decide on this tool.
         """
         given = copy.deepcopy(dict(arguments))
         proposal = Proposal(
             Effect.TOOL, self._call, turn, use_id, language=self._language,
             tool=name, arguments=given, caller_said=caller_said,
         )  # fmt: skip
-        decision = self._speakable(self._rules.evaluate(proposal))
+        around = Circumstances(risk, undoable, confidence=confidence)
+        decision = self._weighed(also_asking(self._rules.evaluate(proposal), ask), around)
+        if decision.ask is not None:
+            return Outcome(decision, None, None)
         if decision.verdict is not Verdict.ALLOW:
             reason = decision.verdicts[0].reason
-            receipt = self._try(lambda: self._append_tool_refusal(proposal, "rule", reason, _found(decision)))
+            receipt = self._try(lambda: self._append_tool_refusal(proposal, "rule", reason, decision))
             return Outcome(decision, None, receipt)
-        return self._record_and_mint(
+        return self._clear_use(decision, UseFacts(risk, read_back, idempotent))
+
+    def approved(self, use_id: str) -> Outcome:
+        """Clear a use that a person granted: its ``tool.requested`` is queued, once.
+
+        Raises:
+            PermissionError: as ``Approvals.take``; nothing is cleared without a durable grant.
+        """
+        request = self.approvals.take(use_id)
+        return self._clear_use(request.decision, request.facts)
+
+    def _clear_use(self, decision: Decision, facts: UseFacts) -> Outcome:
+        proposal = decision.proposal
+        outcome = self._record_and_mint(
             decision,
             lambda: r.ToolRequested(
-                tenant=self._tenant, call=self._call, turn=turn, use=use_id,
-                risk=risk, read_back=read_back, idempotent=idempotent,
+                tenant=self._tenant, call=self._call, turn=proposal.turn, use=proposal.id, risk=facts.risk,
+                score=self._score(decision), read_back=facts.read_back, idempotent=facts.idempotent,
             ),
-            lambda: r.ToolDetails(name=name, arguments=given, verdicts=_found(decision)),
+            lambda: r.ToolDetails(
+                name=proposal.tool, arguments=dict(proposal.arguments), verdicts=found(decision),
+                reasons=points_of(decision),
+            ),
         )  # fmt: skip
+        if outcome.cleared is not None and self._risk is not None:
+            self._risk.cleared(proposal.tool)
+        return outcome
 
     def refuse_tool(
         self,
@@ -286,7 +298,7 @@ class Gate:
             LedgerError: the ledger takes no records (the tool is not used all the same).
         """
         proposal = Proposal(Effect.TOOL, self._call, turn, use_id, tool=name, arguments=arguments)
-        return self._append_tool_refusal(proposal, reason, why, ())
+        return self._append_tool_refusal(proposal, reason, why)
 
     def transfer(
         self, handoff_id: str, requested_by: RequestedBy, details: r.HandoffDetails, turn: int = 0
@@ -365,6 +377,13 @@ class Gate:
             language=self._language, receipt=receipt, phrase=phrase,
         )  # fmt: skip
 
+    def _weighed(self, decision: Decision, around: Circumstances) -> Decision:
+        """The rules' decision with its score, as it can be spoken."""
+        return self._speakable(decision if self._risk is None else self._risk.weigh(decision, around))
+
+    def _score(self, decision: Decision | None) -> int | None:
+        return None if decision is None or self._risk is None else decision.risk
+
     def _speakable(self, decision: Decision) -> Decision:
         """A refusal names only phrases that are bound: its own, else the fallback, else none."""
         if not decision.phrase or self.bound(decision.phrase):
@@ -380,7 +399,7 @@ class Gate:
         proposal = decision.proposal
         receipt = self._try(lambda: self._recorder.append(record(), personal()))
         if receipt is None:
-            return Outcome(self._speakable(_not_recorded(proposal)), None, None)
+            return Outcome(self._speakable(not_recorded(proposal)), None, None)
         return Outcome(decision, self._mint(proposal.id, proposal.turn, decision.text, receipt), receipt)
 
     def _refuse_clause(self, decision: Decision, text: str, written: str = "") -> Outcome:
@@ -396,22 +415,24 @@ class Gate:
                     }
                 ),
                 r.ClauseDetails(
-                    text=text, candidate=written if written != text else "", verdicts=_found(decision),
-                    instead=decision.phrase or None,
+                    text=text, candidate=written if written != text else "", verdicts=found(decision),
+                    reasons=points_of(decision), instead=decision.phrase or None,
                 ),
             )
         )  # fmt: skip
         return Outcome(decision, None, receipt)
 
     def _append_tool_refusal(
-        self, proposal: Proposal, reason: ToolRefusal, why: str, verdicts: tuple[r.Found, ...]
+        self, proposal: Proposal, reason: ToolRefusal, why: str, decision: Decision | None = None
     ) -> PendingReceipt:
         record = r.ToolRefused(
-            tenant=self._tenant, call=self._call, turn=proposal.turn, use=proposal.id, reason=reason
-        )
+            tenant=self._tenant, call=self._call, turn=proposal.turn, use=proposal.id, reason=reason,
+            score=self._score(decision),
+        )  # fmt: skip
         details = r.ToolDetails(
-            name=proposal.tool, arguments=dict(proposal.arguments), reason=why, verdicts=verdicts
-        )
+            name=proposal.tool, arguments=dict(proposal.arguments), reason=why,
+            verdicts=found(decision) if decision is not None else (), reasons=points_of(decision),
+        )  # fmt: skip
         return self._recorder.append(record, details)
 
     @staticmethod
@@ -420,31 +441,3 @@ class Gate:
             return append()
         except Exception:  # noqa: BLE001  # LedgerError, or a record that cannot be built: both refuse
             return None
-
-
-def phrase_digest(text: str) -> str:
-    """``sha256:…`` of a fixed phrase's exact UTF-8 words, as ``release.bound`` holds it."""
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def _found(decision: Decision) -> tuple[r.Found, ...]:
-    return tuple(
-        r.Found(rule=v.rule, verdict=v.verdict, annex_a=v.annex_a, risk=v.risk, reason=v.reason)
-        for v in decision.verdicts
-    )
-
-
-def _newest(before: Words, form: str) -> Words:
-    return tail(join(before, words(form)), LOOK_BACK)
-
-
-def _at(before: Sequence[Words], form: int) -> Words:
-    """What was cleared before in one form; the spoken one for a form that was not given then."""
-    return before[form] if form < len(before) else before[0] if before else EMPTY
-
-
-def _not_recorded(proposal: Proposal) -> Decision:
-    verdict = RuleVerdict(
-        "default/ledger", Verdict.BLOCK, ("A.6.2.8",), 100, "the decision could not be recorded", FALLBACK
-    )
-    return Decision(proposal, Verdict.BLOCK, (verdict,), 100, "", FALLBACK)

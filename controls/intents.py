@@ -3,8 +3,8 @@
 Looked at before the model is. Word lists per language stand in
 ``configs/rules/intents.yaml``, emergencies in the emergency packs. Recognised
 speech has no case or punctuation and misspells; lists are written for that.
-Order: emergency, opting out, a person, stop, what-are-you, a receipt, once more,
-then answers.
+Order: emergency, opting out, a person, no recording, stop, what-are-you, a receipt,
+once more, then answers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from controls.documents import Document, line_of, read, validate
 from controls.emergency import Emergencies, Emergency
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language
-from controls.rules.matchers import PhraseIndex, Words, compile_phrase, words
-from controls.rules.model import Name, Pack, Sentence, load_packs, pack_names
+from controls.rules.matchers import Words, compile_phrase, words
+from controls.rules.model import Name, Pack, Sentence
+from controls.rules.pack_files import load_packs, pack_names
+from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
@@ -34,6 +36,7 @@ class Intent(StrEnum):
     EMERGENCY = "emergency"
     OPT_OUT = "opt_out"
     PERSON = "person"
+    NO_RECORDING = "no_recording"
     STOP = "stop"
     ROBOT_QUESTION = "robot_question"
     RECEIPT = "receipt"
@@ -76,6 +79,7 @@ class LanguageWords(Document):
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
     opt_out: IntentWords
     person: IntentWords
+    no_recording: IntentWords
     stop: IntentWords
     robot_question: IntentWords
     receipt: IntentWords

@@ -4,7 +4,8 @@
 ``sayso demo --once``), ``loadtests/results/steady/results.json`` (of
 ``python -m loadtests.steady --calls 20 --out loadtests/results/steady``), the load tests
 kept in ``loadtests/results/load/*/results.json`` and ``loadtests/results/pauses/results.json``, the
-calibrations in ``loadtests/results/calibrate-*/results.json``, and the goals of ``loadtests/goals.yaml``.
+calibrations in ``loadtests/results/calibrate-*/results.json``, the goals of ``loadtests/goals.yaml``, and the
+rule packs' scores in ``loadtests/results/packs/results.json``.
 A goal that was missed and has no words for it there is refused; words for one whose aim is met are named.
 ``--check`` changes nothing, names the page that is out of date and exits 1.
 """
@@ -17,6 +18,7 @@ import sys
 from pathlib import Path
 
 from controls.errors import SayError
+from loadtests.packs import tables as pack_tables
 from loadtests.reporting import goal_table, load_table
 from loadtests.reporting.goal_figures import Kept
 from loadtests.reporting.goal_file import FILE, read_goals
@@ -25,6 +27,7 @@ RESULTS = Path("loadtests/results")
 README = Path("README.md")
 MEASURING = Path("docs/measuring.md")
 LOAD_RESULTS = Path("docs/load-results.md")
+RULES = Path("docs/rules.md")
 
 
 def demo_block(output: str) -> str:
@@ -85,6 +88,7 @@ def pages(goals: Path = FILE) -> dict[Path, str]:
     steady = json.loads((RESULTS / "steady" / "results.json").read_text(encoding="utf-8"))["summary"]
     found, apart = load_table.kept(RESULTS), load_table.calibrations(RESULTS)
     rows = goal_rows(goals)
+    packs = json.loads((RESULTS / "packs" / "results.json").read_text(encoding="utf-8"))
     readme = filled(README.read_text(encoding="utf-8"), demo, steady)
     short = f"{goal_table.counted(rows)}\n\n{load_table.short(found)}"
     measuring = MEASURING.read_text(encoding="utf-8")
@@ -93,6 +97,7 @@ def pages(goals: Path = FILE) -> dict[Path, str]:
         README: replaced(readme, "load", short),
         MEASURING: replaced(measuring, "calibration", load_table.instrument(found, apart)),
         LOAD_RESULTS: replaced(LOAD_RESULTS.read_text(encoding="utf-8"), "load", load_table.long(found)),
+        RULES: replaced(RULES.read_text(encoding="utf-8"), "packs", pack_tables.page(packs)),
     }
 
 

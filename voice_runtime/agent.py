@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from controls.decision import Ask
 from voice_runtime.hours import Hours
 
 if TYPE_CHECKING:
+    from controls.jurisdiction import Jurisdictions
+    from controls.redaction.file import Redaction
     from controls.retention import Schedule
+    from controls.risk import RiskModel
     from controls.rules.engine import Rules
 
 
@@ -71,6 +75,7 @@ class Tool:
     ``url`` of a service the process brings itself has the host ``<service>.invalid``;
     its real address comes with the service when it has started.
 
+    ``approval``: who decides on each use of it, besides whom the rules ask.
     ``read_back`` names the arguments the caller must confirm before the effect;
     ``read_back_say`` is the template per language, for all of the release's, such as
     ``"{doctor}, {day} at {time}. Shall I book it?"``.
@@ -90,6 +95,7 @@ class Tool:
     per_call: int | None = None
     idempotent: bool = True
     undo_with: str = ""
+    approval: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +140,20 @@ class Release:
         known_phrases: sentences the offline recogniser is to expect in the first language; outside
             the digest. ``known_in`` has those of every language.
         say_as: language → word → how it is written for the voice, such as ``oh-KAY-for``.
+        recording: ``ask``: callers are asked whether the call may be recorded, where the law lets them agree.
+        clinical: the clinical disclaimer is said at the start and the end.
+        jurisdictions: what the law of a line's jurisdiction has callers asked; None asks nothing.
         templates: id → language → words with ``{values}``, judged by the guard each
             time: ``confirm-number`` ({number}), ``callback-by`` ({desk}, {by}).
         rules: compiled by ``controls.rules.engine`` from packs and own rules.
+        redaction: what is masked before which sink; None: what is masked where nothing is configured.
         pronunciations: known word → its sounds, for words no dictionary has.
         prompt: what every language's system prompt begins with; ``prompt_in`` has the whole of it.
         facts: what the agent may say about the house; it is part of ``prompt`` too.
         handoff_after_s: a call that lasts longer is offered a person; 0 never.
         moment_after_s: a tool that takes longer is bridged by the phrase ``moment``, s.
         model: what the supplier calls the first endpoint's model, ``standin`` for none.
+        risk: scores clauses and uses of tools, under the lower of the profile's and the agent's limits.
         retention, retention_shorter: ``retention.tagger(region, retention_shorter)`` tags
             what is written; ``retention_days`` are the days per class it comes to.
         context_tokens: a longer conversation is summarised to fit.
@@ -171,6 +182,7 @@ class Release:
     engines: dict[str, str] = field(default_factory=dict)
     templates: dict[str, dict[str, str]] = field(default_factory=dict)
     rules: Rules | None = None
+    redaction: Redaction | None = None
     purpose: str = ""
     refuses: tuple[str, ...] = ()
     owner: str = ""
@@ -181,10 +193,14 @@ class Release:
     pass_on: tuple[str, ...] = ()
     objectives: dict[str, float] = field(default_factory=dict)
     disclosure_meets: tuple[str, ...] = ()
+    recording: Literal["off", "ask"] = "off"
+    clinical: bool = False
+    jurisdictions: Jurisdictions | None = None
     retention_schedule: str = ""
     retention: Schedule | None = None
     retention_shorter: dict[str, int] = field(default_factory=dict)
     model: str = ""
+    risk: RiskModel | None = None
     context_tokens: int = 6000
     nobody_there: bool = False
     resolved: bytes = field(default=b"", repr=False)

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from controls import disclosures
+from controls.disclosures import AskedScope
 from controls.errors import Problem
+from controls.jurisdiction import Terms, asked_scopes
 from voice_runtime import dictionary
 from voice_runtime.agent import Release
 from voice_runtime.agent_folder import Parts
@@ -20,6 +22,9 @@ REQUIRED_PACKS = ("truthful-ai",)
 #: A disclosure longer than this loses its listener (s).
 LONGEST_DISCLOSURE_S = 7.0
 
+#: A file of disclosure rules that expires within so many days is warned about.
+EXPIRES_SOON_DAYS = 30
+
 #: Recogniser engines that know certain languages only; any other engine is believed.
 ENGINE_LANGUAGES: Mapping[str, frozenset[str]] = {"pocketsphinx": frozenset({"en-US"})}
 
@@ -31,11 +36,14 @@ def check_parts(parts: Parts) -> None:
     """Note every disagreement in ``parts.problems``."""
     _languages(parts)
     _tools(parts)
+    _approvals(parts)
     _holding(parts)
     _handoff(parts)
     _rules(parts)
     _disclosure(parts)
+    _jurisdictions(parts)
     _retention(parts)
+    _risk(parts)
     agent = parts.agent
     voices = parts.settings.voice.voices
     if agent.conversation.voice not in voices:
@@ -120,6 +128,25 @@ def _tools(parts: Parts) -> None:
             parts.wrong(("tools", name, "undo_with"), "is not another tool of this agent", f"tools: {others}")
 
 
+def _approvals(parts: Parts) -> None:
+    """Whoever is asked has a role here; the agent may ask besides the rules, not somebody else."""
+    if parts.people is None:
+        return
+    roles = ", ".join(parts.people.roles)
+    for name, tool in parts.agent.tools.items():
+        for rule, ask in parts.rules.asks(name) if parts.rules is not None else ():
+            if ask.role not in parts.people.roles:
+                message = f"the rule {rule} asks '{ask.role}' about this tool, which is no role"
+                parts.wrong(("tools", name), message, f"roles in configs/people.yaml: {roles}")
+            elif tool.approval is not None and tool.approval.by != ask.role:
+                message = f"the rule {rule} asks '{ask.role}' about this tool"
+                parts.wrong(("tools", name, "approval", "by"), message, f"write by: {ask.role}")
+        if tool.approval is not None and tool.approval.by not in parts.people.roles:
+            at = ("tools", name, "approval", "by")
+            remedy = f"roles in configs/people.yaml: {roles}"
+            parts.wrong(at, f"there is no role '{tool.approval.by}'", remedy)
+
+
 def _holding(parts: Parts) -> None:
     """What is said while a tool runs must be true whatever comes of it."""
     ours = parts.agent.phrases.get(HOLDING, {})
@@ -158,15 +185,25 @@ def _rules(parts: Parts) -> None:
             parts.wrong(("rules", "packs"), f"pack '{name}' is missing", f"add {name}; every agent has it")
     if parts.packs and not any(p.kind == "emergency" for p in parts.packs):
         parts.wrong(("rules", "packs"), "no pack knows emergencies", "add one, such as emergency-us")
+    if parts.people is not None:
+        roles = ", ".join(parts.people.roles)
+        for pack in parts.packs:
+            for role in sorted({pack.owner_of(rule) for rule in pack.rules} - set(parts.people.roles)):
+                message = f"pack '{pack.pack}' is owned by '{role}', which is no role"
+                parts.wrong(("rules", "packs"), message, f"roles in configs/people.yaml: {roles}")
     if parts.rules is not None:
         ours = parts.agent.phrases
         words: dict[str, dict[str, str]] = {"disclosure": dict(parts.agent.disclosure.say)}
         for language, found in parts.phrases.items():
             for name, text in found.phrases.items():
                 words.setdefault(name, {})[language] = ours.get(name, {}).get(language, text)
+            for name, text in questions(parts, language).items():
+                words.setdefault(name, {})[language] = text
         for problem in parts.rules.objections(words):
             name, language = problem.file.removeprefix("phrase "), problem.field
-            at: Path_ = ("disclosure", "say") if name == "disclosure" else ("phrases", name)
+            at: Path_ = ("phrases", name)
+            if name == "disclosure" or name.startswith("ask."):
+                at = ("disclosure", "say") if name == "disclosure" else ("disclosure", "recording")
             parts.wrong((*at, language), problem.message, problem.remedy)
 
 
@@ -176,6 +213,71 @@ def _disclosure(parts: Parts) -> None:
         if problem.severity == "error":  # its length is judged below, at the voice's own rate
             language = problem.field.rpartition(".")[2]
             parts.wrong(("disclosure", "say", language), problem.message, problem.remedy)
+
+
+def asked_in(parts: Parts, jurisdiction: str) -> tuple[AskedScope, ...]:
+    """What callers of a line in that jurisdiction are asked before a conversation, in order."""
+    return asked_scopes(
+        parts.jurisdictions.at(jurisdiction),
+        recording=parts.agent.disclosure.recording,
+        outside=any(engine.outside for engine in parts.settings.recogniser.engines),
+    )
+
+
+def questions(parts: Parts, language: str) -> dict[str, str]:
+    """Phrase id → words of every question that a call may open with in one language.
+
+    A call whose jurisdiction nobody named (a rehearsed one) takes the strictest, so that is among them.
+    """
+    found = {}
+    for jurisdiction in ("", *_jurisdictions_of(parts)):
+        terms = parts.jurisdictions.at(jurisdiction)
+        for scope in asked_in(parts, jurisdiction):
+            if (wording := terms.wording(scope, language)) is not None:
+                found[wording.phrase] = wording.words
+    return found
+
+
+def _jurisdictions_of(parts: Parts) -> dict[str, str]:
+    """Jurisdiction → the first of the agent's lines that is in it."""
+    found: dict[str, str] = {}
+    for line in parts.lines.of(parts.name) if parts.lines is not None else ():
+        found.setdefault(line.jurisdiction, line.name)
+    return found
+
+
+def _jurisdictions(parts: Parts) -> None:
+    """What the law of each line's jurisdiction wants, the agent says or asks."""
+    agent = parts.agent
+    for jurisdiction, line in _jurisdictions_of(parts).items():
+        terms = parts.jurisdictions.at(jurisdiction)
+        if not terms.known:
+            _unknown(parts, terms, line)
+        elif parts.wordings and not any(rule in terms.rules for rule in parts.wordings):
+            names = ", ".join(rule.disclosure for rule in terms.rules if rule.requires) or "none yet"
+            message = f"none of these speaks for '{jurisdiction}' of line {line}"
+            parts.wrong(("disclosure", "meets"), message, f"wording rules that do: {names}")
+        if agent.disclosure.recording == "ask" and terms.recording == "not_recorded":
+            message = f"calls are not recorded in '{jurisdiction}' of line {line}"
+            parts.wrong(("disclosure", "recording"), message, "write recording: off")
+        for scope in asked_in(parts, jurisdiction):
+            for language in parts.languages:
+                if terms.wording(scope, language) is None:
+                    message = f"nobody worded the question on {scope} in {language}, for line {line}"
+                    remedy = (
+                        f"add it to consent.questions of a file in configs/disclosures for {jurisdiction}"
+                    )
+                    parts.wrong(("disclosure", "recording"), message, remedy)
+
+
+def _unknown(parts: Parts, terms: Terms, line: str) -> None:
+    """Nobody looked at the law there: the wording has to meet every file."""
+    say = {str(language): words for language, words in parts.agent.disclosure.say.items()}
+    for problem in disclosures.check(terms.rules, say, operator=parts.agent.operator_of_record):
+        if problem.severity == "error":
+            language = problem.field.rpartition(".")[2]
+            message = f"no file speaks for '{terms.jurisdiction}' of line {line}, so every one counts: "
+            parts.wrong(("disclosure", "say", language), message + problem.message, problem.remedy)
 
 
 def _retention(parts: Parts) -> None:
@@ -191,6 +293,13 @@ def _retention(parts: Parts) -> None:
             parts.wrong(("retention", "schedule"), message, remedy)
 
 
+def _risk(parts: Parts) -> None:
+    allowed = parts.settings.risk
+    for name in parts.agent.risk.looser_than(allowed):
+        message = f"is above {getattr(allowed, name)}, the limit of profile '{parts.settings.name}'"
+        parts.wrong(("risk", name), message, "an agent may lower a limit, never raise it")
+
+
 # --- warnings -------------------------------------------------------------------------------------
 
 
@@ -201,6 +310,7 @@ def warn(parts: Parts, spoken_s: SpokenSeconds | None = None) -> None:
         spoken_s: how long a text truly takes; estimated from the voice's rate without it.
     """
     _disclosure_length(parts, spoken_s)
+    _expires_soon(parts)
     _pronunciations(parts)
     _recognised(parts)
     _offline_languages(parts)
@@ -227,6 +337,17 @@ def _disclosure_length(parts: Parts, spoken_s: SpokenSeconds | None) -> None:
                 f"shorten it to {LONGEST_DISCLOSURE_S:.0f} s, or callers will talk over it",
                 severity="warning",
             )
+
+
+def _expires_soon(parts: Parts) -> None:
+    """Past that day the house is closed: whoever reviews the file wants to know before."""
+    first = parts.jurisdictions.first_to_expire()
+    if first is None or first.expires is None or (first.expires - parts.today).days > EXPIRES_SOON_DAYS:
+        return
+    file = f"configs/disclosures/{first.disclosure}.yaml"
+    message = f"expires on {first.expires}; from the next day on no agent is served"
+    remedy = f"have {first.reviewer} hold it against the law again and set a new date"
+    parts.problems.append(Problem(file, 0, "expires", message, remedy, "warning"))
 
 
 def unserved_languages(release: Release, settings: Settings) -> tuple[str, ...]:

@@ -21,7 +21,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from controls.ledger.records import Language, Slug
+from controls.redaction.file import Sink, Types
 from controls.rules.model import OurRule
+from voice_runtime.risk_limits import RiskLimits
 from voice_runtime.services import ArgumentName, Name
 from voice_runtime.yaml_file import Closed, NotYet
 
@@ -68,7 +70,19 @@ class Disclosure(Closed):
         min_length=1, description="wording rules in configs/disclosures, such as eu-ai-act"
     )
     say: Said = Field(min_length=1, description="language → its exact words")
-    recording: NotYet = None
+    recording: Literal["off", "ask"] = Field(
+        default="off",
+        description="off: nothing is recorded or asked; ask: callers are asked, where the law allows it",
+    )
+    clinical: bool = Field(
+        default=False,
+        description="true: the phrases clinical-start and clinical-end are said at the start and the end",
+    )
+
+    @field_validator("recording", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML 1.1 reads a bare off as false
 
 
 class KnownWord(Closed):
@@ -140,6 +154,16 @@ class AtMost(Closed):
     per_call: int = Field(ge=1, le=100, description="uses in one call")
 
 
+class ApprovalBy(Closed):
+    """A person decides on each use before it happens; the rules may ask for one besides."""
+
+    by: Slug = Field(description="a role of configs/people.yaml, such as practice-manager")
+    within_s: int = Field(default=60, ge=10, le=300, description="s the caller waits for it")
+    else_: Literal["refuse", "handoff"] = Field(
+        alias="else", default="refuse", description="when nobody decides in time: refuse, or handoff"
+    )
+
+
 class ToolEntry(Closed):
     does: str = Field(min_length=1, max_length=300, description="what it does, for people and for the model")
     calls: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9_]*$")] = Field(
@@ -154,7 +178,9 @@ class ToolEntry(Closed):
     )
     at_most: AtMost | None = Field(default=None, description="such as {per_call: 2}")
     undo_with: Name | None = Field(default=None, description="the tool that takes it back")
-    person_decides: NotYet = None
+    approval: ApprovalBy | None = Field(
+        default=None, description="such as {by: practice-manager, within_s: 60, else: refuse}"
+    )
 
     @model_validator(mode="after")
     def _asked(self) -> ToolEntry:
@@ -286,7 +312,16 @@ class AgentFile(Closed):
     )
     tools: dict[Name, ToolEntry] = Field(default={}, max_length=40, description="tool name → what it does")
     rules: RulesPart = Field(description="such as {packs: [truthful-ai, abuse]}")
+    risk: RiskLimits = Field(
+        default=RiskLimits(),
+        description="lower limits of the risk score than the profile's, such as {block_at: 90}",
+    )
     handoff: Handoff = Field(description="how callers reach people")
+    redaction: dict[Sink, Types] = Field(
+        default={},
+        description="sink → personal data masked there besides what configs/redaction.yaml masks, "
+        "such as {model: [birth-date]}",
+    )
     retention: Retention = Field(description="such as {schedule: us-clinic}")
     objectives: Objectives = Field(default=Objectives(), description="measured on every call")
     before_release: NotYet = None

@@ -6,6 +6,7 @@ Reading and checking shapes only: what the parts must agree on is checked in
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,14 +16,20 @@ from typing import Any, TypeVar
 
 from controls.disclosures import DisclosureRule, parse_disclosure
 from controls.errors import ConfigurationError, Problem
+from controls.jurisdiction import Jurisdictions
+from controls.redaction.file import Redaction, RedactionFile, not_possible, parse_redaction
 from controls.retention import Schedule, parse_retention
+from controls.risk import RiskModel
+from controls.risk_file import parse_risk
 from controls.rules.engine import Rules
-from controls.rules.model import Pack, load_packs, our_rules
+from controls.rules.model import Pack, our_rules
+from controls.rules.pack_files import load_packs
 from voice_runtime.agent_file import AgentFile
 from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
 from voice_runtime.lines import AGENT_NAME, Lines, known_agents
 from voice_runtime.offline_file import OfflineFile, load_offline, offline_name
 from voice_runtime.phrases import PhrasesFile, load_phrases
+from voice_runtime.risk_limits import RISK_FILE
 from voice_runtime.services import ServicesFile, load_services
 from voice_runtime.settings import Settings
 from voice_runtime.yaml_file import Document, Path_, check, load_document, read_text
@@ -30,6 +37,7 @@ from voice_runtime.yaml_file import Document, Path_, check, load_document, read_
 RULES_FOLDER = Path("configs/rules")
 DISCLOSURES_FOLDER = Path("configs/disclosures")
 RETENTION_FILE = Path("configs/retention.yaml")
+REDACTION_FILE = Path("configs/redaction.yaml")
 #: A prompt beyond this is a document, not a prompt (characters).
 MOST_PROMPT = 60_000
 
@@ -57,8 +65,13 @@ class Parts:
     phrases: dict[str, PhrasesFile] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
     rules: Rules | None = None
+    #: what the agent says it meets, as far as it counts today
     wordings: tuple[DisclosureRule, ...] = ()
+    jurisdictions: Jurisdictions = field(default_factory=Jurisdictions)
+    today: datetime.date = datetime.date.min
     schedule: Schedule | None = None
+    risk: RiskModel | None = None
+    redaction: Redaction | None = None
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -94,8 +107,11 @@ def in_root(problem: Problem, root: Path) -> Problem:
     return replace(problem, file=file)
 
 
-def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None) -> Parts:
+def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None, today: datetime.date) -> Parts:
     """Read everything of one agent.
+
+    Args:
+        today: the day on which disclosure rules must count.
 
     Raises:
         ConfigurationError: there is no such agent, or its agent.yaml has no valid
@@ -113,7 +129,7 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None) -
     foreign = list(_foreign(document))
     if agent is None:
         raise ConfigurationError(sorted([*problems, *foreign], key=lambda p: p.line))
-    parts = Parts(root, name, settings, lines, document, agent, problems=foreign)
+    parts = Parts(root, name, settings, lines, document, agent, problems=foreign, today=today)
     parts.prompt = _prose(parts, "prompt.md", required=True)
     parts.facts = _prose(parts, "facts.md", required=True)
     _prose(parts, "impact.md", required=False)
@@ -125,6 +141,8 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None) -
     _read_rules(parts)
     _read_wordings(parts)
     _read_schedule(parts)
+    parts.risk = parts.attempt(lambda: _risk(parts))
+    _read_redaction(parts)
     return parts
 
 
@@ -180,7 +198,7 @@ def _read_rules(parts: Parts) -> None:
     parts.packs = packs or ()
     raw = (parts.document.data.get("rules") or {}).get("ours") or []
     try:
-        ours = our_rules(raw, file=parts.document.file, languages=parts.languages)
+        ours = our_rules(raw, file=parts.document.file, languages=parts.languages, owner=agent.owner)
         if packs is None:
             return
         parts.rules = Rules.compile(packs, ours)
@@ -189,20 +207,43 @@ def _read_rules(parts: Parts) -> None:
 
 
 def _read_wordings(parts: Parts) -> None:
-    folder = parts.root / DISCLOSURES_FOLDER
+    """Every file of disclosure rules: which law holds on a line is decided among all of them."""
+    folder, today = parts.root / DISCLOSURES_FOLDER, parts.today
+    found: dict[str, DisclosureRule | None] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        found[path.stem] = parts.attempt(partial(_wording, parts, path))
+    rules = [rule for rule in found.values() if rule is not None]
+    parts.jurisdictions = Jurisdictions.of(rules, today)
     for i, name in enumerate(parts.agent.disclosure.meets):
-        path, shown = folder / f"{name}.yaml", f"{DISCLOSURES_FOLDER.as_posix()}/{name}.yaml"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
-            parts.wrong(("disclosure", "meets", i), f"there is no {shown}", f"wording rules there: {known}")
-            continue
-        found = parts.attempt(partial(_wording, path, parts.root, shown))
-        if found is not None:
-            parts.wordings += (found,)
+        rule, at = found.get(name), ("disclosure", "meets", i)
+        if name not in found:
+            shown = f"{DISCLOSURES_FOLDER.as_posix()}/{name}.yaml"
+            known = ", ".join(found) or "none"
+            parts.wrong(at, f"there is no {shown}", f"wording rules there: {known}")
+        elif rule is not None and rule.in_force(today):
+            parts.wordings += (rule,)
+        elif rule is not None:
+            remedy = "name another one until then"
+            parts.wrong(at, f"'{name}' does not count before {rule.effective}", remedy, severity="warning")
+    if not parts.wordings and all(found.get(name) for name in parts.agent.disclosure.meets):
+        parts.wrong(("disclosure", "meets"), "none of these counts today", "name one that is effective")
 
 
-def _wording(path: Path, root: Path, shown: str) -> DisclosureRule:
-    return parse_disclosure(read_text(path, root), shown)
+def _wording(parts: Parts, path: Path) -> DisclosureRule:
+    """One file; who reviewed it is a role that somebody holds."""
+    shown = f"{DISCLOSURES_FOLDER.as_posix()}/{path.name}"
+    rule = parse_disclosure(read_text(path, parts.root), shown, today=parts.today)
+    if rule.disclosure != path.stem:
+        document = load_document(path, parts.root)
+        problem = document.problem(("disclosure",), "is not the file's own name", f"write {path.stem}")
+        raise ConfigurationError([problem])
+    if parts.people is not None and rule.reviewer not in parts.people.roles:
+        roles = ", ".join(parts.people.roles)
+        document = load_document(path, parts.root)
+        remedy = f"roles in configs/people.yaml: {roles}"
+        problem = document.problem(("reviewer",), f"there is no role '{rule.reviewer}'", remedy)
+        raise ConfigurationError([problem])
+    return rule
 
 
 def _read_schedule(parts: Parts) -> None:
@@ -215,6 +256,34 @@ def _read_schedule(parts: Parts) -> None:
     if parts.schedule is None:
         known = ", ".join(schedules)
         parts.wrong(("retention", "schedule"), f"there is no schedule '{name}'", f"known: {known}")
+
+
+def _risk(parts: Parts) -> RiskModel:
+    """The features of the risk score, under the profile's limits or the agent's lower ones."""
+    file = parse_risk(read_text(parts.root / RISK_FILE, parts.root), RISK_FILE.as_posix())
+    own = parts.agent.risk
+    limits = parts.settings.risk.limits().tightened(own.block_at, own.approve_at)
+    return RiskModel(file, replace(limits, approve_by=parts.agent.owner))
+
+
+def read_redaction(root: Path) -> RedactionFile:
+    """What is masked before which sink, as configured for every agent.
+
+    Raises:
+        ConfigurationError: the file is missing, or cannot be used.
+    """
+    return parse_redaction(read_text(root / REDACTION_FILE, root), REDACTION_FILE.as_posix())
+
+
+def _read_redaction(parts: Parts) -> None:
+    """What is masked everywhere, and what this agent masks besides."""
+    file = parts.attempt(lambda: read_redaction(parts.root))
+    added = parts.agent.redaction
+    for sink, types in added.items():
+        for message, remedy in not_possible(sink, types):
+            parts.wrong(("redaction", sink), message, remedy)
+    if file is not None:
+        parts.redaction = Redaction(file, added)
 
 
 def _at_home(parts: Parts, problem: Problem) -> Problem:

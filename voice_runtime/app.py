@@ -21,9 +21,14 @@ from controls.errors import OperatorError
 from controls.ledger.keys import Keys
 from controls.ledger.ledger import Ledger
 from controls.ledger.witnesses import Witnesses
+from controls.redaction.file import Redaction, unconfigured
+from controls.stop import Stopped
 from voice_runtime.agent import Release
+from voice_runtime.agent_folder import read_redaction
+from voice_runtime.approvals import ApprovalDesk
 from voice_runtime.binding import bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
+from voice_runtime.bypasses import record_bypasses, weakened
 from voice_runtime.call import Call
 from voice_runtime.carrier import Hearing
 from voice_runtime.children import Child
@@ -40,8 +45,9 @@ from voice_runtime.listen.smart_turn import SmartTurn
 from voice_runtime.listen.vad import silero_session
 from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.offline.standin import MODEL
+from voice_runtime.people import People
 from voice_runtime.process_usage import ProcessUsage
-from voice_runtime.record_keeping import open_ledger, witnesses_of
+from voice_runtime.record_keeping import DIRECTORY, open_ledger, witnesses_of
 from voice_runtime.recovery import close_what_is_open
 from voice_runtime.release_archive import archive_releases
 from voice_runtime.resolve import load_release
@@ -50,8 +56,10 @@ from voice_runtime.settings import Settings, may_serve
 from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
+from voice_runtime.stops import Names, StopSwitch
 from voice_runtime.store.coordination import InProcessCoordinator
-from voice_runtime.telemetry import CountingRecorder, Telemetry
+from voice_runtime.store.opt_outs import OptOutBook
+from voice_runtime.telemetry import CountingRecorder, Telemetry, mask_logs
 from voice_runtime.think.endpoints import ChatSource, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
@@ -82,17 +90,16 @@ class App:
         self.usage = ProcessUsage()
         self.ahead = Ahead()
         self.vitals = Vitals(
-            self.telemetry,
-            counts=self._counts,
-            on_reading=self._measured,
-            busy=lambda: self.admission.active > 0,
-            ahead=self.ahead,
-            usage=self.usage,
-        )
+            self.telemetry, counts=self._counts, on_reading=self._measured,
+            busy=lambda: self.admission.active > 0, ahead=self.ahead, usage=self.usage,
+        )  # fmt: skip
         self.telemetry.before_exposition = self._observe
         self.ledger: Ledger | None = None
         self.keys: Keys | None = None
         self.witnesses: Witnesses | None = None
+        self.people = People(settings.data_dir)
+        self.approvals: ApprovalDesk | None = None
+        self.stops: StopSwitch | None = None
         self.house: House | None = None
         self.hearing: Hearing | None = None
         self.public_url = (
@@ -105,6 +112,7 @@ class App:
         self._voices: list[Engine] = []
         self._smart_turn: SmartTurn | None = None
         self._underruns = 0
+        self._redaction = unconfigured()
         self._chats: Mapping[str, ChatSource] = {}
         self._model_breakers: dict[str, Breaker] = {}  # one for each supplier, whichever agents it serves
 
@@ -154,6 +162,8 @@ class App:
 
     def _configuration(self) -> dict[str, Release]:
         root = self.settings.root
+        self._redaction = Redaction(read_redaction(root))
+        mask_logs(self._redaction.before("log").mask)
         self.lines = load_lines(root)
         releases = {
             name: load_release(root, name, self.settings, self.lines)
@@ -175,6 +185,8 @@ class App:
             self.witnesses = witnesses
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
+        weak = weakened(self.settings, releases.values())
+        await record_bypasses(self.settings.data_dir / DIRECTORY, self.ledger, weak)
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -194,6 +206,7 @@ class App:
             environment=self.settings.environment.value,
             now_unix_ns=lambda: round(self.clock.unix_s() * 1e9),
             now_monotonic_ns=self.clock.monotonic_ns,
+            mask=self._redaction.before("span").mask,
         )
         self._stack.push_async_callback(asyncio.to_thread, tracing.close)
         return tracing
@@ -213,6 +226,21 @@ class App:
         services = ServiceClient(self._services, clock=self.clock)
         self._stack.push_async_callback(services.aclose)
         ledger = self._open_ledger()
+        self.approvals = ApprovalDesk(ledger, self.people)
+        self.stops = StopSwitch(
+            settings.data_dir,
+            recorder=ledger,
+            spool=ledger.append_spooled,
+            people=self.people,
+            clock=self.clock,
+            shared=self.coordinator,
+            names=Names.of(
+                [(line.agent, line.tenant) for line in self._all_lines()],
+                {name: [tool.name for tool in release.tools] for name, release in releases.items()},
+            ),
+            changed=self._stopped,
+        )
+        await self._enter(self.stops.start, self.stops.close)
         self.house = House(
             recorder=CountingRecorder(ledger, self.telemetry),
             clock=self.clock,
@@ -226,7 +254,10 @@ class App:
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             media_patience_s=settings.turn.media_stopped_s,
             eager=settings.turn.eager,
+            approvals=self.approvals,
+            stops=self.stops,
             ahead=self.ahead,
+            opt_outs=await asyncio.to_thread(OptOutBook, settings.data_dir),
         )
         suppliers = read_suppliers(settings.root)
         phrases = PhraseCache()
@@ -309,7 +340,10 @@ class App:
         ledger = self._open_ledger()
         assert self.keys is not None
         operations = key_operations(ledger, self.keys)
-        local = LocalSocket(ledger, socket_path(self.settings.data_dir), operations)
+        assert self.approvals is not None
+        assert self.stops is not None
+        questions = self.approvals.questions | self.stops.questions
+        local = LocalSocket(ledger, socket_path(self.settings.data_dir), operations, questions)
         await self._enter(local.start, local.close)
         self._stack.push_async_callback(self.admission.close)
         self.doors = Doors(
@@ -325,6 +359,16 @@ class App:
             public_url=lambda: self.public_url,
         )
         return await self.doors.routers(self._stack)
+
+    def _stopped(self, stopped: Stopped) -> None:
+        """A person stopped this: running calls of it are told, and what waits for a person waits in vain."""
+        scope = stopped.scope
+        names = {scope.kind: scope.name or None}
+        if self.approvals is not None:
+            self.approvals.withdraw(names.get("tenant"), names.get("agent"), names.get("tool"))
+        for call in self.calls:
+            if self.stops is not None and self.stops.of_call(call.facts.tenant, call.release.name):
+                call.stop()
 
     # -- room for calls ----------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from loguru import logger
@@ -23,23 +23,27 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
-from controls.ids import new_id
 from controls.ledger import records as r
+from controls.opening import CLINICAL_END
+from controls.redaction.file import unconfigured
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House, Media
 from voice_runtime.inline.counted import Counted
 from voice_runtime.inline.journal import Journal
-from voice_runtime.inline.opening import Disclosure
+from voice_runtime.inline.opening import Disclosure, opening_of, remember_opt_out
 from voice_runtime.inline.person import WayToAPerson
 from voice_runtime.inline.receipt import TEMPLATE, CallerReceipt
+from voice_runtime.inline.redaction import CallRedaction, Redacting
+from voice_runtime.inline.spans import FollowingSpans
+from voice_runtime.inline.stopped import StoppedCall
 from voice_runtime.leg import Leg
 from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.speak.underrun import Cause
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
-from voice_runtime.tracing import CallSpans, CallTimes
+from voice_runtime.tracing import CallTimes
 
 EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
 
@@ -91,29 +95,43 @@ class Call:
         self.language = facts.language or release.language
         self.reader = Reader(self.language, release.say_as.get(self.language))
         self.context = LLMContext(tools=list(tool_schemas(release.tools)))
-        self._recorder = Counted(house.recorder, house.spool, self._trace)
-        self._spans: CallSpans | None = None
+        spans = FollowingSpans(
+            house.tracing, release.name,
+            lambda: CallTimes(lambda: self.journal.answered_ns, lambda turn: self.journal.marks(turn).asked),
+        )  # fmt: skip
+        self._recorder = Counted(house.recorder, house.spool, spans)
+        self.redaction = CallRedaction(release.redaction or unconfigured(), self.language)
+        self.writer = Redacting(
+            self._recorder, self._recorder.spool, self.redaction, tenant=facts.tenant, call=id
+        )
         self.journal = Journal(
-            self._recorder, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
-            spool=self._recorder.spool, on_governed=house.on_governed,
+            self.writer, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
+            spool=self.writer.spool, on_governed=house.on_governed,
         )  # fmt: skip
         self.gate = Gate(
-            recorder=self._recorder, tenant=facts.tenant, call=id, rules=agent.rules,
-            language=self.language, spool=self._recorder.spool,
+            recorder=self.writer, tenant=facts.tenant, call=id, rules=agent.rules,
+            language=self.language, spool=self.writer.spool, risk=release.risk,
+        )  # fmt: skip
+        opening = opening_of(
+            release, facts.jurisdiction, self.language,
+            spoken=agent.said, outside=agent.listens_outside, opted_out=facts.opted_out,
         )  # fmt: skip
         self.opening = Disclosure(
-            self.journal, self.say, self.interrupt, self.fetch_a_person,
-            language=self.language, greeting="greeting" in release.phrases,
+            self.journal, self.say, self.interrupt, self.fetch_a_person, opening=opening,
+            language=self.language, greeting="greeting" in release.phrases, clock=house.clock,
+            remember=partial(remember_opt_out, house.opt_outs, facts.tenant, facts.caller),
         )  # fmt: skip
         self.person = WayToAPerson(
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
-            finish=self.finish, on_nobody=self._nobody,
+            finish=self._finish_by_person, on_nobody=self._nobody,
         )  # fmt: skip
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
             deadline_s=house.receipt_deadline_s, say=self.say, show=self.show, spawn=self.spawn,
         )  # fmt: skip
+        #: What becomes of the call once a person has stopped its agent.
+        self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
         #: The agent's words of which the last ones sound now; the present leg's egress knows.
         self.last_words: Callable[[], str] = lambda: ""
         self._ending = _Ending()
@@ -125,22 +143,7 @@ class Call:
         self._receipt_failed = False
         self._closed = False
         self._may_hang_up = False
-
-    def _trace(self, record: r.Record, personal: r.Personal | None) -> None:
-        """Spans follow the record; what goes wrong with them is not the call's business."""
-        tracing = self.house.tracing
-        if tracing is None:
-            return
-        try:
-            if isinstance(record, r.CallOpened):
-                times = CallTimes(
-                    lambda: self.journal.answered_ns, lambda turn: self.journal.marks(turn).asked
-                )
-                self._spans = tracing.call(record, self.release.name, times)
-            elif self._spans is not None:
-                self._spans.record(record, personal)
-        except Exception as error:  # noqa: BLE001 - a bug in telemetry must not end a call
-            logger.error("call {}: a span was lost: {}", self.id, type(error).__name__)
+        self._begun = False
 
     @property
     def release(self) -> Release:
@@ -150,6 +153,11 @@ class Call:
     def at_rest(self) -> bool:
         """Nothing is owed or under way beside the model: the next thing is the caller's or the carrier's."""
         return not self.journal.owed() and not self._tasks and self.person.at_rest
+
+    @property
+    def leaving(self) -> bool:
+        """The call ends: somebody hung up, or it was ended."""
+        return self._ending.said
 
     @property
     def answered(self) -> bool:
@@ -209,6 +217,9 @@ class Call:
             self.person.dialled(came_back)
         else:
             await self.opening.begin()
+        self._begun = True
+        if self.stopped.active:
+            self.spawn(self.stopped.run())
 
     async def say(self, frame: SayFrame) -> None:
         """Have the agent say something of the runtime's own."""
@@ -235,15 +246,31 @@ class Call:
 
     async def _nobody(self) -> None:
         """No person could be reached; the caller stays with the agent."""
-        await self.opening.back()
+        if self.stopped.active:
+            await self._goodbye("operator", "stopped")
+            return
+        await self._opened(self.opening.back())
+
+    async def _opened(self, step: Awaitable[None]) -> None:
+        """Take a step of the opening; what waited for it is answered."""
+        await step
         if self._leg is not None:
             await self._leg.attention.catch_up()
+
+    async def _finish_by_person(self, ended_by: str, reason: str) -> None:
+        """The way to a person is over, and so is the call; after a promise the agent has the last words."""
+        if not self.release.clinical or reason != "callback":
+            await self.finish(ended_by, reason)
+            return
+        frame = SayFrame(phrase=CLINICAL_END, turn=self.journal.turn, tag=f"end:{ended_by}:{reason}")
+        frame.interruptible = frame.answers = False
+        await self.say(frame)
 
     async def finish(self, ended_by: str, reason: str) -> None:
         """End the call: what is being said is over by now."""
         if self._ending.said:
             return
-        self._ending = _Ending(ended_by, reason, said=True)  # type: ignore[arg-type]
+        self._ending = _Ending(*self.stopped.ending(ended_by, reason), said=True)  # type: ignore[arg-type]
         if self._leg is not None:
             await self._leg.worker.queue_frame(EndFrame())
 
@@ -255,12 +282,23 @@ class Call:
             self._ending = _Ending("caller", "hung_up", said=True)
         self.spawn(self._leg.gone())
 
+    def stop(self) -> None:
+        """A person stopped what the caller talks to: say so, and fetch somebody."""
+        if not self.stopped.active and not self._ending.said:
+            self.stopped.active = True
+            if self._begun and self._leg is not None:  # else once the caller can be spoken to
+                self.spawn(self.stopped.run())
+
     def drain(self) -> None:
         """The server stops: say goodbye and end."""
         self.spawn(self._goodbye("operator", "drained"))
 
     def ear_failed(self, reason: str) -> None:
         """The recogniser broke (``deadline``, ``crash``), or made nothing of what was said (``misheard``)."""
+        if self.opening.asking or not self.opening.supplier_may_hear:  # no answer; or nobody may listen yet
+            self.spawn(self._opened(self.opening.answer(None, "voice")))
+            if reason == "misheard":
+                return
         if reason != "misheard":
             self.journal.control_failed("recogniser", "deadline" if reason == "deadline" else "crash")
         self.journal.misheard += 1
@@ -291,6 +329,7 @@ class Call:
 
     async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
         await self.interrupt()
+        await self.opening.ending()
         frame = SayFrame(
             phrase="goodbye", turn=self.journal.turn, tag=f"end:{ended_by}:{reason}", answers=False
         )
@@ -332,9 +371,11 @@ class Call:
         if self._closed:
             return
         self._closed = True
-        await self.person.abandon()
+        await self.person.close()
         if self._tools is not None:
             await self._tools.aclose()
+        if self.house.approvals is not None:
+            self.house.approvals.call_over(self.id)
         for task in tuple(self._tasks):
             task.cancel()
         journal = self.journal
@@ -376,51 +417,3 @@ class Call:
 def _log_failure(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("{} beside a call failed: {}", task.get_coro(), type(error).__name__)
-
-
-async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") -> Call:
-    """Write down what a call is bound to, and wait until that is durable.
-
-    Args:
-        call: its id, made when the carrier's webhook came; a new one when "".
-
-    Raises:
-        LedgerError: it could not be made durable in time; the call must not be answered.
-    """
-    release = agent.release
-    made = Call(call or new_id("c"), facts, agent, house)
-    journal = made.journal
-    try:
-        journal.append(
-            r.CallOpened(
-                tenant=facts.tenant, call=made.id, release=release.digest, environment=house.environment,
-                approved=False, ingress=facts.ingress, region=facts.region, language=made.language,
-                checkpoint=facts.checkpoint,
-            ),
-            r.CallDetails(
-                caller=facts.caller, called=facts.called, agent=release.name, line=facts.line,
-                operator_of_record=release.operator_of_record, carrier_call=facts.carrier_call,
-                opened_at=datetime.now(UTC).isoformat(),
-            ),
-        )  # fmt: skip
-        for supplier in agent.suppliers:
-            journal.append(
-                r.SupplierBound(
-                    tenant=facts.tenant, call=made.id, stage=supplier.stage, supplier=supplier.name,
-                    region=supplier.region, outside=supplier.outside,
-                ),
-                r.SupplierDetails(model=supplier.model, address=supplier.address, note=supplier.note),
-            )  # fmt: skip
-        spoken = {
-            phrase: {made.language: words[made.language]}
-            for phrase, words in (agent.spoken or release.phrases).items()
-            if made.language in words
-        }
-        bound = made.gate.bind(release.digest, spoken)
-        await journal.durable(bound, house.first_records_s)
-    except BaseException as error:
-        made.not_taken()
-        if isinstance(error, SayError):
-            raise LedgerError("the call's first records are not durable") from error
-        raise
-    return made

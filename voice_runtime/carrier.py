@@ -62,7 +62,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         return expected(call.last_words(), language)
 
     return Ear(
-        hearing.recogniser,
+        hearing.recogniser.asking(lambda: call.opening.supplier_may_hear),
         phrases_key=recogniser_key(release, language),
         turn_model=hearing.turn_model,
         turn=hearing.turn,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
@@ -50,7 +51,33 @@ def _zone(value: str) -> str:
     return value
 
 
+def _dialled(value: str) -> str:
+    """A number an agent may dial: of the numbering plan of its country, and none that costs by the minute.
+
+    Emergency numbers are none of these: they are written without a country's code (ITU-T E.164, 6.3), and an
+    agent has a caller dial them, as only the caller's own line is known where it stands.
+    """
+    try:
+        number = phonenumbers.parse(value)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
+        raise PydanticCustomError(
+            "dialled",
+            "is no number of its country's plan",
+            {"remedy": "write it as it is dialled from abroad"},
+        )
+    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        raise PydanticCustomError(
+            "dialled",
+            "is a premium-rate number, which an agent never dials",
+            {"remedy": "name the desk's ordinary number"},
+        )
+    return value
+
+
 Span = Annotated[str, AfterValidator(_span)]
+Dialled = Annotated[E164, AfterValidator(_dialled)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 
@@ -63,7 +90,7 @@ class Desk(Closed):
     titles: dict[Language, Annotated[str, StringConstraints(min_length=1, max_length=80)]] = Field(
         default={}, description="language → its title there, such as {es-US: recepción}"
     )
-    number: E164 | None = Field(default=None, description="where it is reached; left out: call-backs only")
+    number: Dialled | None = Field(default=None, description="where it is reached; left out: call-backs only")
     time_zone: Zone = Field(description="such as America/Chicago")
     hours: dict[Day, tuple[Span, ...]] = Field(
         description="weekday → spans, such as mon: [08:00-12:00, 13:00-17:00]"

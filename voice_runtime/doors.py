@@ -12,6 +12,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -22,7 +23,9 @@ from controls.decision import PendingReceipt
 from controls.errors import LedgerError, SayError
 from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
-from voice_runtime.call import Call, Carrier, open_call
+from voice_runtime.agent import Release
+from voice_runtime.call import Call, Carrier
+from voice_runtime.call_opening import open_call
 from voice_runtime.caller_page import About, caller_page_router
 from voice_runtime.carrier import Hearing, TwilioCarrier, WebRtcCarrier
 from voice_runtime.house import Agent, Facts, House
@@ -129,6 +132,7 @@ class Doors:
         facts = Facts(
             tenant=line.tenant, line=line.name, region=line.region, ingress="twilio",
             caller=opened.caller, called=opened.called, carrier_call=opened.call_sid, language=line.language,
+            jurisdiction=line.jurisdiction,
         )  # fmt: skip
         return await self._open(opened.call, line, facts, opened.within_s)
 
@@ -220,7 +224,7 @@ class Doors:
         line = opened.line
         facts = Facts(
             tenant=line.tenant, line=line.name, region=line.region, ingress="webrtc",
-            language=opened.language or line.language,
+            language=opened.language or line.language, jurisdiction=line.jurisdiction,
         )  # fmt: skip
         return await self._open(opened.call, line, facts, opened.within_s)
 
@@ -235,15 +239,36 @@ class Doors:
         agent = self._agents.get(line.agent)
         if agent is None:
             return "unknown_line"
+        if self._is_stopped(line):
+            return "stopped"
+        if self._law_expired(agent.release):
+            return "expired"
         newest = self._ledger.cosigned(line.tenant) or self._ledger.checkpoint(line.tenant)
         facts = replace(facts, checkpoint=base64.b64encode(newest.note).decode())
         try:
-            self.calls[id] = await open_call(agent, self._house, facts, id)
+            call = self.calls[id] = await open_call(agent, self._house, facts, id)
         except LedgerError:
             logger.error("a call was not taken: its first records are not durable")
             return "ledger"
+        if self._is_stopped(line):  # in this very moment: the caller is told once they can be
+            call.stop()
         asyncio.get_running_loop().call_later(within_s, self._never_came, id)
         return None
+
+    def _is_stopped(self, line: Line) -> bool:
+        stops = self._house.stops
+        return stops is not None and stops.of_call(line.tenant, line.agent)
+
+    def _law_expired(self, release: Release) -> bool:
+        """Whether the disclosure rules have run out since the server started; then no call is taken."""
+        today = datetime.fromtimestamp(self._house.clock.unix_s(), UTC).date()
+        over = release.jurisdictions.expired(today) if release.jurisdictions is not None else None
+        if over is not None:
+            logger.error(
+                "configs/disclosures/{}.yaml expired on {}: have {} review it and start again",
+                over.disclosure, over.expires, over.reviewer,
+            )  # fmt: skip
+        return over is not None
 
     def _opened(self, id: str) -> Call:
         call = self.calls.get(id)

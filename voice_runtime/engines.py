@@ -39,7 +39,12 @@ async def start_recogniser(settings: Settings, enter: Enter) -> RecogniserChain:
     entries = settings.recogniser.engines
     share_s = settings.recogniser.deadline_s / len(entries)
     links = [
-        Link(await _recogniser(entry, settings, enter), entry.deadline_s or share_s, Breaker(entry.name))
+        Link(
+            await _recogniser(entry, settings, enter),
+            entry.deadline_s or share_s,
+            Breaker(entry.name),
+            entry.outside,
+        )
         for entry in entries
     ]
     return RecogniserChain(links, settings.recogniser.deadline_s)

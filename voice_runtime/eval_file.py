@@ -50,9 +50,9 @@ class Expected(Closed):
         default=None, description="the gravest verdict of this step"
     )
     rule: RuleName | None = Field(default=None, description="the rule that found it, pack/name")
-    addressed: Literal["model", "question", "person", "emergency", "opt_out", "stop", "receipt"] | None = (
-        Field(default=None, description="whom the caller's words went to")
-    )
+    addressed: (
+        Literal["model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt"] | None
+    ) = Field(default=None, description="whom the caller's words went to")
     tool: ToolExpected | None = Field(default=None, description="such as {name: find_slots}")
     rows: int | None = Field(default=None, description="change in the number of booked appointments")
     handoff: Handoff | None = Field(default=None, description="what the way to a person came to")

@@ -19,7 +19,8 @@ from loguru import logger
 from controls.decision import PendingReceipt, Receipt, Recorder
 from controls.errors import LedgerError
 from controls.ledger import records as r
-from voice_runtime.call import Call, open_call
+from voice_runtime.call import Call
+from voice_runtime.call_opening import open_call
 from voice_runtime.eval_file import EvalFile, Expected, Step
 from voice_runtime.house import Agent, Facts, House
 from voice_runtime.inline.counted import Spool

@@ -8,14 +8,17 @@ from typing import Literal
 
 from controls.decision import Recorder
 from controls.ledger import records as r
+from controls.opt_outs import OptOuts
 from controls.rules.engine import Rules
 from voice_runtime.agent import Release
+from voice_runtime.approvals import ApprovalDesk
 from voice_runtime.clock import Clock
 from voice_runtime.garbage import Ahead
 from voice_runtime.inline.counted import Spool
 from voice_runtime.settings import EagerTurns
 from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
+from voice_runtime.stops import StopSwitch
 from voice_runtime.think.endpoints import Endpoints
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.tracing import Tracing
@@ -52,6 +55,16 @@ class Agent:
     languages: tuple[str, ...] = ()
     spoken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def said(self) -> Mapping[str, Mapping[str, str]]:
+        """Fixed phrases exactly as they are bound to a call, id → language → words."""
+        return self.spoken or self.release.phrases
+
+    @property
+    def listens_outside(self) -> bool:
+        """Whether another company's recogniser may hear its callers."""
+        return any(supplier.stage == "recogniser" and supplier.outside for supplier in self.suppliers)
+
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -72,8 +85,11 @@ class House:
         first_records_s: longest wait for the records a call is answered on, s. Nobody has spoken yet and the
             caller hears it ring, so a disk's stall is waited out where refusing would cost the caller the
             agent: less than one more ring (6 s in the US), and well within Twilio's 15 s for a webhook.
+        opt_outs: remembers who opted out; None remembers nobody.
         on_governed: told of each clause that was judged and cleared, once its record is durable, how long
             that took: s from before its verdict to its receipt. Called in the ledger's thread.
+        stops: what people have stopped; without it nothing is.
+        approvals: where uses of tools wait for a person; without it, what needs one is refused.
     """
 
     recorder: Recorder
@@ -89,6 +105,9 @@ class House:
     first_records_s: float = 5.0
     media_patience_s: float = 10.0
     eager: EagerTurns = "inside"
+    approvals: ApprovalDesk | None = None
+    stops: StopSwitch | None = None
+    opt_outs: OptOuts | None = None
     ahead: Ahead = field(default_factory=Ahead)
 
 
@@ -98,6 +117,8 @@ class Facts:
 
     Attributes:
         language: one of the release's; "" is its first.
+        jurisdiction: whose law on calls applies; "" takes the strictest rule of all.
+        opted_out: the caller opted out in an earlier call.
     """
 
     tenant: str
@@ -109,3 +130,5 @@ class Facts:
     carrier_call: str = ""
     checkpoint: str | None = None
     language: str = ""
+    jurisdiction: str = ""
+    opted_out: bool = False

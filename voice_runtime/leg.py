@@ -25,6 +25,7 @@ from voice_runtime.inline.whole_turns import whole_turns
 from voice_runtime.speak.egress import Egress
 from voice_runtime.speak.underrun import Cause
 from voice_runtime.speak.voice import Voice
+from voice_runtime.think.approving import Approving
 from voice_runtime.think.chat import ChatModel
 from voice_runtime.think.summary import Summariser
 from voice_runtime.think.tools import ToolRunner
@@ -60,6 +61,7 @@ class Leg:
         self.attention = Attention(
             call.journal, call.gate, language=call.language, opening=call.opening,
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
+            redaction=call.redaction, writer=call.writer,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
@@ -134,6 +136,7 @@ class Leg:
             clock=house.clock,
             context=call.context,
             eager=house.eager,
+            for_model=lambda result: call.writer.for_model(result, journal.turn, "tool"),
         )
         guard = Guard(
             call.gate,
@@ -178,7 +181,17 @@ class Leg:
         return [*entry, *stages, *carrier.exit()]
 
     def _tool_runner(self) -> ToolRunner:
-        call = self.call
+        call, desk = self.call, self.call.house.approvals
+        approving = None
+        if desk is not None:
+            approving = Approving(
+                call.gate.approvals,
+                desk,
+                call.house.clock,
+                tenant=call.facts.tenant,
+                agent=call.release.name,
+                receipt_deadline_s=call.house.receipt_deadline_s,
+            )
         return ToolRunner(
             call.release.tools,
             gate=call.gate,
@@ -188,7 +201,14 @@ class Leg:
             receipt_deadline_s=call.house.receipt_deadline_s,
             slow_after_s=call.release.moment_after_s,
             on_handoff=self._fetch_by_rule,
+            approving=approving,
+            stopped=self._tool_is_stopped,
+            leaving=lambda: call.leaving,
         )
+
+    def _tool_is_stopped(self, tool: str) -> bool:
+        stops = self.call.house.stops
+        return stops is not None and stops.of_tool(tool)
 
     def _underrun(self, cause: Cause) -> None:
         for told in (self.call.house.on_underrun, self.carrier.on_underrun):

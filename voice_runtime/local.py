@@ -2,9 +2,10 @@
 
 A Unix socket in the data directory, mode 0600. One request a line, one answer a
 line, both JSON; the client may send several, in order. The records that may come
-this way are listed in ``ACCEPTED``: a command can say that somebody looked, but
-cannot claim that a clause was cleared. What else it may ask for stands in
-``OPERATIONS``, and happens only where the server was given a way to do it.
+this way are listed in ``ACCEPTED``: a command can say that somebody looked, or found
+a failure and put it right, but cannot claim that a clause was cleared. What else it may ask for stands in
+``OPERATIONS`` (slow work, in a thread, one at a time) and ``QUESTIONS`` (answered on
+the event loop, by what runs there), and happens only where the server was given a way to do it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,12 +29,20 @@ from controls.ledger.unix_sockets import connect_to, listen_at, peer_user
 from voice_runtime.receipts import receipt_in_time
 
 #: Record types a command may append through the server.
-ACCEPTED = frozenset({"access.viewed"})
+ACCEPTED = frozenset({"access.viewed", "control.missed", "control.corrected"})
 OperationName = Literal["rotate_log", "rotate_node", "rewrap"]
 #: What a command may have done: give logs, or the node, a new key; wrap every subject's key anew.
 OPERATIONS = frozenset(get_args(OperationName))
 #: Does one for a tenant ("": for all), and says what came of it. Blocks; in a thread of its own.
 Operation = Callable[[str], str]
+QuestionName = Literal[
+    "approvals.list", "approvals.show", "approvals.decide", "approvals.decoy", "stops.list", "stops.stop",
+    "stops.resume",
+]  # fmt: skip
+#: What a command may ask of the running calls: what waits for a person, and what is stopped.
+QUESTIONS = frozenset(get_args(QuestionName))
+#: Answers one, from its fields; raises ``OperatorError`` or ``LedgerError``.
+Question = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 #: Longest line either way, bytes: a record is at most 8 kB, its personal content may be larger.
 LINE_BYTES = 256 * 1024
 #: Longest wait for one request, one append or one answer, s.
@@ -62,6 +71,12 @@ class _Work(BaseModel):
     tenant: Slug | Literal[""] = ""
 
 
+class _Asking(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    question: QuestionName
+    fields: dict[str, Any] = {}
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     origin: str = ""
@@ -82,16 +97,22 @@ class LocalSocket:
     """
 
     def __init__(
-        self, ledger: Recorder, path: Path, operations: Mapping[OperationName, Operation] | None = None
+        self,
+        ledger: Recorder,
+        path: Path,
+        operations: Mapping[OperationName, Operation] | None = None,
+        questions: Mapping[str, Question] | None = None,
     ) -> None:
         """Prepare; ``path`` is ``socket_path(data_dir)``.
 
         Args:
             operations: how to do what is listed in ``OPERATIONS``; the others are refused.
+            questions: who answers what is listed in ``QUESTIONS``, likewise.
         """
         self._ledger = ledger
         self._path = path
         self._operations = dict(operations or {})
+        self._questions = dict(questions or {})
         self._work: asyncio.Future[str] | None = None  # one at a time
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -159,6 +180,8 @@ class LocalSocket:
             asked = json.loads(line)
             if isinstance(asked, dict) and "operation" in asked:
                 return await self._operate(_Work.model_validate(asked))
+            if isinstance(asked, dict) and "question" in asked:
+                return await self._tell(_Asking.model_validate(asked))
             record, personal = _rebuild(asked)
         except (ValidationError, ValueError, RecursionError):  # its message would quote the content
             return _Answer(error="refused")
@@ -181,6 +204,24 @@ class LocalSocket:
         except Exception as error:  # noqa: BLE001 - a foreign error's message may hold anything
             logger.error("{} failed: {}", work.operation, type(error).__name__)
             return _Answer(error="ledger", detail=type(error).__name__)
+
+    async def _tell(self, asked: _Asking) -> _Answer:
+        answer = self._questions.get(asked.question)
+        if answer is None:
+            return _Answer(error="operator", detail="the running server cannot tell this")
+        try:
+            told = json.dumps(await answer(asked.fields))
+        except OperatorError as error:
+            return _Answer(error="operator", detail=str(error))
+        except SayError as error:
+            logger.error("{} failed: {}", asked.question, type(error).__name__)
+            return _Answer(error="ledger", detail="it could not be put on record")
+        except Exception as error:  # noqa: BLE001 - a foreign error's message may hold anything
+            logger.error("{} failed: {}", asked.question, type(error).__name__)
+            return _Answer(error="ledger", detail=type(error).__name__)
+        if len(told) > LINE_BYTES // 2:
+            return _Answer(error="operator", detail="the answer is too long to be told")
+        return _Answer(detail=told)
 
     async def _append(self, record: Record, personal: Personal | None) -> _Answer:
         try:
@@ -244,7 +285,28 @@ def operate_via_server(data_dir: Path, operation: OperationName, tenant: str = "
     return answer.detail
 
 
-def _ask(data_dir: Path, request: _Request | _Work, *, wait_s: float) -> _Answer | None:
+def ask_server(data_dir: Path, question: QuestionName, **fields: Any) -> dict[str, Any] | None:
+    """Ask the running server one of ``QUESTIONS``. Blocks up to three times ``DEADLINE_S``.
+
+    Returns:
+        The answer, or None when no server runs.
+
+    Raises:
+        OperatorError: the server refuses, or the socket belongs to somebody else.
+        LedgerError: it could not be put on record, or there was no answer (it may still be done).
+    """
+    answer = _ask(data_dir, _Asking(question=question, fields=fields), wait_s=3 * DEADLINE_S)
+    if answer is None:
+        return None
+    if answer.error == "ledger":
+        raise LedgerError(f"the running server: {answer.detail}")
+    if answer.error:
+        raise OperatorError(answer.detail or "the running server refused")
+    told: dict[str, Any] = json.loads(answer.detail)
+    return told
+
+
+def _ask(data_dir: Path, request: _Request | _Work | _Asking, *, wait_s: float) -> _Answer | None:
     connection = connect_to(socket_path(data_dir), timeout_s=DEADLINE_S)
     if connection is None:
         return None

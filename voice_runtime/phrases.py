@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError
 from controls.ledger.records import Language, Slug
+from controls.quick_yaml import quickly
 from voice_runtime.agent_file import Sentence, placeholders
 from voice_runtime.offline_file import OfflineFile
 from voice_runtime.yaml_file import Closed, check, load_document
@@ -30,10 +31,17 @@ FOLDER = Path("configs/phrases")
 FIXED = (
     "greeting", "fallback", "not-understood", "emergency", "still-there", "goodbye", "handoff",
     "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
-    "capacity", "opted-out", "moment", "no-receipt",
+    "capacity", "opted-out", "moment", "no-receipt", "waiting-for-approval", "still-waiting-for-approval",
+    "stopped", "not-recorded", "ai-again", "clinical-start", "clinical-end",
 )  # fmt: skip
+#: Of those, what only agents with ``disclosure.clinical`` say.
+CLINICAL = frozenset(("clinical-start", "clinical-end"))
 #: Spoken while a tool takes long, before anybody knows what comes of it.
 HOLDING = "moment"
+#: Spoken while a use of a tool waits for a person: at first, and then every while.
+WAITING, STILL_WAITING = "waiting-for-approval", "still-waiting-for-approval"
+#: Spoken on a running call when what it talks to was stopped.
+STOPPED = "stopped"
 #: It bridges a wait of a second or two, no more.
 MOST_HOLDING_WORDS = 12
 #: Template id → the values it must name.
@@ -203,16 +211,18 @@ def intent_phrases(rules: Path, language: str) -> list[str]:
     """
     found: list[str] = []
     for path in sorted(rules.glob("*.yaml")):
+        if path.stem != "intents" and not path.stem.startswith("emergency-"):
+            continue
         try:
-            data = load_document(path).data
-        except ConfigurationError:
+            data = quickly(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
             continue
         if not isinstance(data, dict):
             continue
         if path.stem == "intents":
-            found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"))
+            found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"), language)
         elif data.get("kind") == "emergency" and language in (data.get("languages") or ()):
-            found += _sentences(_in_language(data, language), ("catches",))
+            found += _sentences(_in_language(data, language), ("catches",), language)
     return list(dict.fromkeys(p for s in found if (p := plain(s, language))))
 
 
@@ -227,20 +237,22 @@ def _in_language(pack: dict[str, Any], language: str) -> list[Any]:
     return [rule for rule in rules if str(rule.get("name")).endswith(mine)]
 
 
-def _sentences(data: Any, fields: tuple[str, ...]) -> Iterator[str]:
-    """Plain sentences anywhere below ``data`` in lists of these names; patterns are left out."""
+def _sentences(data: Any, fields: tuple[str, ...], language: str) -> Iterator[str]:
+    """Plain sentences anywhere below ``data`` in lists of these names, no patterns, no other language's."""
     if isinstance(data, list):
         for item in data:
-            yield from _sentences(item, fields)
+            yield from _sentences(item, fields, language)
     elif isinstance(data, dict):
         for name, value in data.items():
             if name in fields and isinstance(value, list):
                 for item in value:
+                    if isinstance(item, dict) and item.get("language", language) != language:
+                        continue
                     text = item.get("said") or item.get("text") if isinstance(item, dict) else item
                     if isinstance(text, str) and not re.search(r"[<>/…]|\.\.\.", text):
                         yield text
             elif isinstance(value, dict | list):
-                yield from _sentences(value, fields)
+                yield from _sentences(value, fields, language)
 
 
 def known_phrases(offline: OfflineFile | None, rules: Path, language: str) -> tuple[str, ...]:

@@ -228,7 +228,7 @@ class CallControl(Protocol):
 
 
 class Coordinator(Protocol):
-    """Counts shared by every worker: admission and one-time tokens."""
+    """What every worker shares: admission, one-time tokens, and what is stopped."""
 
     async def admit(self, tenant: str, call: str) -> bool:
         """Take one of the places, or answer False; never more than the cap."""
@@ -244,6 +244,14 @@ class Coordinator(Protocol):
 
     async def take_token(self, token: str) -> str | None:
         """Return its value once, then never again; None when unknown, used or expired."""
+        ...
+
+    async def share(self, name: str, value: str) -> None:
+        """Let every worker know a value, in place of the one before; it does not expire."""
+        ...
+
+    async def shared(self, name: str) -> str | None:
+        """The value shared last under that name; None when none was."""
         ...
 
 

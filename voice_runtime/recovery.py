@@ -6,7 +6,9 @@ Runs at start, before the first new call. For each call without an end:
    what sounded after the last record is not known, so nothing is claimed;
 2. tools that were requested and have no outcome become ``tool.unknown``; the
    service is asked once, by idempotency key, and never sent the request again;
-3. ``call.recovered`` and ``call.closed`` (ended by nobody knows whom, crashed).
+3. uses that waited for a person, or were granted and not yet requested, are
+   abandoned: nobody can grant them any more, and none is made;
+4. ``call.recovered`` and ``call.closed`` (ended by nobody knows whom, crashed).
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from voice_runtime.events import RATE_HZ
 from voice_runtime.think.services import ServiceClient
 
 _OUTCOMES = (r.ToolExecuted, r.ToolRefused, r.ToolUnknown)
+_DECIDED = (
+    r.ApprovalEdited, r.ApprovalRefused, r.ApprovalTakenOver, r.ApprovalExpired, r.ApprovalAbandoned,
+)  # fmt: skip
 
 
 async def close_what_is_open(
@@ -78,6 +83,7 @@ class _Recovery:
         """Write what is missing, and wait until it is durable."""
         self._settle_clauses()
         unknown = await self._settle_tools()
+        self._settle_approvals()
         # Tombstones, and looks in a later period's log, are numbered by other counts than this call's.
         call, origin = self._common["call"], self._records[0].origin
         mine = (o for o in self._records if getattr(o.record, "call", None) == call and o.origin == origin)
@@ -131,6 +137,23 @@ class _Recovery:
                 ),
             )
         return unknown
+
+    def _settle_approvals(self) -> None:
+        """End each request that has no end, and each grant that nothing came of."""
+        over = {o.record.use for o in self._records if isinstance(o.record, _DECIDED)}
+        granted = {o.record.use for o in self._records if isinstance(o.record, r.ApprovalGranted)}
+        followed = {o.record.use for o in self._records if isinstance(o.record, r.ToolRecord)}
+        for opened in self._records:
+            record, details = opened.record, opened.personal
+            if not isinstance(record, r.ApprovalRequested) or record.use in over | (granted & followed):
+                continue
+            decoy = isinstance(details, r.ApprovalDetails) and details.decoy
+            if decoy and record.use in granted:  # granted, and never carried out: that was its end
+                continue
+            self._append(
+                r.ApprovalAbandoned(**self._common, use=record.use, nonce=record.nonce, reason="crashed"),
+                r.ApprovalDetails(decoy=decoy),
+            )
 
     async def _ask(self, name: str, use: str) -> tuple[Any, dict[str, Any]]:
         tool = self._tools.get((self._agent, name))

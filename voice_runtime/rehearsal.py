@@ -44,6 +44,7 @@ class Rehearsal:
 
     Attributes:
         region: where the agent's lines keep its records.
+        jurisdiction: of its first line; "", which takes the strictest rule, where it has none.
         ledger: what ``house`` writes to; its files lie in ``ledger.root``.
         books: the databases of the appointment services its tools use.
     """
@@ -53,6 +54,7 @@ class Rehearsal:
     region: str
     ledger: Ledger
     books: tuple[Path, ...]
+    jurisdiction: str = ""
 
     def rows(self) -> int:
         """Booked appointments that were not cancelled. Blocks for a read.
@@ -126,7 +128,8 @@ async def rehearsing(
         agent = Agent(
             release, release.rules, endpoints, [engine], phrases, tuple(bound), release.languages, spoken
         )
-        yield Rehearsal(agent, house, region, ledger, books)
+        jurisdiction = next((line.jurisdiction for line in lines.of(name)), "")
+        yield Rehearsal(agent, house, region, ledger, books, jurisdiction)
 
 
 async def _ledger(

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
@@ -19,14 +20,15 @@ from typing import Any
 
 import rfc8785
 
+from controls.decision import Ask
 from controls.errors import ConfigurationError, Problem
 from voice_runtime.agent import DeskRoute, Known, Release, Silence, Tool, answer_in
-from voice_runtime.agent_checks import SpokenSeconds, check_parts, warn
+from voice_runtime.agent_checks import SpokenSeconds, check_parts, questions, warn
 from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
-from voice_runtime.phrases import known_phrases, plain
+from voice_runtime.phrases import CLINICAL, known_phrases, plain
 from voice_runtime.settings import Settings
 
 __all__ = ["RETENTION_FILE", "load_release", "resolve", "validate_agent"]
@@ -59,13 +61,15 @@ def validate_agent(
     lines: Lines | None = None,
     *,
     spoken_s: SpokenSeconds | None = None,
+    today: datetime.date | None = None,
 ) -> list[Problem]:
     """Every error and warning of one agent, in the order of its files; never raises for them.
 
     Args:
         spoken_s: how long words truly take, (words, language, voice) → s.
+        today: the day on which disclosure rules must count; the present one (UTC) when None.
     """
-    return resolve(root, name, settings, lines, spoken_s=spoken_s)[1]
+    return resolve(root, name, settings, lines, spoken_s=spoken_s, today=today)[1]
 
 
 def resolve(
@@ -75,11 +79,12 @@ def resolve(
     lines: Lines | None = None,
     *,
     spoken_s: SpokenSeconds | None = None,
+    today: datetime.date | None = None,
 ) -> tuple[Release | None, list[Problem]]:
     """As ``load_release`` and ``validate_agent`` in one; the release is None when there are errors."""
     root = Path(root)
     try:
-        parts = read_parts(root, name, settings, lines)
+        parts = read_parts(root, name, settings, lines, today or datetime.datetime.now(datetime.UTC).date())
     except ConfigurationError as error:
         return None, [in_root(p, root) for p in error.problems]
     check_parts(parts)
@@ -105,6 +110,7 @@ def _release(parts: Parts) -> Release:
     # There were no errors, so all of it was read.
     assert parts.rules is not None
     assert parts.schedule is not None
+    assert parts.risk is not None
     schedule = parts.schedule
     talk = agent.conversation
     resolved = rfc8785.dumps(_content(parts))
@@ -136,6 +142,7 @@ def _release(parts: Parts) -> Release:
         engines=_engines(settings),
         templates=_templates(parts),
         rules=parts.rules,
+        redaction=parts.redaction,
         purpose=agent.purpose,
         refuses=agent.refuses,
         owner=agent.owner,
@@ -146,10 +153,14 @@ def _release(parts: Parts) -> Release:
         pass_on=agent.handoff.pass_on,
         objectives=agent.objectives.model_dump(),
         disclosure_meets=agent.disclosure.meets,
+        recording=agent.disclosure.recording,
+        clinical=agent.disclosure.clinical,
+        jurisdictions=parts.jurisdictions,
         retention_schedule=agent.retention.schedule,
         retention=schedule,
         retention_shorter=shorter,
         model=settings.model.endpoints[0].model if settings.model.endpoints else "standin",
+        risk=parts.risk,
         context_tokens=settings.model.context_tokens,
         nobody_there=settings.desks == "nobody_there",
         resolved=resolved,
@@ -161,6 +172,8 @@ def _content(parts: Parts) -> dict[str, Any]:
     settings, talk = parts.settings, parts.agent.conversation
     assert parts.rules is not None
     assert parts.schedule is not None
+    assert parts.risk is not None
+    assert parts.redaction is not None
     turn = settings.turn
     return {
         "format": 1,
@@ -173,7 +186,10 @@ def _content(parts: Parts) -> dict[str, Any]:
         "phrases": _phrases(parts),
         "templates": _templates(parts),
         "rules": parts.rules.digest,
+        "risk": {"features": parts.risk.digest, "limits": asdict(parts.risk.limits)},
+        "redaction": parts.redaction.as_plain(),
         "disclosures": [rule.model_dump(mode="json") for rule in parts.wordings],
+        "jurisdictions": _law(parts),
         "tools": [asdict(tool) for tool in _tools(parts)],
         "handoff": [{k: v for k, v in asdict(r).items() if k != "open_now"} for r in _routes(parts)],
         "retention": parts.schedule.model_dump(mode="json"),
@@ -193,6 +209,12 @@ def _content(parts: Parts) -> dict[str, Any]:
         "voices": [_entry(e) for e in settings.voice.engines],
         "voice": settings.voice.voices[talk.voice].model_dump(mode="json"),
     }
+
+
+def _law(parts: Parts) -> list[dict[str, Any]]:
+    """What decides which questions a call opens with: of every file that counts."""
+    keep = {"disclosure", "jurisdictions", "effective", "expires", "consent"}
+    return [rule.model_dump(mode="json", include=keep) for rule in parts.jurisdictions.rules]
 
 
 def _tenant(parts: Parts) -> str:
@@ -252,6 +274,9 @@ def _phrases(parts: Parts) -> dict[str, dict[str, str]]:
         found |= {str(name): said[language] for name, said in parts.agent.phrases.items()}
         found |= {name: said[language] for name, said in parts.rules.phrases.items() if language in said}
         found["disclosure"] = parts.agent.disclosure.say[language]
+        if not parts.agent.disclosure.clinical:
+            found = {name: text for name, text in found.items() if name not in CLINICAL}
+        found |= questions(parts, language)
         for name, text in found.items():
             words.setdefault(name, {})[language] = text
     return dict(sorted(words.items()))
@@ -300,6 +325,7 @@ def _tool(parts: Parts, name: str, entry: ToolEntry) -> Tool:
         per_call=entry.at_most.per_call if entry.at_most else None,
         idempotent=offered.idempotent,
         undo_with=entry.undo_with or "",
+        approval=None if (by := entry.approval) is None else Ask(by.by, by.within_s, by.else_),
     )
 
 

@@ -16,8 +16,11 @@ from pydantic import BaseModel
 
 from controls.disclosures import DisclosureRule
 from controls.intents import IntentFile
+from controls.redaction.file import RedactionFile
 from controls.retention import RetentionFile
+from controls.risk_file import RiskFile
 from controls.rules.model import Pack
+from controls.soa import SoaFile
 from controls.suppliers import SupplierFile
 from voice_runtime.agent_file import AgentFile
 from voice_runtime.desks import DesksFile, PeopleFile
@@ -45,7 +48,10 @@ SCHEMAS: Mapping[str, type[BaseModel]] = {
     "configs/schemas/intents.schema.json": IntentFile,
     "configs/schemas/disclosure.schema.json": DisclosureRule,
     "configs/schemas/retention.schema.json": RetentionFile,
+    "configs/schemas/redaction.schema.json": RedactionFile,
     "configs/schemas/suppliers.schema.json": SupplierFile,
+    "configs/schemas/risk.schema.json": RiskFile,
+    "configs/schemas/soa.schema.json": SoaFile,
 }
 
 #: Models that a file may write as plain text, which pydantic's own schema does not tell.

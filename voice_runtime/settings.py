@@ -28,6 +28,7 @@ from voice_runtime.engine_settings import (
     RecogniserSettings,
     VoiceSettings,
 )
+from voice_runtime.risk_limits import DEFAULT_LIMITS, RiskLimits
 from voice_runtime.secret import Secret
 from voice_runtime.yaml_file import Closed, Document, check, load_document
 
@@ -261,6 +262,9 @@ class Profile(Closed):
     webrtc: WebRtc | None = Field(default=None, description="take calls from browsers")
     providers: Providers = Providers()
     telemetry: TelemetrySettings = TelemetrySettings()
+    risk: RiskLimits = Field(
+        default=DEFAULT_LIMITS, description="risk scores at which to block, or to ask a person"
+    )
     desks: Literal["by_hours", "nobody_there"] = Field(
         default="by_hours", description="nobody_there: no desk ever answers (demo only)"
     )

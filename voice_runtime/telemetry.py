@@ -6,10 +6,12 @@ holds an identifier of a call or caller, so the number of series is bounded.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -18,8 +20,13 @@ from prometheus_client.metrics import MetricWrapperBase
 from controls.decision import PendingReceipt, Recorder
 from controls.ledger import records as r
 from controls.ledger.witnesses import Reading
+from controls.redaction.file import strictest
+from controls.redaction.redactor import Mask
 from voice_runtime.breaker import Breaker, State
 from voice_runtime.phrases import HOLDING
+
+if TYPE_CHECKING:
+    from loguru import Record
 
 _SECONDS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0)
 #: Bounds of what a clause's verdict and record may take: 2 and 10 ms are what the product aims at.
@@ -264,13 +271,68 @@ def _may_be_logged(record: Any) -> bool:
     return record["level"].no >= logger.level("ERROR").no and not record["extra"].get("supplier")
 
 
+class _Masking:
+    """What every log line goes through: its message, and the text of an exception beside it.
+
+    No message of ours quotes a caller (house style, rule 15); this catches the line of ours, or of a library,
+    that does. A line that cannot be masked is logged without its words.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self.mask = mask
+
+    def text(self, text: str) -> str:
+        """A message as it may be logged."""
+        try:
+            return self.mask(text)
+        except Exception as error:  # noqa: BLE001  # a fault here must not log what it could not read
+            return f"[withheld: redaction failed with {type(error).__name__}]"
+
+    def __call__(self, record: Record) -> None:
+        """Loguru's patcher. The exception is written out here, since loguru's own text cannot be masked."""
+        record["message"] = self.text(record["message"])
+        record["extra"]["trace"] = ""
+        if record["exception"] is not None:
+            error = record["exception"].value
+            record["extra"]["trace"] = "\n" + self.text(_written_out(error)) if error is not None else ""
+            record["exception"] = None
+
+    def record(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """Makes the records of ``logging``, which uvicorn and other libraries write."""
+        made = logging.LogRecord(*args, **kwargs)
+        try:
+            made.msg, made.args = self.text(made.getMessage()), ()
+        except Exception:  # noqa: BLE001  # arguments that do not fit: logging would print them in clear
+            made.msg, made.args = "[withheld: a message that does not fit its arguments]", ()
+        if made.exc_info and made.exc_info[1] is not None:
+            made.exc_text, made.exc_info = self.text(_written_out(made.exc_info[1])), None
+        return made
+
+
+def _written_out(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+_masking = _Masking(strictest().mask)  # until a configuration says what a log may hold
+
+
+def mask_logs(mask: Mask) -> None:
+    """From now on log lines are masked so; by the configuration's redactor for logs."""
+    _masking.mask = mask
+
+
 def configure_logging(level: str = "INFO") -> None:
-    """Log to standard error, one line each; pipecat only from warnings on (its debug lines quote callers)."""
+    """Log to standard error, one line each; pipecat only from errors on (its debug lines quote callers).
+
+    Every line is masked on its way, those that libraries write through ``logging`` too.
+    """
     logger.remove()
+    logger.configure(patcher=_masking)
+    logging.setLogRecordFactory(_masking.record)
     logger.add(
         sys.stderr,
         level=level,
-        format="{time:HH:mm:ss.SSS} {level: <7} {name}: {message}",
+        format="{time:HH:mm:ss.SSS} {level: <7} {name}: {message}{extra[trace]}",
         filter=_may_be_logged,
         backtrace=False,
         diagnose=False,  # diagnose prints the values of variables: callers' words

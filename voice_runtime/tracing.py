@@ -4,26 +4,29 @@ Spans follow the record, not the other way round: what is traced is what was
 decided, and a collector that is slow or gone costs a call nothing (spans wait
 in a bounded queue of the exporter's own thread and are dropped when it is
 full). Attributes are OpenTelemetry's GenAI conventions where they exist
-(``gen_ai.*``) and ``sayso.*`` elsewhere. Nobody's words, names or numbers are
-in them unless the profile says ``content: true``.
+(``gen_ai.*``) and ``sayso.*`` elsewhere. Nobody's words are in them unless the
+profile says ``content: true``; what of these is personal is masked in the exporter's
+thread, whatever attribute it stands in, before anything is sent.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opentelemetry import trace as otel
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from controls.ledger import records as r
+from controls.redaction.file import strictest
+from controls.redaction.redactor import Mask
 
 #: How long a collector may take to answer, s; and how many spans wait for it at most.
 _EXPORT_S = 5.0
@@ -38,6 +41,63 @@ class CallTimes:
     asked: Callable[[int], int]
 
 
+class MaskingExporter(SpanExporter):
+    """Masks every text of a span (its name, attributes, events and status) and hands it on.
+
+    A span that cannot be masked is not sent.
+    """
+
+    def __init__(self, exporter: SpanExporter, mask: Mask) -> None:
+        self._exporter, self._mask = exporter, mask
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """In the exporter's own thread."""
+        try:
+            masked = [self._masked(span) for span in spans]
+        except Exception:  # noqa: BLE001  # whatever goes wrong, nothing unmasked leaves
+            return SpanExportResult.FAILURE
+        return self._exporter.export(masked)
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
+
+    def _masked(self, span: ReadableSpan) -> ReadableSpan:
+        status = span.status
+        if status.description:
+            status = Status(status.status_code, self._mask(status.description))
+        return ReadableSpan(
+            name=self._mask(span.name),
+            context=span.get_span_context(),
+            parent=span.parent,
+            resource=span.resource,
+            attributes=self._attributes(span.attributes),
+            events=[
+                Event(self._mask(event.name), self._attributes(event.attributes), event.timestamp)
+                for event in span.events
+            ],
+            links=span.links,
+            kind=span.kind,
+            status=status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=span.instrumentation_scope,
+        )
+
+    def _attributes(self, given: Mapping[str, AttributeValue] | None) -> dict[str, AttributeValue]:
+        return {name: self._value(value) for name, value in (given or {}).items()}
+
+    def _value(self, value: AttributeValue) -> AttributeValue:
+        if isinstance(value, str):
+            return self._mask(value)
+        if isinstance(value, Sequence):
+            masked = (self._mask(item) if isinstance(item, str) else item for item in value)
+            return tuple(masked)
+        return value
+
+
 class Tracing:
     """The process's exporter. ``close`` sends what is left, for a few seconds."""
 
@@ -50,6 +110,7 @@ class Tracing:
         environment: str,
         now_unix_ns: Callable[[], int],
         now_monotonic_ns: Callable[[], int],
+        mask: Mask | None = None,
     ) -> None:
         """Prepare; the exporter's thread starts at once, nothing is sent yet.
 
@@ -57,13 +118,15 @@ class Tracing:
             endpoint: the collector's base address; spans go to ``/v1/traces`` under it (OTLP/HTTP).
             headers: sent with each export, such as an authorisation.
             content: whether spans carry callers' and agents' words.
+            mask: masks what is personal in them; None: everything that patterns find.
         """
         resource = Resource.create({"service.name": "sayso", "deployment.environment.name": environment})
         exporter = OTLPSpanExporter(
             endpoint=f"{endpoint.rstrip('/')}/v1/traces", headers=dict(headers), timeout=_EXPORT_S
         )
         self._provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=_QUEUE))
+        masking = MaskingExporter(exporter, mask or strictest().mask)
+        self._provider.add_span_processor(BatchSpanProcessor(masking, max_queue_size=_QUEUE))
         self._tracer = self._provider.get_tracer("sayso")
         self._content = content
         self._offset_ns = now_unix_ns() - now_monotonic_ns()

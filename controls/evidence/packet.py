@@ -6,7 +6,7 @@ Reads the ledger, changes nothing. That somebody asked must be on record before
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from controls.errors import IntegrityError, LedgerError, OperatorError
 from controls.evidence import packet_files as f
 from controls.evidence.container import write_zip
 from controls.evidence.page import FORMAT as PAGE_FORMAT
-from controls.evidence.rebuild import fixed_files, last_of_call, rebuild, record_of
+from controls.evidence.rebuild import fixed_files, last_of_call, personal_of, rebuild, record_of
 from controls.ledger import records as r
 from controls.ledger.keys import Signer, checkpoint_name
 from controls.ledger.notes import Checkpoint, key_digest, parse_checkpoint
@@ -38,10 +38,18 @@ class Made:
     leaves: int
     size: int
     released: bool
+    withheld: int = 0
 
 
 def audit_packet(
-    root: Path, call: str, *, access: f.Place, release: bytes | None, signer: Signer, version: str
+    root: Path,
+    call: str,
+    *,
+    access: f.Place,
+    release: bytes | None,
+    signer: Signer,
+    version: str,
+    withhold: Callable[[r.Personal], bool] | None = None,
 ) -> Made:
     """Everything on record about one call.
 
@@ -52,6 +60,7 @@ def audit_packet(
         release: the bytes of the resolved release the call is bound to; None where nobody kept them.
         signer: the node's key.
         version: Sayso's.
+        withhold: content for which it is true stays sealed; None opens all of it.
 
     Raises:
         OperatorError: there is no such call, or the wrapping key is not at hand.
@@ -71,6 +80,8 @@ def audit_packet(
         _register(views, parts, signer)
         logs = {main.origin: main, **{v.origin: v for v in views}}
         sealed, opened = _content(parts, logs)
+        withheld = () if withhold is None else tuple(_to_withhold(parts, opened, withhold))
+        opened = [o for o in opened if o.artifact not in withheld]
         _check_release(parts[""], release)
         made_at = record_of(_access(parts, access, main.origin)).at
         files = {f"sealed/{artifact}.bin": blob for artifact, blob in sealed.items()}
@@ -78,11 +89,11 @@ def audit_packet(
             files[f.RELEASE] = release
         fields = {
             "kind": "audit", "call": call, "origin": main.origin, "made_at": made_at, "made_by": version,
-            "page": PAGE_FORMAT, "access": access,
+            "page": PAGE_FORMAT, "access": access, "withheld": withheld,
         }  # fmt: skip
         data = _finish(files, fields, parts, opened, release, signer)
     size = parse_checkpoint(parts[""].checkpoint).size
-    return Made(data, call, main.origin, len(parts[""].leaves), size, release is not None)
+    return Made(data, call, main.origin, len(parts[""].leaves), size, release is not None, len(withheld))
 
 
 def receipt_packet(
@@ -289,6 +300,21 @@ def _content(
                 )
             )
     return sealed, opened
+
+
+def _to_withhold(
+    parts: Mapping[str, f.Part], opened: Iterable[f.OpenedContent], withhold: Callable[[r.Personal], bool]
+) -> Iterator[str]:
+    """Artefacts that stay sealed."""
+    by_artifact = {o.artifact: o for o in opened}
+    for prefix, part in parts.items():
+        if prefix == f.REGISTER:
+            continue
+        for envelope in part.leaves.values():
+            record = record_of(envelope)
+            personal = personal_of(record, by_artifact)
+            if record.sealed is not None and personal is not None and withhold(personal):
+                yield record.sealed.artifact
 
 
 def _open(view: LogView, ref: r.SealedRef) -> tuple[bytes, bytes, bytes] | None:

@@ -96,7 +96,8 @@ class _PacketCheck:
         self.raw, sealed, strange = f.read_parts(files, kind)
         self._files(files, kind, strange)
         self._opened(files)
-        self._parts(Content(sealed, self.opened, carries=kind == "audit"))
+        withheld = self._withheld()
+        self._parts(Content(sealed, self.opened, carries=kind == "audit", withheld=withheld))
         self._settle(sealed)
         self.findings.note("root", "not applicable: a packet holds proofs, not the tree")
         check_witnesses(self.parts, self.findings, self.trust)
@@ -167,6 +168,16 @@ class _PacketCheck:
             self.opened = f.read_opened(files[f.OPENED])
         except IntegrityError as error:
             self.findings.fail("parse", f"{f.OPENED}: {error}")
+
+    def _withheld(self) -> frozenset[str]:
+        """What the manifest says is left sealed; said in clear, for whoever made the packet chose it."""
+        withheld = frozenset(self.manifest.withheld if self.manifest else ())
+        for artifact in sorted(withheld & self.opened.keys()):
+            self.findings.fail("opened", f"{f.OPENED}: {artifact}: the manifest says that it is withheld")
+        if withheld:
+            told = f"{len(withheld)} pieces of content are withheld: the packet was made with --redact"
+            self.findings.note("manifest", told)
+        return withheld
 
     # -- leaves -------------------------------------------------------------------------------------
 

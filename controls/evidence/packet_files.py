@@ -263,6 +263,7 @@ class Manifest(Closed):
         made_at: Unix time in s.
         access: the ``access.viewed`` that was on record before anything was opened.
         page: version of the page's rendering.
+        withheld: content that is sealed here and not opened, because personal data was found in it.
         public: the key that signs, named by ``signer``.
     """
 
@@ -276,6 +277,7 @@ class Manifest(Closed):
     access: Place
     signer: Signer
     public: PublicKey
+    withheld: tuple[ArtifactId, ...] = Field(default=(), max_length=20_000)
 
     @property
     def key(self) -> VerifierKey:
@@ -327,10 +329,11 @@ def write_manifest(files: Mapping[str, bytes], manifest: Manifest, signer: KeySi
     Raises:
         LedgerError: the key cannot be used now.
     """
+    none = {"withheld"} if not manifest.withheld else set()  # as packets without it always were
     payload = canonical(
         {
             "_type": STATEMENT_TYPE,
-            "predicate": manifest.model_dump(mode="json"),
+            "predicate": manifest.model_dump(mode="json", exclude=none),
             "predicateType": PREDICATE_TYPE,
             "subject": [{"digest": {"sha256": sha256(files[n])}, "name": n} for n in sorted(files)],
         }

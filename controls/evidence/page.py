@@ -35,7 +35,7 @@ from controls.evidence.release_facts import ReleaseFacts
 from controls.evidence.texts import fixed_text, sentences
 
 #: Version of pages and fixed texts; any change of a byte of any of them is a new one.
-FORMAT = 2
+FORMAT = 3
 
 _ENDED = {
     "completed": "ended when all was said",
@@ -334,6 +334,13 @@ def _how(proof: Proof) -> Iterator[object]:
         "file of trusted keys has to come from elsewhere than this packet. VERIFY.md says how to check it "
         "without our code.",
     )
+    if proof.withheld:
+        yield tag(
+            "p",
+            f"{_count(proof.withheld, 'piece')} of content left sealed, because personal data was found "
+            "there: this packet was made with --redact. What is left out above may read (erased); its "
+            "leaves and ciphertexts are in the packet.",
+        )
 
 
 def _counted(what: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ class Proof:
         registered: the log stands in that register.
         node_key: digest of the key that signs the manifest.
         made_by: Sayso's version.
+        withheld: pieces of content that are sealed in the packet and not opened.
     """
 
     log: str
@@ -41,6 +42,7 @@ class Proof:
     registered: bool
     node_key: str
     made_by: str
+    withheld: int = 0
 
 
 def bullets(sentences: Sequence[object]) -> Html:

@@ -36,6 +36,7 @@ _TAKEN_AS = {
     "person": "request for a person",
     "emergency": "emergency",
     "opt_out": "wish not to talk to an AI",
+    "consent": "objection to being recorded",
     "stop": "order to stop speaking",
     "receipt": "request for a receipt",
     "nobody": "not meant for the agent, left unanswered",
@@ -155,6 +156,10 @@ def _decision(decision: s.TurnDecision, lang: str | None) -> Iterator[tuple[obje
     for found in decision.verdicts:
         if found.verdict is not Verdict.ALLOW:
             yield "Rule", *_finding(found)
+    for clause in decision.clauses:
+        if clause.reasons:
+            words_of = quoted(clause.text, lang=lang)
+            yield "Risk", words_of, tag("span", f" {clause.risk}: {made_of(clause.reasons)}", class_="small")
 
 
 def _finding(found: s.RuleFinding) -> Iterator[object]:
@@ -171,6 +176,7 @@ def _tool(tool: s.ToolTrace) -> Iterator[object]:
     yield words(tool.name)
     yield f" {OUTCOMES[tool.outcome]}"
     details = [f"risk {tool.risk}"] if tool.risk else []
+    details += [f"score {tool.score}: {made_of(tool.reasons)}"] if tool.score else []
     details += ["read back, the caller said yes"] if tool.read_back == "confirmed" else []
     details += [plain(tool.reason)] if tool.reason else []
     details += [f"{tool.duration_ms} ms"] if tool.duration_ms is not None else []
@@ -179,6 +185,11 @@ def _tool(tool: s.ToolTrace) -> Iterator[object]:
     for label, value in (("with", tool.arguments), ("answer", tool.result)):
         if value:
             yield joined([tag("br"), tag("span", f"{label} ", tag("code", compact(value)), class_="small")])
+
+
+def made_of(reasons: Sequence[s.RiskReason]) -> str:
+    """What a score is made of, such as ``tool-class 15, first-use 5``."""
+    return ", ".join(f"{reason.feature} {reason.points}" for reason in reasons) or "(erased)"
 
 
 def compact(value: dict[str, Any]) -> str:

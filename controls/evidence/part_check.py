@@ -19,7 +19,7 @@ from controls.ledger.proof_file import ProofFile, verify_proof
 from controls.ledger.tree import verify_consistency
 from controls.ledger.trust import Trust
 from controls.ledger.verify_checkpoints import NO_WITNESS
-from controls.ledger.verify_leaves import Blob, LeafChecks
+from controls.ledger.verify_leaves import Blob, LeafChecks, Withheld
 
 #: Checks on a whole call, which a receipt does not hold.
 WHOLE_CALL = ("numbers", "receipt", "cleared", "played")
@@ -41,6 +41,7 @@ class Content:
     opened: Mapping[str, f.OpenedContent]
     carries: bool
     opens: bool = True
+    withheld: frozenset[str] = frozenset()
 
     def blob(self, ref: r.SealedRef) -> Blob | None:
         """Erased is what is neither sealed nor opened here; its tombstone must be, too."""
@@ -49,8 +50,10 @@ class Content:
         return Blob(None, erased=ref.artifact not in self.opened)
 
     def personal(self, record: r.Record) -> r.Personal | None:
-        """As ``LeafChecks`` asks; in an audit packet everything that is not erased is opened."""
+        """As ``LeafChecks`` asks; in an audit packet everything is opened that is not erased or withheld."""
         found = personal_of(record, self.opened)
+        if found is None and record.sealed is not None and record.sealed.artifact in self.withheld:
+            raise Withheld
         if found is None and self.carries:
             raise IntegrityError("its content is not in opened.json, and it is not erased")
         return found

@@ -157,6 +157,7 @@ def _proof(manifest: Manifest, parts: Mapping[str, Part]) -> Proof:
         registered=registered,
         node_key=manifest.signer.key,
         made_by=manifest.made_by,
+        withheld=len(manifest.withheld),
     )
 
 

@@ -111,8 +111,18 @@ class RuleFinding(Shape):
     of: str
 
 
+class RiskReason(Shape):
+    """One declared feature of a risk score; the points of all of them add up to it."""
+
+    feature: str
+    points: int
+
+
 class Clause(Shape):
-    """One judged clause. ``candidate`` holds the model's words where ``text`` rewrites them."""
+    """One judged clause. ``candidate`` holds the model's words where ``text`` rewrites them.
+
+    ``reasons`` is what ``risk`` is made of; empty where it was not scored, or is erased.
+    """
 
     clause: str
     leaf: int
@@ -121,10 +131,14 @@ class Clause(Shape):
     text: str | None
     candidate: str | None
     instead: str | None
+    reasons: list[RiskReason] = []
 
 
 class ToolTrace(Shape):
-    """One use of a tool. ``proposed``: the model asked for it, and no use came of it in this turn."""
+    """One use of a tool. ``proposed``: the model asked for it, and no use came of it in this turn.
+
+    ``risk`` is the tool's own class, ``score`` this use's, and ``reasons`` what the score is made of.
+    """
 
     use: str | None
     outcome: Literal["proposed", "requested", "refused", "executed", "failed", "unknown", "done", "not_done"]
@@ -132,6 +146,8 @@ class ToolTrace(Shape):
     arguments: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     risk: str | None = None
+    score: int | None = None
+    reasons: list[RiskReason] = []
     read_back: str | None = None
     reason: str | None = None
     status: int | None = None

@@ -107,11 +107,19 @@ def _decision(decision: s.TurnDecision) -> Iterator[Line]:
         yield Line(
             kind, f"{name} {found.rule or ERASED}{reason}   risk {found.risk}   {_controls(found.annex_a)}"
         )
+    for clause in decision.clauses:
+        if clause.reasons:
+            yield Line("verdict", f"risk {clause.risk} of {clause.clause}: {_made_of(clause.reasons)}")
     for tool in decision.tools:
         took = "" if tool.duration_ms is None else f" {tool.duration_ms} ms"
         why = f" ({tool.reason})" if tool.reason else ""
         back = ", read back and confirmed" if tool.read_back == "confirmed" else ""
-        yield Line("tool", f"{tool.name or ERASED} {tool.outcome}{took}{why}{back}")
+        score = f", risk {tool.score}: {_made_of(tool.reasons)}" if tool.score else ""
+        yield Line("tool", f"{tool.name or ERASED} {tool.outcome}{took}{why}{back}{score}")
+
+
+def _made_of(reasons: list[s.RiskReason]) -> str:
+    return ", ".join(f"{reason.feature} {reason.points}" for reason in reasons) or ERASED
 
 
 def _controls(annex_a: list[str]) -> str:

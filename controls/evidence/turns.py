@@ -180,7 +180,14 @@ def _clause(leaf: int, record: r.Record, personal: Any) -> s.Clause:
         text=personal_field(personal, "text"),
         candidate=personal_field(personal, "candidate") or None,
         instead=personal_field(personal, "instead"),
+        reasons=_reasons(personal),
     )
+
+
+def _reasons(personal: Any) -> list[s.RiskReason]:
+    """What a score is made of; nothing where it was erased or not made."""
+    found = personal_field(personal, "reasons") or ()
+    return [s.RiskReason(feature=reason.feature, points=reason.points) for reason in found]
 
 
 def _verdicts(record: r.Record, personal: Any) -> list[s.RuleFinding]:
@@ -223,11 +230,15 @@ def _tools(records: list[tuple[r.ToolRecord, r.ToolDetails | None]]) -> list[s.T
             update = {"name": personal.name, "arguments": personal.arguments}
             if personal.result is not None:
                 update["result"] = personal.result
+            if personal.reasons:
+                update["reasons"] = _reasons(personal)
         match record:
             case r.ToolRequested():
-                update |= {"risk": record.risk, "read_back": record.read_back}
+                update |= {"risk": record.risk, "score": record.score, "read_back": record.read_back}
             case r.ToolRefused():
                 update |= {"outcome": "refused", "reason": record.reason}
+                if record.score is not None:
+                    update["score"] = record.score
             case r.ToolExecuted():
                 update |= {
                     "outcome": "executed" if record.ok else "failed",

@@ -38,8 +38,6 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Mac = Annotated[str, StringConstraints(pattern=r"^hmac-sha256:[0-9a-f]{64}$")]
 #: A name from a configuration file that reveals nothing about a caller.
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([-.][a-z0-9]+){0,8}$", max_length=64)]
-#: An agent's folder: like a slug, underscores too.
-AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+){0,8}$", max_length=64)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
 Control = Annotated[str, StringConstraints(pattern=r"^A\.(10|[2-9])(\.[0-9]{1,2}){1,2}$")]
 #: Unix time in s, set by our clocks and calendars (the largest is in the year 4147).
@@ -89,6 +87,20 @@ class Evidence(StrEnum):
     RTCP = "rtcp"
     CLIENT_REPORT = "client_report"
     SENT_ONLY = "sent_only"
+
+
+class PersonalData(StrEnum):
+    """What redaction looks for, as coarse as a leaf may tell it: which country's number it was stays out."""
+
+    CARD = "card"
+    CARD_CODE = "card-code"
+    IBAN = "iban"
+    NATIONAL_ID = "national-id"
+    BIRTH_DATE = "birth-date"
+    EMAIL = "email"
+    TELEPHONE = "telephone"
+    ADDRESS = "address"
+    NAME = "name"
 
 
 class Closed(BaseModel):
@@ -212,6 +224,7 @@ class CallRefused(Record):
         "stopped",
         "signature",
         "token",
+        "expired",  # a file of disclosure rules is past its last day: nobody answers for it any more
     ]
 
 
@@ -278,6 +291,10 @@ class ReleaseBound(CallRecord):
     type = "release.bound"
     release: Digest
     fixed: tuple[FixedPhrase, ...] = Field(max_length=40)
+    redaction: Digest | None = Field(
+        default=None,
+        description="version of the redaction rules the call is under; null: nothing is redacted",
+    )
 
 
 class SupplierDetails(Personal):
@@ -324,18 +341,29 @@ class DisclosurePlayed(CallRecord):
     at_ms: Count = Field(description="first sample, ms after the call was answered")
 
 
+#: What a consent is about: ``controls.consent`` says what each means.
+ConsentScope = Literal["record", "transcript", "supplier", "listening", "training", "callback"]
+
+
 class ConsentRecorded(CallRecord):
+    """An answer, its absence (``default``: a refusal), or what an earlier call left behind (``stored``)."""
+
     type = "consent.recorded"
-    scope: Literal["recording", "ai", "transcript", "outbound", "callback"]
+    scope: ConsentScope
     given: bool
     how: Literal["voice", "keypad", "default", "stored"]
     language: Language
+    asked: Digest | None = Field(
+        default=None, description="of the exact words of the question; none where nothing was asked"
+    )
     at_s: Elapsed
 
 
 class ConsentWithdrawn(CallRecord):
+    """Taken back, or objected to without having been asked."""
+
     type = "consent.withdrawn"
-    scope: Literal["recording", "ai", "transcript", "outbound", "callback"]
+    scope: ConsentScope
     how: Literal["voice", "keypad"]
     at_s: Elapsed
 
@@ -358,9 +386,10 @@ class CallerSaid(CallRecord):
     personal = SaidDetails
     turn: Count
     engine: Slug
-    addressed: Literal["model", "question", "person", "emergency", "opt_out", "stop", "receipt", "nobody"] = (
-        "model"
-    )
+    addressed: Literal[
+        "model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt", "nobody"
+    ] = "model"  # fmt: skip
+    kept: bool = Field(default=True, description="false: the sealed part holds times, and none of the words")
 
 
 class TurnProvisional(CallRecord):
@@ -373,6 +402,7 @@ class TurnProvisional(CallRecord):
     personal = SaidDetails
     turn: Count = Field(description="the number the turn has once it is over")
     engine: Slug
+    kept: bool = Field(default=True, description="as of caller.said")
 
 
 class ToolUse(Closed):
@@ -443,11 +473,19 @@ class Found(Closed):
     reason: str
 
 
+class RiskPoints(Closed):
+    """One feature of a risk score, as ``controls.decision.RiskReason``; the points add up to the score."""
+
+    feature: str
+    points: Percent
+
+
 class ClauseDetails(Personal):
     kind = "clause"
     text: str = Field(description="the words that may be spoken (or, refused, that may not)")
     candidate: str = Field(default="", description="the model's words, where they were rewritten")
     verdicts: tuple[Found, ...] = ()
+    reasons: tuple[RiskPoints, ...] = Field(default=(), description="what the leaf's risk is made of")
     instead: Slug | None = Field(default=None, description="fixed phrase spoken in a refused clause's place")
 
 
@@ -531,6 +569,7 @@ class ToolDetails(Personal):
     result: dict[str, Any] | None = None
     reason: str = ""
     verdicts: tuple[Found, ...] = ()
+    reasons: tuple[RiskPoints, ...] = Field(default=(), description="what the leaf's score is made of")
 
 
 class ToolRecord(CallRecord):
@@ -544,6 +583,7 @@ class ToolRequested(ToolRecord):
 
     type = "tool.requested"
     risk: Literal["low", "medium", "high"]
+    score: Percent | None = Field(default=None, description="of this use; risk is the tool's own class")
     read_back: Literal["none", "confirmed"]
     idempotent: bool
 
@@ -551,8 +591,10 @@ class ToolRequested(ToolRecord):
 class ToolRefused(ToolRecord):
     type = "tool.refused"
     reason: Literal[
-        "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"
-    ]
+        "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
+        "not_approved",
+    ]  # fmt: skip
+    score: Percent | None = Field(default=None, description="of this use, where it was scored")
 
 
 class ToolExecuted(ToolRecord):
@@ -571,36 +613,101 @@ class ToolUnknown(ToolRecord):
 
 
 class ApprovalDetails(Personal):
+    """What was asked and what a person made of it; ``statement`` and all below it of decisions only.
+
+    ``salt`` (hexadecimal) is that of the HMAC in the statement. ``decoy``: made up, to be refused.
+    """
+
     kind = "approval"
+    tool: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    shown: str = ""
+    edited: dict[str, Any] | None = Field(default=None, description="what takes the place of the arguments")
+    shown: str = Field(default="", description="exactly what the person was shown")
+    verdicts: tuple[Found, ...] = ()
+    salt: str = ""
+    decoy: bool = False
+    who: str = ""
     note: str = ""
+    statement: str = Field(default="", description="the bytes that were signed, in base64")
+    signature: str = Field(default="", description="Ed25519 over them, in base64")
+    public: str = Field(default="", description="the key that signed, raw, in base64")
+
+
+#: 32 random bytes; each request has its own, and a decision names it.
+Nonce = Annotated[str, StringConstraints(pattern=r"^n_[0-9a-f]{64}$")]
 
 
 class ApprovalRecord(CallRecord):
     personal = ApprovalDetails
     use: ToolUseId
-    by: PersonId | None = None
+    nonce: Nonce
 
 
 class ApprovalRequested(ApprovalRecord):
+    """Durable before anybody is asked. Nothing is done before ``approval.granted`` is durable, too."""
+
     type = "approval.requested"
+    role: Slug = Field(description="whose decision it is; from configs/people.yaml")
+    expires_at: Seconds
+    risk: Percent
+    annex_a: tuple[Control, ...] = ()
 
 
-class ApprovalGranted(ApprovalRecord):
+class ApprovalDecided(ApprovalRecord):
+    """A decision that counts: the first in time.
+
+    Attributes:
+        label: who held the key that signed: the server for the person, or the person.
+        after_s: from the request to the decision.
+    """
+
+    by: PersonId
+    label: Literal["server_attested", "own_key"]
+    after_s: Elapsed
+
+
+class ApprovalGranted(ApprovalDecided):
     type = "approval.granted"
 
 
-class ApprovalEdited(ApprovalRecord):
+class ApprovalEdited(ApprovalDecided):
+    """Not carried out: what it became is proposed anew, as a use of its own."""
+
     type = "approval.edited"
+    becomes: ToolUseId
 
 
-class ApprovalRefused(ApprovalRecord):
+class ApprovalRefused(ApprovalDecided):
     type = "approval.refused"
 
 
+class ApprovalTakenOver(ApprovalDecided):
+    """The person wants the caller: the use is not made."""
+
+    type = "approval.taken_over"
+
+
 class ApprovalExpired(ApprovalRecord):
+    """Nobody decided in time; a passed time never grants."""
+
     type = "approval.expired"
+    leads_to: Literal["refuse", "handoff"]
+
+
+class ApprovalAbandoned(ApprovalRecord):
+    """Nobody waits for it any more. Behind a grant: the use was not made all the same."""
+
+    type = "approval.abandoned"
+    reason: Literal["hung_up", "interrupted", "stopped", "unrecorded", "nobody", "crashed"]
+
+
+class ApprovalLate(ApprovalRecord):
+    """A decision that did not count: somebody else's, or the end of the time, came first."""
+
+    type = "approval.late"
+    by: PersonId
+    label: Literal["server_attested", "own_key"]
+    verdict: Literal["granted", "edited", "refused", "taken_over"]
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -694,6 +801,7 @@ class ReceiptIssued(CallRecord):
 #: What may break, be switched off, or be found to have missed something.
 ControlName = Literal[
     "ledger", "guard", "egress", "disclosure", "recogniser", "model", "voice", "tool", "carrier", "silence",
+    "redaction",
 ]  # fmt: skip
 
 
@@ -710,18 +818,58 @@ class ControlFailed(Record):
 
 
 class ControlDisabled(Record):
+    """A control is off, or a setting makes it weaker than declared: from this leaf until it is restored."""
+
     type = "control.disabled"
     control: ControlName
+    how: Literal["off", "bypass"] = Field(
+        default="off", description="bypass: it acts, and a setting weakens it"
+    )
+    restored: bool = Field(default=False, description="from here on it acts as declared again")
     by: PersonId | None = None
 
 
+class MissedDetails(Personal):
+    """Who found out, and what the control should have done."""
+
+    kind = "operation"
+    who: str
+    why: str
+
+
 class ControlMissed(Record):
-    """A failure found later, linked to the leaf it missed."""
+    """A failure found later, linked to the leaf it missed.
+
+    Attributes:
+        control: what should have acted, where it is one of the runtime's own.
+        annex_a: the controls it counts against until ``control.corrected`` names this leaf.
+        origin: the log of ``leaf``.
+    """
 
     type = "control.missed"
+    personal = MissedDetails
     call: CallId | None = None
-    control: ControlName
+    control: ControlName | None = None
+    annex_a: tuple[Control, ...] = ()
+    origin: OriginId | None = None
     leaf: Count
+
+
+class CorrectedDetails(Personal):
+    """Who answers for it, and what was done (clause 10.2: nonconformity and corrective action)."""
+
+    kind = "operation"
+    who: str
+    how: str
+
+
+class ControlCorrected(Record):
+    """What a ``control.missed`` or ``control.failed`` told of was put right."""
+
+    type = "control.corrected"
+    personal = CorrectedDetails
+    origin: OriginId
+    leaf: Count = Field(description="of the record that told of it")
 
 
 class ArtifactTagged(CallRecord):
@@ -731,10 +879,49 @@ class ArtifactTagged(CallRecord):
 
 
 class RedactionMade(CallRecord):
+    """Personal data was masked before a sink: of which type, how often, and by which version of the rules.
+
+    One for each type; it stands behind the record that was masked, or alone where nothing else is recorded.
+    """
+
     type = "redaction.made"
-    artifact: ArtifactId
-    step: Slug
+    turn: Count
+    sink: Literal["record", "model"]
+    of: Literal["caller", "agent", "model", "tool", "person"] = Field(description="whose words they were in")
+    what: PersonalData
     found: Count
+    version: Digest
+
+
+#: What is entered by keys, with everything else paused.
+CaptureOf = Literal["card", "card-code", "account", "national-id", "number"]
+
+
+class CaptureStarted(CallRecord):
+    """The caller enters figures by keys: from here on recording, recognition, model and logs are paused.
+
+    Attributes:
+        use: the tool use that asks for them.
+    """
+
+    type = "capture.started"
+    turn: Count
+    use: ToolUseId
+    what: CaptureOf
+
+
+class CaptureEnded(CallRecord):
+    """They are no longer paused. No figure, and not how many there were.
+
+    Attributes:
+        attempts: how often something was entered to its end.
+    """
+
+    type = "capture.ended"
+    turn: Count
+    use: ToolUseId
+    outcome: Literal["captured", "gave_up", "timed_out", "stopped", "person", "emergency", "hung_up"]
+    attempts: Count
 
 
 class RecordingStarted(CallRecord):
@@ -765,7 +952,7 @@ class AccessViewed(Record):
     type = "access.viewed"
     personal = AccessDetails
     call: CallId | None = None
-    what: Literal["trace", "audit", "calls", "recording", "receipt", "reconciliation"]
+    what: Literal["trace", "audit", "calls", "recording", "receipt", "reconciliation", "approvals"]
 
 
 class RetentionExpired(Record):
@@ -796,23 +983,35 @@ class ErasureDone(Record):
 # --- agents, releases, incidents, keys, origins ---------------------------------------------------
 
 
-class AgentDetails(Personal):
-    """Which agent: its name may tell what its callers suffer from."""
+class StopDetails(Personal):
+    """What was stopped, by whom and why: the name of an agent or a tool may tell of its callers' illness."""
 
     kind = "operation"
-    agent: AgentName
+    name: str = Field(default="", description="the tenant, agent or tool; none for everything")
+    who: tuple[str, ...] = Field(default=(), description="one stops; two different persons resume")
+    why: str = ""
+
+
+StopScope = Literal["everything", "tenant", "agent", "tool"]
 
 
 class AgentStopped(Record):
+    """In every tenant's log that it concerns; in force until ``agent.resumed`` of the same scope and name."""
+
     type = "agent.stopped"
-    personal = AgentDetails
-    by: PersonId | None = None
+    personal = StopDetails
+    scope: StopScope
+    by: PersonId
 
 
 class AgentResumed(Record):
+    """Two different persons wanted it."""
+
     type = "agent.resumed"
-    personal = AgentDetails
-    by: PersonId | None = None
+    personal = StopDetails
+    scope: StopScope
+    by: PersonId
+    first_by: PersonId = Field(description="the other one, who asked first")
 
 
 class ReleaseRecord(Record):

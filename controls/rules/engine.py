@@ -9,130 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import cel
-import rfc8785
-
-from controls.decision import Decision, Effect, Proposal, RuleVerdict, Verdict
+from controls.decision import FALLBACK, Ask, Decision, Effect, Proposal, RuleVerdict, Verdict
 from controls.errors import ConfigurationError, Problem
-from controls.rules.matchers import (
-    EMPTY,
-    PhraseIndex,
-    Words,
-    cards,
-    compile_phrase,
-    join,
-    numbers,
-    rewritten,
-    tail,
-    words,
-)
-from controls.rules.model import VARIABLES, Example, Moment, Pack, RuleSpec, as_plain
+from controls.rules.compiled import compiled
+from controls.rules.condition import Case, Rule, tool_case
+from controls.rules.contradictions import contradictions
+from controls.rules.examples import Tried, tried
+from controls.rules.matchers import EMPTY, Span, Words, join, rewritten, tail, words
+from controls.rules.model import Moment, Pack, RuleSpec
+from controls.rules.why import Ground, grounds
 
 #: How many words of what was cleared just before are looked at together with a clause.
 LOOK_BACK = 24
-#: Phrase spoken when a refusal has no words of its own; every release has it.
-FALLBACK = "fallback"
-
 #: The finding of no rule at all.
 _NONE = "default/allow"
-
-Span = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """What one evaluation looks at; ``start`` is the first word of the part being judged."""
-
-    said: Words
-    words: Words
-    start: int
-    text: str
-    tool: str
-    arguments: Mapping[str, Any]
-    language: str
-
-
-class _Rule:
-    """One compiled rule."""
-
-    def __init__(self, pack: Pack, spec: RuleSpec) -> None:
-        self.id = f"{pack.pack}/{spec.name}"
-        self.pack = pack
-        self.spec = spec
-        self.phrase = pack.phrase_id(spec) if spec.say else ""
-        self.phrases = [compile_phrase(p, pack.lists) for p in spec.if_.phrases]
-        self._unless = PhraseIndex((0, compile_phrase(p, pack.lists)) for p in spec.if_.unless)
-        self._has_unless = bool(spec.if_.unless)
-        self._program = cel.compile(spec.if_.cel) if spec.if_.cel else None
-        used = self._program.variables() if self._program else []
-        self._uses = frozenset(used) & frozenset(VARIABLES)
-        self._topics = {
-            name: PhraseIndex((0, compile_phrase(entry)) for entry in entries)
-            for name, entries in (pack.lists.items() if "topics" in self._uses else ())
-        }
-
-    def applies(self, case: _Case, hits: Sequence[Span]) -> Sequence[Span] | None:
-        """The places found (possibly none, for a CEL rule), or None when it does not apply.
-
-        Raises:
-            Exception: whatever the expression raises; the caller refuses then.
-        """
-        if self.spec.tools and case.tool not in self.spec.tools:
-            return None
-        if self.phrases:
-            if hits and self._has_unless:
-                masks = self._unless.find(case.words).get(0, ())
-                hits = [h for h in hits if not any(m[0] <= h[0] and h[1] <= m[1] for m in masks)]
-            if not hits:
-                return None
-        if self._program is not None:
-            answer = self._program.execute(self._context(case))
-            if not isinstance(answer, bool):
-                raise TypeError("the expression yields neither true nor false")
-            if not answer:
-                return None
-        return hits
-
-    def _context(self, case: _Case) -> dict[str, Any]:
-        context: dict[str, Any] = {}
-        for name in self._uses:
-            context[name] = self._value(name, case)
-        return context
-
-    def _value(self, name: str, case: _Case) -> Any:
-        match name:
-            case "said":
-                return case.said.plain
-            case "clause":
-                return " ".join(case.words.tokens[case.start :])
-            case "numbers":
-                return numbers(case.words, case.start)
-            case "cards":
-                return cards(numbers(case.words, case.start))
-            case "topics":
-                return [topic for topic, index in self._topics.items() if index.find(case.words, case.start)]
-            case "args":
-                return dict(case.arguments)
-            case "tool":
-                return case.tool
-            case "language":
-                return case.language
-            case _:
-                return case.text
-
-    def finding(self, language: str) -> RuleVerdict:
-        spec = self.spec
-        say = ""
-        if spec.then == "rewrite":
-            say = spec.rewrite_to.get(language, "")
-        elif spec.then in ("block", "handoff") and language in spec.say:
-            say = self.phrase
-        elif spec.then == "block":
-            say = FALLBACK
-        return RuleVerdict(self.id, spec.verdict, spec.annex_a, spec.risk, spec.because, say)
 
 
 class Rules:
@@ -142,7 +34,7 @@ class Rules:
         packs: what it was compiled from, an agent's own last.
         phrases: fixed phrases its rules speak, ``rule.<pack>.<name>`` → language → words.
         languages: those that every pack was reviewed for; all others are refused.
-        digest: ``sha256:…`` over the packs in canonical form (RFC 8785).
+        digest: ``sha256:…`` over ``canonical``.
     """
 
     def __init__(self, packs: Sequence[Pack]) -> None:
@@ -153,17 +45,9 @@ class Rules:
         self.phrases = {
             p.phrase_id(r): {str(k): v for k, v in r.say.items()} for p in packs for r in p.rules if r.say
         }
-        self.digest = (
-            "sha256:" + hashlib.sha256(rfc8785.dumps([dict(as_plain(p)) for p in packs])).hexdigest()
-        )
-        self._rules = [_Rule(p, r) for p in packs if p.kind == "guard" for r in p.rules]
-        self._emergencies = [_Rule(p, r) for p in packs if p.kind == "emergency" for r in p.rules]
-        self._index = {m: _indexed(self._rules, m) for m in ("agent_says", "caller_says", "tool")}
-        self._always = {
-            m: [i for i, r in enumerate(self._rules) if r.spec.when == m and not r.phrases]
-            for m in ("agent_says", "caller_says", "tool")
-        }
-        self._emergency_index = _indexed(self._emergencies, "caller_says")
+        self._guards = [compiled(p) for p in packs if p.kind == "guard"]
+        self._emergencies = [compiled(p) for p in packs if p.kind == "emergency"]
+        self.digest = "sha256:" + hashlib.sha256(self.canonical).hexdigest()
 
     @classmethod
     def compile(cls, packs: Iterable[Pack], ours: Pack | None = None) -> Rules:
@@ -171,7 +55,8 @@ class Rules:
 
         Raises:
             ConfigurationError: a pack twice, a rule that misses what it ``catches`` or
-                catches what it ``lets_pass``, a safe phrase that a rule would refuse.
+                catches what it ``lets_pass``, rules that contradict one another, a safe
+                phrase that a rule would refuse.
         """
         every = [*packs, *([ours] if ours is not None else [])]
         problems = [
@@ -182,11 +67,37 @@ class Rules:
         if problems:
             raise ConfigurationError(problems)
         rules = cls(every)
-        problems = list(rules._broken_examples())
+        problems = [example.problem for example in rules.examples() if example.fault]
+        problems += contradictions(rules._every, {p.pack: p for p in every})
         problems += rules.objections(rules.phrases)
+        problems += _two_roles(every)
         if problems:
             raise ConfigurationError(problems)
         return rules
+
+    @property
+    def canonical(self) -> bytes:
+        """The packs in canonical form (RFC 8785), which writes a list as its items between commas."""
+        return b"[" + b",".join(compiled(pack).canonical for pack in self.packs) + b"]"
+
+    @property
+    def _every(self) -> list[Rule]:
+        return [rule for pack in (*self._guards, *self._emergencies) for rule in pack.rules]
+
+    def asks(self, tool: str) -> tuple[tuple[str, Ask], ...]:
+        """Rules that may have a person decide on this tool's use, and whom they ask."""
+        return tuple(
+            (rule.id, spec.ask.ask)
+            for pack in self._guards
+            for rule in pack.rules
+            if (spec := rule.spec).ask is not None and (not spec.tools or tool in spec.tools)
+        )
+
+    def examples(self) -> Iterator[Tried]:
+        """Every rule's own examples, tried; the rules in the order they are written."""
+        packs = {pack.pack: pack for pack in self.packs}
+        for rule in self._every:
+            yield from tried(rule, packs[rule.pack.pack])
 
     def objections(self, phrases: Mapping[str, Mapping[str, str]]) -> list[Problem]:
         """Fixed phrases that these rules would themselves refuse, for a release to be checked."""
@@ -204,6 +115,18 @@ class Rules:
                     )
         return found
 
+    def why(self, rule: str, proposal: Proposal, before: Words = EMPTY) -> list[Ground]:
+        """Which lines of a rule found which words in what was judged; empty for a rule that found nothing.
+
+        Args:
+            rule: its id, ``pack/name``; one that is none of these finds nothing.
+            proposal, before: as in ``evaluate``, or as in ``caller`` where the rule reads the caller's words.
+        """
+        for known in self._every:
+            if known.id == rule:
+                return grounds(known, _case(known.spec.when, proposal, before))
+        return []
+
     def evaluate(self, proposal: Proposal, before: Words = EMPTY) -> Decision:
         """Judge what the agent would say or do.
 
@@ -218,7 +141,7 @@ class Rules:
                 refused = _refusal("default/language", "nobody reviewed the rules for this language")
                 return _decide(proposal, [refused])
             if proposal.effect is Effect.TOOL:
-                return _decide(proposal, [f for _, f, _ in self._findings("tool", _tool_case(proposal))])
+                return _decide(proposal, [f for _, f, _ in self._findings("tool", tool_case(proposal))])
             return self._speak(proposal, tail(before, LOOK_BACK))
         except Exception:  # noqa: BLE001  # whatever went wrong may only refuse
             return _decide(
@@ -232,8 +155,7 @@ class Rules:
         Emergencies are not looked for here, but in ``emergency``. Never raises.
         """
         try:
-            said = words(proposal.caller_said)
-            case = _Case(said, said, 0, proposal.caller_said, "", {}, proposal.language)
+            case = _case("caller_says", proposal)
             return _decide(proposal, [f for _, f, _ in self._findings("caller_says", case)])
         except Exception:  # noqa: BLE001  # as above
             return _decide(
@@ -243,34 +165,35 @@ class Rules:
     def emergency(self, text: str, language: str) -> RuleVerdict | None:
         """The gravest emergency in what the caller said; its ``say`` is the script's phrase id."""
         said = words(text)
-        hits = self._emergency_index.find(said)
-        case = _Case(said, said, 0, text, "", {}, language)
+        case = Case(said, said, 0, text, "", {}, language)
         worst: RuleVerdict | None = None
-        for i, spans in hits.items():
-            try:
-                applies = self._emergencies[i].applies(case, spans) is not None
-            except Exception:  # noqa: BLE001  # a broken emergency rule that was named counts as an emergency
-                applies = True
-            if applies:
-                finding = self._emergencies[i].finding(language)
-                if worst is None or finding.risk > worst.risk:
-                    worst = finding
+        mine = [pack for pack in self._emergencies if language in pack.pack.languages]
+        for pack in mine or self._emergencies:  # a language nobody reviewed: all of them
+            for rule, spans in pack.candidates("caller_says", case):
+                try:
+                    applies = rule.applies(case, spans) is not None
+                except Exception:  # noqa: BLE001  # a broken emergency rule that was named counts as one
+                    applies = True
+                if applies:
+                    finding = rule.finding(language)
+                    if worst is None or finding.risk > worst.risk:
+                        worst = finding
         return worst
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _findings(self, moment: Moment, case: _Case) -> list[tuple[int, RuleVerdict, Sequence[Span]]]:
-        hits = self._index[moment].find(case.words, case.start)
-        found: list[tuple[int, RuleVerdict, Sequence[Span]]] = []
-        for i in (*hits, *self._always[moment]):
-            rule = self._rules[i]
-            try:
-                spans = rule.applies(case, hits.get(i, ()))
-            except Exception:  # noqa: BLE001  # a rule that fails refuses
-                found.append((i, _refusal(rule.id, "rule failed: it could not be evaluated", rule.spec), ()))
-                continue
-            if spans is not None:
-                found.append((i, rule.finding(case.language), spans))
+    def _findings(self, moment: Moment, case: Case) -> list[tuple[Rule, RuleVerdict, Sequence[Span]]]:
+        found: list[tuple[Rule, RuleVerdict, Sequence[Span]]] = []
+        for pack in self._guards:
+            for rule, places in pack.candidates(moment, case):
+                try:
+                    spans = rule.applies(case, places)
+                except Exception:  # noqa: BLE001  # a rule that fails refuses
+                    failed = _refusal(rule.id, "rule failed: it could not be evaluated", rule.spec)
+                    found.append((rule, failed, ()))
+                    continue
+                if spans is not None:
+                    found.append((rule, rule.finding(case.language), spans))
         return found
 
     def _speak(self, proposal: Proposal, before: Words) -> Decision:
@@ -278,20 +201,20 @@ class Rules:
         said = words(proposal.caller_said)
         start = len(before)
 
-        def case(text: str, new: Words) -> _Case:
-            return _Case(said, join(before, new), start, text, "", {}, proposal.language)
+        def case(text: str, new: Words) -> Case:
+            return Case(said, join(before, new), start, text, "", {}, proposal.language)
 
         found = self._findings("agent_says", case(proposal.text, clause))
         findings = [f for _, f, _ in found]
-        rewriters = [(i, spans) for i, f, spans in found if f.verdict is Verdict.REWRITE]
+        rewriters = [(rule, spans) for rule, f, spans in found if f.verdict is Verdict.REWRITE]
         if not rewriters or any(f.verdict.gravity > Verdict.REWRITE.gravity for f in findings):
             return _decide(proposal, findings)
         if len(rewriters) > 1:
             return _decide(
                 proposal, [*findings, _refusal("default/rewrite", "two rules would change the words")]
             )
-        index, spans = rewriters[0]
-        text = rewritten(clause, start, spans, self._rules[index].spec.rewrite_to.get(proposal.language))
+        rule, spans = rewriters[0]
+        text = rewritten(clause, start, spans, rule.spec.rewrite_to.get(proposal.language))
         if text is None:
             return _decide(
                 proposal, [*findings, _refusal("default/rewrite", "the words cannot be taken back")]
@@ -311,45 +234,6 @@ class Rules:
         return _decide(
             proposal, [replace(f, say=text) if f.verdict is Verdict.REWRITE else f for f in findings]
         )
-
-    def _broken_examples(self) -> Iterator[Problem]:
-        for rule in (*self._rules, *self._emergencies):
-            for field, wanted in (("catches", True), ("lets_pass", False)):
-                examples: tuple[Example, ...] = getattr(rule.spec, field)
-                for i, example in enumerate(examples):
-                    fault = self._example_fault(rule, example, wanted)
-                    if fault:
-                        file, line, where = rule.pack.where(rule.pack.rules.index(rule.spec), field, i)
-                        remedy = (
-                            f"change the rule {rule.spec.name} until its own examples hold, or the example"
-                        )
-                        yield Problem(file, line, where, fault, remedy)
-
-    def _example_fault(self, rule: _Rule, example: Example, wanted: bool) -> str:
-        language = next(iter(sorted(self.languages)), "en-US")
-        text = words(example.text)
-        case = _Case(words(example.said), text, 0, example.text, "", {}, language)
-        if rule.spec.when == "tool":
-            proposal = Proposal(Effect.TOOL, "", 0, "", tool=example.tool, arguments=example.args)
-            case = _tool_case(replace(proposal, caller_said=example.said, language=language))
-        elif rule.spec.when == "caller_says":
-            case = replace(case, said=text)
-        hits = PhraseIndex((0, p) for p in rule.phrases).find(case.words).get(0, ())
-        try:
-            spans = rule.applies(case, hits)
-        except Exception as error:  # noqa: BLE001  # shown to the operator, who wrote it
-            return f"the rule fails on this example: {str(error)[:160]}"
-        if (spans is not None) is not wanted:
-            return (
-                "the rule does not catch its own example"
-                if wanted
-                else "the rule catches what it is to let pass"
-            )
-        if wanted and rule.spec.then == "rewrite" and spans is not None:
-            text_after = rewritten(text, 0, spans, rule.spec.rewrite_to.get(language, ""))
-            if text_after is None or PhraseIndex((0, p) for p in rule.phrases).find(words(text_after)):
-                return "the rule would have to rewrite its own rewriting"
-        return ""
 
 
 def gravest_form(decisions: Sequence[Decision]) -> Decision:
@@ -375,32 +259,36 @@ def gravest_form(decisions: Sequence[Decision]) -> Decision:
     return _decide(spoken.proposal, list(found.values()))
 
 
-def _indexed(rules: Sequence[_Rule], moment: str) -> PhraseIndex:
-    return PhraseIndex((i, p) for i, r in enumerate(rules) if r.spec.when == moment for p in r.phrases)
+def _two_roles(packs: Sequence[Pack]) -> list[Problem]:
+    """Rules that would ask two roles about one use: neither could answer for the other."""
+    first: list[tuple[str, RuleSpec]] = []
+    found = []
+    for pack in packs:
+        for i, rule in enumerate(pack.rules):
+            if rule.ask is None:
+                continue
+            for known, other in first:
+                assert other.ask is not None  # only such are kept
+                meet = not rule.tools or not other.tools or set(rule.tools) & set(other.tools)
+                if meet and other.ask.role != rule.ask.role:
+                    file, line, field = pack.where(i, "ask", "role")
+                    message = f"{known} asks {other.ask.role} about the same tool"
+                    remedy = "name one role for it, or give the rules different `tools`"
+                    found.append(Problem(file, line, field, message, remedy))
+                    break
+            first.append((f"{pack.pack}/{rule.name}", rule))
+    return found
 
 
-def _tool_case(proposal: Proposal) -> _Case:
-    text = ". ".join(_leaves(proposal.arguments))
-    return _Case(
-        words(proposal.caller_said),
-        words(text),
-        0,
-        text,
-        proposal.tool,
-        proposal.arguments,
-        proposal.language,
-    )
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _leaves(inner)
-    elif value is not None:
-        yield str(value)
+def _case(moment: Moment, proposal: Proposal, before: Words = EMPTY) -> Case:
+    said = words(proposal.caller_said)
+    if moment == "tool":
+        return tool_case(proposal)
+    if moment == "caller_says":
+        return Case(said, said, 0, proposal.caller_said, "", {}, proposal.language)
+    looked_back = tail(before, LOOK_BACK)
+    joined = join(looked_back, words(proposal.text))
+    return Case(said, joined, len(looked_back), proposal.text, "", {}, proposal.language)
 
 
 def _refusal(rule: str, reason: str, spec: RuleSpec | None = None) -> RuleVerdict:

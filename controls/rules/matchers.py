@@ -11,6 +11,7 @@ A phrase is plain words, and may hold
 
 * ``it/this/that``: any one of these words,
 * ``<condition>``: any entry of the pack's word list of that name,
+* ``diagnos*``: any word that begins so (three letters at least),
 * ``...``: up to six other words of the same sentence.
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -80,6 +81,9 @@ class Words:
 
 
 EMPTY = Words("", (), (), frozenset())
+
+#: First word and the one after the last, as indices of tokens.
+Span = tuple[int, int]
 
 
 def words(text: str) -> Words:
@@ -207,52 +211,38 @@ def _luhn(digits: str) -> bool:
 
 # --- phrases --------------------------------------------------------------------------------------
 
-#: One place in a phrase: first word → the ways to go on, longest first; None is ``...``.
-_Place = Mapping[str, tuple[tuple[str, ...], ...]] | None
+#: Letters of a word that ``diagnos*`` is looked up by; shorter beginnings would match anything.
+STEM = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One place in a phrase: the ways to go on, by their first word, longest first. Compared by identity.
+
+    Attributes:
+        stems: beginnings of words (``diagnos*``), by their first ``STEM`` letters.
+    """
+
+    ways: Mapping[str, tuple[tuple[str, ...], ...]]
+    stems: Mapping[str, tuple[str, ...]]
+
+    def sizes(self, tokens: Sequence[str], at: int) -> Iterator[int]:
+        """How many words can stand here, at ``at``; the longest first."""
+        token = tokens[at]
+        for option in self.ways.get(token, ()):
+            size = len(option)
+            if size == 1 or tokens[at : at + size] == option:
+                yield size
+        if self.stems and token.startswith(self.stems.get(token[:STEM], ())):
+            yield 1
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A compiled phrase."""
+    """A compiled phrase; a place of None is ``...``."""
 
     written: str
-    places: tuple[_Place, ...]
-
-    @property
-    def starts(self) -> Iterable[str]:
-        """Every word it can begin with."""
-        first = self.places[0]
-        assert first is not None  # compile_phrase never begins with a gap
-        return first.keys()
-
-    def end(self, text: Words, at: int) -> int:
-        """Index after the last word of a match that begins at ``at``, or -1."""
-        return _end(self.places, 0, text.tokens, text.breaks, at)
-
-
-def _end(
-    places: tuple[_Place, ...], step: int, tokens: tuple[str, ...], breaks: frozenset[int], at: int
-) -> int:
-    if step == len(places):
-        return at
-    place = places[step]
-    if place is None:
-        for skip in range(GAP + 1):
-            if at + skip >= len(tokens) or at + skip in breaks:
-                return -1
-            found = _end(places, step + 1, tokens, breaks, at + skip)
-            if found >= 0:
-                return found
-        return -1
-    if at >= len(tokens):
-        return -1
-    for option in place.get(tokens[at], ()):
-        size = len(option)
-        if size == 1 or tokens[at : at + size] == option:
-            found = _end(places, step + 1, tokens, breaks, at + size)
-            if found >= 0:
-                return found
-    return -1
+    places: tuple[Place | None, ...]
 
 
 def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = None) -> Phrase:
@@ -266,7 +256,7 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
             list. The message reads ``problem | remedy``.
     """
     lists = lists or {}
-    places: list[_Place] = []
+    places: list[Place | None] = []
     for part in written.replace("…", "...").replace("...", " ... ").split():
         if part == "...":
             places.append(None)
@@ -274,11 +264,11 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
             name = part.strip("<>,.?!")
             if name not in lists:
                 raise ValueError(f"the phrase names an unknown word list <{name}> | add it under `lists`")
-            places.append(_place(lists[name]))
-        elif "/" in part.strip("/"):
-            places.append(_place(part.split("/")))
+            places.append(_place(tuple(lists[name])))
+        elif "/" in part.strip("/") or "*" in part:
+            places.append(_place(tuple(part.split("/"))))
         else:
-            places += [{token: ((token,),)} for token in words(part).tokens]
+            places += [_word(token) for token in words(part).tokens]
     places = _joined_numbers(written, places)
     if not places or not any(places):
         raise ValueError("the phrase holds no words | write the words to look for")
@@ -289,20 +279,42 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
     return Phrase(written, tuple(places))
 
 
-def _place(options: Iterable[str]) -> _Place:
+@lru_cache(maxsize=16384)  # many phrases name the same list, and share the place for it
+def _place(options: tuple[str, ...]) -> Place:
     ways: dict[str, list[tuple[str, ...]]] = {}
+    stems: dict[str, list[str]] = {}
     for option in options:
         tokens = words(option).tokens
         if not tokens:
             raise ValueError("a word list holds an entry without words | remove the empty entry")
-        ways.setdefault(tokens[0], []).append(tokens)
-    return {first: tuple(sorted(set(w), key=len, reverse=True)) for first, w in ways.items()}
+        if "*" in option:
+            stem = _stem(option, tokens)
+            stems.setdefault(stem[:STEM], []).append(stem)
+        else:
+            ways.setdefault(tokens[0], []).append(tokens)
+    return Place(
+        {first: tuple(sorted(set(w), key=len, reverse=True)) for first, w in ways.items()},
+        {first: tuple(found) for first, found in stems.items()},
+    )
 
 
-def _joined_numbers(written: str, places: list[_Place]) -> list[_Place]:
+def _stem(option: str, tokens: Sequence[str]) -> str:
+    if len(tokens) != 1 or not option.strip().endswith("*") or len(tokens[0]) < STEM:
+        raise ValueError(
+            f"`{option}` begins no word | write one word of {STEM} letters or more and * at its end"
+        )
+    return tokens[0]
+
+
+@lru_cache(maxsize=16384)  # as above: one place for one word
+def _word(token: str) -> Place:
+    return Place({token: ((token,),)}, {})
+
+
+def _joined_numbers(written: str, places: list[Place | None]) -> list[Place | None]:
     """Word by word, "twenty one" would read 2 0 1; a phrase of plain words is read as a whole."""
-    if all(p is not None and len(p) == 1 for p in places) and "/" not in written and "<" not in written:
-        return [{token: ((token,),)} for token in words(written).tokens]
+    if all(p is not None and len(p.ways) == 1 for p in places) and not set(written) & set("/<*"):
+        return [_word(token) for token in words(written).tokens]
     return places
 
 
@@ -324,25 +336,3 @@ def rewritten(clause: Words, start: int, spans: Sequence[tuple[int, int]], to: s
         if not new and begin == 0:
             text = text[:1].upper() + text[1:]
     return text if text.strip(" .,!?") else None
-
-
-class PhraseIndex:
-    """Many phrases looked for at once; cost grows with the text, hardly with their number."""
-
-    def __init__(self, phrases: Iterable[tuple[int, Phrase]]) -> None:
-        """Index ``(key, phrase)`` pairs; ``find`` answers by key."""
-        self._by_word: dict[str, list[tuple[int, Phrase]]] = {}
-        for key, phrase in phrases:
-            for word in phrase.starts:
-                self._by_word.setdefault(word, []).append((key, phrase))
-
-    def find(self, text: Words, ending_from: int = 0) -> dict[int, list[tuple[int, int]]]:
-        """Matches as key → [(first word, after last word)], those that end after ``ending_from``."""
-        found: dict[int, list[tuple[int, int]]] = {}
-        lookup = self._by_word
-        for at, token in enumerate(text.tokens):
-            for key, phrase in lookup.get(token, ()):
-                end = phrase.end(text, at)
-                if end > ending_from:
-                    found.setdefault(key, []).append((at, end))
-        return found

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import cel
@@ -25,11 +25,13 @@ from pydantic import (
 )
 
 from controls.annex_a import ANNEX_A
-from controls.decision import Verdict
-from controls.documents import Document, Location, dotted, line_of, plain, read, validate
+from controls.decision import Ask, Verdict
+from controls.documents import Document, Location, dotted, line_of, plain, validate
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language, Slug
 from controls.rules.matchers import compile_phrase, words
+from controls.rules.together import compile_together
+from controls.rules.topic_files import Examples
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+){0,4}$", max_length=32)]
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
@@ -42,9 +44,13 @@ _CONTROL = re.compile(r"\bA\.\d{1,2}(?:\.\d{1,2}){1,2}\b")
 
 
 class Example(Document):
-    """A sentence a rule must catch or let pass; written as plain text where that is enough."""
+    """A sentence a rule must catch or let pass; written as plain text where that is enough.
+
+    ``language`` counts where a rule goes by a topic's examples; the pack's first where it is not given.
+    """
 
     text: str = ""
+    language: str = ""
     said: str = ""
     tool: str = ""
     args: dict[str, Any] = Field(default_factory=dict)
@@ -55,18 +61,55 @@ class Example(Document):
         return {"text": value} if isinstance(value, str) else value
 
 
-class Condition(Document):
-    """When a rule applies: a phrase is found outside of every ``unless``, and the CEL expression holds.
+class Like(Document):
+    """What is said is like a topic's examples.
 
     Attributes:
-        phrases: see ``controls.rules.matchers``; "" matches nothing.
-        unless: a phrase found inside one of these does not count.
+        topic: one of the pack's.
+        at_least: score from which on it applies (``controls.rules.topics``); 0 is neither like it nor not.
+    """
+
+    topic: Name
+    at_least: float = Field(gt=0, le=100)
+
+
+class Condition(Document):
+    """When a rule applies: words are found that nothing takes back, and the CEL expression holds.
+
+    Attributes:
+        phrases: any of these; see ``controls.rules.matchers``.
+        together: or all parts of any of these, ``<one list> + <another>``; see ``controls.rules.together``.
+        unless: what is found inside one of these does not count.
+        without: nor does what is found in the same sentence as one of these.
         cel: an expression over ``VARIABLES``; must yield true or false.
+        like: what is said is like a topic. Beside phrases or an expression, both must hold.
     """
 
     phrases: tuple[Sentence, ...] = ()
+    together: tuple[Sentence, ...] = ()
     unless: tuple[Sentence, ...] = ()
+    without: tuple[Sentence, ...] = ()
     cel: str = ""
+    like: Like | None = None
+
+
+class AskSpec(Document):
+    """Whom a tool's use waits for.
+
+    Attributes:
+        role: whose decision it is, a role of configs/people.yaml.
+        within_s: how long the caller waits for it, s.
+        else_: what a passed time leads to; it never lets the use happen.
+    """
+
+    role: Slug
+    within_s: int = Field(ge=10, le=300)
+    else_: Literal["refuse", "handoff"] = Field(alias="else")
+
+    @property
+    def ask(self) -> Ask:
+        """The same as a value of the decision."""
+        return Ask(self.role, self.within_s, self.else_)
 
 
 class RuleSpec(Document):
@@ -75,10 +118,12 @@ class RuleSpec(Document):
     Attributes:
         when: what is judged: the agent's words, the caller's, or a tool's use.
         tools: for ``tool``, the tools' names; empty means every tool.
-        then: what happens with what is judged.
+        then: what happens with what is judged; ``approve``: a person decides before it happens.
+        ask: for ``approve``, who decides.
         say: for ``block`` (and, if wanted, ``handoff``) the words spoken instead.
         rewrite_to: for ``rewrite``, what takes the place of the words found.
         risk: 0 to 100.
+        owner: who answers for it, where that is not the pack's owner; a role of configs/people.yaml.
         because: the reason, with its source.
     """
 
@@ -86,11 +131,13 @@ class RuleSpec(Document):
     when: Moment
     tools: tuple[str, ...] = ()
     if_: Condition = Field(alias="if")
-    then: Literal["allow", "rewrite", "block", "handoff"]
+    then: Literal["allow", "rewrite", "approve", "block", "handoff"]
+    ask: AskSpec | None = None
     say: dict[Language, Sentence] = Field(default_factory=dict)
     rewrite_to: dict[Language, str] = Field(default_factory=dict)
     risk: int = Field(ge=0, le=100)
     annex_a: tuple[str, ...] = Field(min_length=1)
+    owner: Slug | None = None
     because: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=600)]
     catches: tuple[Example, ...] = Field(min_length=1)
     lets_pass: tuple[Example, ...] = Field(min_length=1)
@@ -115,30 +162,46 @@ class Pack(Document):
 
     Attributes:
         kind: ``emergency`` packs are looked at before everything else.
+        owner: who answers for its rules, a role of configs/people.yaml.
         reviewed: day on which a person last read the sources cited in it.
         languages: those it was reviewed for; no other is served with it.
         lists: word lists that phrases name as ``<name>``.
+        topics: what rules name under ``like``, by language; read from files of their own
+            (``controls.rules.topic_files``).
     """
 
     format: Literal[1]
     pack: Name
     title: Sentence
     kind: Literal["guard", "emergency"] = "guard"
+    owner: Slug
     reviewed: datetime.date
     languages: tuple[Language, ...] = Field(min_length=1)
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
+    topics: dict[Name, dict[Language, Examples]] = Field(default_factory=dict)
     rules: tuple[RuleSpec, ...] = Field(min_length=1)
-    _source: tuple[str, Any, Location] = PrivateAttr(default=("", None, ()))
+    _source: tuple[str, Callable[[], Any], Location] = PrivateAttr(default=("", lambda: None, ()))
+    #: What ``controls.rules.compiled`` made of it, or nothing yet; one list for all copies of a pack.
+    _compiled: list[Any] = PrivateAttr(default_factory=list)
 
-    def came_from(self, file: str, data: Any, at: Location = ()) -> None:
-        """Remember where the rules were read, for errors found later; ``at`` is their list's place."""
-        self._source = (file, data, at)
+    def came_from(self, file: str, data: Callable[[], Any], at: Location = ()) -> None:
+        """Remember where the rules were read, for errors found later.
+
+        Args:
+            data: yields their list with its lines; asked for once, when a line is wanted.
+            at: the list's place in the file.
+        """
+        self._source = (file, lru_cache(maxsize=1)(data), at)
 
     def where(self, *location: int | str) -> tuple[str, int, str]:
         """File, line and field of a place under ``rules``."""
         file, data, at = self._source
         name = dotted((*at, *location))
-        return file or f"pack {self.pack}", line_of(data, location), name
+        return file or f"pack {self.pack}", line_of(data(), location), name
+
+    def owner_of(self, rule: RuleSpec) -> str:
+        """Role that answers for a rule."""
+        return rule.owner or self.owner
 
     def phrase_id(self, rule: RuleSpec) -> str:
         """Id of the fixed phrase a rule speaks, ``rule.<pack>.<name>``."""
@@ -159,60 +222,15 @@ class OurRule(Document):
     lets_pass: tuple[Sentence, ...] = Field(min_length=1)
 
 
-def parse_pack(text: str, file: str) -> Pack:
-    """Read one pack.
-
-    Raises:
-        ConfigurationError: with file, line, field and remedy of every problem.
-    """
-    data = read(text, file)
-    pack = validate(data, file, Pack)
-    pack.came_from(file, data["rules"], ("rules",))
-    problems = list(_problems(pack, data, file))
-    if problems:
-        raise ConfigurationError(problems)
-    return pack
-
-
-def load_packs(folder: Path, names: Iterable[str]) -> tuple[Pack, ...]:
-    """Read the named packs from ``folder`` (``<name>.yaml``).
-
-    Raises:
-        ConfigurationError: a pack is missing, or cannot be used.
-    """
-    packs: list[Pack] = []
-    problems: list[Problem] = []
-    for name in dict.fromkeys(names):
-        path = folder / f"{name}.yaml"
-        try:
-            packs.append(parse_pack(path.read_text(encoding="utf-8"), str(path)))
-        except ConfigurationError as error:
-            problems += error.problems
-        except (OSError, UnicodeDecodeError):
-            known = ", ".join(pack_names(folder)) or "none"
-            problems.append(Problem(str(path), 0, "", f"there is no pack `{name}`", f"use one of: {known}"))
-    if problems:
-        raise ConfigurationError(problems)
-    return tuple(packs)
-
-
-def pack_names(folder: Path) -> list[str]:
-    """Names of the packs in ``folder``, sorted."""
-    return sorted(
-        path.stem
-        for path in folder.glob("*.yaml")
-        if re.search(r"^pack:", path.read_text("utf-8", "replace"), re.MULTILINE)
-    )
-
-
 def our_rules(
-    rules: Sequence[Any], *, file: str, languages: Sequence[str], at: Location = ("rules", "ours")
+    rules: Sequence[Any], *, file: str, languages: Sequence[str], owner: str, at: Location = ("rules", "ours")
 ) -> Pack | None:
     """An agent's own rules as the pack ``ours``; None when there are none.
 
     Args:
         rules: ``rules.ours`` of agent.yaml, as mappings (ruamel's keep their lines).
         languages: the languages the agent serves.
+        owner: the role that owns the agent, and so its rules.
 
     Raises:
         ConfigurationError: with every problem, fields named from ``at`` on.
@@ -229,11 +247,11 @@ def our_rules(
     if not specs:
         return None
     pack = Pack.model_construct(
-        format=1, pack="ours", title="The agent's own rules", kind="guard", reviewed=datetime.date.min,
-        languages=tuple(languages), lists={}, rules=tuple(specs),
+        format=1, pack="ours", title="The agent's own rules", kind="guard", owner=owner,
+        reviewed=datetime.date.min, languages=tuple(languages), lists={}, rules=tuple(specs),
     )  # fmt: skip
-    pack.came_from(file, rules, at)
-    problems = list(_problems(pack, {"rules": rules}, file, at[:-1], ours=at[-1]))
+    pack.came_from(file, lambda: rules, at)
+    problems = list(problems_of(pack, {"rules": rules}, file, at[:-1], ours=at[-1]))
     if problems:
         raise ConfigurationError(problems)
     return pack
@@ -260,7 +278,7 @@ def _spec(rule: OurRule) -> RuleSpec:
 # --- checks across fields -------------------------------------------------------------------------
 
 
-def _problems(
+def problems_of(
     pack: Pack, data: Any, file: str, at: Location = (), ours: int | str | None = None
 ) -> Iterator[Problem]:
     def found(location: Location, message: str, remedy: str) -> Problem:
@@ -279,29 +297,48 @@ def _problems(
         if rule.name in seen:
             yield found((*where, "name"), "two rules have this name", "rename one")
         seen.add(rule.name)
-        for field, message, remedy in _rule_problems(pack, rule):
+        for field, message, remedy in _ruleproblems_of(pack, rule):
             yield found((*where, *field), message, remedy)
 
 
 _Fault = tuple[Location, str, str]
 
 
-def _rule_problems(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
-    if not rule.if_.phrases and not rule.if_.cel:
-        yield ("if",), "the rule never applies", "give `phrases`, `cel` or both"
-    for field, phrases in (("phrases", rule.if_.phrases), ("unless", rule.if_.unless)):
-        for i, phrase in enumerate(phrases):
+def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
+    condition = rule.if_
+    if not (condition.phrases or condition.together or condition.cel or condition.like):
+        yield ("if",), "the rule never applies", "give `phrases`, `together`, `like` or `cel`"
+    if condition.like is not None:
+        name = condition.like.topic
+        topic = pack.topics.get(name, {})
+        for language in pack.languages:
+            if language not in topic:
+                yield (
+                    ("if", "like"),
+                    f"no examples of {name} in {language}",
+                    f"write them in examples/{pack.pack}/{name}.{language}.txt beside the pack",
+                )
+    for field in ("phrases", "together", "unless", "without"):
+        compile_one = compile_together if field == "together" else compile_phrase
+        for i, written in enumerate(getattr(condition, field)):
             try:
-                compile_phrase(phrase, pack.lists)
+                compile_one(written, pack.lists)
             except ValueError as error:
                 message, _, remedy = str(error).partition(" | ")
                 yield ("if", field, i), message, remedy
-    yield from _cel_problems(rule.if_.cel)
-    yield from _words_problems(pack, rule)
+    yield from _celproblems_of(rule.if_.cel)
+    yield from _wordsproblems_of(pack, rule)
     if rule.when == "tool" and rule.then == "rewrite":
         yield ("then",), "a tool's use cannot be rewritten", "write block or handoff"
     if rule.when == "caller_says" and rule.then == "rewrite":
         yield ("then",), "the caller's words cannot be rewritten", "write block or handoff"
+    if rule.then == "approve":
+        if rule.when != "tool":
+            yield ("then",), "only a tool's use can wait for a person", "write block or handoff"
+        if rule.ask is None:
+            yield ("ask",), "says nobody who decides", "add `ask: {role: …, within_s: 60, else: refuse}`"
+    elif rule.ask is not None:
+        yield ("ask",), "`ask` belongs to rules with `then: approve`", "remove it"
     if rule.tools and rule.when != "tool":
         yield ("tools",), "`tools` belongs to rules with `when: tool`", "remove it"
     if pack.kind == "emergency" and (rule.when, rule.then) != ("caller_says", "handoff"):
@@ -312,7 +349,7 @@ def _rule_problems(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
         )
 
 
-def _cel_problems(expression: str) -> Iterator[_Fault]:
+def _celproblems_of(expression: str) -> Iterator[_Fault]:
     if not expression:
         return
     try:
@@ -330,7 +367,7 @@ def _cel_problems(expression: str) -> Iterator[_Fault]:
         )
 
 
-def _words_problems(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
+def _wordsproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
     if rule.then == "block" or pack.kind == "emergency":
         for language in pack.languages:
             if language not in rule.say:

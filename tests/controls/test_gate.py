@@ -17,7 +17,7 @@ from controls.gate import Gate, Outcome, UnboundPhrase
 from controls.ids import new_id
 from controls.ledger.records import HandoffDetails, Personal, Record
 from controls.rules.engine import Rules
-from tests.controls.rules.packs import ROOT, shipped
+from tests.controls.rules.packs import ROOT, pack, shipped
 from tests.simulators.recorder import MemoryRecorder
 
 RELEASE = "sha256:" + "a" * 64
@@ -176,11 +176,11 @@ def test_a_rewritten_clause_keeps_the_models_words_sealed() -> None:
 
 
 def test_clauses_of_one_turn_are_read_together() -> None:
-    gate, _ = make()
-    assert gate.clause("It is probably,", 1).cleared is not None
-    assert gate.clause("just eczema.", 1).cleared is None
-    assert gate.clause("It is probably,", 2).cleared is not None
-    assert gate.clause("just eczema.", 3).cleared is not None  # another turn, another sentence
+    gate, _ = make(rules=Rules([pack()]))
+    assert gate.clause("Well, foo,", 1).cleared is not None
+    assert gate.clause("bar to you.", 1).cleared is None
+    assert gate.clause("Well, foo,", 2).cleared is not None
+    assert gate.clause("bar to you.", 3).cleared is not None  # another turn, another sentence
 
 
 def test_a_refusal_names_only_phrases_that_are_bound() -> None:

@@ -65,16 +65,16 @@ def test_what_no_form_says_is_cleared_as_spoken_with_one_record() -> None:
 
 
 def test_a_phrase_over_two_clauses_is_found_in_the_form_that_has_it() -> None:
-    gate, _ = made()
-    assert gate.clause("You should take some,", 1, forms=("You should take some,",) * 2).cleared is not None
-    assert gate.clause("eye-byoo-pro-fen.", 1, forms=("ibuprofen.", "ibuprofen.")).cleared is None
-    assert gate.clause("eye-byoo-pro-fen.", 2, forms=("ibuprofen.", "ibuprofen.")).cleared is not None
+    gate, _ = made(own(rule()))
+    assert gate.clause("Well, foo,", 1, forms=("Well, foo,",) * 2).cleared is not None
+    assert gate.clause("bah to you.", 1, forms=("bar to you.", "bar to you.")).cleared is None
+    assert gate.clause("bah to you.", 2, forms=("bar to you.", "bar to you.")).cleared is not None
 
 
 def test_what_was_cleared_in_fewer_forms_counts_in_all() -> None:
-    gate, _ = made()
-    assert gate.clause("You should take some,", 1).cleared is not None
-    assert gate.clause("eye-byoo-pro-fen.", 1, forms=("ibuprofen.",)).cleared is None
+    gate, _ = made(own(rule()))
+    assert gate.clause("Well, foo,", 1).cleared is not None
+    assert gate.clause("bah to you.", 1, forms=("bar to you.",)).cleared is None
 
 
 def test_a_rewriting_of_the_spoken_words_is_spoken() -> None:

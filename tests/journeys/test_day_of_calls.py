@@ -86,10 +86,12 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def gather(day: Day, data_dir: Path) -> None:
-    """Take up everything under ``data_dir`` but the appointment books, which are the business's own."""
+    """Take up everything under ``data_dir`` but appointment books and rules, which are the business's own."""
     ledger = data_dir / "ledger"
     assert verify_directory(ledger).ok
-    day.places += [(name, data) for name, data in places(data_dir) if not is_book(name)]
+    day.places += [
+        (name, data) for name, data in places(data_dir) if not is_book(name) and not is_rules(name)
+    ]
     with Reader.open(ledger) as reader:
         for info in reader.calls():
             day.calls += 1
@@ -103,6 +105,11 @@ def gather(day: Day, data_dir: Path) -> None:
 
 def is_book(name: str) -> bool:
     return "ledger" not in name and any(b in name for b in ("appointments", "salon", "viewings"))
+
+
+def is_rules(name: str) -> bool:
+    """The packs of a release as kept by digest: configuration, with made-up sentences as its examples."""
+    return name.startswith("rules/") and name.endswith(".json")
 
 
 async def typed(day: Day, root: Path, agent: str, conversations: dict[str, tuple[str, ...]]) -> None:

@@ -10,23 +10,29 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from controls.decision import Receipt
 from controls.errors import LedgerError, ProviderError
 from controls.ledger import records as r
+from controls.opt_outs import OptOuts
 from tests.controls.rules.packs import shipped
 from tests.simulators.model_server import ModelServer, Plan, serving
 from tests.simulators.recorder import MemoryRecorder
 from tests.simulators.tone import ToneSynthesiser
 from tests.simulators.tool_server import ToolServer
 from voice_runtime.agent import DeskRoute, Release, Silence, Tool
-from voice_runtime.call import Call, open_call
+from voice_runtime.approvals import ApprovalDesk
+from voice_runtime.call import Call
+from voice_runtime.call_opening import open_call
 from voice_runtime.clock import Clock, SystemClock
-from voice_runtime.house import Agent, Facts, House
+from voice_runtime.house import Agent, Facts, House, Supplier
 from voice_runtime.judging import Part, settled
+from voice_runtime.people import People
 from voice_runtime.settings import EagerTurns
 from voice_runtime.speak.voice import Engine, PhraseCache
+from voice_runtime.stops import StopSwitch
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
@@ -58,6 +64,11 @@ PHRASES = {
     "opted-out": "This call ends here.",
     "moment": "One moment.",
     "no-receipt": "There is no code now.",
+    "waiting-for-approval": "A colleague has to confirm that.",
+    "still-waiting-for-approval": "I'm still waiting.",
+    "stopped": "I can't go on.",
+    "not-recorded": "Nothing is recorded.",
+    "ai-again": "This is the AI assistant again.",
 }
 TEMPLATES = {
     "confirm-number": "I have {number}. Is that right?",
@@ -227,6 +238,11 @@ async def on_the_line(
     eager: EagerTurns = "inside",
     voices_of: Callable[[Engine], Sequence[Engine]] = lambda tone: (tone,),
     carrier_of: Callable[[], TypedCarrier] = TypedCarrier,
+    people: Path | None = None,
+    stops: StopSwitch | None = None,
+    jurisdiction: str = "",
+    suppliers: tuple[Supplier, ...] = (),
+    opt_outs: OptOuts | None = None,
     **changes: Any,
 ) -> AsyncIterator[OnTheLine]:
     """Open a call (``start`` answers it); at the end it is hung up if it still runs.
@@ -240,7 +256,12 @@ async def on_the_line(
         deadlines: of that chain.
         eager: where answers may be begun before the turn is over.
         voices_of: the voice's chain, given the humming one.
+        jurisdiction: of the line.
+        suppliers: who serves the agent's calls.
+        opt_outs: remembers who opted out.
         carrier_of: makes the two ends of the pipeline.
+        people: where staff are kept who decide on uses of tools; without it nobody does.
+        stops: what is stopped; without it nothing is.
         changes: fields of the release.
     """
     async with AsyncExitStack() as stack:
@@ -255,7 +276,7 @@ async def on_the_line(
         voice, phrases = ToneSynthesiser(), PhraseCache()
         await phrases.fill(made.phrases, voice, voice=made.voice)
         assert made.rules is not None
-        agent = Agent(made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases)
+        agent = Agent(made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases, suppliers)
         recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), carrier_of(), FakeControl()
         carrier.control = control
         house = House(
@@ -267,10 +288,14 @@ async def on_the_line(
             receipt_deadline_s=deadline_s,
             tracing=tracing(carrier.clock) if tracing else None,
             eager=eager,
+            approvals=None if people is None else ApprovalDesk(recorder, People(people)),
+            stops=stops,
+            opt_outs=opt_outs,
         )
-        call = await open_call(
-            agent, house, Facts("clinic", "test", "local", "webrtc", caller=caller, language=language)
+        facts = Facts(
+            "clinic", "test", "local", "webrtc", caller=caller, language=language, jurisdiction=jurisdiction
         )
+        call = await open_call(agent, house, facts)
         line = OnTheLine(call, agent, carrier, recorder, spool, model, service, voice, control)
         try:
             yield line

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from controls.gate import phrase_digest
+from controls.bound_phrases import phrase_digest
 from controls.ledger import records as r
 
 Entry = tuple[r.Record, Any]

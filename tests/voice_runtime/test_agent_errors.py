@@ -43,10 +43,13 @@ MISTAKES = [
     ("  patience: unhurried", "  say_as: {en-US: {Okafor: 'oh4'}}\n  patience: unhurried", "conversation.say_as.en-US.Okafor", "match pattern", ""),
     ("  patience: unhurried", "  say_as: {en-US: {'{x}': x}}\n  patience: unhurried", "conversation.say_as.en-US.{x}", "match pattern", ""),
     ("conversation:\n", "before_release: {approvals: [a]}\nconversation:\n", "before_release", "not supported yet", ""),
-    ("    at_most: {per_call: 2}\n    undo", "    person_decides: {within_s: 45}\n    undo",
-     "tools.book_appointment.person_decides", "not supported yet", "remove it"),
+    ("    at_most: {per_call: 2}\n    undo", "    approval: {by: nobody-known}\n    undo",
+     "tools.book_appointment.approval.by", "there is no role 'nobody-known'", "roles in configs/people.yaml"),
+    ("    at_most: {per_call: 2}\n    undo", "    approval: {by: compliance, else: grant}\n    undo",
+     "tools.book_appointment.approval.else", "", "refuse"),
     ("during: opening-hours,", "mode: warm,", "handoff.to[0].mode", "not supported yet", "remove it"),
-    ("disclosure:                ", "disclosure:\n  recording: {ask: always}\n  #", "disclosure.recording", "not supported yet", ""),
+    ("disclosure:                ", "disclosure:\n  recording: always\n  #", "disclosure.recording", "known values", "'off' or 'ask'"),
+    ("meets: [us-health, eu-ai-act]", "meets: [eu-ai-act]", "disclosure.meets", "none of these speaks for 'us-il' of line riverside-front-desk", "us-general, us-health"),
     ("appointments/book\n", "appointments/buy\n", "tools.book_appointment.calls", "no operation", "appointments/book"),
     ("read_back: [doctor, day, time]   #", "read_back: [doctor, day]   #", "tools.book_appointment", "asks about other", "{doctor} {day}"),
     ("read_back: [doctor, day, time]   #", "read_bakc: [doctor]   #", "tools.book_appointment.read_bakc", "not a known key", "'read_back'"),
@@ -62,8 +65,14 @@ MISTAKES = [
     ("{desk: reception, during", "{desk: recepton, during", "handoff.to[0].desk", "no desk 'recepton'", "reception"),
     ("    - {callback: reception, within_working_h: 4}\n", "", "handoff.to", "ends with nobody", "callback"),
     ("{callback: reception, within_working_h: 4}", "{callback: reception, wait_s: 5}", "handoff.to[1]", "mixes", "remove wait_s"),
+    ("retention: {schedule", "risk: {block_at: 96}\n\nretention: {schedule", "risk.block_at", "is above 95", "never raise it"),
+    ("retention: {schedule", "risk: {approve_at: 81}\n\nretention: {schedule", "risk.approve_at", "is above 80", "never raise it"),
+    ("retention: {schedule", "risk: {block_at: 0}\n\nretention: {schedule", "risk.block_at", "", ""),
     ("schedule: us-clinic", "schedule: forever", "retention.schedule", "no schedule 'forever'", "us-clinic"),
     ("transcripts: 90", "transcripts: 9000", "retention.shorter.transcripts", "never lengthen", "180 days or fewer"),
+    ("conversation:\n", "redaction: {model: [passport]}\nconversation:\n", "redaction.model[0]", "should be 'card'", ""),
+    ("conversation:\n", "redaction: {modell: [email]}\nconversation:\n", "redaction.modell", "", ""),
+    ("conversation:\n", "redaction: {model: [name]}\nconversation:\n", "redaction.model", "names cannot be masked", "in export"),
     ("transcripts: 90", "transcript: 90", "retention.shorter.transcript", "no such class", "transcripts"),
     ("  no-one-free: {", "  noone-free: {", "phrases.noone-free", "not a known phrase", "no-one-free"),
     ("  no-one-free: {", "  moment: {en-US: I have booked it.}\n  no-one-free: {", "phrases.moment.en-US",
@@ -118,6 +127,19 @@ def test_all_problems_come_at_once_from_every_file(project: Project) -> None:
     assert ("configs/desks.yaml", "desks.reception.time_zone") in found
     assert ("agents/healthcare/facts.md", "") in found
     assert any(file == "agents/healthcare/offline.yaml" for file, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        ("+19005550177", "is a premium-rate number, which an agent never dials"),
+        ("+120255501", "is no number of its country's plan"),
+        ("+99912345678", "is no number of its country's plan"),
+    ],
+)
+def test_a_number_an_agent_must_never_dial(project: Project, number: str, message: str) -> None:
+    project.edit("configs/desks.yaml", "+12025550177", number)
+    assert message in only(project.problems(), "desks.reception.number").message
 
 
 def test_several_mistakes_of_shape_come_at_once(project: Project) -> None:

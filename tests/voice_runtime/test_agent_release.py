@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controls.errors import OperatorError
+from controls.ledger.records import PersonalData
 from tests.voice_runtime.project import AGENT, Project, copy
 from voice_runtime.agent import DeskRoute, Release
 from voice_runtime.lines import load_lines
@@ -122,7 +123,7 @@ COVERED = [
     ("agents/healthcare/facts.md", "half an hour", "forty minutes"),
     ("configs/phrases/en-US.yaml", "Are you still there?", "Are you there?"),
     ("configs/phrases/en-US.yaml", "Is that right?", "Right?"),
-    ("configs/rules/health-boundaries.yaml", "- acne\n", "- boils\n"),
+    ("configs/rules/health-boundaries.yaml", "cradle cap", "boil"),
     ("configs/disclosures/us-health.yaml", "reviewed: 20", "reviewed: 19"),
     ("configs/services.yaml", "timeout_s: 2", "timeout_s: 2.5"),
     ("configs/services.yaml", "maxLength: 40", "maxLength: 41"),
@@ -130,6 +131,10 @@ COVERED = [
     ("configs/desks.yaml", "08:00-16:00", "08:00-15:00"),
     ("configs/lines.yaml", "tenant: riverside\n", "tenant: river\n"),
     ("configs/retention.yaml", "days: 730", "days: 731"),
+    ("configs/risk.yaml", "points: 30", "points: 31"),
+    ("configs/risk.yaml", "- in a hurry", "- in some hurry\n        - in a hurry"),
+    (AGENT, "retention: {schedule", "risk: {block_at: 90}\n\nretention: {schedule"),
+    (OFFLINE, "desks: nobody_there ", "risk: {block_at: 90}\ndesks: nobody_there "),
     (OFFLINE, "rate_wpm: 165", "rate_wpm: 166"),
     (OFFLINE, "vad_stop_ms: 200", "vad_stop_ms: 201"),
     (OFFLINE, "vad_stop_ms: 200", "vad_stop_ms: 200, eager: 'off'"),
@@ -203,7 +208,7 @@ def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Rele
         "title", "operator_of_record", "purpose", "refuses", "owner", "objectives", "pass_on", "patience",
         "voice", "silence", "longest_call_s", "known_words", "pronunciations", "misheard_in_a_row",
         "handoff_after_s", "moment_after_s", "language", "languages", "say_as", "disclosure_meets",
-        "retention_shorter", "retention_schedule",
+        "retention_shorter", "retention_schedule", "recording", "clinical",
     }  # fmt: skip
     by_name = {
         "name",
@@ -212,11 +217,14 @@ def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Rele
         "phrases",
         "templates",
         "rules",
+        "risk",
+        "redaction",
         "tools",
         "handoff",
         "facts",
         "engines",
         "retention",
+        "jurisdictions",
     }
     of_those = {"retention_days", "model", "context_tokens"}  # retention with shorter; models; thresholds
     assert {f.name for f in fields(release)} == derived | in_agent | by_name | of_those
@@ -285,3 +293,20 @@ def test_production_refuses_to_serve_what_nobody_approved(project: Project) -> N
     with pytest.raises(OperatorError, match="production refuses"):
         may_serve(profile, release)
     may_serve(project.settings(), release)
+
+
+def test_what_an_agent_masks_besides_is_in_its_release_and_digest(project: Project) -> None:
+    plain = project.release()
+    assert plain.redaction is not None
+    project.edit(AGENT, "conversation:\n", "redaction: {model: [birth-date]}\nconversation:\n")
+    strict = project.release()
+    assert strict.redaction is not None
+    assert strict.digest != plain.digest
+    assert strict.redaction.types["model"] - plain.redaction.types["model"] == {PersonalData.BIRTH_DATE}
+    project.edit("configs/redaction.yaml", "regions: [us, gb, es, de]", "regions: [us]")
+    assert project.release().digest != strict.digest
+
+
+def test_a_house_without_its_redaction_file_is_refused(project: Project) -> None:
+    (project.root / "configs" / "redaction.yaml").unlink()
+    assert [p.file for p in project.problems()] == ["configs/redaction.yaml"]

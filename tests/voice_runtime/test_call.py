@@ -332,7 +332,7 @@ async def test_nobody_at_all_leaves_the_caller_with_the_agent() -> None:
     async with on_the_line(say("At nine."), handoff=()) as line:
         await line.opened()
         await line.say("let me talk to a person", "when do you open")
-        assert line.played()[2:] == ["nobody-reached", "At nine."]
+        assert line.played()[2:] == ["nobody-reached", "ai-again", "At nine."]
 
 
 async def test_nobody_during_the_disclosure_goes_back_to_it() -> None:

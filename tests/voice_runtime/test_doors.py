@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from controls.disclosures import parse_disclosure
+from controls.errors import LedgerError
+from controls.jurisdiction import Jurisdictions
+from tests.controls.rules.packs import ROOT
 from tests.simulators.house import FakeSpool
 from tests.simulators.recorder import MemoryRecorder
+from voice_runtime import doors as d
 from voice_runtime.doors import Doors
+from voice_runtime.house import Facts
 from voice_runtime.ingress.twilio_hooks import Reason, Refusal
-from voice_runtime.lines import Lines
+from voice_runtime.lines import Line, Lines
 
 pytestmark = pytest.mark.anyio
 
@@ -52,3 +59,41 @@ async def test_what_the_log_does_not_take_lies_in_the_spool(reason: Reason) -> N
     await desk.refuse(reason)
     ((record, details),) = desk.spool.entries
     assert (record.reason, details.carrier_call) == (reason, "CA1")
+
+
+# --- what a call is opened under ----------------------------------------------------------------------
+
+LINE = Line("web", "web", "test", "clinic", "us", "us-ca")
+
+
+def _doors(today: date) -> Doors:
+    """Doors to one agent, whose disclosure rules end on 30 November 2026."""
+    text = (ROOT / "configs/disclosures/us-ca.yaml").read_text(encoding="utf-8") + "expires: 2026-11-30\n"
+    law = Jurisdictions.of([parse_disclosure(text, "us-ca.yaml")], date(2026, 11, 22))
+    noon = datetime(today.year, today.month, today.day, 12, tzinfo=UTC).timestamp()
+    newest = SimpleNamespace(note=b"note")
+    return Doors(
+        cast("Any", None), lines=Lines((LINE,)), admission=cast("Any", None), hearing=cast("Any", None),
+        agents={"test": cast("Any", SimpleNamespace(release=SimpleNamespace(jurisdictions=law)))},
+        house=cast("Any", SimpleNamespace(clock=SimpleNamespace(unix_s=lambda: noon))),
+        ledger=cast("Any", SimpleNamespace(cosigned=lambda tenant: newest)), coordinator=cast("Any", None),
+        telemetry=cast("Any", None), public_url=str,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("today", "reason"), [(date(2026, 11, 30), "ledger"), (date(2026, 12, 1), "expired")]
+)
+async def test_a_server_that_outlives_its_disclosure_rules_takes_no_call(
+    today: date, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Facts] = []
+
+    async def open_call(agent: object, house: object, facts: Facts, id: str) -> None:
+        opened.append(facts)
+        raise LedgerError("this far and no further")
+
+    monkeypatch.setattr(d, "open_call", open_call)
+    call = SimpleNamespace(line=LINE, call="c_1", language="", within_s=1.0)
+    assert await _doors(today)._open_browser(cast("Any", call)) == reason
+    assert [facts.jurisdiction for facts in opened] == ([] if reason == "expired" else ["us-ca"])

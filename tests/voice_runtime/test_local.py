@@ -116,7 +116,10 @@ def request(what: r.Record, beside: r.Personal | None, /, **changes: object) -> 
     return json.dumps(content | changes).encode() + b"\n"
 
 
-FORGED = r.RedactionMade(tenant="clinic", call=new_id("c"), artifact=new_id("a"), step="cards", found=1)
+FORGED = r.RedactionMade(
+    tenant="clinic", call=new_id("c"), turn=1, sink="record", of="caller", what=r.PersonalData.CARD, found=1,
+    version="sha256:" + "0" * 64,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -149,3 +149,63 @@ async def test_recovering_twice_finds_nothing_the_second_time(crashed: Crashed) 
     await asyncio.to_thread(crashed.leave)
     assert await crashed.recover() == 1
     assert await crashed.recover() == 0
+
+
+# --- uses that waited for a person -----------------------------------------------------------------
+
+
+def asked(crashed: Crashed, number: int, *, decoy: bool = False) -> tuple[r.Record, r.Personal]:
+    record = r.ApprovalRequested(
+        tenant=TENANT, call=crashed.call, use=use(number), nonce=nonce(number), role="compliance", risk=50,
+        expires_at=1_790_000_000,
+    )  # fmt: skip
+    return record, r.ApprovalDetails(tool="refund", decoy=decoy)
+
+
+def use(number: int) -> str:
+    return f"u_{number:016d}"
+
+
+def nonce(number: int) -> str:
+    return f"n_{number:064x}"
+
+
+async def test_a_use_that_waited_for_a_person_waits_no_longer(crashed: Crashed) -> None:
+    """1 waits; 2 was granted, not requested; 3 granted and made; 4 refused; 5 is a decoy that was granted."""
+    await asyncio.to_thread(crashed.leave)
+
+    def more() -> None:
+        def decision(number: int) -> dict[str, object]:
+            return {
+                "tenant": TENANT, "call": crashed.call, "use": use(number), "nonce": nonce(number),
+                "by": "p_" + "A" * 16, "label": "server_attested", "after_s": 3,
+            }  # fmt: skip
+
+        ledger = Ledger.open(crashed.root, tagger=tagger)
+        for number in range(1, 6):
+            ledger.append(*asked(crashed, number, decoy=number == 5))
+        for number in (2, 3, 5):
+            ledger.append(r.ApprovalGranted.model_validate(decision(number)), r.ApprovalDetails())
+        ledger.append(r.ApprovalRefused.model_validate(decision(4)), r.ApprovalDetails())
+        requested = r.ToolRequested(
+            tenant=TENANT,
+            call=crashed.call,
+            turn=1,
+            use=use(3),
+            risk="low",
+            read_back="none",
+            idempotent=True,
+        )
+        ledger.append(requested, r.ToolDetails(name="refund")).result(60)
+        ledger.close()
+
+    await asyncio.to_thread(more)
+    await crashed.recover()
+    found = [record for record, _ in await asyncio.to_thread(crashed.records)]
+    abandoned = [x for x in found if isinstance(x, r.ApprovalAbandoned)]
+    assert [(x.use, x.reason, x.recovered) for x in abandoned] == [
+        (use(1), "crashed", True), (use(2), "crashed", True),
+    ]  # fmt: skip
+    assert [x.use for x in found if isinstance(x, r.ToolUnknown)] == [crashed.use, use(3)]
+    assert isinstance(found[-1], r.CallClosed)
+    assert (await asyncio.to_thread(verify_directory, crashed.root)).ok

@@ -5,18 +5,29 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from controls.errors import LedgerError, OperatorError
-from voice_runtime.cli.records import existing, ledger_root, node_signer, opening_of, record_access, viewer
+from voice_runtime.cli.records import (
+    existing,
+    export_redactor,
+    ledger_root,
+    node_signer,
+    opening_of,
+    record_access,
+    viewer,
+)
 from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, profile_of
 
 if TYPE_CHECKING:
     from controls.decision import Receipt
     from controls.evidence.packet_files import Place
+    from controls.ledger.records import Personal
+    from voice_runtime.settings import Profile
 
 app = typer.Typer()
 
@@ -34,13 +45,17 @@ def audit(
     who: Annotated[str, typer.Option("--as", metavar="NAME", help="Who asks; goes on record.")] = "",
     purpose: Annotated[str, typer.Option(help="What for; goes on record.")] = "",
     force: Force = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Leave content sealed in which personal data is found.")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
     """Write the audit packet of one call: a page to read, the records, their proofs, and how to check them.
 
     Opens personal content: that you asked, and why, is on record (and in the packet)
-    before it is opened. The file holds what was said in clear. Check it, here or
+    before it is opened. The file holds what was said in clear; with --redact only that in which
+    no personal data is found, and the packet says how much is left out. Check it, here or
     anywhere else, with `python -m controls.ledger verify FILE.zip --trust auditor.keys`.
     Exit 1: the packet was written, and it does not hold.
     """
@@ -60,7 +75,10 @@ def audit(
     )
     access = under_checkpoint(root, receipt)
     release = archived_release(settings.data_dir, opening.release)
-    made = audit_packet(root, call, access=access, release=release, signer=signer, version=version_of_sayso())
+    made = audit_packet(
+        root, call, access=access, release=release, signer=signer, version=version_of_sayso(),
+        withhold=_withhold(settings, opening.language) if redact else None,
+    )  # fmt: skip
     report = verify_bytes(made.data)
     write_out(out, made.data, force=force)
     if as_json:
@@ -68,6 +86,7 @@ def audit(
             {
                 "file": str(out), "bytes": len(made.data), "call": call, "origin": made.origin,
                 "leaves": made.leaves, "checkpoint": made.size, "release_archived": made.released,
+                "withheld": made.withheld,
                 "holds": report.ok, "verdict": report.verdict,
             }
         )  # fmt: skip
@@ -75,10 +94,20 @@ def audit(
         emit_text(f"{out}: {made.leaves} leaves under a checkpoint over {made.size}\n")
         if not made.released:
             emit_text("the resolved release is not in it: this machine's archive lacks it\n")
+        if redact:
+            emit_text(f"{made.withheld} pieces of content are left sealed: personal data was found in them\n")
         emit_text(f"{report.verdict}\n")
         emit_text(f" check it  python -m controls.ledger verify {out} --trust auditor.keys\n")
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _withhold(settings: Profile, language: str) -> Callable[[Personal], bool]:
+    """Which content a redacted packet leaves sealed."""
+    from controls.evidence.redacted import holds_personal
+
+    redactor = export_redactor(settings)
+    return lambda personal: holds_personal(personal, redactor, language)
 
 
 def free_to_write(out: Path, *, force: bool) -> None:

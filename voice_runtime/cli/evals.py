@@ -88,7 +88,9 @@ async def _have(
 
     results = []
     async with rehearsing(settings, agent, directory) as parts:
-        facts = Facts(parts.agent.release.tenant, "rehearsal", parts.region, "webrtc")
+        facts = Facts(
+            parts.agent.release.tenant, "rehearsal", parts.region, "webrtc", jurisdiction=parts.jurisdiction
+        )
         for name, case in cases.items():
             await asyncio.to_thread(parts.empty_book)
             result = await run_eval(name, case, parts.agent, parts.house, rows=parts.rows, facts=facts)

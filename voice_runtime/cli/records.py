@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from controls.ledger.keys import Signer
     from controls.ledger.notes import Checkpoint
     from controls.ledger.reader import CallInfo, LogView, Reader
+    from controls.redaction.redactor import Redactor
     from voice_runtime.settings import Profile
 
 calls_app = typer.Typer()
@@ -42,7 +43,7 @@ trace_app = typer.Typer()
 ledger_app = typer.Typer(no_args_is_help=True, help="The log: check it, or show its newest checkpoint.")
 
 #: Where nobody needs to say who they are to look: nothing there is a real caller's.
-_NO_NAME_NEEDED = (r.Environment.DEMO, r.Environment.DEVELOPMENT)
+NO_NAME_NEEDED = (r.Environment.DEMO, r.Environment.DEVELOPMENT)
 _APPEND_S = 10.0
 _NO_CHECKPOINT = ("no checkpoint yet\n", "no witness has cosigned a checkpoint yet\n")
 
@@ -145,6 +146,9 @@ def trace(
     who: Annotated[str, typer.Option("--as", metavar="NAME", help="Who looks; goes on record.")] = "",
     purpose: Annotated[str, typer.Option(help="What for; goes on record.")] = "",
     verify: Annotated[bool, typer.Option(help="Check signatures and proofs of the whole log too.")] = True,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Mask personal data, as configs/redaction.yaml says of exports.")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
@@ -155,13 +159,32 @@ def trace(
     """
     from controls.evidence import summary as lines
 
-    found = read_trace(profile_of(config), call, who=who, purpose=purpose, verify=verify)
+    settings = profile_of(config)
+    redactor = export_redactor(settings) if redact else None
+    found = read_trace(settings, call, who=who, purpose=purpose, verify=verify)
+    if redactor is not None:
+        from controls.evidence.redacted import redacted_trace
+
+        found = redacted_trace(found, redactor)
     if as_json:
         emit_json(found)
     else:
         emit_lines(lines.summary(found))
     if found.ledger.verified is False:
         raise typer.Exit(1)
+
+
+def export_redactor(settings: Profile) -> Redactor:
+    """What an export is masked by: the configured types, and names where a recogniser is installed.
+
+    Raises:
+        ConfigurationError: configs/redaction.yaml cannot be used.
+    """
+    from controls.redaction.file import Redaction
+    from voice_runtime.agent_folder import read_redaction
+    from voice_runtime.presidio import installed
+
+    return Redaction(read_redaction(settings.root), recognisers=installed()).before("export")
 
 
 def read_trace(
@@ -224,7 +247,7 @@ def viewer(settings: Profile, opening: r.CallOpened, who: str, purpose: str) -> 
     Raises:
         OperatorError: not said, where it must be.
     """
-    real = [e for e in (opening.environment, settings.environment) if e not in _NO_NAME_NEEDED]
+    real = [e for e in (opening.environment, settings.environment) if e not in NO_NAME_NEEDED]
     if real and not (who and purpose):
         raise OperatorError(f"in {real[0]} a call is opened with --as NAME and --purpose WHY")
     if not who:
@@ -242,7 +265,7 @@ def record_access(
     call: str | None,
     details: r.AccessDetails,
     *,
-    what: Literal["trace", "audit", "calls", "recording", "receipt", "reconciliation"] = "trace",
+    what: Literal["trace", "audit", "calls", "recording", "receipt", "reconciliation", "approvals"] = "trace",
 ) -> Receipt:
     """Append ``access.viewed``, through the running server or under the writer lock, durable on return.
 
@@ -250,21 +273,31 @@ def record_access(
         LedgerError: it could not be made durable, so nothing may be opened.
         WriterLocked: a writer runs that does not answer on the local socket.
     """
+    return append(settings, region, r.AccessViewed(tenant=tenant, call=call, what=what), details)
+
+
+def append(settings: Profile, region: str, record: r.Record, details: r.Personal) -> Receipt:
+    """Append a record a command may make, through the running server or under the writer lock.
+
+    Args:
+        region: where the content sealed beside it is kept.
+
+    Raises:
+        LedgerError: it could not be made durable.
+        WriterLocked: a writer runs that does not answer on the local socket.
+    """
     from voice_runtime.local import append_via_server
 
-    record = r.AccessViewed(tenant=tenant, call=call, what=what)
     receipt = append_via_server(settings.data_dir, record, details)
     return receipt or _append_alone(settings, region, record, details)
 
 
-def _append_alone(
-    settings: Profile, region: str, record: r.AccessViewed, details: r.AccessDetails
-) -> Receipt:
+def _append_alone(settings: Profile, region: str, record: r.Record, details: r.Personal) -> Receipt:
     from controls.ledger.ledger import Ledger
 
     options = settings.ledger
     ledger = Ledger.open(
-        ledger_root(settings), tagger=_tagger(settings, region), period=options.period,
+        ledger_root(settings), tagger=_tagger(settings, region, details.kind), period=options.period,
         kept_months=options.kept_months, publish=options.publish,
     )  # fmt: skip
     try:
@@ -276,8 +309,8 @@ def _append_alone(
         ledger.close()
 
 
-def _tagger(settings: Profile, region: str) -> Any:
-    """How long it is kept who looked: as the strictest schedule for that region asks.
+def _tagger(settings: Profile, region: str, kind: str) -> Any:
+    """How long such content is kept: as the strictest schedule for that region asks.
 
     From the schedules alone: a broken agent folder must not keep anybody from the record.
     """
@@ -292,7 +325,7 @@ def _tagger(settings: Profile, region: str) -> Any:
     taggers = [s.tagger(region) for s in schedules if region in s.regions]
     if not taggers:
         raise OperatorError(f"{RETENTION_FILE}: no schedule was reviewed for the call's region")
-    return max(taggers, key=lambda tag: tag(r.AccessDetails.kind, 0).expires_at)
+    return max(taggers, key=lambda tag: tag(kind, 0).expires_at)
 
 
 def keys_of(view: LogView) -> KeySchedule:

@@ -20,6 +20,7 @@ Reason = Literal[
     "stopped",
     "signature",
     "token",
+    "expired",  # a file of disclosure rules is past its last day
 ]
 
 

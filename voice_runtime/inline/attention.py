@@ -6,20 +6,22 @@ said is put on record here, then goes to exactly one addressee, in this order:
 1. an emergency, a request for a person, key 0 and an opt-out act at once, also
    while the disclosure plays; "stop" acts at once on everything but the
    disclosure, which has to be played;
-2. while the opening is not finished, everything else waits for it;
-3. a request for the call's receipt is answered by the runtime itself;
-4. a pending question (a read-back, a telephone number) takes its answer;
-5. the rest goes to the model as one whole turn: proposed start, transcript and
+2. an objection to being recorded takes effect at once, and ends nothing;
+3. a question of the opening's takes its answer, by voice or by key 1 (yes) and 2 (no); while the opening is
+   not finished, everything else waits for it;
+4. a request for the call's receipt is answered by the runtime itself;
+5. a pending question (a read-back, a telephone number) takes its answer;
+6. the rest goes to the model as one whole turn: proposed start, transcript and
    proposed stop together, so pipecat's aggregator never holds an open turn.
 
-At a pause that may be the end of the turn, words that would go to the model (5) are
+At a pause that may be the end of the turn, words that would go to the model (6) are
 shown to it as provisional; here nothing else is done with them, and nothing is recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -38,7 +40,6 @@ from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
 from controls.ledger import records as r
 from controls.rules.matchers import numbers, words
-from voice_runtime.agent import Tool
 from voice_runtime.events import (
     CallerCaptionFrame,
     CallerPausedFrame,
@@ -52,76 +53,17 @@ from voice_runtime.events import (
     SayFrame,
     SpokenFrame,
 )
+from voice_runtime.inline.attention_ports import Opening, Person, ReadBacks, Receipt
 from voice_runtime.inline.journal import Addressed, Journal
+from voice_runtime.inline.redaction import CallRedaction, Redacting
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.chat import READ_BACK_TAG
 
 #: What the runtime acts on by itself.
-_ACTS = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, Intent.STOP))
+_ACTS = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, Intent.NO_RECORDING, Intent.STOP))
 #: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
 #: nothing is begun on it before the caller has said all of it.
 _LONG_NUMBER = 6
-
-
-class Opening(Protocol):
-    """The disclosure, until it has been played (``inline.opening``)."""
-
-    @property
-    def finished(self) -> bool: ...
-
-    async def asked(self, wanted: Literal["emergency", "person", "key_0", "opt_out"]) -> None: ...
-
-    async def spoken(self, frame: SpokenFrame) -> None: ...
-
-
-class Person(Protocol):
-    """The way to a person (``inline.person``)."""
-
-    @property
-    def under_way(self) -> bool: ...
-
-    @property
-    def asking(self) -> bool: ...
-
-    async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None: ...
-
-    async def answer(self, text: str, yes: bool | None) -> None: ...
-
-    async def key(self, key: str) -> None: ...
-
-    async def spoken(self, frame: SpokenFrame) -> None: ...
-
-
-class PendingReadBack(Protocol):
-    """A tool use that waits for the caller's yes."""
-
-    @property
-    def arguments(self) -> dict[str, Any]: ...
-
-    @property
-    def tool(self) -> Tool: ...
-
-    @property
-    def needed(self) -> str: ...
-
-
-class ReadBacks(Protocol):
-    """Questions asked before a tool's effect (``think.tools``)."""
-
-    @property
-    def pending(self) -> PendingReadBack | None: ...
-
-    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
-        """Settle the pending question; the model, run on the caller's words, is told the outcome."""
-        ...
-
-
-class Receipt(Protocol):
-    """The call's receipt (``inline.receipt``)."""
-
-    def wanted(self, how: Literal["spoken", "shown"], turn: int) -> None: ...
-
-    def repeats(self, before: int) -> bool: ...
 
 
 class Attention(FrameProcessor):
@@ -138,6 +80,8 @@ class Attention(FrameProcessor):
         read_backs: ReadBacks,
         receipt: Receipt,
         reader: Reader,
+        redaction: CallRedaction,
+        writer: Redacting,
         begin: Callable[[], Awaitable[None]],
         begins_with: type[Frame] = OutputTransportReadyFrame,
         finish: Callable[[str, str], Awaitable[None]],
@@ -147,6 +91,8 @@ class Attention(FrameProcessor):
 
         Args:
             reader: says how a question sounds, so that what was played can be held against it.
+            redaction: told of the caller's words before anything else is done with them.
+            writer: masks what goes to the model, and puts that on record.
             begin: called once the carrier can be spoken to.
             begins_with: the frame that says so.
             finish: ends the call, given ``call.closed``'s ``ended_by`` and ``reason``.
@@ -161,11 +107,13 @@ class Attention(FrameProcessor):
         self._read_backs = read_backs
         self._receipt = receipt
         self._reader = reader
+        self._redaction = redaction
+        self._writer = writer
         self._begin = begin
         self._begins_with = begins_with
         self._finish = finish
         self._media_patience_s = media_patience_s
-        self._waiting: list[str] = []
+        self._waiting: list[tuple[str, str]] = []  # as said, and as the model may see it
         self._receipt_waits = False
         self._cut = False
         self._begun = False
@@ -228,6 +176,8 @@ class Attention(FrameProcessor):
             return
         if any(len(run) >= _LONG_NUMBER for run in numbers(words(frame.text))):
             return
+        if self._redaction.begins_masked(frame.text, self._journal.newly_played()):
+            return
         if self._gate.caller(frame.text, turn, over=False).decision.verdict is Verdict.ALLOW:
             self._provisional = frame.text
             await self.push_frame(ProvisionalTurnFrame(turn, frame))
@@ -252,7 +202,9 @@ class Attention(FrameProcessor):
     async def _said(self, frame: CallerSaidFrame) -> None:
         if frame.aside or frame.text != self._provisional or not self._goes_to_model(frame.text):
             await self._withdraw()
-        await self.push_frame(CallerCaptionFrame(frame.text, self._journal.turn + 1))
+        self._redaction.caller(frame.text, self._journal.newly_played())
+        shown = self._writer.shown(frame.text)
+        await self.push_frame(CallerCaptionFrame(shown, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
@@ -264,6 +216,8 @@ class Attention(FrameProcessor):
             await self._person.wanted("caller_voice", "asked for a person")
         elif meant is Intent.OPT_OUT:
             await self._opt_out(frame)
+        elif meant is Intent.NO_RECORDING:
+            await self._objects("voice", frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
@@ -275,9 +229,11 @@ class Attention(FrameProcessor):
             await self._person.answer(frame.text, yes_or_no(frame.text, self._language))
         elif self._person.under_way:
             self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
+        elif self._opening.asking:
+            await self._answer_opening(frame)
         elif not self._opening.finished:
             self._journal.caller_said(frame, "model")  # on record at once; whether it is answered or not
-            self._waiting.append(frame.text)
+            self._answer_later(frame.text)
         elif self._read_backs.pending is not None:
             await self._answer_read_back(frame)
         else:
@@ -290,7 +246,7 @@ class Attention(FrameProcessor):
         rule = found.rule if found else "emergency"
         self._journal.append(
             r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=turn),
-            r.EmergencyDetails(rule=rule, said=frame.text),
+            r.EmergencyDetails(rule=rule, said=frame.text if self._journal.keeps_words else ""),
         )
         await self._opening.asked("emergency")
         await self._person.wanted("emergency", rule, script=found.script if found else "emergency")
@@ -307,6 +263,26 @@ class Attention(FrameProcessor):
         else:
             self._receipt_waits = True
 
+    async def _answer_opening(self, frame: CallerSaidFrame) -> None:
+        """A yes, a no or neither to what the opening asks; what else was said is answered after it."""
+        yes = yes_or_no(frame.text, self._language)
+        self._journal.caller_said(frame, "model" if yes is None else "question")
+        if yes is None:
+            self._answer_later(frame.text)
+        await self._opening.answer(yes, "voice")
+        await self.catch_up()
+
+    async def _objects(self, how: Literal["voice", "keypad"], frame: CallerSaidFrame | None = None) -> None:
+        """Nothing is recorded or kept from now on; the conversation goes on."""
+        owed = await self._opening.objected(how)
+        if frame is not None:  # its own words are not kept either
+            self._journal.caller_said(frame, "consent")
+        if owed and not self._person.under_way:
+            await self.push_frame(
+                SayFrame(phrase="not-recorded", turn=self._journal.turn, answers=frame is not None)
+            )
+        await self.catch_up()
+
     async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
         yes = yes_or_no(frame.text, self._language)
         addressed: Addressed = "model" if yes is None else "question"
@@ -322,21 +298,20 @@ class Attention(FrameProcessor):
 
     async def _opt_out(self, frame: CallerSaidFrame) -> None:
         self._journal.caller_said(frame, "opt_out")
-        self._journal.append(
-            r.ConsentWithdrawn(
-                tenant=self._journal.tenant, call=self._journal.call, scope="ai", how="voice",
-                at_s=int(frame.ended_s),
-            )
-        )  # fmt: skip
         await self._opening.asked("opt_out")
         await self.interrupt()
         goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
         goodbye.interruptible = False
         await self.push_frame(goodbye)
 
-    async def _to_model(self, text: str) -> None:
+    async def _to_model(self, text: str, shown: str | None = None) -> None:
+        """Judge words of the caller's and hand them to the model.
+
+        Args:
+            shown: as the model may see them, where that was decided when they were said.
+        """
         turn = self._journal.turn
-        judged = self._gate.caller(text, turn).decision
+        judged = self._gate.caller(self._redaction.whole(text), turn).decision
         if judged.verdict is not Verdict.ALLOW:
             await self._withdraw()
             if judged.phrase:
@@ -344,12 +319,16 @@ class Attention(FrameProcessor):
             if judged.verdict is Verdict.HANDOFF or not judged.phrase:
                 await self._person.wanted("rule", judged.verdicts[0].rule)
             return
+        if shown is None:
+            shown = self._writer.for_model(text, turn, "caller")
+        if shown != text:
+            await self._withdraw()  # whatever it began on, it is not these words
         self._provisional = ""  # settled: the model sees whether this is what it began on
         await self._journal.cut_settled()
         self._journal.goes_to_model(turn)
         start = ProposedUserStartedSpeakingFrame()
         transcript = TranscriptionFrame(
-            text=text, user_id="caller", timestamp=time_now_iso8601(), finalized=True
+            text=shown, user_id="caller", timestamp=time_now_iso8601(), finalized=True
         )
         stop = ProposedUserStoppedSpeakingFrame()
         for frame in (start, transcript, stop):
@@ -364,13 +343,24 @@ class Attention(FrameProcessor):
         elif key == "0":
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
+        elif self._person.under_way:
+            pass
+        elif key in ("1", "2") and self._opening.asking:
+            await self._opening.answer(key == "1", "keypad")
+            await self.catch_up()
+        elif key == "2":
+            await self._objects("keypad")
 
     async def _silent(self, step: int) -> None:
         if step == 1 and self._person.asking:
             await self._person.answer("", None)
+        elif step == 1 and self._opening.asking and not self._person.under_way:
+            await self._opening.answer(None, "voice")
+            await self.catch_up()
         elif step == 1 and self._opening.finished:
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
         elif step == 2:
+            await self._opening.ending()
             frame = SayFrame(
                 phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence", answers=False
             )
@@ -391,6 +381,10 @@ class Attention(FrameProcessor):
             if frame.full or failed or ended_by == "caller":  # else the caller came back
                 await self._finish(ended_by, reason)
 
+    def _answer_later(self, text: str) -> None:
+        """Keep it until the opening is over."""
+        self._waiting.append((text, self._writer.for_model(text, self._journal.turn, "caller")))
+
     async def catch_up(self) -> None:
         """Answer what was said while the opening played: one answer to all of it."""
         if not self._opening.finished:
@@ -401,4 +395,4 @@ class Attention(FrameProcessor):
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        await self._to_model(" ".join(waiting))
+        await self._to_model(" ".join(said for said, _ in waiting), " ".join(shown for _, shown in waiting))

@@ -107,8 +107,9 @@ class Guard(FrameProcessor):
         if not tag and not any(c.isalnum() for c in read.text):
             return  # nothing but markup
         outcome = self._gate.clause(
-            read.text, turn, caller_said=self._journal.caller_text(), forms=(read.unlexed, text)
-        )
+            read.text, turn, caller_said=self._journal.caller_text(), forms=(read.unlexed, text),
+            confidence=self._journal.confidence,
+        )  # fmt: skip
         verdict_ms = (time.perf_counter_ns() - started) / 1e6
         if outcome.cleared is not None:
             # A caption of what a rule has rewritten can only show the words spoken.

@@ -28,7 +28,9 @@ from voice_runtime.inline.marks import ClauseMarks, TurnMarks, latency
 from voice_runtime.ports import PlayedClause
 from voice_runtime.receipts import receipt_in_time
 
-Addressed = Literal["model", "question", "person", "emergency", "opt_out", "stop", "receipt", "nobody"]
+Addressed = Literal[
+    "model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt", "nobody"
+]  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -54,20 +56,19 @@ class Journal:
         spool: Spool | None = None,
         on_governed: Callable[[float], object] | None = None,  # as ``House`` has it
     ) -> None:
-        self.tenant = tenant
-        self.call = call
-        self.turn = 0
-        self.generation = 0
-        self.answered_ns = 0
+        self.tenant, self.call = tenant, call
+        self.turn = self.generation = self.answered_ns = 0
+        #: Whether the text of what the caller says may be kept; without it a record holds times only.
+        self.keeps_words = True
         self._recorder = recorder
         self._clock = clock
         self._context = context
         self._spool = spool
         self._on_governed = on_governed
         self._marks: dict[int, TurnMarks] = {}
-        #: The newest turn that was no aside, and its words.
-        self.newest = 0
-        self._words = ""
+        #: The newest turn that was no aside, its words, and how sure recognition was of them (0 to 1).
+        self.newest, self._words = 0, ""
+        self.confidence: float | None = None
         self._open: dict[str, _Open] = {}
         self._assistant: tuple[int, dict[str, Any]] | None = None
         #: Turn → how many messages of the caller's stand before its own in the context.
@@ -138,15 +139,15 @@ class Journal:
         )
         self._marks.pop(self.turn - 8, None)
         if not frame.aside:
-            self.newest, self._words = self.turn, frame.text
+            self.newest, self._words, self.confidence = self.turn, frame.text, frame.confidence
             self.transcript.append(("caller", frame.text))
         if addressed == "model":
             self._to_model.append(self.turn)
         self._said_receipt = self.append(
             r.CallerSaid(
-                tenant=self.tenant, call=self.call, turn=self.turn, engine=frame.engine, addressed=addressed
+                **self._at(self.turn), engine=frame.engine, addressed=addressed, kept=self.keeps_words
             ),
-            _said(frame),
+            self._said(frame),
         )
         return self.turn
 
@@ -154,8 +155,8 @@ class Journal:
         """Record that the model begins on words of a turn that is not over."""
         paused = frame.paused
         self._said_receipt = self.append(
-            r.TurnProvisional(tenant=self.tenant, call=self.call, turn=frame.turn, engine=paused.engine),
-            _said(paused),
+            r.TurnProvisional(**self._at(frame.turn), engine=paused.engine, kept=self.keeps_words),
+            self._said(paused),
         )
 
     async def caller_words_durable(self, deadline_s: float) -> None:
@@ -421,7 +422,7 @@ class Journal:
                 to_turn=to_turn, supplier=supplier, outcome=outcome, tokens_before=tokens_before,
                 tokens_after=tokens_after,
             ),
-            r.SummaryDetails(model=model, summary=summary),
+            r.SummaryDetails(model=model, summary=summary if self.keeps_words else ""),
         )  # fmt: skip
         self._summarised_to = to_turn
         self._places.clear()  # they count messages that are gone
@@ -430,20 +431,19 @@ class Journal:
 
     def control_failed(self, control: Any, reason: Any, attempt: int = 0) -> None:
         """Record a control that broke on the spot."""
-        self.append(
-            r.ControlFailed(
-                tenant=self.tenant, call=self.call, control=control, reason=reason, attempt=attempt
-            )
+        failed = r.ControlFailed(
+            tenant=self.tenant, call=self.call, control=control, reason=reason, attempt=attempt
         )
+        self.append(failed)
 
+    def _at(self, turn: int) -> dict[str, Any]:
+        return {"tenant": self.tenant, "call": self.call, "turn": turn}
 
-def _said(frame: CallerSaidFrame | CallerPausedFrame) -> r.SaidDetails:
-    return r.SaidDetails(
-        text=frame.text,
-        confidence=max(0.0, min(1.0, frame.confidence)),
-        started_s=round(frame.started_s, 3),
-        ended_s=round(frame.ended_s, 3),
-    )
+    def _said(self, frame: CallerSaidFrame | CallerPausedFrame) -> r.SaidDetails:
+        return r.SaidDetails(
+            text=frame.text if self.keeps_words else "", confidence=max(0.0, min(1.0, frame.confidence)),
+            started_s=round(frame.started_s, 3), ended_s=round(frame.ended_s, 3),
+        )  # fmt: skip
 
 
 def _role(message: Any) -> str:

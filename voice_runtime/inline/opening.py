@@ -1,16 +1,97 @@
-"""The disclosure on the line: enacts ``controls.opening`` until the conversation may begin."""
+"""The opening on the line: enacts ``controls.opening``, and what of it lasts beyond the first words.
+
+What the caller consented to holds for the whole call, so the machine is asked until the end: whether the
+text of what they say is kept, whether another company may hear them, and what they take back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from loguru import logger
 
 from controls import opening as o
+from controls.bound_phrases import phrase_digest
+from controls.consent import Consents, Scope
+from controls.errors import SayError
+from controls.jurisdiction import asked_scopes
 from controls.ledger import records as r
+from controls.opt_outs import OptOuts
+from voice_runtime.agent import Release
+from voice_runtime.clock import Clock
 from voice_runtime.events import SayFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
 
 #: Tag of its phrases; the part behind the colon is the phrase.
 TAG = "opening"
+#: What a yes to a question gives: whoever may be recorded may be written down, and is told so.
+_GIVES: dict[str, tuple[Scope, ...]] = {"record": ("record", "transcript"), "supplier": ("supplier",)}
+#: What key 2 takes back in mid-conversation.
+_BY_KEY: tuple[Scope, ...] = ("record", "transcript", "supplier")
+#: Phrases behind which the agent speaks on.
+_GOES_ON: frozenset[str] = frozenset((o.DISCLOSURE, o.CLINICAL_START, o.CLINICAL_END))
+
+
+def opening_of(
+    release: Release,
+    jurisdiction: str,
+    language: str,
+    *,
+    spoken: Mapping[str, Mapping[str, str]],
+    outside: bool,
+    opted_out: bool = False,
+) -> o.Opening:
+    """How a call of this release is opened.
+
+    Args:
+        jurisdiction: of the line; "" takes the strictest rule of all.
+        spoken: fixed phrases as they are bound to the call, id → language → words.
+        outside: another company's recogniser may hear the caller.
+        opted_out: the caller did so in an earlier call.
+
+    A question without words in the language is not asked, and what it is about is not done: validation
+    names it before any agent is served.
+    """
+    if release.jurisdictions is None:
+        return o.Opening(clinical=release.clinical, opted_out=opted_out)
+    terms = release.jurisdictions.at(jurisdiction)
+    questions: list[o.Question] = []
+    required: set[Scope] = set()
+    for scope in asked_scopes(terms, recording=release.recording, outside=outside):
+        gives = _GIVES[scope]
+        required.update(gives)
+        if (wording := terms.wording(scope, language)) is not None:
+            words = spoken.get(wording.phrase, {}).get(language, wording.words)
+            asked, needed = phrase_digest(words), scope == "supplier"
+            questions.append(o.Question(wording.phrase, gives, asked, needed=needed))
+    consents = Consents(required=frozenset(required))
+    return o.Opening(tuple(questions), consents, clinical=release.clinical, opted_out=opted_out)
+
+
+async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool:
+    """Whether the caller opted out in an earlier call; who cannot be looked up is taken for one who did.
+
+    Args:
+        caller: their number, "" when withheld: nobody is known by that.
+    """
+    if book is None or not caller:
+        return False
+    try:
+        return await asyncio.to_thread(book.known, tenant, caller)
+    except SayError as error:
+        logger.error("who opted out cannot be looked up: {}", type(error).__name__)
+        return True
+
+
+async def remember_opt_out(book: OptOuts | None, tenant: str, caller: str) -> None:
+    """Remember it for later calls. A number that was withheld cannot be.
+
+    Raises:
+        OperatorError: the store cannot be written.
+    """
+    if book is not None and caller:
+        await asyncio.to_thread(book.remember, tenant, caller)
 
 
 class Disclosure:
@@ -29,11 +110,17 @@ class Disclosure:
         *,
         language: str,
         greeting: bool,
+        opening: o.Opening | None = None,
+        clock: Clock | None = None,
+        remember: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Make the opening of one call.
 
         Args:
             greeting: whether the release has a greeting to speak after the disclosure.
+            opening: how it begins, from ``opening_of``; without it nothing is asked.
+            clock: tells when a consent was given; without it at the beginning.
+            remember: remembers for later calls that this caller opted out.
         """
         self._journal = journal
         self._say = say
@@ -41,7 +128,10 @@ class Disclosure:
         self._fetch_a_person = fetch_a_person
         self._language = language
         self._greeting = greeting
-        self._machine = o.Opening()
+        self._machine = opening or o.Opening()
+        self._clock = clock
+        self._remember = remember
+        journal.keeps_words = self.allows("transcript")
 
     @property
     def finished(self) -> bool:
@@ -49,9 +139,24 @@ class Disclosure:
         return self._machine.finished
 
     @property
+    def asking(self) -> bool:
+        """Whether the caller's next words or keys answer a question of the opening's."""
+        return self._machine.state is o.OpeningState.ASKING
+
+    @property
     def over(self) -> bool:
         """Whether it no longer holds words back: finished, or somebody else has the caller."""
-        return self._machine.state not in (o.OpeningState.WAITING, o.OpeningState.DISCLOSING)
+        early = (o.OpeningState.WAITING, o.OpeningState.DISCLOSING, o.OpeningState.ASKING)
+        return self._machine.state not in early
+
+    def allows(self, scope: Scope) -> bool:
+        """Whether the call may do this now: agreed to, or needed by nobody and not objected to."""
+        return self._machine.consents.allows(scope)
+
+    @property
+    def supplier_may_hear(self) -> bool:
+        """Whether another company's recogniser may hear the caller now."""
+        return self.allows("supplier")
 
     async def begin(self) -> None:
         """The call is answered and its first records are durable."""
@@ -59,10 +164,30 @@ class Disclosure:
 
     async def asked(self, wanted: o.Wanted) -> None:
         """The caller wants something that acts at once; who acts on it is attention's business."""
-        before = self._machine.state
-        self._machine, outputs = self._machine.step(o.Asked(wanted))
-        if self._machine.state is not before and any(isinstance(output, o.Cut) for output in outputs):
-            await self._interrupt()
+        await self._step(o.Asked(wanted, at_s=self._at_s()), acts=False)
+
+    async def answer(self, given: bool | None, how: o.ByCaller) -> None:
+        """The caller answered the question; None is neither yes nor no, or silence."""
+        await self._step(o.Consent(given, how, self._at_s()))
+
+    async def objected(self, how: o.ByCaller) -> bool:
+        """The caller wants no recording, or (by key) takes back what they gave.
+
+        Returns:
+            Whether they are owed an acknowledgement: something was taken back, and the conversation goes on.
+        """
+        before = self._machine
+        scopes: tuple[Scope, ...] = ("record",)
+        if how == "keypad":
+            scopes = tuple(scope for scope in _BY_KEY if before.consents.given(scope))
+        if scopes:
+            await self._step(o.Objected(how, scopes, self._at_s()))
+        taken = how == "voice" or self._machine.consents.refused != before.consents.refused
+        return taken and before.finished and self.finished
+
+    async def ending(self) -> None:
+        """The agent is about to say goodbye."""
+        await self._step(o.Ending())
 
     async def back(self) -> None:
         """No person could be reached; the agent has the caller again."""
@@ -74,19 +199,23 @@ class Disclosure:
         at_ms = max(0, round(frame.started_s * 1000))
         await self._step(o.Played(phrase, frame.full, frame.played_ms, frame.of_ms, at_ms), frame)
 
-    async def _step(self, event: o.Event, frame: SpokenFrame | None = None) -> None:
+    def _at_s(self) -> int:
+        if self._clock is None or not self._journal.answered_ns:
+            return 0
+        return max(0, int(self._journal.seconds(self._clock.monotonic_ns())))
+
+    async def _step(self, event: o.Event, frame: SpokenFrame | None = None, *, acts: bool = True) -> None:
         self._machine, outputs = self._machine.step(event)
+        self._journal.keeps_words = self.allows("transcript")
         for output in outputs:
-            await self._enact(output, frame)
+            if acts or not isinstance(output, o.ToPerson | o.End):
+                await self._enact(output, frame)
 
     async def _enact(self, output: o.Output, frame: SpokenFrame | None) -> None:
         journal = self._journal
         match output:
             case o.Say(phrase, _):
-                say = SayFrame(phrase=phrase, tag=f"{TAG}:{phrase}", final=False)
-                say.silence_ms = o.SENTENCE_PAUSE_MS if self._greeting else 0
-                say.interruptible = False
-                await self._say(say)
+                await self._speak(phrase)
             case o.Cut():
                 await self._interrupt()
             case o.RecordDisclosure(attempt, in_full, played_ms, of_ms, at_ms):
@@ -97,12 +226,50 @@ class Disclosure:
                         in_full=in_full, played_ms=played_ms, of_ms=of_ms, evidence=evidence, at_ms=at_ms,
                     )
                 )  # fmt: skip
+            case o.RecordConsent(scope, given, how, asked, at_s):
+                journal.append(
+                    r.ConsentRecorded(
+                        tenant=journal.tenant, call=journal.call, scope=scope, given=given, how=how,
+                        language=self._language, asked=asked or None, at_s=at_s,
+                    )
+                )  # fmt: skip
+            case o.RecordWithdrawal(scope, how, at_s):
+                journal.append(
+                    r.ConsentWithdrawn(
+                        tenant=journal.tenant, call=journal.call, scope=scope, how=how, at_s=at_s
+                    )
+                )
             case o.RecordFailure(attempt):
                 journal.control_failed("disclosure", "exhausted", attempt)
+            case o.Remember():
+                await self._remember_it()
             case o.Proceed():
                 if self._greeting:
                     await self._say(SayFrame(phrase="greeting", tag="greeting"))
             case o.ToPerson("failure"):
                 self._fetch_a_person("failure", "the disclosure could not be played")
-            case _:  # asked for by the caller: attention acts on it; consent is not asked for yet
+            case o.ToPerson("rule"):
+                self._fetch_a_person("rule", "no consent to another company's recogniser")
+            case _:  # asked for by the caller: attention acts on it; suppliers ask before each sample
                 pass
+
+    async def _remember_it(self) -> None:
+        """Before anything else is said: the caller may hang up at once."""
+        try:
+            if self._remember is not None:
+                await self._remember()
+        except SayError as error:
+            logger.error(
+                "call {}: an opt-out is not remembered: {}", self._journal.call, type(error).__name__
+            )
+            self._journal.control_failed("disclosure", "disk")
+
+    async def _speak(self, phrase: str) -> None:
+        goes_on = phrase in _GOES_ON
+        say = SayFrame(phrase=phrase, tag=f"{TAG}:{phrase}", final=not goes_on)
+        more = self._greeting or bool(self._machine.questions) or phrase != o.DISCLOSURE
+        say.silence_ms = o.SENTENCE_PAUSE_MS if goes_on and more else 0
+        say.interruptible = False
+        if self._machine.proceeded:  # in mid-conversation, and no answer to anything
+            say.turn, say.answers = self._journal.turn, False
+        await self._say(say)

@@ -88,6 +88,7 @@ class WayToAPerson:
         self._promised: tuple[str, datetime] | None = None
         self._answers = False  # what is said now answers the caller's newest words
         self.transferring = False
+        self._closed = False
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -116,10 +117,10 @@ class WayToAPerson:
             script: fixed phrase spoken first (an emergency's).
             answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
-        if self.under_way and by != "emergency":
+        if self._closed or (self.under_way and by != "emergency"):
             return
-        if self.under_way:
-            await self.abandon()
+        if self._task is not None and not self._task.done():
+            await self.abandon()  # also what has come to its end and waits for its last words to sound
         if by not in ("failure", "rule"):  # then a fixed phrase says so already
             await self._interrupt()
         routes = tuple(
@@ -135,6 +136,8 @@ class WayToAPerson:
         self._answers = answers
         if script:
             await self._speak(SayFrame(phrase=script))
+        if self._closed:
+            return  # the call ended while the agent was silenced
         self._task = asyncio.create_task(self._run(), name="way to a person")
         self._events.put_nowait(h.Wanted(by))  # type: ignore[arg-type]
 
@@ -193,6 +196,11 @@ class WayToAPerson:
         """Wait until the newest event has been acted on and the handoff is over."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=patience_s)
+
+    async def close(self) -> None:
+        """The call is over: nobody is fetched any more."""
+        self._closed = True
+        await self.abandon()
 
     async def abandon(self) -> None:
         """The caller is gone (or has a graver wish): promise what can be promised, and stop."""
@@ -375,6 +383,8 @@ class WayToAPerson:
         return r.HandoffDetails(to=desk, reason=self._reason, summary=self._summary())
 
     def _summary(self) -> str:
-        """The newest turns in their own words; nobody's interpretation."""
+        """The newest turns in their own words; nobody's interpretation. "" where no text is kept."""
+        if not self._journal.keeps_words:
+            return ""
         newest = self._journal.transcript[-_SUMMARY_TURNS:]
         return " / ".join(f"{who}: {text}" for who, text in newest)[:2000]

@@ -2,12 +2,15 @@
 
 Bounded by the stage's deadline in all: each engine gets its own share, so that
 a slow primary leaves its fallback time to answer.
+
+Where a caller must agree before another company hears them, that company's engines are
+passed over until they did, and get no further sample once that is taken back.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,11 +23,17 @@ from voice_runtime.ports import FailedAs, Hints, Recogniser, Recognition, Uttera
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One engine of the chain. ``deadline_s``: from the end of speech to its text."""
+    """One engine of the chain.
+
+    Attributes:
+        deadline_s: from the end of speech to its text.
+        outside: it is another company's, and the caller's voice leaves this host.
+    """
 
     recogniser: Recogniser
     deadline_s: float
     breaker: Breaker
+    outside: bool = False
 
 
 class RecogniserChain:
@@ -64,14 +73,21 @@ class RecogniserChain:
             raise refused or OperatorError("no recogniser is configured")
         self._serve[key] = tuple(serve)
 
-    def open(self, key: str) -> Utterance:
+    def open(self, key: str, may_leave: Callable[[], bool] = lambda: True) -> Utterance:
         """Begin an utterance at the first engine that is not known to be out.
+
+        Args:
+            may_leave: whether the caller's voice may go to another company now; asked again for each sample.
 
         Raises:
             ProviderError: no engine takes it.
         """
         order = in_order(self._serve.get(key, self._links), lambda link: link.breaker)
-        return _ChainedUtterance(key, order, self.deadline_s)
+        return _ChainedUtterance(key, order, self.deadline_s, may_leave)
+
+    def asking(self, may_leave: Callable[[], bool]) -> Recogniser:
+        """The same chain for one call, whose caller decides what leaves this host."""
+        return _ForOneCall(self, may_leave)
 
     @property
     def recognisers(self) -> list[Recogniser]:
@@ -93,10 +109,28 @@ class RecogniserChain:
         return sum(int(getattr(link.recogniser, "waiting", 0)) for link in self._links)
 
 
+class _ForOneCall:
+    """Implements ``ports.Recogniser`` over the chain, under one caller's consent."""
+
+    def __init__(self, chain: RecogniserChain, may_leave: Callable[[], bool]) -> None:
+        self._chain, self._may_leave = chain, may_leave
+        self.name = chain.name
+
+    async def load(self, key: str, hints: Hints) -> None:
+        await self._chain.load(key, hints)
+
+    def open(self, key: str) -> Utterance:
+        return self._chain.open(key, self._may_leave)
+
+
 class _ChainedUtterance:
     """Keeps the samples for the engines not asked yet (16 kB a second)."""
 
-    def __init__(self, key: str, order: Sequence[Link], deadline_s: float) -> None:
+    def __init__(
+        self, key: str, order: Sequence[Link], deadline_s: float, may_leave: Callable[[], bool]
+    ) -> None:
+        self._may_leave = may_leave
+        self._passed_over = False
         self._key = key
         self._todo = list(order)
         self._deadline_s = deadline_s
@@ -113,8 +147,11 @@ class _ChainedUtterance:
     def feed(self, pcm: bytes, speech: bool = True) -> None:
         if self._todo:
             self._pcm += pcm
-        if self._utterance is not None:
+        if self._utterance is not None and self._may_hear(self._asked):
             self._utterance.feed(pcm, speech)
+
+    def _may_hear(self, link: Link | None) -> bool:
+        return link is not None and (not link.outside or self._may_leave())
 
     async def finish(self) -> Recognition:
         give_up = asyncio.get_running_loop().time() + self._deadline_s
@@ -134,6 +171,8 @@ class _ChainedUtterance:
                     link.breaker.answered()
                     engine = result.engine or link.recogniser.name
                     return replace(result, engine=engine, failed=tuple(self._failed))
+            if self._passed_over and not self._failed:  # nobody may listen: that is nobody's failure
+                return Recognition("", 0.0)
             raise last
         finally:
             self.cancel()
@@ -170,6 +209,9 @@ class _ChainedUtterance:
         self._asked = self._utterance = None
         while self._todo:
             link = self._todo.pop(0)
+            if not self._may_hear(link):
+                self._passed_over = True
+                continue
             try:
                 utterance = link.recogniser.open(self._key)
                 if self._pcm:

@@ -199,8 +199,11 @@ class Egress(FrameProcessor):
             self._drop("clause without token")
             return
         cleared = token
-        if not self._sink.is_open(cleared.id):
-            return  # cut before its audio arrived
+        if not self._sink.is_open(cleared.id):  # cut before its audio arrived
+            if frame.last:
+                self._settlement.came_too_late(frame.clause)
+                self._wake.set()
+            return
         playing = self._find(cleared.id)
         if playing is None:
             playing = Playing(frame.clause)

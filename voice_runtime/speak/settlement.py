@@ -66,6 +66,7 @@ class Settlement:
         self._shown = shown
         self._sent: deque[Playing] = deque()
         self._spoken: deque[SpokenFrame] = deque()
+        self._cut_untold: set[str] = set()  # clauses cut before any audio of theirs came, by id
 
     @property
     def waiting(self) -> bool:
@@ -116,6 +117,19 @@ class Settlement:
         self._sent.clear()
         for cleared in self._sink.stale():
             self._sink.never_played(cleared)
+            self._cut_untold.add(cleared.id)
+
+    def came_too_late(self, clause: ClauseFrame) -> None:
+        """The voice is through with a clause that was cut before: whoever asked for it waits to be told."""
+        if clause.cleared.id in self._cut_untold:
+            self._cut_untold.discard(clause.cleared.id)
+            self._spoken.append(
+                SpokenFrame(
+                    tag=clause.tag, clause=clause.cleared.id, phrase=clause.cleared.phrase,
+                    turn=clause.cleared.turn, full=False, played_ms=0, of_ms=0, text="", started_s=0.0,
+                    evidence=Evidence.SENT_ONLY,
+                )
+            )  # fmt: skip
 
     def settle(self, playing: Playing, evidence: Evidence | None = None) -> None:
         """Tell the journal what was played of a clause; ``evidence``: other than the link's."""

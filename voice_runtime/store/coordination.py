@@ -37,6 +37,7 @@ class InProcessCoordinator:
         self._clock = clock or SystemClock()
         self._calls: dict[str, str] = {}
         self._tokens: dict[str, tuple[str, int]] = {}
+        self._shared: dict[str, str] = {}
 
     @property
     def calls(self) -> int:
@@ -77,3 +78,11 @@ class InProcessCoordinator:
         """Return its value once; None when unknown, used or expired."""
         value, ends = self._tokens.pop(token, ("", 0))
         return value if ends > self._clock.monotonic_ns() else None
+
+    async def share(self, name: str, value: str) -> None:
+        """Keep it for whoever asks; one value a name."""
+        self._shared[name] = value
+
+    async def shared(self, name: str) -> str | None:
+        """The value shared last."""
+        return self._shared.get(name)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -52,6 +53,14 @@ FALLBACK_TAG = "fallback"
 
 #: How often the model is run for one turn: its first answer, and after tools.
 _DEPTH = 4
+
+
+#: Masks a value on its way to the model.
+ForModel = Callable[[Any], Any]
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 class TurnSource(Protocol):
@@ -112,6 +121,7 @@ class ChatModel(OpenAILLMService):
         max_tokens: int | None = 400,
         context: LLMContext | None = None,
         eager: EagerTurns = "off",
+        for_model: ForModel = _as_it_is,
     ) -> None:
         """Make the model of one call.
 
@@ -126,6 +136,7 @@ class ChatModel(OpenAILLMService):
             on_failover: called with the reason when an endpoint failed and the next one is asked.
             context: the call's, which answers are begun on before the turn is over.
             eager: where that may be done; nowhere without ``context``.
+            for_model: masks what a tool came to before the model sees it.
         """
         self._endpoints = endpoints  # create_client needs it
         settings = OpenAILLMService.Settings(model=endpoints.endpoints[0].model)
@@ -134,12 +145,14 @@ class ChatModel(OpenAILLMService):
         super().__init__(settings=settings)
         self._journal = journal
         self._tools = tools
+        tools.say = self._waits
         self._on_exhausted = on_exhausted
         self._prompt = prompt
         self._wait_before_sending = wait_before_sending
         self._summariser = summariser
         self._on_failover = on_failover
         self._clock = clock or SystemClock()
+        self._for_model = for_model
         self._afterwards: list[SayFrame] = []
         self._exhausted = False
         self._asked_after: object = None
@@ -203,7 +216,12 @@ class ChatModel(OpenAILLMService):
         await self.push_frame(ThinkingFrame(active=True, turn=turn), FrameDirection.UPSTREAM)
         try:
             for told in await self._tools.settle(on_slow=partial(self._bridge, turn)):
-                _into_context(context, told, self._asked_after)
+                if told.pending:  # a person changed what the caller had agreed to: they are asked anew
+                    self._ask_back(turn)
+                else:
+                    _into_context(context, self._shown(told), self._asked_after)
+            if self._afterwards:
+                return
             begun = self._eagerness.take(turn, context)
             for _ in range(_DEPTH):
                 reply = await (self._request(context, turn) if begun is None else self._take_over(begun))
@@ -324,14 +342,28 @@ class ChatModel(OpenAILLMService):
                 wanted.name, wanted.arguments, turn, on_slow=partial(self._bridge, turn)
             )
             if result.pending:
-                waiting = self._tools.pending
-                words = waiting.words if waiting is not None else ""
-                self._afterwards.append(SayFrame(text=words, turn=turn, tag=READ_BACK_TAG))
+                self._ask_back(turn)
                 for other in reply.tools[n + 1 :]:
                     self._tools.pass_over(other.name, other.arguments, turn)
                 return False
-            _into_context(context, result, self._asked_after)
+            _into_context(context, self._shown(result), self._asked_after)
         return True
+
+    def _shown(self, result: ToolResult) -> ToolResult:
+        """A result as the model may see it."""
+        content = self._for_model(result.content)
+        return replace(result, content=content if isinstance(content, dict) else {"ok": result.ok})
+
+    def _ask_back(self, turn: int) -> None:
+        """Ask the caller what waits for their yes, once this answer is over."""
+        waiting = self._tools.pending
+        words = waiting.words if waiting is not None else ""
+        self._afterwards.append(SayFrame(text=words, turn=turn, tag=READ_BACK_TAG))
+
+    async def _waits(self, phrase: str, turn: int) -> None:
+        """A person decides first: say so. It answers nothing, and the floor stays ours."""
+        self._moment_last = True
+        await self.push_frame(SayFrame(phrase=phrase, turn=turn, tag=phrase, final=False, answers=False))
 
     async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
         """Nothing reaches pipecat's own tool runner: it has no gate.

@@ -5,7 +5,8 @@ Order of a use, none of which may be left out:
 1. the tool is one the agent declares, its arguments fit its JSON Schema and it
    was not used too often; otherwise it is refused, and the model is told;
 2. a tool with ``read_back`` stops here until the caller has said yes;
-3. the gate decides and queues ``tool.requested``;
+3. the gate decides and queues ``tool.requested``; where a person is to decide first,
+   it does so once they granted it, and their grant is durable (``think.approving``);
 4. the receipt of that record is waited for;
 5. one request leaves, and is never cancelled or repeated;
 6. ``tool.executed`` or ``tool.unknown``; an unknown one is asked about once.
@@ -14,64 +15,29 @@ Order of a use, none of which may be left out:
 from __future__ import annotations
 
 import asyncio
-import string
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-import jsonschema_rs
 from loguru import logger
 
-from controls.decision import Cleared, Decision, PendingReceipt, Verdict
-from controls.errors import LedgerError, OperatorError
+from controls.approval import ApprovalState, Withdrawn
+from controls.approvals import UseFacts
+from controls.decision import Decision, Verdict
+from controls.errors import LedgerError
 from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
 from voice_runtime.think.read_back import read_as, rendered, sentence
 from voice_runtime.think.services import Answer, Came, ServiceClient
+from voice_runtime.think.tool_arguments import Ready, compiled, fault
+from voice_runtime.think.tool_ports import ReadBack, RefusedBecause, ToolGate, ToolJournal, ToolOutcome
 
-ReadBack = Literal["none", "confirmed"]
-RefusedBecause = Literal[
-    "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed"
-]
-
-
-class ToolOutcome(Protocol):
-    """What the gate answers: ``cleared`` is None unless the use may happen."""
-
-    @property
-    def decision(self) -> Decision: ...
-    @property
-    def cleared(self) -> Cleared | None: ...
-
-
-class ToolGate(Protocol):
-    """What is needed of ``controls.gate.Gate``. Both queue their record and return at once;
-    ``refuse_tool`` raises ``LedgerError`` when the ledger takes no records.
-    """
-
-    def tool(
-        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
-        risk: Literal["low", "medium", "high"], read_back: ReadBack,
-        idempotent: bool, caller_said: str,
-    ) -> ToolOutcome: ...  # fmt: skip
-
-    def refuse_tool(
-        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
-        reason: RefusedBecause, why: str = "",
-    ) -> object: ...  # fmt: skip
-
-
-class ToolJournal(Protocol):
-    """What is needed of the call's journal."""
-
-    tenant: str
-    call: str
-
-    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt: ...
-    def caller_text(self) -> str: ...
+#: Once a person has changed a use so often, it is refused.
+MOST_EDITS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +77,7 @@ class PendingReadBack:
     needed: str = ""
 
 
-Ask = Callable[[str], Awaitable[None]]
+AskBack = Callable[[str], Awaitable[None]]
 #: Called once when what is waited for takes long; it goes on all the same.
 OnSlow = Callable[[], Awaitable[None]]
 
@@ -120,14 +86,6 @@ OnSlow = Callable[[], Awaitable[None]]
 class _Job:
     task: asyncio.Task[ToolResult]
     before_caller: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A declared tool with its compiled schema."""
-
-    tool: Tool
-    validator: Any = field(repr=False)
 
 
 class ToolRunner:
@@ -148,8 +106,11 @@ class ToolRunner:
         language: str,
         receipt_deadline_s: float = 1.0,
         slow_after_s: float = 0.7,
-        ask: Ask | None = None,
+        ask: AskBack | None = None,
         on_handoff: Callable[[str], None] | None = None,
+        approving: Approving | None = None,
+        stopped: Callable[[str], bool] = lambda tool: False,
+        leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         """Compile the schemas.
 
@@ -157,12 +118,16 @@ class ToolRunner:
             slow_after_s: a use that has run for so long is slow, s of real time.
             ask: how a read-back is asked; without it the model service says it itself,
                 as a ``SayFrame`` tagged ``read-back``.
-            on_handoff: called with a rule's name when its verdict on a use is ``handoff``.
+            on_handoff: called with a rule's name when its verdict on a use is ``handoff``, and with
+                ``approval/…`` when a use that waited for a person ends with one.
+            approving: waits for people; without it a use that needs one is refused.
+            stopped: whether a tool is stopped at present.
+            leaving: whether the caller is gone.
 
         Raises:
             OperatorError: a tool's schema or read-back sentence is broken.
         """
-        self._tools = {t.name: _Ready(t, _compile(t, language)) for t in tools}
+        self._tools = {t.name: Ready(t, compiled(t, language)) for t in tools}
         self._gate = gate
         self._journal = journal
         self._services = services
@@ -170,7 +135,11 @@ class ToolRunner:
         self._receipt_deadline_s = receipt_deadline_s
         self._slow_after_s = slow_after_s
         self.ask = ask
+        #: Says a fixed phrase to the caller of that turn while a use waits for a person; set by who can.
+        self.say: SayPhrase | None = None
         self._on_handoff = on_handoff
+        self._approving = approving
+        self._stopped, self._leaving = stopped, leaving
         self._uses: Counter[str] = Counter()
         self._jobs: list[_Job] = []
         self._told: list[ToolResult] = []
@@ -192,9 +161,11 @@ class ToolRunner:
         ready = self._tools.get(name)
         if ready is None:
             return self._refuse(use, name, arguments or {}, turn, "unknown_tool", "there is no such tool")
-        fault = _fault(ready, arguments)
-        if fault or arguments is None:
-            return self._refuse(use, name, arguments or {}, turn, "bad_arguments", fault)
+        wrong = fault(ready, arguments)
+        if wrong or arguments is None:
+            return self._refuse(use, name, arguments or {}, turn, "bad_arguments", wrong)
+        if self._stopped(name):
+            return self._refuse(use, name, arguments, turn, "stopped", _STOPPED)
         tool = ready.tool
         if tool.per_call is not None and self._uses[name] >= tool.per_call:
             return self._refuse(use, name, arguments, turn, "too_often", "used too often in this call")
@@ -209,7 +180,14 @@ class ToolRunner:
         except asyncio.CancelledError:
             job.before_caller = True
             self._jobs.append(job)
+            self._nobody_waits()
             raise
+
+    def _nobody_waits(self) -> None:
+        """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
+        if self._approving is not None:
+            why: Withdrawn = "hung_up" if self._leaving() else "interrupted"
+            self._approving.withdraw(why)
 
     async def _done(self, uses: set[asyncio.Task[ToolResult]], on_slow: OnSlow | None) -> None:
         """Wait for all of them; cancelling this cancels none."""
@@ -309,7 +287,11 @@ class ToolRunner:
         """
         jobs = list(self._jobs)
         if jobs:
-            await self._done({j.task for j in jobs}, on_slow)
+            try:
+                await self._done({j.task for j in jobs}, on_slow)
+            except asyncio.CancelledError:
+                self._nobody_waits()
+                raise
         told, self._told = self._told, []
         self._jobs = [j for j in self._jobs if j not in jobs]
         for job in jobs:
@@ -322,21 +304,35 @@ class ToolRunner:
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """The call is over: refuse what waits for a yes, and let what was sent come to its record."""
         self._drop("unconfirmed")
+        if self._approving is not None:
+            self._approving.withdraw("hung_up")
         if self._running:
             await asyncio.wait(list(self._running), timeout=deadline_s)
+            self._drop("unconfirmed")  # a person changed a use in this very moment
 
     async def _carry_out(
-        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack, edits: int = 0
     ) -> ToolResult:
         """Steps 3 to 6; never raises."""
+        if self._stopped(tool.name):
+            return self._refuse(use, tool.name, arguments, turn, "stopped", _STOPPED)
         try:
             outcome = self._gate.tool(
                 use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
-                idempotent=tool.idempotent, caller_said=self._journal.caller_text(),
+                idempotent=tool.idempotent, caller_said=self._journal.caller_text(), ask=tool.approval,
+                undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
             return _not_done(use, tool.name, arguments, "rule", "not possible now")
+        if outcome.decision.ask is not None and outcome.cleared is None:
+            return await self._ask_a_person(tool, outcome.decision, turn, read_back, edits)
+        return await self._cleared(use, tool, arguments, turn, outcome)
+
+    async def _cleared(
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, outcome: ToolOutcome
+    ) -> ToolResult:
+        """Steps 4 to 6, if the use may be made at all."""
         cleared = outcome.cleared
         if cleared is None:
             decision = outcome.decision
@@ -350,6 +346,39 @@ class ToolRunner:
             return self._refuse(use, tool.name, arguments, turn, "stopped", "not possible now")
         # Exactly what was judged and recorded, whatever became of the model's own object since.
         return await self._send(use, tool, dict(outcome.decision.proposal.arguments), turn)
+
+    async def _ask_a_person(
+        self, tool: Tool, decision: Decision, turn: int, read_back: ReadBack, edits: int
+    ) -> ToolResult:
+        """The use waits for a person; it is made only if they grant it as it is."""
+        use, arguments = decision.proposal.id, dict(decision.proposal.arguments)
+        if self._approving is None or edits > MOST_EDITS:
+            return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
+        ready = self._tools[tool.name]
+        came = await self._approving.decided(
+            decision,
+            UseFacts(tool.risk, read_back, tool.idempotent),
+            shown=shown_to_a_person(
+                tool.name, tool.does, tuple(v.reason for v in decision.verdicts), self._journal.transcript
+            ),
+            fault=lambda changed: fault(ready, changed),
+            say=self._says,
+        )
+        if came.state is ApprovalState.GRANTED and not self._stopped(tool.name):
+            return await self._cleared(use, tool, arguments, turn, self._gate.approved(use))
+        told = self._refuse(use, tool.name, arguments, turn, "not_approved", came.detail or _STOPPED)
+        if came.handoff and self._on_handoff is not None:
+            self._on_handoff(f"approval/{came.state}")
+        if came.state is not ApprovalState.EDITED:
+            return told
+        # A use of its own: read back where its values are, judged, and asked about again.
+        if tool.read_back:
+            return self._read_back(came.becomes, tool, came.edited, turn)
+        return await self._carry_out(came.becomes, tool, came.edited, turn, read_back, edits + 1)
+
+    async def _says(self, phrase: str, turn: int) -> None:
+        if self.say is not None:
+            await self.say(phrase, turn)
 
     async def _send(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
         answer = await self._services.call(tool, arguments, use)
@@ -401,41 +430,8 @@ class ToolRunner:
         )  # fmt: skip
 
 
+_STOPPED = "this was stopped by a person; do not try again, offer a person"
+
+
 def _not_done(use: str, name: str, arguments: dict[str, Any], reason: str, why: str) -> ToolResult:
     return ToolResult(use, name, arguments, False, {"ok": False, "reason": reason, "detail": why})
-
-
-def _fault(ready: _Ready, arguments: dict[str, Any] | None) -> str:
-    """What is wrong with the arguments, for the model; "" when nothing is."""
-    if arguments is None:
-        return "the arguments are not a JSON object"
-    for error in ready.validator.iter_errors(arguments):
-        where = ".".join(str(part) for part in error.instance_path)
-        return f"{where}: {error.message}"[:200] if where else str(error.message)[:200]
-    lacking = [name for name in ready.tool.read_back if arguments.get(name) in (None, "")]
-    return f"{', '.join(lacking)}: needed for the read-back" if lacking else ""
-
-
-def _compile(tool: Tool, language: str) -> Any:
-    """The schema's validator; also checks what can only fail in the middle of a call.
-
-    Raises:
-        OperatorError: naming the tool.
-    """
-    try:
-        validator = jsonschema_rs.validator_for(tool.parameters)
-    except ValueError as error:
-        raise OperatorError(f"tool {tool.name}: its parameters are no JSON Schema") from error
-    if not tool.read_back:
-        return validator
-    words = tool.read_back_say.get(language)
-    if not words:
-        raise OperatorError(f"tool {tool.name}: no read-back sentence in {language}")
-    try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(words) if name is not None}
-    except ValueError as error:
-        raise OperatorError(f"tool {tool.name}: its read-back sentence has a loose brace") from error
-    if not fields <= set(tool.read_back):
-        unknown = ", ".join(sorted(fields - set(tool.read_back))) or "an empty {}"
-        raise OperatorError(f"tool {tool.name}: its read-back sentence names {unknown}, not in read_back")
-    return validator

@@ -49,12 +49,12 @@ def tagger(kind: str, at: int) -> r.RetentionTag:
     )
 
 
-def released(script: CallScript) -> CallScript:
-    """The same call, bound to ``RESOLVED``."""
+def released(script: CallScript, release: str = RELEASE) -> CallScript:
+    """The same call, bound to ``RESOLVED`` or another release."""
     script.opened = [
         (
             leaf,
-            record.model_copy(update={"release": RELEASE}) if hasattr(record, "release") else record,
+            record.model_copy(update={"release": release}) if hasattr(record, "release") else record,
             personal,
         )
         for leaf, record, personal in script.opened

@@ -139,7 +139,8 @@ def test_what_the_caller_meant_is_told_in_words():
     meant = {
         "model": None, "question": "answer to the agent's question", "person": "request for a person",
         "emergency": "emergency", "opt_out": "wish not to talk to an AI", "stop": "order to stop speaking",
-        "receipt": "request for a receipt", "nobody": "not meant for the agent, left unanswered",
+        "receipt": "request for a receipt", "consent": "objection to being recorded",
+        "nobody": "not meant for the agent, left unanswered",
     }  # fmt: skip
     assert set(meant) == set(get_args(r.CallerSaid.model_fields["addressed"].annotation))
     for addressed, told in meant.items():
@@ -388,6 +389,10 @@ GOLDEN = {
     2: (
         "6c31316b9c6647e2eb55de48fe139995c27fb8260edcdefa4f424a0b55948695",
         "a11e439c00981025adc7e73d4d1c8eb355bc8a1f495b07eec5611cbb0faca123",
+    ),
+    3: (
+        "c2b406c11d884f5362f6656b5509945fc873e330099a2ca1709c3d6be1ccde28",
+        "985887cc1652eed1e21c18a0170370f6615c42fef1ee57f1ad4fbb5557b01d21",
     ),
 }
 

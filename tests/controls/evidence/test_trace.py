@@ -184,12 +184,12 @@ def test_a_recovered_call_is_marked():
 def test_consent_given_then_withdrawn_and_an_opt_out_never_asked_for():
     script = calls.CallScript()
     calls.opening(script)
-    script.add(r.ConsentRecorded, scope="recording", given=True, how="voice", language="en-US", at_s=8)
-    script.add(r.ConsentWithdrawn, scope="recording", how="keypad", at_s=30)
-    script.add(r.ConsentWithdrawn, scope="ai", how="voice", at_s=31)
+    script.add(r.ConsentRecorded, scope="record", given=True, how="voice", language="en-US", at_s=8)
+    script.add(r.ConsentWithdrawn, scope="record", how="keypad", at_s=30)
+    script.add(r.ConsentWithdrawn, scope="callback", how="voice", at_s=31)
     first, second = trace(script.opened).consent
     assert (first.given, first.at_s, first.withdrawn_at_s) == (True, 8, 30)
-    assert (second.scope, second.given, second.withdrawn_at_s) == ("ai", False, 31)
+    assert (second.scope, second.given, second.withdrawn_at_s) == ("callback", False, 31)
 
 
 def test_a_legal_hold_shows_until_it_is_lifted():
@@ -267,7 +267,9 @@ def test_a_missing_and_a_repeated_number_show():
 def test_gaps_are_exactly_what_was_taken_out(taken: set[int], size: int):
     kept = [n for n in range(size) if n not in taken]
     records = [
-        r.RedactionMade(tenant="t", call=new_id("c"), artifact=new_id("a"), step="s", found=0, n=n)
+        r.CaptureEnded(
+            tenant="t", call=new_id("c"), turn=1, use=new_id("u"), outcome="captured", attempts=1, n=n
+        )
         for n in kept
     ]
     newest = max(kept, default=-1)

@@ -87,12 +87,12 @@ def _pattern(annotated: Any) -> str:
     return next(m.pattern for m in annotated.__metadata__ if getattr(m, "pattern", None))
 
 
-#: Random ids: 80 bits that are derived from nothing.
+#: Random ids: 80 bits (a nonce: 256) that are derived from nothing.
 IDS = {
     _pattern(x)
     for x in (
         r.CallId, r.ClauseId, r.ToolUseId, r.HandoffId, r.ArtifactId, r.PersonId, r.IncidentId, r.HoldId,
-        r.OriginId,
+        r.OriginId, r.Nonce,
     )
 }  # fmt: skip
 #: An HMAC under a salt that is sealed; a control of Annex A, of a closed list of 38.
@@ -113,11 +113,13 @@ _OF_A_TAG = {
 
 #: Record type and field → why it reveals nothing about a caller.
 DECIDED = {
+    "approval.requested.role": "a role of configs/people.yaml; the same for every use the rule asks about",
     "call.opened.checkpoint": "a signed checkpoint of one of our logs and nothing else (test_a_note_…)",
     "call.opened.language": "one of the few languages its agent speaks",
     "call.opened.region": "of the tenant's line, from configs/lines.yaml",
     "call.opened.release": "SHA-256 of the resolved agent version: configuration, the same for all its calls",
     "caller.said.engine": "the recogniser's name from the profile, or 'typed'; not what was recognised",
+    "consent.recorded.asked": "SHA-256 of a question from configs/disclosures, the same for all callers",
     "consent.recorded.language": "the language in which the question was put: the call's",
     "context.summarised.supplier": "the model endpoint's name from the profile",
     "disclosure.played.language": "the language of the call's disclosure: the call's",
@@ -129,11 +131,12 @@ DECIDED = {
     "origin.opened.of": "a tenant, in the register",
     "origin.opened.public": "a public key of ours",
     "origin.routed.of": "a tenant, in the register",
-    "redaction.made.step": "the redaction step's name and version; what it found is a count",
+    "redaction.made.version": "SHA-256 of the recognisers' tables, the same for every call",
     "release.approved.release": "digest of an agent version",
     "release.bound.fixed[].digest": "SHA-256 of a fixed phrase's words, never of a caller's",
     "release.bound.fixed[].language": "a language of the release",
     "release.bound.fixed[].phrase": "every phrase of the release, the same for all its calls",
+    "release.bound.redaction": "SHA-256 of redaction's rule tables: configuration, the same for all calls",
     "release.bound.release": "digest of an agent version",
     "release.promoted.release": "digest of an agent version",
     "release.proposed.release": "digest of an agent version",
@@ -269,7 +272,8 @@ def test_every_type_named_in_the_design_is_there() -> None:
         "consent.withdrawn", "caller.said", "turn.decided", "turn.provisional", "turn.withdrawn",
         "clause.cleared", "clause.refused", "agent.played", "tool.requested", "tool.refused", "tool.executed",
         "tool.unknown", "approval.requested", "approval.granted", "approval.edited",
-        "approval.refused", "approval.expired", "handoff.requested", "handoff.accepted",
+        "approval.refused", "approval.expired", "approval.taken_over", "approval.abandoned", "approval.late",
+        "handoff.requested", "handoff.accepted",
         "handoff.failed", "handoff.completed", "person.joined", "person.left", "emergency.detected",
         "control.failed", "control.disabled", "control.missed", "artifact.tagged", "redaction.made",
         "recording.started", "recording.paused", "recording.stopped", "access.viewed",

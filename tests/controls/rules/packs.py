@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from controls.rules.engine import Rules
-from controls.rules.model import Pack, load_packs
+from controls.rules.model import Pack
+from controls.rules.pack_files import load_packs
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "configs" / "rules"
 SHIPPED = ("truthful-ai", "health-boundaries", "personal-data", "payment", "abuse", "emergency-us")
-#: Packs of other trades than the clinic's.
-OTHERS = ("cards", "prices", "fair-housing", "mortgage")
+#: Packs of other trades, and those no agent names yet.
+OTHERS = (
+    "cards", "prices", "fair-housing", "mortgage", "forbidden-promises", "injection", "minors",
+    "out-of-scope", "emergency-eu",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +50,7 @@ def rule(name: str = "a-rule", **changes: Any) -> dict[str, Any]:
 def pack(*rules: dict[str, Any], name: str = "made-up", **changes: Any) -> Pack:
     return Pack.model_validate(
         {
-            "format": 1, "pack": name, "title": "made up", "reviewed": "2026-01-01",
+            "format": 1, "pack": name, "title": "made up", "owner": "compliance", "reviewed": "2026-01-01",
             "languages": ["en-US"], "rules": list(rules) or [rule()], **changes,
         }
     )  # fmt: skip

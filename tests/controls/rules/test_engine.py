@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controls.decision import Decision, Effect, Proposal, Verdict
-from controls.rules import engine
+from controls.rules import condition, engine
 from controls.rules.engine import Rules
 from controls.rules.matchers import words
 from controls.rules.model import Pack
@@ -31,7 +31,8 @@ def test_the_blocked_sentence_of_the_demo() -> None:
     assert decision.verdicts[0].rule == "health-boundaries/no-diagnosis"
     assert decision.annex_a == ("A.9.4",)
     assert decision.text == ""
-    assert shipped().phrases[decision.phrase] == {"en-US": "I can't judge that. A nurse can call you back."}
+    said = shipped().phrases[decision.phrase]
+    assert said["en-US"] == "I can't judge that. A nurse can call you back." and "es-US" in said
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_an_unless_covers_only_what_stands_inside_it() -> None:
 
 
 def test_a_language_nobody_reviewed_is_refused() -> None:
-    decision = speak(shipped(), "Hola.", language="es-US")
+    decision = speak(shipped(), "Bonjour.", language="fr-CA")
     assert decision.verdict is Verdict.BLOCK
     assert decision.verdicts[0].rule == "default/language"
 
@@ -155,6 +156,7 @@ def test_an_engine_that_fails_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MemoryError
 
     monkeypatch.setattr(engine, "words", broken)
+    monkeypatch.setattr(condition, "words", broken)
     for decision in (
         speak_raw(rules, "Tuesday."),
         rules.caller(Proposal(Effect.SPEAK, "c", 1, "k", caller_said="hello")),
@@ -209,7 +211,7 @@ def test_what_the_caller_says_is_judged_before_the_model() -> None:
 def test_the_gravest_decides_and_all_findings_are_kept() -> None:
     decision = speak(shipped(), "We will report you, and it is probably eczema.")
     assert decision.verdict is Verdict.HANDOFF
-    assert {v.rule for v in decision.verdicts} == {"abuse/no-threats", "health-boundaries/no-diagnosis"}
+    assert {v.rule for v in decision.verdicts} >= {"abuse/no-threats", "health-boundaries/no-diagnosis"}
     assert decision.risk == max(v.risk for v in decision.verdicts)
     assert [v.verdict.gravity for v in decision.verdicts] == sorted(
         (v.verdict.gravity for v in decision.verdicts), reverse=True

@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controls.rules.matchers import (
-    GAP,
-    PhraseIndex,
-    cards,
-    compile_phrase,
-    join,
-    numbers,
-    rewritten,
-    tail,
-    words,
-)
+from controls.rules.matchers import GAP, cards, compile_phrase, join, numbers, rewritten, tail, words
+from controls.rules.phrase_index import PhraseIndex
 
 VOCABULARY = ["doctor", "patel", "tuesday", "half", "past", "is", "free", "not", "i", "you", "have"]
 PLAIN = st.lists(st.sampled_from(VOCABULARY), min_size=1)

@@ -8,13 +8,15 @@ import pytest
 
 from controls.errors import ConfigurationError
 from controls.rules.engine import Rules
-from controls.rules.model import load_packs, our_rules, pack_names, parse_pack
+from controls.rules.model import our_rules
+from controls.rules.pack_files import load_packs, pack_names, parse_pack
 from tests.controls.rules.packs import FOLDER, OTHERS, SHIPPED, shipped_packs
 
 GOOD = """\
 format: 1
 pack: sample
 title: A sample
+owner: compliance
 reviewed: 2026-01-01
 languages: [en-US]
 lists:
@@ -49,20 +51,20 @@ def test_a_good_pack_compiles() -> None:
     ("old", "new", "expected"),
     [
         ("title: A", "titel: A", "sample.yaml:3: titel: unknown key (did you mean `title`?)"),
-        ("risk: 10", "risk: 200", "sample.yaml:15: rules[0].risk:"),
-        ("A.9.4", "A.8.9", "sample.yaml:16: rules[0].annex_a: no control of Annex A: A.8.9"),
-        ("then: block", "then: shout", "sample.yaml:13: rules[0].then: not one of the known values"),
+        ("risk: 10", "risk: 200", "sample.yaml:16: rules[0].risk:"),
+        ("A.9.4", "A.8.9", "sample.yaml:17: rules[0].annex_a: no control of Annex A: A.8.9"),
+        ("then: block", "then: shout", "sample.yaml:14: rules[0].then: not one of the known values"),
         ("then: block", "then: allow", "rules[0].say: `then: allow` speaks nothing"),
         ("then: block", "then: rewrite", "rules[0].rewrite_to: no words in en-US"),
-        ("<thing>", "<thang>", "sample.yaml:12: rules[0].if.phrases[0]: the phrase names an unknown"),
+        ("<thing>", "<thang>", "sample.yaml:13: rules[0].if.phrases[0]: the phrase names an unknown"),
         ("the <thing>", "... <thing>", "cannot begin or end with ..."),
         ("phrases: [the <thing>]", "phrases: []", "rules[0].if: the rule never applies"),
         ("phrases: [the <thing>]", "cel: 'claus == 1'", "names what does not exist: claus"),
         ("phrases: [the <thing>]", "cel: 'clause =='", "this is no CEL expression"),
         ("phrases: [the <thing>]", "cel: '1 + 1'", "the rule fails on this example"),
         ("phrases: [the <thing>]", "cel: 'clause + 1 == clause'", "the rule fails on this example"),
-        ("see the foo]", "see foo]", "sample.yaml:18: rules[0].catches[0]: the rule does not catch its own"),
-        ("see the fool", "see the foo", "sample.yaml:19: rules[0].lets_pass[0]: the rule catches"),
+        ("see the foo]", "see foo]", "sample.yaml:19: rules[0].catches[0]: the rule does not catch its own"),
+        ("see the fool", "see the foo", "sample.yaml:20: rules[0].lets_pass[0]: the rule catches"),
         ("I can't say that.", "Not the foo.", "the rule sample/no-things would refuse this fixed phrase"),
         ("en-US: \"I", "es-US: \"I", "rules[0].say: no words in en-US"),
         ("because: for the sake of the test", "because: so", "rules[0].because:"),
@@ -117,7 +119,7 @@ def test_every_shipped_pack_is_tested() -> None:
 def test_shipped_packs_hold_their_own_examples() -> None:
     for pack in (*shipped_packs(), *load_packs(FOLDER, OTHERS)):
         Rules.compile([pack])
-    assert Rules.compile(shipped_packs()).languages == {"en-US"}
+    assert Rules.compile(shipped_packs()).languages == {"en-US", "es-US"}
 
 
 def test_every_shipped_rule_cites_something() -> None:
@@ -139,7 +141,7 @@ OURS = {
 
 
 def test_an_agents_own_rules_become_a_pack() -> None:
-    ours = our_rules([OURS], file="agent.yaml", languages=["en-US"])
+    ours = our_rules([OURS], file="agent.yaml", languages=["en-US"], owner="practice-manager")
     assert ours is not None
     assert ours.pack == "ours"
     assert ours.rules[0].annex_a == ("A.9.4",)
@@ -156,9 +158,14 @@ def test_an_agents_own_rules_are_checked_too() -> None:
         ({"catches": ["Nine o'clock."]}, "rules.ours[0].catches[0]: the rule does not catch"),
     ):
         with pytest.raises(ConfigurationError) as caught:
-            Rules.compile([], our_rules([{**OURS, **change}], file="agent.yaml", languages=["en-US"]))
+            Rules.compile(
+                [],
+                our_rules(
+                    [{**OURS, **change}], file="agent.yaml", languages=["en-US"], owner="practice-manager"
+                ),
+            )
         assert expected in str(caught.value)
 
 
 def test_no_rules_of_its_own_is_no_pack() -> None:
-    assert our_rules([], file="agent.yaml", languages=["en-US"]) is None
+    assert our_rules([], file="agent.yaml", languages=["en-US"], owner="practice-manager") is None

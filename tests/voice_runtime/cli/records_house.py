@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from controls.ledger.reader import Reader
 from tests.controls.evidence.calls import CallScript
 from voice_runtime.cli.app import run
 from voice_runtime.key_operations import key_operations
-from voice_runtime.local import LocalSocket, socket_path
+from voice_runtime.local import LocalSocket, Question, socket_path
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -108,14 +108,26 @@ class Served(Protocol):
 
 
 @contextmanager
-def serving(house: Served, *, keys: Keys | None = None, publish: bool = True) -> Iterator[Ledger]:
-    """A server's ledger and local socket, in a thread of their own; ``keys``: it rotates them, too."""
+def serving(
+    house: Served,
+    *,
+    keys: Keys | None = None,
+    publish: bool = True,
+    questions: Callable[[Ledger], Awaitable[Mapping[str, Question]]] | None = None,
+) -> Iterator[Ledger]:
+    """A server's ledger and local socket, in a thread of their own.
+
+    Args:
+        keys: it rotates them, too.
+        questions: made on the server's own loop; what else it can be asked.
+    """
     ledger = Ledger.open(house.ledger, tagger=tagger, publish=publish)
     operations = None if keys is None else key_operations(ledger, keys)
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        local = LocalSocket(ledger, socket_path(house.data_dir), operations)
+        answers = await questions(ledger) if questions is not None else {}
+        local = LocalSocket(ledger, socket_path(house.data_dir), operations, answers)
         await local.start()
         ready.set()
         await asyncio.to_thread(stop.wait)

@@ -282,3 +282,23 @@ def _release() -> Any:
 
     settings = load_settings(ROOT / "configs/profiles/offline.yaml")
     return load_release(settings.root, "healthcare", settings, load_lines(settings.root))
+
+
+def test_a_redacted_packet_leaves_personal_content_sealed_and_holds(house: House, tmp_path: Path):
+    script = released(clinic_call())
+    for n, (leaf, record, personal) in enumerate(script.opened):
+        if isinstance(personal, r.SaidDetails):
+            changed = personal.model_copy(update={"text": "write to maria@example.com"})
+            script.opened[n] = (leaf, record, changed)
+    house.fill(script)
+    archive(house)
+    out = tmp_path / "call.zip"
+    found = house.json("audit", script.call, "-o", str(out), "--redact", *WHO)
+    assert found["holds"] is True
+    assert found["withheld"] > 0
+    files = read_zip(out.read_bytes())
+    assert not any(b"maria@example.com" in data for data in files.values())
+    assert verify_packet(out, Trust.read(trust(house))).verdict == "holds, issuer authenticated"
+    code, text, _ = house.sayso("audit", script.call, "-o", str(tmp_path / "b.zip"), "--redact", *WHO)
+    assert code == 0
+    assert "pieces of content are left sealed" in text

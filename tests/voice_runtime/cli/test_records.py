@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -320,3 +321,17 @@ def test_a_broken_profile_is_named_with_file_and_line(house: House):
     code, out, err = house.sayso("calls")
     assert (code, out) == (2, "")
     assert "profile.yaml:" in err and "no_such_thing" in err
+
+
+def test_a_trace_can_be_masked_for_whoever_needs_no_names_or_numbers(house: House):
+    script = clinic_call()
+    for n, (leaf, record, personal) in enumerate(script.opened):
+        if isinstance(personal, r.SaidDetails):
+            said = "my number is 202 555 0143, card 4111 1111 1111 1111"
+            script.opened[n] = (leaf, record, personal.model_copy(update={"text": said}))
+    house.fill(script)
+    masked = house.json("trace", script.call, "--redact")
+    assert "0143" not in json.dumps(masked) and "1111 1111" not in json.dumps(masked)
+    assert masked["turns"][1]["said"]["text"] == "my number is [telephone], card [card]"
+    assert house.json("trace", script.call)["turns"][1]["said"]["text"].endswith("1111")
+    assert len(house.access()) == 2, "masked or not, who looked is on record"

@@ -66,7 +66,7 @@ async def test_opting_out_acts_during_the_disclosure() -> None:
         await line.say("please take me off your list")
         await line.ended()
         assert line.played() == ["disclosure…", "opted-out"]
-        assert line.of("consent.withdrawn")[0][0].scope == "ai"
+        assert line.of("consent.withdrawn")[0][0].scope == "callback"
         assert line.closed() == ("caller", "opted_out")
 
 
@@ -240,7 +240,7 @@ async def test_a_rule_about_the_caller_stands_before_the_model() -> None:
 async def test_a_threat_is_answered_and_fetches_a_person() -> None:
     async with on_the_line() as line:
         await line.opened()
-        await line.say("there is a bomb in your building")
+        await line.say("i know where you work and i will hurt you")
         assert line.played()[2:] == ["rule.abuse.caller-threatens", "handoff"]
         assert line.control.transfers == [DESK]
         [(requested, details)] = line.of("handoff.requested")

@@ -14,7 +14,7 @@ from controls.gate import Gate
 from controls.ids import new_id
 from controls.receipt_code import ALPHABET, characters, new_code, normalise
 from controls.rules.engine import Rules
-from controls.rules.model import load_packs, pack_names
+from controls.rules.pack_files import load_packs, pack_names
 from tests.controls.rules.packs import FOLDER, ROOT
 from tests.controls.test_receipt_code import codes
 from tests.simulators.recorder import MemoryRecorder

@@ -113,3 +113,58 @@ def test_who_waits_for_a_place_is_counted_over_all_engines_that_have_places() ->
         waiting = 3
 
     assert chain(Pooled("a"), ScriptedRecogniser("b"), Pooled("c")).waiting == 6
+
+
+# --- where the caller must agree before another company hears them ------------------------------------------
+
+
+def mixed(outside: ScriptedRecogniser, inside: ScriptedRecogniser | None = None) -> RecogniserChain:
+    links = [Link(outside, 30.0, Breaker(outside.name), outside=True)]
+    if inside is not None:
+        links.append(Link(inside, 30.0, Breaker(inside.name)))
+    return RecogniserChain(links, 60.0)
+
+
+async def test_without_consent_another_company_gets_no_sample_and_our_own_engine_answers() -> None:
+    outside, inside = ScriptedRecogniser("outside", "theirs"), ScriptedRecogniser("inside", "ours")
+    utterance = mixed(outside, inside).asking(lambda: False).open("k")
+    utterance.feed(CHUNK)
+    result = await utterance.finish()
+    assert (result.text, result.engine, result.failed) == ("ours", "inside", ())
+    assert outside.opened == 0
+
+
+async def test_with_nobody_who_may_listen_nothing_was_said_and_nothing_failed() -> None:
+    outside = ScriptedRecogniser("outside", "theirs")
+    chain = mixed(outside)
+    utterance = chain.asking(lambda: False).open("k")
+    utterance.feed(CHUNK)
+    result = await utterance.finish()
+    assert (result.text, result.confidence, result.failed) == ("", 0.0, ())
+    assert outside.opened == 0
+    assert chain.breakers[0].state is State.CLOSED
+
+
+async def test_from_the_consent_on_it_is_asked_and_once_it_is_taken_back_it_gets_nothing_more() -> None:
+    outside = ScriptedRecogniser("outside", "theirs")
+    agreed = [False]
+    one = mixed(outside).asking(lambda: agreed[0])
+    one.open("k").cancel()
+    assert outside.opened == 0
+    agreed[0] = True
+    utterance = one.open("k")
+    utterance.feed(CHUNK)
+    agreed[0] = False
+    utterance.feed(CHUNK)
+    await utterance.finish()
+    assert outside.fed == [CHUNK]
+
+
+async def test_a_failing_engine_of_ours_is_not_replaced_by_one_that_may_not_listen() -> None:
+    inside, outside = ScriptedRecogniser("inside", mood="dies"), ScriptedRecogniser("outside", "theirs")
+    links = [Link(inside, 30.0, Breaker("inside")), Link(outside, 30.0, Breaker("outside"), outside=True)]
+    utterance = RecogniserChain(links, 60.0).asking(lambda: False).open("k")
+    utterance.feed(CHUNK)
+    with pytest.raises(ProviderError):
+        await utterance.finish()
+    assert outside.opened == 0

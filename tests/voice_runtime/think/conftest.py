@@ -12,7 +12,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from controls.gate import Gate
 from controls.ids import new_id
 from controls.rules.engine import Rules
-from controls.rules.model import parse_pack
+from controls.rules.pack_files import parse_pack
 from tests.simulators.model_server import serving
 from tests.simulators.recorder import MemoryRecorder
 from tests.simulators.tool_server import ToolServer
@@ -29,6 +29,7 @@ _PACK = """
 format: 1
 pack: test
 title: For tests
+owner: compliance
 reviewed: 2026-11-02
 languages: [en-US]
 rules:

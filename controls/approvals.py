@@ -1,0 +1,315 @@
+"""One call's approvals: requests and decisions checked and put on record, grants handed to the gate.
+
+A decision is taken only with a signature over exactly what was asked (``controls.approval``); its nonce
+belongs to one request, and a request takes one decision. The gate makes a use only of a request
+that ``take`` hands out: granted, its grant durable, no decoy, not handed out before.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from controls import approval as a
+from controls.decision import Decision, PendingReceipt, Recorder
+from controls.errors import InternalError
+from controls.findings import found
+from controls.ids import new_id
+from controls.ledger import records as r
+
+_DECIDED: dict[a.Word, type[r.ApprovalDecided]] = {
+    "granted": r.ApprovalGranted, "refused": r.ApprovalRefused, "taken_over": r.ApprovalTakenOver,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class UseFacts:
+    """What ``tool.requested`` says of a use."""
+
+    risk: Literal["low", "medium", "high"]
+    read_back: Literal["none", "confirmed"]
+    idempotent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who decided, and what they signed with.
+
+    Attributes:
+        by: the person's opaque id (``p_…``); ``who`` is their name, sealed.
+        public: the raw key, 32 bytes; ``made`` is the signature, 64 bytes.
+    """
+
+    by: str
+    who: str = field(repr=False)
+    public: bytes
+    made: bytes
+    label: a.Label = "server_attested"
+    note: str = field(default="", repr=False)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request of this call. ``approval`` moves on; the rest stays.
+
+    Attributes:
+        receipt: of ``approval.requested``.
+        decided: of the decision that counts; None until there is one.
+        becomes: id of the use that an edit proposes in its place.
+        why: why it is not made; left: why nobody waits for it any more.
+    """
+
+    approval: a.Approval
+    about: a.Subject
+    decision: Decision
+    facts: UseFacts
+    role: str
+    receipt: PendingReceipt
+    changed: Callable[[], None]
+    decided: PendingReceipt | None = None
+    becomes: str = ""
+    why: a.Refuse | None = None
+    left: a.Withdrawn | None = None
+    taken: bool = False
+
+
+class Approvals:
+    """Every request of one call, also those that are over: a late decision on them is put on record.
+
+    Not thread-safe: call it from one thread. Nothing here waits.
+    """
+
+    def __init__(self, *, recorder: Recorder, tenant: str, call: str) -> None:
+        #: Digest of the release the call is bound to, once it is.
+        self.release = ""
+        self._recorder = recorder
+        self._tenant = tenant
+        self._call = call
+        self._requests: dict[str, Request] = {}
+
+    def request(
+        self,
+        decision: Decision,
+        facts: UseFacts,
+        *,
+        shown: str,
+        now_s: float,
+        changed: Callable[[], None] = lambda: None,
+        decoy: bool = False,
+    ) -> Request:
+        """Queue ``approval.requested``; nobody is asked before its receipt has come.
+
+        Args:
+            decision: the gate's on the use, with somebody to ask.
+            shown: exactly what the person will be shown.
+            now_s: Unix time, s.
+            changed: called when something has become of it.
+
+        Raises:
+            InternalError: the decision asks nobody, or this use has a request already.
+            ValueError: the arguments have no canonical form, so that nobody can sign them.
+            LedgerError: the ledger takes no records.
+        """
+        ask, proposal = decision.ask, decision.proposal
+        if ask is None or proposal.id in self._requests:
+            raise InternalError("a request for approval names whom it asks, and each use has one")
+        salt, nonce = a.new_salt(os.urandom(32)), "n_" + os.urandom(32).hex()
+        expires_at = int(now_s) + ask.within_s
+        about = a.Subject(
+            call=self._call, use=proposal.id, release=self.release, nonce=nonce, expires_at=expires_at,
+            tool=proposal.tool, arguments=dict(proposal.arguments), shown=shown, salt=salt,
+        )  # fmt: skip
+        a.statement(about, "granted")  # what cannot be signed is not asked for
+        approval = a.Approval(proposal.id, nonce, now_s, expires_at, otherwise=ask.otherwise, decoy=decoy)
+        receipt = self._recorder.append(
+            r.ApprovalRequested(
+                tenant=self._tenant, call=self._call, use=proposal.id, nonce=nonce, role=ask.role,
+                expires_at=expires_at, risk=decision.risk, annex_a=decision.annex_a,
+            ),
+            r.ApprovalDetails(
+                tool=about.tool, arguments=dict(about.arguments), shown=shown, verdicts=found(decision),
+                salt=salt, decoy=decoy,
+            ),
+        )  # fmt: skip
+        request = Request(approval, about, decision, facts, ask.role, receipt, changed)
+        self._requests[proposal.id] = request
+        return request
+
+    def get(self, use: str) -> Request | None:
+        """This use's request, whatever became of it."""
+        return self._requests.get(use)
+
+    def open(self) -> list[Request]:
+        """Requests of which something may still come."""
+        return [x for x in self._requests.values() if not x.approval.done]
+
+    # -- what comes of them -----------------------------------------------------------------------
+
+    def decide(
+        self, use: str, word: a.Word, signature: Signature, now_s: float, edited: Mapping[str, Any] | None
+    ) -> tuple[bool, PendingReceipt]:
+        """A person's decision: it counts if it is the first, and in time.
+
+        Args:
+            edited: for ``edited``, the new arguments.
+
+        Returns:
+            Whether it counts, and the receipt of its record. One that counts as a grant has its effect
+            once that is durable and ``settle`` was called.
+
+        Raises:
+            KeyError: this use has no request here.
+            PermissionError: the signature is not over exactly this.
+            ValueError: the new arguments have no canonical form, or are none, or some without an edit.
+            LedgerError: the ledger takes no records; nothing was decided.
+        """
+        request = self._requests[use]
+        if (edited is not None) is not (word == "edited"):
+            raise ValueError("an edit names new arguments, and nothing else does")
+        signed = a.statement(request.about, word, edited)
+        if not a.signed_by(signature.public, signature.made, signed):
+            raise PermissionError("the signature is not over this request and this decision")
+        decision = a.Decide(word, signature.by, now_s, dict(edited or {}))
+        before = request.approval
+        after, outputs = before.step(decision)
+        counts = any(isinstance(output, a.RecordDecision) for output in outputs)
+        details = self._details(request, signature, signed, edited)
+        if not counts:
+            self._move(request, after, outputs)  # its time may have passed with nobody looking
+            return False, self._append_late(request, decision, signature.label, details)
+        request.becomes = new_id("u") if word == "edited" else ""
+        receipt = self._append_decided(request, decision, signature.label, details)
+        request.decided = receipt
+        self._move(request, after, outputs)
+        return True, receipt
+
+    def settle(self, use: str) -> a.ApprovalState:
+        """The decision's record was waited for: it has its effect if that is durable, and none if not."""
+        request = self._requests[use]
+        receipt = request.decided
+        durable = receipt is not None and receipt.done() and not receipt.cancelled()
+        if durable and receipt is not None and receipt.exception() is None:
+            self._move(request, *request.approval.step(a.Durable()))
+        else:
+            self._move(request, *request.approval.step(a.Lost()))
+        return request.approval.state
+
+    def tick(self, use: str, now_s: float) -> a.ApprovalState:
+        """It is that Unix time, s: a request past its own has expired, and nobody can grant it."""
+        request = self._requests[use]
+        self._move(request, *request.approval.step(a.Tick(now_s)))
+        return request.approval.state
+
+    def withdraw(self, use: str, reason: a.Withdrawn) -> a.ApprovalState:
+        """Nobody waits for it any more; harmless when it is over."""
+        request = self._requests[use]
+        self._move(request, *request.approval.step(a.Withdraw(reason)))
+        return request.approval.state
+
+    def take(self, use: str) -> Request:
+        """The request of a use that may now be made, once.
+
+        Raises:
+            PermissionError: it was not granted, its grant is not durable, it is a decoy, or it was taken.
+        """
+        request = self._requests.get(use)
+        if request is None or request.approval.state is not a.ApprovalState.GRANTED:
+            raise PermissionError("this use was not granted, or its grant is not durable")
+        if request.approval.decoy or request.taken:
+            raise PermissionError("this use is a decoy, or was made already")
+        request.taken = True
+        return request
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _move(self, request: Request, after: a.Approval, outputs: a.Outputs) -> None:
+        """Take over the new state, put on record what nobody decided, and tell who waits."""
+        if after is request.approval:
+            return
+        request.approval = after
+        common: dict[str, Any] = {
+            "tenant": self._tenant, "call": self._call, "use": after.use, "nonce": after.nonce,
+        }  # fmt: skip
+        sealed = r.ApprovalDetails(tool=request.about.tool, decoy=after.decoy)
+        for output in outputs:
+            match output:
+                case a.RecordExpired(leads_to):
+                    self._append(r.ApprovalExpired(**common, leads_to=leads_to), sealed)
+                case a.RecordAbandoned(reason):
+                    request.left = reason
+                    self._append(r.ApprovalAbandoned(**common, reason=reason), sealed)
+                case a.Refuse():
+                    request.why = output
+                case _:
+                    pass  # decisions are on record by now; the rest is told by the state
+        request.changed()
+
+    def _append(self, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
+        try:
+            self._recorder.append(record, sealed)
+        except Exception:  # noqa: BLE001  # nothing happens with or without it; the missing end shows
+            return
+
+    def _append_decided(
+        self, request: Request, decided: a.Decide, label: a.Label, details: r.ApprovalDetails
+    ) -> PendingReceipt:
+        common: dict[str, Any] = {
+            "tenant": self._tenant, "call": self._call, "use": request.approval.use,
+            "nonce": request.approval.nonce, "by": decided.by, "label": label,
+            "after_s": max(0, int(decided.at_s - request.approval.asked_at_s)),
+        }  # fmt: skip
+        if decided.word == "edited":
+            return self._recorder.append(r.ApprovalEdited(**common, becomes=request.becomes), details)
+        return self._recorder.append(_DECIDED[decided.word](**common), details)
+
+    def _append_late(
+        self, request: Request, decided: a.Decide, label: a.Label, details: r.ApprovalDetails
+    ) -> PendingReceipt:
+        late = r.ApprovalLate(
+            tenant=self._tenant, call=self._call, use=request.approval.use, nonce=request.approval.nonce,
+            by=decided.by, label=label, verdict=decided.word,
+        )  # fmt: skip
+        return self._recorder.append(late, details)
+
+    def _details(
+        self, request: Request, signature: Signature, signed: bytes, edited: Mapping[str, Any] | None
+    ) -> r.ApprovalDetails:
+        about = request.about
+        return r.ApprovalDetails(
+            tool=about.tool, arguments=dict(about.arguments), shown=about.shown, salt=about.salt,
+            edited=None if edited is None else dict(edited), decoy=request.approval.decoy,
+            who=signature.who, note=signature.note,
+            statement=base64.b64encode(signed).decode(),
+            signature=base64.b64encode(signature.made).decode(),
+            public=base64.b64encode(signature.public).decode(),
+        )  # fmt: skip
+
+
+def still_signed(
+    requested: r.ApprovalRequested, record: r.ApprovalRecord, details: r.ApprovalDetails, release: str
+) -> bool:
+    """Whether a decision on record is signed over exactly what was requested, for whoever reviews it.
+
+    Args:
+        requested: the request's leaf; record: the decision's, and details: what was sealed beside it.
+        release: the digest that the call's ``release.bound`` names.
+    """
+    word = record.verdict if isinstance(record, r.ApprovalLate) else record.type.rpartition(".")[2]
+    about = a.Subject(
+        call=requested.call, use=requested.use, release=release, nonce=requested.nonce,
+        expires_at=requested.expires_at, tool=details.tool, arguments=details.arguments,
+        shown=details.shown, salt=details.salt,
+    )  # fmt: skip
+    try:
+        signed, made, public = (
+            base64.b64decode(text, validate=True)
+            for text in (details.statement, details.signature, details.public)
+        )
+        expected = a.statement(about, word, details.edited)  # type: ignore[arg-type]  # from a closed list
+    except ValueError:
+        return False
+    same = (record.call, record.use, record.nonce) == (requested.call, requested.use, requested.nonce)
+    return same and signed == expected and a.signed_by(public, made, signed)

@@ -1,0 +1,177 @@
+"""What was done in one call, by tools and by people, and what broke in it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from controls.evidence.occasions.tally import Call, Tallies
+from controls.ledger import records as r
+
+#: A call that ended so after something broke was ended because of it, or by somebody of the house.
+_ENDED_BY_US = frozenset(("agent", "operator", "failure", "person"))
+#: Uses that ask for what the agent does not have, or not so.
+_NOT_OURS = frozenset(("unknown_tool", "bad_arguments"))
+
+
+@dataclass(slots=True)
+class Actions:
+    """Topics: tool, tooling, approval, acts, emergency, person, break, recognition."""
+
+    of: Call
+    tallies: Tallies = field(default_factory=Tallies)
+    bound: bool = False
+    ended: bool = False
+    # tools, by use
+    requested: dict[str, tuple[int, r.ToolRequested]] = field(default_factory=dict)
+    judged: set[str] = field(default_factory=set)
+    asked: dict[str, int] = field(default_factory=dict)
+    granted: set[str] = field(default_factory=set)
+    decided: set[str] = field(default_factory=set)
+    # people
+    handoffs: dict[str, int] = field(default_factory=dict)
+    emergencies: dict[int, int] = field(default_factory=dict)
+    fetching: bool = False
+    # what broke: leaf → the record
+    broken: dict[int, r.ControlFailed] = field(default_factory=dict)
+
+    def add(self, leaf: int, record: r.Record) -> None:
+        match record:
+            case r.ReleaseBound():
+                self.bound = True
+            case r.ToolRecord():
+                self._tool(leaf, record)
+            case r.ApprovalRecord():
+                self._approval(leaf, record)
+            case r.EmergencyDetected():
+                self.emergencies[leaf] = record.at
+                if self.fetching:
+                    self._handled_emergencies()
+            case r.HandoffRecord():
+                self._handoff(leaf, record)
+            case r.CallbackPromised():
+                self._outcome(record.handoff)
+            case r.PersonJoined():
+                self.tallies["acts"].judge(record.person is not None, self.of.where(leaf))
+            case r.CallerSaid() if record.engine != "typed":
+                self.tallies["recognition"].judge(True, self.of.where(leaf))
+            case r.ControlFailed():
+                self.broken[leaf] = record
+            case r.CallRecovered():
+                self.ended = True
+                self.tallies["break"].judge(True, self.of.where(leaf))
+                self.tallies["break"].challenge(record.at)
+            case r.CallClosed():
+                self.ended = True
+            case _:
+                pass
+        if self.broken and _handles(record):
+            self._handled_breaks()
+
+    # -- tools ------------------------------------------------------------------------------------
+
+    def _tool(self, leaf: int, record: r.ToolRecord) -> None:
+        where = self.of.where(leaf)
+        if isinstance(record, r.ToolRequested):
+            self.requested[record.use] = (leaf, record)
+            self.tallies["tooling"].judge(True if self.bound else None, where)
+            return
+        if isinstance(record, r.ToolRefused):
+            if record.use not in self.requested:
+                self.tallies["tooling"].judge(True if self.bound else None, where)
+            if record.reason in _NOT_OURS:
+                self.tallies["tooling"].challenge(record.at)
+            self.tallies["tool"].challenge(record.at)
+            self._judge_use(record.use, True, leaf)
+            return
+        request = self.requested.get(record.use)
+        if request is None:
+            self.tallies["tooling"].judge(False, where)
+        self._judge_use(record.use, request is not None and self._allowed(request[1]), leaf)
+
+    def _allowed(self, request: r.ToolRequested) -> bool:
+        """It was confirmed where it is of high risk, and granted where a person was asked."""
+        confirmed = request.risk != "high" or request.read_back == "confirmed"
+        return confirmed and (request.use not in self.asked or request.use in self.granted)
+
+    def _judge_use(self, use: str, held: bool, leaf: int) -> None:
+        if use not in self.judged:  # an outcome that was asked for again is the same use
+            self.judged.add(use)
+            self.tallies["tool"].judge(held, self.of.where(leaf))
+
+    def _approval(self, leaf: int, record: r.ApprovalRecord) -> None:
+        if isinstance(record, r.ApprovalRequested):
+            self.asked.setdefault(record.use, leaf)
+            return
+        self.decided.add(record.use)
+        if isinstance(record, r.ApprovalGranted | r.ApprovalEdited):
+            self.granted.add(record.use)
+        if isinstance(record, r.ApprovalGranted | r.ApprovalEdited | r.ApprovalRefused):
+            self.tallies["acts"].judge(record.by is not None, self.of.where(leaf))
+        if not isinstance(record, r.ApprovalGranted):
+            self.tallies["approval"].challenge(record.at)
+            self.tallies["acts"].challenge(record.at)
+
+    # -- people -----------------------------------------------------------------------------------
+
+    def _handoff(self, leaf: int, record: r.HandoffRecord) -> None:
+        if isinstance(record, r.HandoffRequested):
+            self.handoffs[record.handoff] = leaf
+            self.fetching = True
+            self._handled_emergencies()
+            return
+        self._outcome(record.handoff)
+        if isinstance(record, r.HandoffFailed):
+            self.tallies["person"].challenge(record.at)
+
+    def _outcome(self, handoff: str) -> None:
+        leaf = self.handoffs.pop(handoff, None)
+        if leaf is not None:
+            self.tallies["person"].judge(True, self.of.where(leaf))
+
+    def _handled_emergencies(self) -> None:
+        for leaf, at in self.emergencies.items():
+            self.tallies["emergency"].judge(True, self.of.where(leaf))
+            self.tallies["emergency"].challenge(at)
+        self.emergencies.clear()
+
+    # -- what broke -------------------------------------------------------------------------------
+
+    def _handled_breaks(self) -> None:
+        for leaf, record in self.broken.items():
+            for topic in _topics(record):
+                self.tallies[topic].judge(True, self.of.where(leaf))
+                self.tallies[topic].challenge(record.at)
+        self.broken.clear()
+
+    def finish(self, tallies: Tallies) -> None:
+        if self.ended:
+            for use, (leaf, _) in self.requested.items():
+                if use not in self.judged:
+                    self.tallies["tool"].judge(None, self.of.where(leaf))
+            for leaf in self.handoffs.values():
+                self.tallies["person"].judge(None, self.of.where(leaf))
+            for leaf in self.emergencies:
+                self.tallies["emergency"].judge(False, self.of.where(leaf))  # and nobody was fetched
+            for leaf, record in self.broken.items():
+                for topic in _topics(record):
+                    self.tallies[topic].judge(None, self.of.where(leaf))
+            for use, leaf in self.asked.items():
+                self.tallies["approval"].judge(True if use in self.decided else None, self.of.where(leaf))
+        tallies.add(self.tallies)
+
+
+def _topics(record: r.ControlFailed) -> tuple[str, ...]:
+    return ("break", "recognition") if record.control == "recogniser" else ("break",)
+
+
+def _handles(record: r.Record) -> bool:
+    """Whether this is what is done when something breaks: the caller is told something, or fetched."""
+    match record:
+        case r.AgentPlayed():
+            return record.samples > 0
+        case r.CallClosed():
+            return record.ended_by in _ENDED_BY_US
+        case _:
+            return isinstance(
+                record, r.HandoffRequested | r.CallbackPromised | r.DisclosurePlayed | r.CallRecovered
+            )

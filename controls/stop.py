@@ -1,0 +1,207 @@
+"""What is stopped, by whom, and who may start it again, as a value. Pure.
+
+    running ──Stop, by anybody──▶ STOPPED ──Resume by A──▶ ASKED ──Resume by B, not A──▶ RESUMING
+                                     ▲                       │ too long ago: B is the first    │
+                                     └───────────────────────┴──── Lost ───────────────────────┤
+                                                                                       Durable ▼ running
+
+Stopping takes one person and has its effect at once: no failing record delays it. Resuming takes two
+different persons, and has none before it is on record. Sources: Regulation (EU) 2024/1689 Art. 14(4)(e).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from controls.errors import OperatorError
+
+Kind = Literal["everything", "tenant", "agent", "tool"]
+#: A first wish to resume that no second person has joined by then counts for nothing, s.
+RESUME_WITHIN_S = 3600.0
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scope(_Value):
+    """What is stopped: a tenant's calls, an agent's, a tool in every agent, or all of it (no name)."""
+
+    kind: Kind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".rstrip()
+
+
+class Person(_Value):
+    """Who, by their opaque id, and their name."""
+
+    id: str
+    name: str
+
+
+class Stopped(_Value):
+    """One stop in force.
+
+    Attributes:
+        at_s, resume_at_s: Unix times, s.
+        resume_by: who asked first to resume; None without anybody.
+        resuming_by: who asked second, while that goes on record.
+    """
+
+    scope: Scope
+    by: Person
+    why: str
+    at_s: float
+    resume_by: Person | None = None
+    resume_at_s: float = 0.0
+    resuming_by: Person | None = None
+
+
+# --- what comes in, and what is to be done --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    scope: Scope
+    by: Person
+    why: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    scope: Scope
+    by: Person
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """``agent.resumed`` of this scope is durable."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """``agent.resumed`` of this scope failed, or is late."""
+
+    scope: Scope
+
+
+Event = Stop | Resume | Durable | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Enforce:
+    """Stop it now, then append ``agent.stopped``."""
+
+    stopped: Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSecond:
+    """Somebody else has to want it, too."""
+
+    stopped: Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResumed:
+    """Append ``agent.resumed``; answer with Durable or Lost."""
+
+    stopped: Stopped
+    first: Person
+    second: Person
+
+
+@dataclass(frozen=True, slots=True)
+class Lift:
+    """It runs again."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """Nothing came of it."""
+
+    why: Literal["stopped_already", "not_stopped", "same_person", "under_way"]
+
+
+Output = Enforce | AwaitSecond | RecordResumed | Lift | Unchanged
+
+
+class Stops(_Value):
+    """Every stop in force; at most one of each scope."""
+
+    stops: tuple[Stopped, ...] = ()
+
+    @classmethod
+    def read(cls, text: str | bytes) -> Self:
+        """What ``model_dump_json`` wrote.
+
+        Raises:
+            OperatorError: it is damaged; what was stopped is not known.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            raise OperatorError("what is stopped cannot be read") from None
+
+    def of_call(self, tenant: str, agent: str) -> Stopped | None:
+        """What keeps this agent from taking this tenant's calls."""
+        names = {"everything": "", "tenant": tenant, "agent": agent}
+        return next((s for s in self.stops if names.get(s.scope.kind) == s.scope.name), None)
+
+    def of_tool(self, tool: str) -> Stopped | None:
+        """What keeps a tool from being used."""
+        return self._of(Scope(kind="tool", name=tool))
+
+    def step(self, event: Event) -> tuple[Stops, tuple[Output, ...]]:
+        """What an event leads to. Never raises."""
+        known = self._of(event.scope)
+        match event:
+            case Stop(scope, by, why, at_s):
+                if known is not None and known.resuming_by is None:
+                    return self._with(known.model_copy(update={"resume_by": None})), (
+                        Unchanged("stopped_already"),
+                    )
+                stopped = Stopped(scope=scope, by=by, why=why, at_s=at_s)
+                return self._with(stopped), (Enforce(stopped),)
+            case Resume():
+                return self._resume(known, event)
+            case Durable(scope) if known is not None and known.resuming_by is not None:
+                return self._without(scope), (Lift(scope),)
+            case Lost() if known is not None and known.resuming_by is not None:
+                return self._with(known.model_copy(update={"resuming_by": None})), ()
+            case _:
+                return self, ()
+
+    def _resume(self, known: Stopped | None, event: Resume) -> tuple[Stops, tuple[Output, ...]]:
+        if known is None:
+            return self, (Unchanged("not_stopped"),)
+        if known.resuming_by is not None:
+            return self, (Unchanged("under_way"),)
+        first = known.resume_by
+        if first is None or event.at_s - known.resume_at_s > RESUME_WITHIN_S:
+            asked = known.model_copy(update={"resume_by": event.by, "resume_at_s": event.at_s})
+            return self._with(asked), (AwaitSecond(asked),)
+        if first.id == event.by.id:
+            return self, (Unchanged("same_person"),)
+        resuming = known.model_copy(update={"resuming_by": event.by})
+        return self._with(resuming), (RecordResumed(resuming, first, event.by),)
+
+    def _of(self, scope: Scope) -> Stopped | None:
+        return next((s for s in self.stops if s.scope == scope), None)
+
+    def _with(self, stopped: Stopped) -> Stops:
+        return Stops(stops=(*self._without(stopped.scope).stops, stopped))
+
+    def _without(self, scope: Scope) -> Stops:
+        return Stops(stops=tuple(s for s in self.stops if s.scope != scope))

@@ -1,0 +1,64 @@
+"""What it takes to judge one clause by all rules of all packs: CPU and wall clock of one thread."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controls.decision import Effect, Proposal
+from controls.rules.engine import Rules
+from controls.rules.matchers import words
+from loadtests.packs.sentences import Sentence
+from loadtests.statistics import percentile
+
+#: Each clause is judged so often; the collector runs between rounds, not within.
+ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Milliseconds a clause, with a sentence before it to look back on.
+
+    Attributes:
+        rules: how many there are.
+        judged: how often a clause was judged, of ``clauses`` different ones.
+    """
+
+    language: str
+    rules: int
+    clauses: int
+    judged: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+def cost(sentences: Sequence[Sentence], rules: Mapping[str, Rules], rounds: int = ROUNDS) -> list[Cost]:
+    """Judge every clause of the sets, language by language, by every rule."""
+    found = []
+    for language, compiled in rules.items():
+        texts = [s for s in sentences if s.moment == "agent_says" and s.language == language]
+        if not texts:
+            continue
+        before = words(texts[0].text)
+        took = []
+        for _ in range(rounds):
+            gc.collect()
+            for sentence in texts:
+                said = sentence.said
+                proposal = Proposal(
+                    Effect.SPEAK, "c", 1, "k", text=sentence.text, caller_said=said, language=language
+                )
+                began = time.perf_counter_ns()
+                compiled.evaluate(proposal, before)
+                took.append((time.perf_counter_ns() - began) / 1e6)
+        count = sum(len(pack.rules) for pack in compiled.packs)
+        found.append(
+            Cost(
+                language, count, len(texts), len(took), round(percentile(took, 50), 3),
+                round(percentile(took, 99), 3), round(max(took), 3),
+            )
+        )  # fmt: skip
+    return found

@@ -1,0 +1,112 @@
+"""What belongs to no call: faults are red until put right, and what a person or the house did is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from controls.evidence.states import State
+from controls.ledger import records as r
+from tests.controls.evidence.calls import CallScript
+from tests.controls.evidence.counted import ORIGIN, begun, counts, ended, of, statement, whole
+
+SOME_ONE = "p_0123456789ABCDEF"
+
+
+def test_a_failure_found_later_is_red_until_it_is_put_right() -> None:
+    script = whole()
+    missed = script.add(r.ControlMissed, control="guard", annex_a=("A.9.4",), leaf=110, origin=ORIGIN)
+    leaf = script.opened[-1][0]
+    found = of(statement(script), "A.9.4")
+    assert found.state is State.FAILING
+    [fault] = found.faults
+    assert (fault.what, fault.told_by.leaf, fault.missed is not None) == ("missed", leaf, True)
+    assert fault.missed is not None and (fault.missed.leaf, fault.missed.call) == (110, script.call)
+    assert of(statement(script), "A.9.2").state is State.OPERATING
+    assert of(statement(script, since=missed.at + 1), "A.9.4").state is State.FAILING  # old, and still open
+    script.add(r.ControlCorrected, origin=ORIGIN, leaf=leaf)
+    found = of(statement(script), "A.9.4")
+    assert (found.state, found.faults) == (State.OPERATING, [])
+    assert of(statement(script), "A.3.3").passed == 1
+
+
+def test_a_correction_of_another_record_puts_nothing_right() -> None:
+    script = whole()
+    script.add(r.ControlMissed, annex_a=("A.9.4",), leaf=110, origin=ORIGIN)
+    leaf = script.opened[-1][0]
+    script.add(r.ControlCorrected, origin="o_ZZZZZZZZZZZZZZZZ", leaf=leaf)
+    script.add(r.ControlCorrected, origin=ORIGIN, leaf=leaf - 1)
+    assert of(statement(script), "A.9.4").state is State.FAILING
+
+
+@pytest.mark.parametrize(("how", "what"), [("off", "disabled"), ("bypass", "bypass")])
+def test_a_control_that_is_off_or_weakened_is_red_until_it_is_restored(how: str, what: str) -> None:
+    script = whole()
+    script.add(r.ControlDisabled, control="guard", how=how)
+    found = statement(script)
+    assert of(found, "A.9.2").state is of(found, "A.9.4").state is State.FAILING
+    assert of(found, "A.9.2").faults[0].what == what
+    assert not found.holds
+    script.add(r.ControlDisabled, control="guard", how=how, restored=True)
+    assert statement(script).holds
+
+
+def test_what_broke_outside_of_a_call_is_red_until_it_is_put_right() -> None:
+    script = whole()
+    script.add(r.ControlFailed, call=None, control="ledger", reason="broken")
+    leaf = script.opened[-1][0]
+    found = statement(script)
+    assert of(found, "A.6.2.8").state is of(found, "A.6.2.6").state is State.FAILING
+    script.add(r.ControlCorrected, origin=ORIGIN, leaf=leaf)
+    assert statement(script).holds
+
+
+def test_incidents_and_concerns_are_to_be_settled_in_time() -> None:
+    script = CallScript()
+    script.add(r.IncidentOpened, incident="i_0123456789ABCDEF")
+    at = script.opened[0][1].at
+    day = 86_400
+    assert counts(statement(script, now=at + 29 * day), "A.8.4") == (1, 1, 0, 0)
+    assert of(statement(script, now=at + 29 * day), "A.8.4").last_challenged is None
+    assert counts(statement(script, now=at + 31 * day), "A.8.4") == (1, 0, 1, 0)
+    script.add(r.IncidentClosed, incident="i_0123456789ABCDEF")
+    found = of(statement(script, now=at + 31 * day), "A.8.4")
+    assert (found.passed, found.failed, found.last_challenged is not None) == (1, 0, True)
+
+
+def test_a_call_that_was_turned_away_tests_what_turned_it_away() -> None:
+    script = whole()
+    script.add(r.CallRefused, reason="ledger")
+    assert of(statement(script), "A.6.2.8").last_challenged is not None
+    script.add(r.CallRefused, reason="capacity")
+    assert of(statement(script), "A.2.2").last_challenged is None
+    script.add(r.CallRefused, reason="unapproved")
+    assert of(statement(script), "A.2.2").last_challenged is not None
+
+
+def test_looks_name_who_and_why() -> None:
+    script = whole()
+    script.add(r.AccessViewed, r.AccessDetails(who="r", purpose="x"), what="audit")
+    script.add(r.AccessViewed, what="trace")
+    assert counts(statement(script), "A.8.5") == (2, 1, 1, 0)
+
+
+def test_deployment_is_where_real_callers_are() -> None:
+    assert counts(statement(whole()), "A.6.2.5") == (0, 0, 0, 0)
+    scripts = [ended(begun("staging", approved)) for approved in (True, False)]
+    assert counts(statement(*scripts), "A.6.2.5") == (2, 1, 1, 0)
+
+
+def test_releases_that_took_calls_are_proposed_and_approved() -> None:
+    script = whole()
+    assert counts(statement(script, whole()), "A.6.2.4") == (1, 0, 0, 1)  # one release, two calls
+    release = script.opened[0][1].release  # type: ignore[attr-defined]
+    script.add(r.ReleaseApproved, release=release, by=SOME_ONE)
+    found = statement(script)
+    assert (counts(found, "A.6.2.4"), counts(found, "A.3.2")) == ((1, 1, 0, 0), (1, 1, 0, 0))
+
+
+def test_words_do_not_put_right_what_is_still_switched_off() -> None:
+    script = whole()
+    script.add(r.ControlDisabled, control="guard", how="bypass")
+    script.add(r.ControlCorrected, origin=ORIGIN, leaf=script.opened[-1][0])
+    assert of(statement(script), "A.9.2").state is State.FAILING

@@ -1,0 +1,393 @@
+"""``sayso rules …``: what the rules are, whether they hold, what they would do, and what they did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from controls.errors import ConfigurationError, OperatorError, Problem
+from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_table
+
+if TYPE_CHECKING:
+    from controls.decision import Proposal
+    from controls.evidence.shape import Trace, Turn
+    from controls.rules.engine import Rules
+    from controls.rules.examples import Tried
+    from voice_runtime.settings import Profile
+
+app = typer.Typer(
+    no_args_is_help=True, help="Rules: list them, hold them to their examples, see why they decided."
+)
+
+_UNKNOWN = "the rules of this release were not kept here: only what is on record is shown"
+
+
+@app.command("list", epilog="Example: sayso rules list")
+def list_(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """List the packs: for which languages, how many rules, and which agents use them."""
+    from controls.rules.pack_files import load_packs, pack_names
+    from voice_runtime.agent_folder import RULES_FOLDER
+    from voice_runtime.cli.text import profile_of
+
+    root = profile_of(config).root
+    packs = load_packs(root / RULES_FOLDER, pack_names(root / RULES_FOLDER))
+    users = _users(root)
+    rows: list[dict[str, Any]] = [
+        {
+            "pack": pack.pack, "title": pack.title, "kind": pack.kind, "languages": list(pack.languages),
+            "rules": len(pack.rules), "owner": pack.owner, "reviewed": pack.reviewed.isoformat(),
+            "agents": users.get(pack.pack, []),
+        }
+        for pack in packs
+    ]  # fmt: skip
+    if as_json:
+        emit_json({"packs": rows})
+        return
+    emit_table(
+        ["pack", "rules", "languages", "owner", "reviewed", "agents", "what"],
+        [
+            [
+                row["pack"], str(row["rules"]), " ".join(row["languages"]), row["owner"], row["reviewed"],
+                " ".join(row["agents"]) or "none", row["title"],
+            ]
+            for row in rows
+        ],
+        empty="no packs: configs/rules holds none",
+    )  # fmt: skip
+
+
+@app.command("test", epilog="Example: sayso rules test health-boundaries")
+def keep(
+    packs: Annotated[
+        list[str] | None, typer.Argument(metavar="[PACK]…", help="All of them by default.")
+    ] = None,
+    agent: Annotated[
+        str, typer.Option(metavar="AGENT", help="The packs and own rules of an agent, all together.")
+    ] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Hold every rule to its own examples; exit 1 when one does not hold, 2 when a file cannot be used."""
+    from voice_runtime.cli.text import profile_of
+
+    if packs and agent:
+        raise OperatorError("name packs or --agent, not both")
+    root = profile_of(config).root
+    tried = _of_agent(config, agent) if agent else _of_packs(root, packs or [])
+    broken = [example for example in tried if example.fault]
+    if as_json:
+        rows = [_example_row(example) for example in tried]
+        emit_json({"ok": not broken, "rules": len({e.rule for e in tried}), "examples": rows})
+    else:
+        for line in _account(tried, root):
+            typer.echo(line)
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command("try", epilog='Example: sayso rules try healthcare "It is probably just eczema."')
+def try_(
+    agent: Annotated[str, typer.Argument(help="An agent's folder, such as healthcare.")],
+    text: Annotated[str, typer.Argument(help="What is said.")],
+    caller: Annotated[bool, typer.Option("--caller", help="The caller says it, not the agent.")] = False,
+    said: Annotated[str, typer.Option(metavar="TEXT", help="What the caller said just before.")] = "",
+    language: Annotated[str, typer.Option(help="The call's language; the agent's first by default.")] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """What an agent's rules would make of one sentence, and which words they go by. Nothing is recorded."""
+    from controls.decision import Effect, Proposal
+
+    release = _release(config, agent)
+    rules = _rules_of(release)
+    spoken = language or release.language
+    proposal = Proposal(
+        Effect.SPEAK,
+        "",
+        0,
+        "",
+        text="" if caller else text,
+        caller_said=text if caller else said,
+        language=spoken,
+    )
+    decision = rules.caller(proposal) if caller else rules.evaluate(proposal)
+    emergency = rules.emergency(text, spoken) if caller else None
+    found = [*([emergency] if emergency else []), *decision.verdicts]
+    rows = [
+        {
+            "rule": v.rule, "verdict": v.verdict, "risk": v.risk, "annex_a": list(v.annex_a),
+            "reason": v.reason, "words": [asdict(g) for g in rules.why(v.rule, proposal)],
+        }
+        for v in found
+    ]  # fmt: skip
+    verdict = found[0].verdict
+    phrase = emergency.say if emergency else decision.phrase
+    instead = rules.phrases.get(phrase, {}).get(spoken) if phrase else decision.text or None
+    if as_json:
+        emit_json({"agent": agent, "language": spoken, "verdict": verdict, "spoken": instead, "rules": rows})
+        return
+    typer.echo(f"{verdict}" + (f": {instead}" if instead and instead != text else ""))
+    for row in rows:
+        typer.echo("\n".join(_finding(row)))
+
+
+@app.command(epilog="Example: sayso rules explain c_7Q2MZ0G4D9RWX3KA 3")
+def explain(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="A call's id, from `sayso calls`.")],
+    turn: Annotated[int, typer.Argument(metavar="TURN", min=0, help="The turn's number in `sayso trace`.")],
+    who: Annotated[str, typer.Option("--as", metavar="NAME", help="Who looks; goes on record.")] = "",
+    purpose: Annotated[str, typer.Option(help="What for; goes on record.")] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Why the rules decided as they did in one turn: each verdict, and the words it went by.
+
+    Judged again by the very rules of the call's release, as kept when its server started. Opens
+    personal content: that you looked, and why, is on record before it is opened.
+    """
+    from voice_runtime.cli.records import read_trace
+    from voice_runtime.cli.text import profile_of
+
+    profile = profile_of(config)
+    found = read_trace(profile, call, who=who, purpose=purpose, verify=False)
+    chosen = next((t for t in found.turns if t.n == turn), None)
+    if chosen is None:
+        have = f"it has {found.turns[0].n} to {found.turns[-1].n}" if found.turns else "it has none"
+        raise OperatorError(f"call {call} has no turn {turn}: {have}")
+    rules = _archived(profile, found.call.release)
+    rows = [asdict(row) for row in explained(found, chosen, rules)]
+    if as_json:
+        emit_json(
+            {
+                "call": call,
+                "turn": turn,
+                "release": found.call.release,
+                "rules": rules is not None,
+                "judged": rows,
+            }
+        )
+        return
+    typer.echo(f"call {call}, turn {turn}, release {found.call.release[:19]}…")
+    if chosen.said is not None:
+        typer.echo(f"caller  {chosen.said.text or '(erased)'}")
+    if rules is None:
+        typer.echo(_UNKNOWN)
+    for row in rows:
+        typer.echo(f"\n{row['what']:<7} {row['text'] or '(erased)'}")
+        typer.echo("\n".join(_finding(row)))
+        if row["instead"]:
+            typer.echo(f"        spoken instead: {row['instead']}")
+    if not rows:
+        typer.echo("nothing was judged in this turn")
+
+
+# --- what explains a turn ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One finding on one thing that was judged in a turn.
+
+    Attributes:
+        what: whose words, or a tool's use.
+        text: what was judged, None once erased.
+        words: each line of the rule that found something, and what it found.
+        instead: the fixed phrase spoken in its place.
+    """
+
+    what: Literal["caller", "agent", "tool"]
+    text: str | None
+    rule: str | None
+    verdict: str
+    risk: int
+    annex_a: tuple[str, ...]
+    reason: str | None
+    words: tuple[dict[str, str], ...]
+    instead: str | None = None
+
+
+def explained(trace: Trace, turn: Turn, rules: Rules | None) -> Iterator[Judged]:
+    """Every finding of a turn, in the order of its judgements; an emergency first."""
+    from controls.decision import Verdict
+
+    said = turn.said.text if turn.said is not None else None
+    if turn.emergency is not None:
+        proposal = _proposal(trace, said=said)
+        yield Judged(
+            "caller", said, turn.emergency.rule, Verdict.HANDOFF, 100, tuple(turn.emergency.annex_a), None,
+            _words(rules, turn.emergency.rule, proposal),
+        )  # fmt: skip
+    if turn.decision is None:
+        return
+    clauses = {clause.clause: clause for clause in turn.decision.clauses}
+    tools = {tool.use: tool for tool in turn.decision.tools}
+    before: list[str] = []
+    seen = ""
+    for finding in turn.decision.verdicts:
+        clause, tool = clauses.get(finding.of), tools.get(finding.of)
+        what: Literal["caller", "agent", "tool"] = "tool" if clause is None else "agent"
+        text: str | None = None
+        if clause is not None:
+            if seen and seen != finding.of and (spoken := clauses[seen].text if seen in clauses else None):
+                before.append(spoken)
+            seen = finding.of
+            text = clause.candidate or clause.text
+            if text == "":  # the caller's words were refused: nothing was put before a model
+                what, text = "caller", said
+        elif tool is not None:
+            text = f"{tool.name} {json.dumps(tool.arguments, ensure_ascii=False)}" if tool.name else None
+        proposal = _proposal(
+            trace, text="" if what != "agent" else text, said=said,
+            tool=tool.name if tool else None, arguments=tool.arguments if tool else None,
+        )  # fmt: skip
+        yield Judged(
+            what, text, finding.rule, finding.verdict, finding.risk, tuple(finding.annex_a), finding.reason,
+            _words(rules, finding.rule, proposal, " ".join(before)),
+            clause.instead if clause is not None else None,
+        )  # fmt: skip
+
+
+def _proposal(
+    trace: Trace,
+    *,
+    text: str | None = "",
+    said: str | None = "",
+    tool: str | None = None,
+    arguments: dict[str, Any] | None = None,
+) -> Proposal:
+    from controls.decision import Effect, Proposal
+
+    return Proposal(
+        Effect.TOOL if tool else Effect.SPEAK, trace.call.id, 0, "", text=text or "", caller_said=said or "",
+        tool=tool or "", arguments=arguments or {}, language=trace.call.language,
+    )  # fmt: skip
+
+
+def _words(
+    rules: Rules | None, rule: str | None, proposal: Proposal, before: str = ""
+) -> tuple[dict[str, str], ...]:
+    if rules is None or rule is None:
+        return ()
+    from controls.rules.matchers import words
+
+    return tuple(asdict(ground) for ground in rules.why(rule, proposal, words(before)))
+
+
+def _finding(row: dict[str, Any]) -> Iterator[str]:
+    controls = " ".join(row["annex_a"])
+    yield f"        {row['verdict']} by {row['rule'] or '(erased)'}, risk {row['risk']}   {controls}"
+    if row["reason"]:
+        yield f"        because {row['reason']}"
+    for ground in row["words"]:
+        found = f"“{ground['words']}” by `{ground['line']}`" if ground["words"] else f"`{ground['line']}`"
+        yield f"        words   {found}"
+
+
+# --- where rules come from --------------------------------------------------------------------------
+
+
+def _archived(profile: Profile, release: str) -> Rules | None:
+    """The rules of a release as kept when its server started, or None."""
+    from controls.rules.engine import Rules
+    from controls.rules.model import Pack
+    from voice_runtime.release_archive import archived_release, archived_rules
+
+    resolved = archived_release(profile.data_dir, release)
+    digest = json.loads(resolved).get("rules") if resolved is not None else None
+    kept = archived_rules(profile.data_dir, digest) if digest else None
+    return None if kept is None else Rules([Pack.model_validate(pack) for pack in json.loads(kept)])
+
+
+def _release(config: Path, agent: str) -> Any:
+    from voice_runtime.cli.text import settings_of
+    from voice_runtime.lines import load_lines
+    from voice_runtime.resolve import load_release
+
+    settings = settings_of(config)
+    return load_release(settings.root, agent, settings, load_lines(settings.root))
+
+
+def _rules_of(release: Any) -> Rules:
+    rules: Rules | None = release.rules
+    assert rules is not None  # a release that resolved has them
+    return rules
+
+
+def _of_agent(config: Path, agent: str) -> list[Tried]:
+    return list(_rules_of(_release(config, agent)).examples())
+
+
+def _of_packs(root: Path, names: list[str]) -> list[Tried]:
+    """Each pack alone, so that a broken one does not hide what the others say.
+
+    Raises:
+        ConfigurationError: files that cannot be used, and phrases of rules that rules refuse.
+    """
+    from controls.rules.engine import Rules
+    from controls.rules.pack_files import load_packs, pack_names
+    from voice_runtime.agent_folder import RULES_FOLDER
+
+    folder = root / RULES_FOLDER
+    found = load_packs(folder, names or pack_names(folder))
+    problems: list[Problem] = []
+    tried: list[Tried] = []
+    for pack in found:
+        rules = Rules([pack])
+        tried += rules.examples()
+        problems += rules.objections(rules.phrases)
+    if problems:
+        raise ConfigurationError(problems)
+    return tried
+
+
+def _users(root: Path) -> dict[str, list[str]]:
+    """Pack → the agents that name it, as far as their files can be read."""
+    from controls.documents import read
+    from voice_runtime.lines import known_agents
+
+    users: dict[str, list[str]] = {}
+    for agent in known_agents(root):
+        try:
+            data = read((root / "agents" / agent / "agent.yaml").read_text(encoding="utf-8"), agent)
+            named = [str(name) for name in data["rules"]["packs"]]
+        except (OSError, ValueError, KeyError, TypeError, ConfigurationError):
+            continue
+        for name in named:
+            users.setdefault(name, []).append(agent)
+    return users
+
+
+def _account(tried: list[Tried], root: Path) -> Iterator[str]:
+    """One line a rule, its examples counted, and what did not hold in full."""
+    by_rule: dict[str, list[Tried]] = {}
+    for example in tried:
+        by_rule.setdefault(example.rule, []).append(example)
+    for rule, examples in by_rule.items():
+        broken = [e for e in examples if e.fault]
+        catches = sum(e.wanted for e in examples)
+        yield (
+            f"{'FAIL' if broken else 'ok':<6}{_at(examples[0], root)}  {rule}  "
+            f"catches {catches}, lets {len(examples) - catches} pass"
+        )
+        for example in broken:
+            yield f"        {_at(example, root)}: {example.fault}: {example.shown}"
+    faults = sum(bool(e.fault) for e in tried)
+    end = f"{faults} do not hold" if faults else "all hold"
+    yield f"{len(by_rule)} rules, {len(tried)} examples: {end}"
+
+
+def _example_row(example: Tried) -> dict[str, Any]:
+    file, line, field = example.place
+    return {
+        "rule": example.rule, "wanted": example.wanted, "shown": example.shown, "file": file, "line": line,
+        "field": field, "fault": example.fault,
+    }  # fmt: skip
+
+
+def _at(example: Tried, root: Path) -> str:
+    file, line, _ = example.place
+    return f"{file.removeprefix(f'{root}/')}:{line}"

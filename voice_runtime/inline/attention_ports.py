@@ -1,0 +1,78 @@
+"""What attention needs of those it passes the caller's words to."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+from voice_runtime.agent import Tool
+from voice_runtime.events import SpokenFrame
+
+
+class Opening(Protocol):
+    """The disclosure and its questions, and what was consented to (``inline.opening``)."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    @property
+    def asking(self) -> bool: ...
+
+    async def asked(self, wanted: Literal["emergency", "person", "key_0", "opt_out"]) -> None: ...
+
+    async def answer(self, given: bool | None, how: Literal["voice", "keypad"]) -> None: ...
+
+    async def objected(self, how: Literal["voice", "keypad"]) -> bool: ...
+
+    async def ending(self) -> None: ...
+
+    async def spoken(self, frame: SpokenFrame) -> None: ...
+
+
+class Person(Protocol):
+    """The way to a person (``inline.person``)."""
+
+    @property
+    def under_way(self) -> bool: ...
+
+    @property
+    def asking(self) -> bool: ...
+
+    async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None: ...
+
+    async def answer(self, text: str, yes: bool | None) -> None: ...
+
+    async def key(self, key: str) -> None: ...
+
+    async def spoken(self, frame: SpokenFrame) -> None: ...
+
+
+class PendingReadBack(Protocol):
+    """A tool use that waits for the caller's yes."""
+
+    @property
+    def arguments(self) -> dict[str, Any]: ...
+
+    @property
+    def tool(self) -> Tool: ...
+
+    @property
+    def needed(self) -> str: ...
+
+
+class ReadBacks(Protocol):
+    """Questions asked before a tool's effect (``think.tools``)."""
+
+    @property
+    def pending(self) -> PendingReadBack | None: ...
+
+    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
+        """Settle the pending question; the model, run on the caller's words, is told the outcome."""
+        ...
+
+
+class Receipt(Protocol):
+    """The call's receipt (``inline.receipt``)."""
+
+    def wanted(self, how: Literal["spoken", "shown"], turn: int) -> None: ...
+
+    def repeats(self, before: int) -> bool: ...

@@ -1,0 +1,84 @@
+"""Staff as the record knows them: a name, an opaque id, and the key the server signs with on their behalf.
+
+One file for each person in a directory that only its owner can read, made when the person is first named.
+The id is random; the name stands here and in sealed content, never in a leaf. The key is held by the
+server: what it signs says that the server let this name decide, not that the person held it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from controls.approval import Label
+from controls.errors import OperatorError
+from controls.ids import new_id
+from controls.ledger.private_files import read_private, write_private
+from controls.ledger.records import PersonId, PublicKey
+
+#: Below ``data_dir``.
+DIRECTORY = "people"
+#: Letters of the longest name.
+LONGEST = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One of the staff, with the key that signs for them."""
+
+    id: str
+    name: str = field(repr=False)
+    label: Label
+    _private: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def public(self) -> bytes:
+        """The raw public key, 32 bytes."""
+        return self._private.public_key().public_bytes_raw()
+
+    def sign(self, signed: bytes) -> bytes:
+        """Ed25519 over these bytes, 64 bytes."""
+        return self._private.sign(signed)
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    person: PersonId
+    name: str
+    key: PublicKey  # of the same shape: 32 bytes in base64
+
+
+class People:
+    """Everybody who ever decided something on this data directory. Thread-safe; blocks."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = data_dir / DIRECTORY
+
+    def named(self, name: str) -> Person:
+        """The person of that name, made when there was none. Case and spacing do not tell two apart.
+
+        Raises:
+            OperatorError: the name is empty or too long, or the files cannot be used.
+        """
+        shown = " ".join(unicodedata.normalize("NFKC", name).split())
+        if not shown or len(shown) > LONGEST or not shown.isprintable():
+            raise OperatorError(f"say who decides: --as NAME, at most {LONGEST} letters")
+        stem = hashlib.sha256(shown.casefold().encode()).hexdigest()[:40]
+        path = self._directory / f"{stem}.json"
+        if not path.exists():
+            private = Ed25519PrivateKey.generate().private_bytes_raw()
+            kept = _Kept(person=new_id("p"), name=shown, key=base64.b64encode(private).decode())
+            write_private(path, json.dumps(kept.model_dump()).encode() + b"\n")  # or somebody else was first
+        try:
+            found = _Kept.model_validate_json(read_private(path))
+            key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(found.key, validate=True))
+        except (ValidationError, ValueError):
+            raise OperatorError(f"{path} does not say who that is; restore it from its back-up") from None
+        return Person(found.person, found.name, "server_attested", key)

@@ -1,0 +1,323 @@
+"""The stop switch of a process: what is stopped, enforced on running calls, kept over a restart.
+
+What is in force lies in ``data_dir/stopped.json``, replaced in one step, and with the coordinator, where
+every worker looks twice a second. A stop takes hold before it is on record; should the log not take it,
+it goes to the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from loguru import logger
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from controls import stop as s
+from controls.decision import Receipt, Recorder
+from controls.errors import LedgerError, OperatorError
+from controls.ledger import records as r
+from voice_runtime.clock import Clock
+from voice_runtime.local import Question
+from voice_runtime.people import People
+from voice_runtime.receipts import receipt_in_time
+
+FILE = "stopped.json"
+#: Under which name the coordinator shares it.
+SHARED = "stops"
+#: How often a worker looks at what others have stopped, s: calls are told within two seconds.
+LOOK_S = 0.5
+#: Longest wait for a record, s.
+RECEIPT_S = 5.0
+
+
+class Shared(Protocol):
+    """What is needed of ``ports.Coordinator``."""
+
+    async def share(self, name: str, value: str) -> None: ...
+    async def shared(self, name: str) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What can be stopped here: tenants; agents and tools, each with the tenants it concerns."""
+
+    tenants: tuple[str, ...]
+    agents: Mapping[str, tuple[str, ...]]
+    tools: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, lines: Iterable[tuple[str, str]], tools: Mapping[str, Iterable[str]]) -> Names:
+        """From each line's agent and tenant, and each agent's tools."""
+        agents: dict[str, tuple[str, ...]] = {}
+        for agent, tenant in lines:
+            agents[agent] = tuple(dict.fromkeys((*agents.get(agent, ()), tenant)))
+        used: dict[str, tuple[str, ...]] = {}
+        for agent, names in tools.items():
+            for name in names:
+                used[name] = tuple(dict.fromkeys((*used.get(name, ()), *agents.get(agent, ()))))
+        return cls(tuple(dict.fromkeys(t for found in agents.values() for t in found)), agents, used)
+
+
+Spool = Callable[[r.Record, r.Personal | None], Receipt]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: s.Kind
+    name: str = Field(default="", max_length=64)
+    who: str
+    why: str = Field(default="", max_length=1000)
+
+
+class StopSwitch:
+    """One process's. ``start`` before serving; on the event loop only."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        recorder: Recorder,
+        spool: Spool | None,
+        people: People,
+        clock: Clock,
+        shared: Shared,
+        names: Names,
+        changed: Callable[[s.Stopped], None],
+    ) -> None:
+        """Prepare; nothing is stopped before ``start``.
+
+        Args:
+            names: of what can be stopped here.
+            changed: told of every stop that takes hold; must not block.
+        """
+        self.stops = s.Stops()
+        self._path = data_dir / FILE
+        self._recorder, self._spool = recorder, spool
+        self._people, self._clock, self._shared = people, clock, shared
+        self._names, self._changed = names, changed
+        self._one = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+
+    # -- what is stopped --------------------------------------------------------------------------
+
+    def of_call(self, tenant: str, agent: str) -> bool:
+        """Whether this agent takes no calls of this tenant."""
+        return self.stops.of_call(tenant, agent) is not None
+
+    def of_tool(self, tool: str) -> bool:
+        """Whether this tool is not to be used."""
+        return self.stops.of_tool(tool) is not None
+
+    # -- starting and ending ----------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take up what was stopped before, and look at what other workers stop.
+
+        Raises:
+            OperatorError: the file cannot be read; nothing is served on a guess.
+        """
+        self.stops = await asyncio.to_thread(self._read)
+        if (others := await self._shared.shared(SHARED)) is not None:
+            self.stops = s.Stops.read(others)
+        else:
+            await self._shared.share(SHARED, self.stops.model_dump_json())
+        self._watching = asyncio.create_task(self._watch(), name="stops of other workers")
+
+    async def close(self) -> None:
+        """Look no more. Harmless twice."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - a coordinator that fails must not end the looking
+                logger.error("what is stopped could not be looked at: {}", type(error).__name__)
+
+    async def look(self) -> None:
+        """Take over what another worker stopped or resumed."""
+        async with self._one:
+            found = await self._shared.shared(SHARED)
+            if found is None or (others := s.Stops.read(found)) == self.stops:
+                return
+            new = [x for x in others.stops if x.scope not in {y.scope for y in self.stops.stops}]
+            self.stops = others
+            await asyncio.to_thread(self._write)
+            for stopped in new:
+                self._changed(stopped)
+
+    # -- what people ask --------------------------------------------------------------------------
+
+    @property
+    def questions(self) -> dict[str, Question]:
+        """What the local socket may ask."""
+        return {"stops.list": self._list, "stops.stop": self._stop, "stops.resume": self._resume}
+
+    async def _list(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        if asked:
+            raise OperatorError("a list of what is stopped takes nothing")
+        return {
+            "stopped": [
+                {
+                    "kind": x.scope.kind, "name": x.scope.name, "by": x.by.name, "why": x.why,
+                    "at_s": int(x.at_s),
+                    "resume_asked_by": x.resume_by.name if x.resume_by is not None else None,
+                }
+                for x in self.stops.stops
+            ]
+        }  # fmt: skip
+
+    async def _stop(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Stop it now: on running calls before anything is written."""
+        wanted, scope, by = await self._wanted(asked)
+        async with self._one:
+            self.stops, outputs = self.stops.step(s.Stop(scope, by, wanted.why, self._clock.unix_s()))
+            for output in outputs:
+                if isinstance(output, s.Enforce):
+                    self._changed(output.stopped)
+            for output in outputs:
+                if isinstance(output, s.Enforce):
+                    await self._record_stopped(output.stopped)
+            await self._keep()
+        already = any(isinstance(output, s.Unchanged) for output in outputs)
+        return {"kind": scope.kind, "name": scope.name, "stopped": True, "already": already}
+
+    async def _resume(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """One of the two wishes it takes."""
+        wanted, scope, by = await self._wanted(asked)
+        told = {"kind": scope.kind, "name": scope.name, "stopped": True, "needs": "somebody else"}
+        async with self._one:
+            self.stops, outputs = self.stops.step(s.Resume(scope, by, self._clock.unix_s()))
+            for output in outputs:
+                match output:
+                    case s.Unchanged("not_stopped"):
+                        raise OperatorError(f"{scope} is not stopped: `sayso stop --list` names what is")
+                    case s.Unchanged("same_person"):
+                        raise OperatorError("resuming takes two different persons, and you are the first")
+                    case s.RecordResumed():
+                        await self._record_resumed(output, wanted.why)
+                        told |= {"stopped": False, "needs": ""}
+                    case _:
+                        pass
+            await self._keep()
+        return told
+
+    async def _wanted(self, asked: Mapping[str, Any]) -> tuple[_Asked, s.Scope, s.Person]:
+        try:
+            wanted = _Asked.model_validate(dict(asked))
+        except ValidationError as error:
+            fields = ", ".join(sorted({".".join(str(x) for x in e["loc"]) for e in error.errors()}))
+            raise OperatorError(f"cannot be asked like this: {fields}") from None
+        known = self._known(wanted.kind)
+        if wanted.kind != "everything" and wanted.name not in known:
+            raise OperatorError(
+                f"there is no {wanted.kind} {wanted.name!r}; there are {', '.join(sorted(known)) or 'none'}"
+            )
+        person = await asyncio.to_thread(self._people.named, wanted.who)
+        name = "" if wanted.kind == "everything" else wanted.name
+        return wanted, s.Scope(kind=wanted.kind, name=name), s.Person(id=person.id, name=person.name)
+
+    def _known(self, kind: s.Kind) -> Mapping[str, Iterable[str]]:
+        """Names of this kind, each with the tenants it concerns."""
+        match kind:
+            case "everything":
+                return {"": self._names.tenants}
+            case "tenant":
+                return {tenant: (tenant,) for tenant in self._names.tenants}
+            case "agent":
+                return self._names.agents
+            case "tool":
+                return self._names.tools
+
+    # -- on record --------------------------------------------------------------------------------
+
+    async def _record_stopped(self, stopped: s.Stopped) -> None:
+        """In the log of every tenant it concerns, or else in the spool; it is in force all the same.
+
+        Raises:
+            LedgerError: neither took it.
+        """
+        details = r.StopDetails(name=stopped.scope.name, who=(stopped.by.name,), why=stopped.why)
+        for tenant in self._tenants(stopped.scope):
+            record = r.AgentStopped(tenant=tenant, scope=stopped.scope.kind, by=stopped.by.id)
+            try:
+                await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
+            except LedgerError:
+                if self._spool is None:
+                    raise
+                await asyncio.to_thread(self._spool, record, details)
+
+    async def _record_resumed(self, resumed: s.RecordResumed, why: str) -> None:
+        """Raises LedgerError: it is not on record everywhere, and stays stopped."""
+        scope = resumed.stopped.scope
+        who = (resumed.first.name, resumed.second.name)
+        details = r.StopDetails(name=scope.name, who=who, why=why)
+        try:
+            for tenant in self._tenants(scope):
+                record = r.AgentResumed(
+                    tenant=tenant, scope=scope.kind, by=resumed.second.id, first_by=resumed.first.id
+                )
+                await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
+        except LedgerError:
+            self.stops, _ = self.stops.step(s.Lost(scope))
+            raise
+        self.stops, _ = self.stops.step(s.Durable(scope))
+
+    def _tenants(self, scope: s.Scope) -> list[str]:
+        """Whose logs say it; a name that has gone since concerns everybody."""
+        known = self._known(scope.kind)
+        return sorted(set(known.get(scope.name, ()) or self._names.tenants))
+
+    # -- kept -------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """For other workers, and on disk.
+
+        Raises:
+            LedgerError: it is in force, and would not outlive a restart.
+        """
+        await self._shared.share(SHARED, self.stops.model_dump_json())
+        try:
+            await asyncio.to_thread(self._write)
+        except OSError as error:
+            raise LedgerError(f"{FILE} cannot be written: {error.strerror}") from error
+
+    def _read(self) -> s.Stops:
+        try:
+            return s.Stops.read(self._path.read_bytes())
+        except FileNotFoundError:
+            return s.Stops()
+        except (OSError, OperatorError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is damaged"
+            raise OperatorError(
+                f"{self._path} cannot be read ({why}): the record says what was stopped; mend or remove it"
+            ) from None
+
+    def _write(self) -> None:
+        """Replace the file in one step; a crash leaves the old one or the new one."""
+        partial = self._path.with_name(f".{FILE}.{secrets.token_hex(8)}")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self.stops.model_dump_json(indent=1).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

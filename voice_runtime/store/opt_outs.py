@@ -1,0 +1,98 @@
+"""Who opted out, on disk: keyed digests under a salt of each tenant's own. One SQLite file of the process's.
+
+Implements ``controls.opt_outs.OptOuts``. Salts and digests lie in two tables; what is
+deleted is overwritten (``secure_delete``), so that a tenant whose salt was erased leaves
+digests behind that nobody can match to a number any more.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from controls.errors import OperatorError
+from controls.opt_outs import new_salt, subject, subject_key
+
+FILE = "opt-outs.db"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS salts (tenant TEXT PRIMARY KEY, salt BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS opted (tenant TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (tenant, subject))
+WITHOUT ROWID;
+"""
+
+
+class OptOutBook:
+    """Every tenant's opt-outs. Each call opens the file anew, so any thread may use it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep them in ``folder``.
+
+        Raises:
+            OperatorError: the file cannot be made there.
+        """
+        self._path = folder / FILE
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
+        except OSError as error:
+            raise OperatorError(f"{FILE} cannot be made in the data folder: {error.strerror}") from error
+        with self._open() as db:
+            db.executescript(_TABLES)
+
+    def known(self, tenant: str, number: str) -> bool:
+        """As ``OptOuts``: a tenant without a salt has nobody who opted out."""
+        if not subject(number):
+            return False
+        with self._open() as db:
+            salt = _salt(db, tenant)
+            if salt is None:
+                return False
+            found = db.execute(
+                "SELECT 1 FROM opted WHERE tenant = ? AND subject = ?",
+                (tenant, subject_key(salt, tenant, number)),
+            ).fetchone()
+        return found is not None
+
+    def remember(self, tenant: str, number: str) -> None:
+        """As ``OptOuts``: durable when it returns."""
+        if not subject(number):
+            return
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")  # two first callers of a tenant make one salt
+            db.execute("INSERT OR IGNORE INTO salts VALUES (?, ?)", (tenant, new_salt()))
+            salt = _salt(db, tenant)
+            assert salt is not None
+            key = subject_key(salt, tenant, number)
+            db.execute("INSERT OR IGNORE INTO opted VALUES (?, ?)", (tenant, key))
+
+    def erase(self, tenant: str) -> None:
+        """Destroy a tenant's salt, and with it the meaning of every digest under it.
+
+        Raises:
+            OperatorError: the store cannot be written.
+        """
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("DELETE FROM salts WHERE tenant = ?", (tenant,))
+            db.execute("DELETE FROM opted WHERE tenant = ?", (tenant,))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose work is committed at the end."""
+        try:
+            with closing(sqlite3.connect(self._path, timeout=2.0, isolation_level=None)) as db:
+                db.execute("PRAGMA secure_delete = ON")
+                db.execute("PRAGMA synchronous = FULL")
+                yield db
+                if db.in_transaction:
+                    db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OperatorError(f"{FILE} cannot be used: {type(error).__name__}") from error
+
+
+def _salt(db: sqlite3.Connection, tenant: str) -> bytes | None:
+    row = db.execute("SELECT salt FROM salts WHERE tenant = ?", (tenant,)).fetchone()
+    return bytes(row[0]) if row is not None else None

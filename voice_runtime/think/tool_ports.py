@@ -1,0 +1,57 @@
+"""What tools need of the gate and of the call's journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from controls.decision import Ask, Cleared, Decision, PendingReceipt
+from controls.ledger import records as r
+
+ReadBack = Literal["none", "confirmed"]
+RefusedBecause = Literal[
+    "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
+    "not_approved",
+]  # fmt: skip
+
+
+class ToolOutcome(Protocol):
+    """What the gate answers: ``cleared`` is None unless the use may happen."""
+
+    @property
+    def decision(self) -> Decision: ...
+    @property
+    def cleared(self) -> Cleared | None: ...
+
+
+class ToolGate(Protocol):
+    """What is needed of ``controls.gate.Gate``. Both queue their record and return at once;
+    ``refuse_tool`` raises ``LedgerError`` when the ledger takes no records.
+    """
+
+    def tool(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
+        risk: Literal["low", "medium", "high"], read_back: ReadBack,
+        idempotent: bool, caller_said: str, ask: Ask | None,
+        undoable: bool, confidence: float | None,
+    ) -> ToolOutcome: ...  # fmt: skip
+
+    def approved(self, use_id: str) -> ToolOutcome: ...
+
+    def refuse_tool(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
+        reason: RefusedBecause, why: str = "",
+    ) -> object: ...  # fmt: skip
+
+
+class ToolJournal(Protocol):
+    """What is needed of the call's journal."""
+
+    tenant: str
+    call: str
+    transcript: list[tuple[str, str]]
+
+    @property
+    def confidence(self) -> float | None: ...
+    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt: ...
+    def caller_text(self) -> str: ...
