@@ -88,7 +88,7 @@ class WayToAPerson:
         self._promised: tuple[str, datetime] | None = None
         self._answers = False  # what is said now answers the caller's newest words
         self.transferring = False
-        self._closed = False
+        self._closed = asyncio.Event()
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class WayToAPerson:
             script: fixed phrase spoken first (an emergency's).
             answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
-        if self._closed or (self.under_way and by != "emergency"):
+        if self._closed.is_set() or (self.under_way and by != "emergency"):
             return
         if self._task is not None and not self._task.done():
             await self.abandon()  # also what has come to its end and waits for its last words to sound
@@ -136,7 +136,7 @@ class WayToAPerson:
         self._answers = answers
         if script:
             await self._speak(SayFrame(phrase=script))
-        if self._closed:
+        if self._closed.is_set():
             return  # the call ended while the agent was silenced
         self._task = asyncio.create_task(self._run(), name="way to a person")
         self._events.put_nowait(h.Wanted(by))  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ class WayToAPerson:
 
     async def close(self) -> None:
         """The call is over: nobody is fetched any more."""
-        self._closed = True
+        self._closed.set()
         await self.abandon()
 
     async def abandon(self) -> None:
