@@ -15,7 +15,7 @@ from controls.rules.condition import Case, Lists, Rule
 from controls.rules.matchers import Phrase, Place, Span, Words
 from controls.rules.model import Moment, Pack, as_plain
 from controls.rules.phrase_index import PhraseIndex
-from controls.rules.together import together
+from controls.rules.together import WITHIN, together
 
 
 class RuleIndex:
@@ -37,7 +37,7 @@ class RuleIndex:
     def find(self, text: Words, ending_from: int = 0) -> dict[int, list[Span]]:
         """Matches as key → [(first word, after last word)], those that end after ``ending_from``."""
         found = self._phrases.find(text, ending_from)
-        spans = self._parts.find(text) if self._lines else {}
+        spans = self._parts.find(text, ending_from - WITHIN) if self._lines else {}
         for first in spans:
             for key, parts in self._lines.get(first, ()):
                 if all(part in spans for part in parts) and (

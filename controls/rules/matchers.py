@@ -226,6 +226,11 @@ class Place:
     ways: Mapping[str, tuple[tuple[str, ...], ...]]
     stems: Mapping[str, tuple[str, ...]]
 
+    @property
+    def longest(self) -> int:
+        """How many words can stand here at most."""
+        return max((len(entry) for entries in self.ways.values() for entry in entries), default=1)
+
     def sizes(self, tokens: Sequence[str], at: int) -> Iterator[int]:
         """How many words can stand here, at ``at``; the longest first."""
         token = tokens[at]

@@ -24,6 +24,12 @@ class PhraseIndex:
             if key not in node.keys:
                 node.keys = (*node.keys, key)
         self._root.close()
+        #: First word → how many words the longest phrase takes from there on, gaps filled.
+        self._reach = {
+            word: max(len(entry) + node.reach for entries, node in ways for entry in entries)
+            for word, ways in self._root.by_word.items()
+        }
+        self._stems = {s: 1 + max(node.reach for _, node in w) for s, w in self._root.by_stem.items()}
 
     def find(self, text: Words, ending_from: int = 0) -> dict[int, list[Span]]:
         """Matches as key → [(first word, after last word)], those that end after ``ending_from``.
@@ -32,9 +38,12 @@ class PhraseIndex:
         list, and the shortest ``...``, from the left.
         """
         found: dict[int, list[Span]] = {}
-        by_word, by_stem = self._root.by_word, self._root.by_stem
+        reaches, stems = self._reach, self._stems
         for at, token in enumerate(text.tokens):
-            if token in by_word or (by_stem and token[:STEM] in by_stem):
+            reach = reaches.get(token, 0)
+            if stems:
+                reach = max(reach, stems.get(token[:STEM], 0))
+            if reach and at + reach > ending_from:
                 walk = _Walk(text)
                 walk.on(self._root, at)
                 for node, end in walk.ends.items():
@@ -54,9 +63,10 @@ class _Node:
         by_word: word → the entries that begin with it, and the node behind.
         by_stem: beginning of a word → whole beginnings, and the node behind.
         deep: something follows.
+        reach: how many words can follow at most.
     """
 
-    __slots__ = ("by_stem", "by_word", "deep", "gap", "keys", "places")
+    __slots__ = ("by_stem", "by_word", "deep", "gap", "keys", "places", "reach")
 
     def __init__(self) -> None:
         self.keys: tuple[int, ...] = ()
@@ -65,6 +75,7 @@ class _Node:
         self.by_word: dict[str, list[tuple[tuple[tuple[str, ...], ...], _Node]]] = {}
         self.by_stem: dict[str, list[tuple[tuple[str, ...], _Node]]] = {}
         self.deep = False
+        self.reach = 0
 
     def behind(self, place: Place | None) -> _Node:
         """The node behind a place, made if need be."""
@@ -83,8 +94,10 @@ class _Node:
             for stem, beginnings in place.stems.items():
                 self.by_stem.setdefault(stem, []).append((beginnings, node))
             node.close()
+            self.reach = max(self.reach, node.reach + place.longest)
         if self.gap is not None:
             self.gap.close()
+            self.reach = max(self.reach, GAP + self.gap.reach)
         self.deep = bool(self.places) or self.gap is not None
 
 

@@ -43,7 +43,7 @@ def page(kept: Mapping[str, Any]) -> str:
         lines += [*tables(name, rows), ""]
     lines += [*cost_table([Cost(**cost) for cost in kept["cost"]]), ""]
     made = kept["environment"]
-    return "\n".join([*lines, f"Made {made['at'][:10]} at commit {made['commit'][:7]} on {made['cpu']}."])
+    return "\n".join([*lines, f"Made at commit {made['commit']} on {made['cpu']}."])
 
 
 def _share(found: Mapping[str, Any] | None) -> Share | None:
