@@ -10,6 +10,10 @@ from collections.abc import Iterable
 
 from controls.rules.matchers import GAP, STEM, Phrase, Place, Span, Words
 
+#: From so many places on, a node finds the next one by its word instead of asking each: a table for every one
+#: of them would be a million objects for the collector of garbage to go through.
+_MANY = 4
+
 
 class PhraseIndex:
     """Phrases by key. Immutable; cost grows with the text, hardly with their number."""
@@ -24,12 +28,14 @@ class PhraseIndex:
             if key not in node.keys:
                 node.keys = (*node.keys, key)
         self._root.close()
-        #: First word → how many words the longest phrase takes from there on, gaps filled.
-        self._reach = {
-            word: max(len(entry) + node.reach for entries, node in ways for entry in entries)
-            for word, ways in self._root.by_word.items()
-        }
-        self._stems = {s: 1 + max(node.reach for _, node in w) for s, w in self._root.by_stem.items()}
+        #: First word, or beginning of one → how many words a phrase takes at most from there on, gaps filled.
+        self._reach: dict[str, int] = {}
+        self._stems: dict[str, int] = {}
+        for place, node in self._root.places.items():
+            for word in place.ways:
+                self._reach[word] = max(self._reach.get(word, 0), place.longest + node.reach)
+            for stem in place.stems:
+                self._stems[stem] = max(self._stems.get(stem, 0), 1 + node.reach)
 
     def find(self, text: Words, ending_from: int = 0) -> dict[int, list[Span]]:
         """Matches as key → [(first word, after last word)], those that end after ``ending_from``.
@@ -60,8 +66,8 @@ class _Node:
         keys: of the phrases that are complete here.
         places: place → the node behind it.
         gap: the node behind ``...``.
-        by_word: word → the entries that begin with it, and the node behind.
-        by_stem: beginning of a word → whole beginnings, and the node behind.
+        by_word: where there are many places, word → the entries that begin with it, and the node behind.
+        by_stem: likewise, beginning of a word → whole beginnings, and the node behind.
         deep: something follows.
         reach: how many words can follow at most.
     """
@@ -89,10 +95,11 @@ class _Node:
     def close(self) -> None:
         """Nothing is added any more: prepare for lookups, here and below."""
         for place, node in self.places.items():
-            for word, entries in place.ways.items():
-                self.by_word.setdefault(word, []).append((entries, node))
-            for stem, beginnings in place.stems.items():
-                self.by_stem.setdefault(stem, []).append((beginnings, node))
+            if len(self.places) > _MANY:
+                for word, entries in place.ways.items():
+                    self.by_word.setdefault(word, []).append((entries, node))
+                for stem, beginnings in place.stems.items():
+                    self.by_stem.setdefault(stem, []).append((beginnings, node))
             node.close()
             self.reach = max(self.reach, node.reach + place.longest)
         if self.gap is not None:
@@ -119,6 +126,11 @@ class _Walk:
         """Go on with the word at ``at``."""
         tokens = self._tokens
         token = tokens[at]
+        if not node.by_word and not node.by_stem:
+            for place, behind in node.places.items():
+                for size in place.sizes(tokens, at):
+                    self._arrive(behind, at + size)
+            return
         for entries, behind in node.by_word.get(token, ()):
             for entry in entries:
                 size = len(entry)

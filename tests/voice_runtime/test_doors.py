@@ -75,7 +75,7 @@ def _doors(today: date) -> Doors:
     return Doors(
         cast("Any", None), lines=Lines((LINE,)), admission=cast("Any", None), hearing=cast("Any", None),
         agents={"test": cast("Any", SimpleNamespace(release=SimpleNamespace(jurisdictions=law)))},
-        house=cast("Any", SimpleNamespace(clock=SimpleNamespace(unix_s=lambda: noon))),
+        house=cast("Any", SimpleNamespace(clock=SimpleNamespace(unix_s=lambda: noon), stops=None)),
         ledger=cast("Any", SimpleNamespace(cosigned=lambda tenant: newest)), coordinator=cast("Any", None),
         telemetry=cast("Any", None), public_url=str,
     )  # fmt: skip
