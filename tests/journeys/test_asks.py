@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controls.gate import phrase_digest
+from controls.bound_phrases import phrase_digest
 from controls.ledger import records as r
 from controls.ledger.reader import Opened, Reader
 from controls.ledger.verify import verify_directory
