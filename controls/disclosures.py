@@ -18,8 +18,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from controls.documents import Document, dotted, line_of, read, validate
-from controls.errors import ConfigurationError, Problem
+from controls.documents import Document, Fault, read, refuse, validate
+from controls.errors import Problem
 from controls.ledger.records import Language, Slug
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.model import Name, Sentence
@@ -36,7 +36,6 @@ _KEYS = {"en": ("one", "two"), "es": ("uno", "dos")}
 Recording = Literal["not_recorded", "all_party", "one_party"]
 #: What can be asked before a conversation, as ``controls.consent`` names it.
 AskedScope = Literal["record", "supplier"]
-_Fault = tuple[tuple[int | str, ...], str, str]
 
 
 class Requirement(Document):
@@ -119,27 +118,21 @@ def parse_disclosure(text: str, file: str, *, today: datetime.date | None = None
     """
     data = read(text, file)
     rule = validate(data, file, DisclosureRule)
-    problems = [
-        Problem(file, line_of(data, where), dotted(where), message, remedy)
-        for where, message, remedy in (*_faults(rule), *_consent_faults(rule), *_dates(rule, today))
-    ]
-    if problems:
-        raise ConfigurationError(problems)
-    for language in rule.languages:
-        for field, holds in (("examples", True), ("fails", False)):
-            for i, example in enumerate(getattr(rule, field).get(language, ())):
-                found = any(check([rule], {language: example}, operator=example))
-                if found is holds:
-                    where = (field, language, i)
-                    message = "the example does not hold" if holds else "the example holds though it must not"
-                    remedy = "change the requirement or the example"
-                    problems.append(Problem(file, line_of(data, where), dotted(where), message, remedy))
-    if problems:
-        raise ConfigurationError(problems)
+    refuse(data, file, (*_faults(rule), *_consent_faults(rule), *_dates(rule, today)))
+    refuse(data, file, _examples_that_fail(rule))
     return rule
 
 
-def _faults(rule: DisclosureRule) -> Iterator[_Fault]:
+def _examples_that_fail(rule: DisclosureRule) -> Iterator[Fault]:
+    for language in rule.languages:
+        for field, holds in (("examples", True), ("fails", False)):
+            for i, example in enumerate(getattr(rule, field).get(language, ())):
+                if any(check([rule], {language: example}, operator=example)) is holds:
+                    message = "the example does not hold" if holds else "the example holds though it must not"
+                    yield (field, language, i), message, "change the requirement or the example"
+
+
+def _faults(rule: DisclosureRule) -> Iterator[Fault]:
     if not rule.requires and rule.consent is None:
         yield ("requires",), "the file asks for nothing", "add `requires: …` or `consent: …`"
     for field in ("examples", "fails") if rule.requires else ():
@@ -169,7 +162,7 @@ def _faults(rule: DisclosureRule) -> Iterator[_Fault]:
                     yield (*where, "any_of", language, i), message, remedy
 
 
-def _consent_faults(rule: DisclosureRule) -> Iterator[_Fault]:
+def _consent_faults(rule: DisclosureRule) -> Iterator[Fault]:
     consent = rule.consent
     if consent is None:
         return
@@ -201,7 +194,7 @@ def _key_names(language: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset((one,)), frozenset((two,))
 
 
-def _dates(rule: DisclosureRule, today: datetime.date | None) -> Iterator[_Fault]:
+def _dates(rule: DisclosureRule, today: datetime.date | None) -> Iterator[Fault]:
     if rule.expires is not None and rule.expires < rule.effective:
         yield ("expires",), "its last day comes before its first", "correct `effective` or `expires`"
     elif today is not None and rule.expired(today):

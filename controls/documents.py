@@ -7,7 +7,7 @@ followed, tags and duplicate keys are refused.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -84,6 +84,27 @@ def validate(data: Any, file: str, model: type[M], at: Location = ()) -> M:
             e for e in errors if not any(o["loc"][: len(e["loc"])] == e["loc"] != o["loc"] for o in errors)
         ]
         raise ConfigurationError([_problem(e, data, file, model, at) for e in deepest]) from None
+
+
+#: Where in a file, what is wrong there, and what to do.
+Fault = tuple[Location, str, str]
+
+
+def refuse(data: Any, file: str, faults: Iterable[Fault]) -> None:
+    """Refuse a file for what its model cannot say is wrong with it.
+
+    Args:
+        data: from ``read``.
+
+    Raises:
+        ConfigurationError: there is a fault; with file, line, field and remedy of every one.
+    """
+    problems = [
+        Problem(file, line_of(data, where), dotted(where), message, remedy)
+        for where, message, remedy in faults
+    ]
+    if problems:
+        raise ConfigurationError(problems)
 
 
 def plain(data: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from controls.documents import Document, dotted, line_of, plain, read, validate
-from controls.errors import ConfigurationError, Problem
+from controls.documents import Document, Fault, plain, read, refuse, validate
 from controls.ledger.records import Language
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.model import Name, Sentence
@@ -101,9 +100,6 @@ class RiskFile(Document):
         return self.languages.get(language, "none")
 
 
-_Fault = tuple[tuple[int | str, ...], str, str]
-
-
 def parse_risk(text: str, file: str) -> RiskFile:
     """Read the features.
 
@@ -112,16 +108,11 @@ def parse_risk(text: str, file: str) -> RiskFile:
     """
     data = read(text, file)
     given = validate(data, file, RiskFile)
-    problems = [
-        Problem(file, line_of(data, where), dotted(where), message, remedy)
-        for where, message, remedy in _faults(given)
-    ]
-    if problems:
-        raise ConfigurationError(problems)
+    refuse(data, file, _faults(given))
     return given
 
 
-def _faults(given: RiskFile) -> Iterator[_Fault]:
+def _faults(given: RiskFile) -> Iterator[Fault]:
     seen: set[str] = set()
     for i, feature in enumerate(given.features):
         if feature.name in seen:
@@ -142,7 +133,7 @@ def _faults(given: RiskFile) -> Iterator[_Fault]:
         )
 
 
-def _feature_faults(feature: Feature, given: RiskFile) -> Iterator[_Fault]:
+def _feature_faults(feature: Feature, given: RiskFile) -> Iterator[Fault]:
     needs, may = _NEEDS[feature.looks_at]
     for key in _SOME:
         shown = key.rstrip("_")
@@ -162,7 +153,7 @@ def _feature_faults(feature: Feature, given: RiskFile) -> Iterator[_Fault]:
         yield from _word_faults(feature, given)
 
 
-def _word_faults(feature: Feature, given: RiskFile) -> Iterator[_Fault]:
+def _word_faults(feature: Feature, given: RiskFile) -> Iterator[Fault]:
     for language in given.languages:
         for key in ("phrases", "catches"):
             if getattr(feature, key) and not getattr(feature, key).get(language):

@@ -15,8 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from controls.annex_a import ANNEX_A
-from controls.documents import Document, dotted, line_of, read, validate
-from controls.errors import ConfigurationError, Problem
+from controls.documents import Document, Fault, read, refuse, validate
 from controls.ledger.records import Digest, Slug
 
 #: A file or folder below another: no way up, nothing absolute, nothing hidden.
@@ -126,19 +125,12 @@ def parse_soa(text: str, file: str, roles: Collection[str]) -> SoaFile:
     """
     data = read(text, file)
     given = validate(data, file, SoaFile)
-    problems = [
-        Problem(file, line_of(data, where), dotted(where), message, remedy)
-        for name, entry in given.controls.items()
-        for where, message, remedy in _faults(name, entry, roles)
-    ]
-    if problems:
-        raise ConfigurationError(problems)
+    entries = given.controls.items()
+    refuse(data, file, (fault for name, entry in entries for fault in _faults(name, entry, roles)))
     return given
 
 
-def _faults(
-    name: str, entry: ControlEntry, roles: Collection[str]
-) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _faults(name: str, entry: ControlEntry, roles: Collection[str]) -> Iterator[Fault]:
     where = ("controls", name)
     if name not in ANNEX_A:
         yield where, "no control of Annex A", "the 38 are in docs/controls.md, such as A.9.2"

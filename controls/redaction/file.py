@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from controls.documents import Document, Location, dotted, line_of, read, validate
-from controls.errors import ConfigurationError, Problem
+from controls.documents import Document, Fault, Location, read, refuse, validate
 from controls.ledger.records import PersonalData
 from controls.redaction.redactor import Recogniser, Redactor
 
@@ -112,16 +111,11 @@ def parse_redaction(text: str, file: str) -> RedactionFile:
     """
     data = read(text, file)
     parsed = validate(data, file, RedactionFile)
-    problems = [
-        Problem(file, line_of(data, where), dotted(where), message, remedy)
-        for where, message, remedy in _faults(parsed)
-    ]
-    if problems:
-        raise ConfigurationError(problems)
+    refuse(data, file, _faults(parsed))
     return parsed
 
 
-def _faults(file: RedactionFile) -> Iterator[tuple[Location, str, str]]:
+def _faults(file: RedactionFile) -> Iterator[Fault]:
     for sink in SINKS:
         if sink not in file.sinks:
             yield (

@@ -235,3 +235,9 @@ async def test_an_emergency_after_a_promised_call_back_leaves_nothing_behind(tmp
     """The way to a person that had come to its end was forgotten, and waited for ever."""
     assert await walked(455, tmp_path) == []
     assert "way to a person" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+@pytest.mark.parametrize("seed", [5934, 5990, 8511])
+async def test_latencies_add_up_where_a_phrase_came_before_the_first_token(seed: int, tmp_path: Path) -> None:
+    """The phrase for an answer that failed was counted with the next answer's first token."""
+    assert await walked(seed, tmp_path) == []

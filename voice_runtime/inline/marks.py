@@ -67,19 +67,23 @@ def latency(turn: TurnMarks, clause: ClauseMarks, first_sample: int) -> r.Latenc
 
     Args:
         first_sample: when its first sample was handed to the transport.
+
+    A first token that came after the clause was cleared had no part in it: the turn's answer began with a
+    fixed phrase, such as the one for an answer before that failed.
     """
+    token = turn.first_token if turn.first_token <= clause.cleared else 0
     ready = max(clause.cleared, clause.durable, clause.synthesised)
     return r.Latency(
         endpointing=_ms(turn.t0, turn.ended),
         recognition=_ms(turn.t0, turn.recognised),
-        first_token=_ms(_not_before(turn.ended, turn.asked), _not_before(turn.ended, turn.first_token)),
+        first_token=_ms(_not_before(turn.ended, turn.asked), _not_before(turn.ended, token)),
         verdict=None if clause.verdict_ms is None else round(clause.verdict_ms, 3),
         durable=_ms(clause.cleared, clause.durable),
         synthesis=_ms(clause.cleared, clause.synthesised),
         egress=_ms(ready, first_sample),
-        asr_to_first_token=_ms(turn.t0, turn.first_token),
+        asr_to_first_token=_ms(turn.t0, token),
         first_audio_out=_ms(turn.t0, first_sample),
-        eager=_ms(turn.asked, min(turn.ended, turn.first_token)) if turn.asked < turn.ended else None,
+        eager=_ms(turn.asked, min(turn.ended, token)) if turn.asked < turn.ended else None,
     )
 
 

@@ -20,6 +20,13 @@ def marks(*, ended: int, asked: int, first_token: int) -> TurnMarks:
     )  # fmt: skip
 
 
+def test_a_token_after_what_was_said_had_no_part_in_it() -> None:
+    """A turn that the phrase for an earlier answer's failure answered had more parts than it was long."""
+    turn = TurnMarks(t0=1000 * MS, asked=1001 * MS, first_token=1860 * MS)
+    found = latency(turn, ClauseMarks(cleared=1014 * MS), 1020 * MS)
+    assert (found.first_token, found.asr_to_first_token, found.first_audio_out) == (None, None, 20.0)
+
+
 @pytest.mark.parametrize(
     ("asked", "first_token", "left", "before"),
     [
