@@ -106,6 +106,8 @@ class Walk:
 
     async def go(self, line: OnTheLine) -> None:
         line.start()
+        while line.carrier._call is None:  # nobody can hang up before there is a call
+            await asyncio.sleep(0)
         if self.draw.random() < 0.8:
             await self.rest(line)
         for _ in range(self.draw.randint(1, 9)):
