@@ -22,6 +22,7 @@ from loadtests import markdown
 from loadtests.environment import environment
 from loadtests.packs.score import Share, share
 from loadtests.packs.sentences import Sentence, Set, sentences
+from voice_runtime.agent import Release
 from voice_runtime.caller.audible import to_pcm
 from voice_runtime.caller.speech import Flite
 from voice_runtime.lines import load_lines
@@ -32,6 +33,8 @@ from voice_runtime.settings import DEFAULT_PROFILE, load_settings
 
 VOICES = ("slt", "awb", "rms", "kal")
 LANGUAGE = "en-US"
+#: The only phrase model of a recogniser of its own.
+_KEY = "agent"
 #: Silence at either end of what is said: 300 ms of µ-law at 8 kHz.
 _SILENCE = b"\xff" * 8 * 300
 
@@ -53,36 +56,44 @@ class Row:
     words_known: float | None = None
 
 
-async def measured(agent: str, sets: Sequence[Set], voices: Sequence[str]) -> list[Row]:
+def agent_loaded(name: str) -> Release:
+    """An agent of this checkout; seconds of computing, so not in an event loop.
+
+    Raises:
+        OperatorError: no such agent.
+    """
+    settings = load_settings(DEFAULT_PROFILE)
+    return load_release(settings.root, name, settings, load_lines(settings.root))
+
+
+async def measured(agent: Release, sets: Sequence[Set], voices: Sequence[str]) -> list[Row]:
     """Score the emergency sentences of an agent's packs, from text and from each voice.
 
     Raises:
-        OperatorError: no such agent, or one without rules; no flite.
+        OperatorError: an agent without rules; no flite.
     """
-    settings = load_settings(DEFAULT_PROFILE)
-    release = load_release(settings.root, agent, settings, load_lines(settings.root))
-    if release.rules is None:
-        raise OperatorError(f"agent {agent} has no rules")
-    known = release.known_in(LANGUAGE)
+    if agent.rules is None:
+        raise OperatorError(f"agent {agent.name} has no rules")
+    known = agent.known_in(LANGUAGE)
     recogniser = SphinxRecogniser()
     await recogniser.start()
     try:
         hints = Hints(LANGUAGE, known.phrases, known.words, known.pronunciations)
-        await recogniser.load(agent, hints)
+        await recogniser.load(_KEY, hints)
         rows = []
         for name in sets:
             asked = [s for s in sentences(name) if s.pack == "emergency-us" and s.language == LANGUAGE]
-            rows.append(_row(name, "text", asked, [s.text for s in asked], release.rules))
+            rows.append(_row(name, "text", asked, [s.text for s in asked], agent.rules))
             for voice in voices:
-                texts = await _recognised(recogniser, agent, Flite(voice), [s.text for s in asked])
-                rows.append(_row(name, voice, asked, texts, release.rules))
+                texts = await _recognised(recogniser, Flite(voice), [s.text for s in asked])
+                rows.append(_row(name, voice, asked, texts, agent.rules))
         return rows
     finally:
         await recogniser.close()
 
 
 async def _recognised(
-    recogniser: SphinxRecogniser, key: str, voice: Flite, texts: Sequence[str]
+    recogniser: SphinxRecogniser, voice: Flite, texts: Sequence[str]
 ) -> list[str]:
     """What the recogniser made of each sentence, several at a time as its places allow."""
     places = asyncio.Semaphore(4)
@@ -90,7 +101,7 @@ async def _recognised(
     async def one(text: str) -> str:
         async with places:
             spoken = await voice.say(text)
-            utterance = recogniser.open(key)
+            utterance = recogniser.open(_KEY)
             utterance.feed(to_pcm(_SILENCE + spoken.ulaw + _SILENCE))
             return (await utterance.finish()).text
 
@@ -140,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = options.parse_args(arguments)
     sets: list[Set] = [given.set] if given.set else ["held_out", "development"]
     try:
-        rows = asyncio.run(measured(given.agent, sets, given.voices))
+        rows = asyncio.run(measured(agent_loaded(given.agent), sets, given.voices))
     except SayError as error:
         print(f"packs: {error}", file=sys.stderr)
         return 2

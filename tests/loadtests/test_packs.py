@@ -18,6 +18,7 @@ from loadtests.packs.sentences import Sentence, sentences
 from loadtests.packs.thresholds import suggested
 from tests.controls.rules.packs import FOLDER, pack, rule
 from tests.needs import needs_system
+from voice_runtime.agent import Release
 
 
 def sentence(label: str = "block", text: str = "foo bar", **more: object) -> Sentence:
@@ -138,8 +139,14 @@ def test_a_pack_that_is_broken_is_a_usage_error(tmp_path: Path, capsys: pytest.C
     assert "abuse.yaml" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def healthcare() -> Release:
+    """Loaded before there is an event loop: compiling its packs takes 3 s."""
+    return audio.agent_loaded("healthcare")
+
+
 @pytest.mark.anyio
-async def test_emergencies_are_scored_from_audio_too(monkeypatch: pytest.MonkeyPatch):
+async def test_emergencies_are_scored_from_audio_too(healthcare: Release, monkeypatch: pytest.MonkeyPatch):
     """Through flite, a telephone's µ-law and the offline recogniser; a known example comes through whole."""
     needs_system("flite")
     asked = tuple(
@@ -155,7 +162,7 @@ async def test_emergencies_are_scored_from_audio_too(monkeypatch: pytest.MonkeyP
         for label, text in (("block", "i have chest pain"), ("pass", "when do you close on friday"))
     )
     monkeypatch.setattr(audio, "sentences", lambda name: asked)
-    text, slt = await audio.measured("healthcare", ["development"], ["slt"])
+    text, slt = await audio.measured(healthcare, ["development"], ["slt"])
     assert (text.voice, slt.voice) == ("text", "slt")
     for row in (text, slt):
         assert row.found is not None and (row.found.found, row.found.n) == (1, 1)
