@@ -348,6 +348,21 @@ class Call:
         if not clause.cleared.phrase:
             self.spawn(self.say(SayFrame(phrase="fallback", turn=clause.cleared.turn)))
 
+    def guard_failed(self, tag: str, said: bool) -> None:
+        """Something of ours broke between a word and the caller: they get a person.
+
+        Args:
+            tag: of what was to be said.
+            said: the fallback is spoken in its place.
+        """
+        if not said:
+            self.person.never_said(tag)
+        if not tag.startswith("end:"):
+            self.fetch_a_person("failure", "what was to be said could not be judged or spoken")
+        elif not said:  # the last words: with or without them the call is over
+            _, ended_by, reason = tag.split(":")
+            self.spawn(self.finish(ended_by, reason))
+
     def no_receipt(self, clause: ClauseFrame) -> None:
         """A clause was discarded for want of its record: say so once, and fetch a person."""
         self.journal.control_failed("ledger", "deadline")

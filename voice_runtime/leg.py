@@ -145,6 +145,7 @@ class Leg:
             lexicon=release.say_as.get(call.language, {}),
             written={phrase: said.get(call.language, "") for phrase, said in release.phrases.items()},
             on_handoff=self._fetch_by_rule,
+            on_failed=call.guard_failed,
         )
         voice = Voice(
             call.agent.voices,
