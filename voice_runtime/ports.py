@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from controls.decision import Cleared, PendingReceipt, Receipt
+from controls.errors import ProviderError
 from controls.ledger.records import Evidence
 from voice_runtime.events import Word
 
@@ -227,7 +228,34 @@ class CallControl(Protocol):
         ...
 
 
-class Coordinator(Protocol):
+class StoreUnreachable(ProviderError):
+    """What the workers share cannot be read or written now, or not be believed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, supplier="workers")
+
+
+class Shared(Protocol):
+    """Values that every worker of a house sees, each with a version that counts its changes."""
+
+    async def read(self, name: str) -> tuple[int, str] | None:
+        """The version and value written last; None when none was.
+
+        Raises:
+            StoreUnreachable: no answer in time, or one that no worker of this house wrote.
+        """
+        ...
+
+    async def swap(self, name: str, before: int, after: int, value: str) -> bool:
+        """Put a value in the place of version ``before`` (0: of none), atomically; False when another stands.
+
+        Raises:
+            StoreUnreachable: no answer in time; it may stand all the same.
+        """
+        ...
+
+
+class Coordinator(Shared, Protocol):
     """What every worker shares: admission, one-time tokens, and what is stopped."""
 
     async def admit(self, tenant: str, call: str) -> bool:
@@ -244,14 +272,6 @@ class Coordinator(Protocol):
 
     async def take_token(self, token: str) -> str | None:
         """Return its value once, then never again; None when unknown, used or expired."""
-        ...
-
-    async def share(self, name: str, value: str) -> None:
-        """Let every worker know a value, in place of the one before; it does not expire."""
-        ...
-
-    async def shared(self, name: str) -> str | None:
-        """The value shared last under that name; None when none was."""
         ...
 
 
