@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 # Debian packages, for tests and the demo's simulated caller only: flite speaks
 # the caller's part, sox bends it (noise, telephone band), Go compiles a verifier of
 # the ledger that is not ours. The runtime needs none of them.
-SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev
+SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev redis-server
 
 .PHONY: help .venv demo test loadtest check format lock system-deps clean
 

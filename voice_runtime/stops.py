@@ -251,7 +251,7 @@ class StopSwitch:
         }  # fmt: skip
 
     async def _resume(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """One of the two wishes it takes; whichever worker is asked, all know of it, or it counts for none."""
+        """One of the two wishes it takes; whichever worker is asked, all know of it, or none."""
         wanted, scope, by = await self._wanted(asked)
         told = {"kind": scope.kind, "name": scope.name, "stopped": True, "needs": "somebody else"}
         try:

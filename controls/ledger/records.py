@@ -626,6 +626,7 @@ class ApprovalDetails(Personal):
     verdicts: tuple[Found, ...] = ()
     salt: str = ""
     decoy: bool = False
+    written_by: str = Field(default="", description="who wrote a decoy: a person, or a role")
     who: str = ""
     note: str = ""
     statement: str = Field(default="", description="the bytes that were signed, in base64")

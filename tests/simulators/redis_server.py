@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -40,10 +41,18 @@ class RedisServer:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         ends = time.monotonic() + 20
-        while not self.socket.exists():
+        while not self._listens():
             assert self._process.poll() is None, "redis-server ended at once"
             assert time.monotonic() < ends, "redis-server does not listen"
             time.sleep(0.002)  # its own start, which tells nobody
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+            except OSError:
+                return False
+            return True
 
     def stop(self) -> None:
         """Harmless twice."""

@@ -16,8 +16,9 @@ from voice_runtime.ports import StoreUnreachable
 
 Reply = bytes | int | None | list["Reply"]
 
-#: Longest wait for a reply, s: a stop reaches every worker within two, and each looks twice a second.
-REPLY_S = 0.8
+#: Longest wait for a reply, s: telling a stop takes two, and each worker's look one, of the two seconds a
+#: stop has to reach every worker.
+REPLY_S = 0.4
 #: Most bytes of a reply.
 MOST = 4 * 1024 * 1024
 
@@ -33,12 +34,13 @@ class Redis:
         ValueError: the address is none.
     """
 
-    def __init__(self, url: str, *, password: str = "") -> None:
+    def __init__(self, url: str, *, password: str = "", reply_s: float = REPLY_S) -> None:
         """Prepare; nothing connects before the first command.
 
         Args:
             url: ``redis://host:port/n``, ``rediss://…`` for TLS, or ``unix:///path/to/socket``.
             password: of the default user; "" for none.
+            reply_s: longest wait for a reply, s, to commands that name no other.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("redis", "rediss", "unix"):
@@ -47,11 +49,11 @@ class Redis:
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 6379
         self._database = 0 if self._path else int(parts.path.strip("/") or 0)
         self._tls = parts.scheme == "rediss"
-        self._password = password
+        self._password, self._reply_s = password, reply_s
         self._one = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def call(self, *words: str | bytes | int, within_s: float = REPLY_S) -> Reply:
+    async def call(self, *words: str | bytes | int, within_s: float | None = None) -> Reply:
         """Send one command and wait for its reply.
 
         Raises:
@@ -59,7 +61,7 @@ class Redis:
             RedisRefused: the reply is an error.
         """
         try:
-            async with asyncio.timeout(within_s), self._one:
+            async with asyncio.timeout(self._reply_s if within_s is None else within_s), self._one:
                 return await self._exchange(words)
         except (OSError, EOFError, TimeoutError, ValueError) as error:
             raise StoreUnreachable(f"Redis gave no answer ({type(error).__name__})") from None

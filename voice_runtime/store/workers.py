@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import deque
+from functools import partial
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from voice_runtime.ports import StoreUnreachable
-from voice_runtime.store.redis import Redis
+from voice_runtime.store.redis import REPLY_S, Redis
 
 #: How long an offer stands without being made again, s.
 OFFER_S = 5.0
@@ -78,7 +79,9 @@ class Seal:
 class Workers:
     """One worker's end. Implements ``ports.Shared`` and ``approvals_elsewhere.Colleagues``."""
 
-    def __init__(self, url: str, *, secret: str, house: str, password: str = "") -> None:
+    def __init__(
+        self, url: str, *, secret: str, house: str, password: str = "", reply_s: float = REPLY_S
+    ) -> None:
         """Prepare; nothing connects before it is needed.
 
         Raises:
@@ -87,8 +90,8 @@ class Workers:
         self.me = secrets.token_hex(8)
         self._house = house
         self._seal = Seal(secret, house)
-        self._redis, self._inbox = (Redis(url, password=password) for _ in range(2))
-        self._url, self._password = url, password
+        self._connection = partial(Redis, url, password=password, reply_s=reply_s)
+        self._redis, self._inbox = self._connection(), self._connection()
         self._taken: deque[str] = deque(maxlen=_REMEMBERED)
 
     async def close(self) -> None:
@@ -153,22 +156,22 @@ class Workers:
         Raises:
             StoreUnreachable: the store did not answer.
         """
-        id = secrets.token_hex(16)
-        sealed = self._seal.close(f"ask/{worker}/{id}", text)
-        inbox, answers = self._key("ask", worker), self._key("answer", id)
-        waiting = Redis(self._url, password=self._password)
+        number = secrets.token_hex(16)
+        sealed = self._seal.close(f"ask/{worker}/{number}", text)
+        inbox, answers = self._key("ask", worker), self._key("answer", number)
+        waiting = self._connection()
         try:
-            await waiting.call("RPUSH", inbox, id.encode() + sealed)
+            await waiting.call("RPUSH", inbox, number.encode() + sealed)
             await waiting.call("EXPIRE", inbox, KEPT_S)
-            found = await waiting.call("BLPOP", answers, within_s, within_s=within_s + 1)
+            found = await waiting.call("BLPOP", answers, str(within_s), within_s=within_s + 1)
         finally:
             await waiting.close()
         if not (isinstance(found, list) and len(found) == 2 and isinstance(found[1], bytes)):
             return None
-        return self._seal.open(f"answer/{id}", found[1])
+        return self._seal.open(f"answer/{number}", found[1])
 
     async def asked(self) -> tuple[str, str] | None:
-        """The next question to this worker and the id its answer goes to; None after a while without any.
+        """The next question to this worker and the number its answer goes to; None after a while without any.
 
         Raises:
             StoreUnreachable: the store did not answer, or nobody of this house asked that.
@@ -176,19 +179,18 @@ class Workers:
         found = await self._inbox.call("BLPOP", self._key("ask", self.me), BLOCK_S, within_s=BLOCK_S + 1)
         if not (isinstance(found, list) and len(found) == 2 and isinstance(found[1], bytes)):
             return None
-        id, sealed = found[1][:32].decode("ascii", "replace"), found[1][32:]
-        text = self._seal.open(f"ask/{self.me}/{id}", sealed)
-        if id in self._taken:  # put back by somebody who can write to Redis
+        number, sealed = found[1][:32].decode("ascii", "replace"), found[1][32:]
+        text = self._seal.open(f"ask/{self.me}/{number}", sealed)
+        if number in self._taken:  # put back by somebody who can write to Redis
             return None
-        self._taken.append(id)
-        return id, text
+        self._taken.append(number)
+        return number, text
 
-    async def answer(self, id: str, text: str) -> None:
+    async def answer(self, number: str, text: str) -> None:
         """Answer a question; raises ``StoreUnreachable``."""
-        key = self._key("answer", id)
-        await self._redis.call("RPUSH", key, self._seal.close(f"answer/{id}", text))
+        key = self._key("answer", number)
+        await self._redis.call("RPUSH", key, self._seal.close(f"answer/{number}", text))
         await self._redis.call("EXPIRE", key, KEPT_S)
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._house, *parts))
-

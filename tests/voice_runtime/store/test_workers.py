@@ -22,7 +22,7 @@ SECRET = "a secret of the house's own, 32+"
 async def workers(
     redis: RedisServer, count: int = 2, house: str = "test", secret: str = SECRET
 ) -> AsyncIterator[list[Workers]]:
-    made = [Workers(redis.url, secret=secret, house=house) for _ in range(count)]
+    made = [Workers(redis.url, secret=secret, house=house, reply_s=20) for _ in range(count)]
     try:
         yield made
     finally:
@@ -32,7 +32,7 @@ async def workers(
 
 @asynccontextmanager
 async def client(redis: RedisServer) -> AsyncIterator[Redis]:
-    made = Redis(redis.url)
+    made = Redis(redis.url, reply_s=20)
     try:
         yield made
     finally:
@@ -127,7 +127,9 @@ async def test_redis_holds_nothing_in_the_clear(redis: RedisServer) -> None:
         assert await asking is None, "nobody answered"
 
 
-@pytest.mark.parametrize(("house", "secret"), [("test", "another secret, long enough, 32+"), ("else", SECRET)])
+@pytest.mark.parametrize(
+    ("house", "secret"), [("test", "another secret, long enough, 32+"), ("else", SECRET)]
+)
 async def test_what_another_house_or_key_wrote_is_not_believed(
     redis: RedisServer, house: str, secret: str
 ) -> None:
@@ -182,18 +184,19 @@ async def test_a_question_is_answered_once(redis: RedisServer) -> None:
         asked = None
         while asked is None:
             asked = await one.asked()
-        id, text = asked
+        number, text = asked
         assert text == "what waits?"
-        await one.answer(id, "nothing")
+        await one.answer(number, "nothing")
         assert await asking == "nothing"
-        sealed = one._seal.close(f"ask/{one.me}/{id}", text)
-        await plain.call("RPUSH", f"test:ask:{one.me}", id.encode() + sealed)
+        sealed = one._seal.close(f"ask/{one.me}/{number}", text)
+        await plain.call("RPUSH", f"test:ask:{one.me}", number.encode() + sealed)
         assert await one.asked() is None, "put back by somebody else"
 
 
 async def test_a_question_for_another_worker_is_not_believed(redis: RedisServer) -> None:
     async with workers(redis) as (one, two), client(redis) as plain:
-        id = "0" * 32
-        await plain.call("RPUSH", f"test:ask:{two.me}", id.encode() + one._seal.close(f"ask/{one.me}/{id}", "x"))
+        number = "0" * 32
+        sealed = one._seal.close(f"ask/{one.me}/{number}", "x")
+        await plain.call("RPUSH", f"test:ask:{two.me}", number.encode() + sealed)
         with pytest.raises(StoreUnreachable):
             await two.asked()
