@@ -239,6 +239,7 @@ async def test_without_the_store_nothing_begins_to_serve(tmp_path: Path, redis: 
 async def test_whoever_writes_to_redis_lifts_nothing(tmp_path: Path, redis: RedisServer, how: str) -> None:
     plain = Redis(redis.url, reply_s=20)
     async with house(tmp_path, redis) as (one, two):
+        await one.ask("stop", name="healthcare")
         before = await plain.call("HMGET", KEY, "version", "value")
         assert isinstance(before, list)
         await one.ask("stop")
@@ -247,8 +248,10 @@ async def test_whoever_writes_to_redis_lifts_nothing(tmp_path: Path, redis: Redi
             await plain.call("FLUSHALL")
         elif how == "put back":
             await plain.call("DEL", KEY)
-            if before[0] is not None:
-                await plain.call("HSET", KEY, "version", before[0], "value", before[1])
+            version, value = before
+            assert isinstance(version, bytes)
+            assert isinstance(value, bytes)
+            await plain.call("HSET", KEY, "version", version, "value", value)
         else:
             await plain.call("HSET", KEY, "version", 99, "value", b'{"stops":[],"version":99}')
         for worker in (two, one):
