@@ -258,6 +258,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
             "callback.promised",
             "emergency.detected",
             "agent.stopped",
+            "call.stopped",
             "agent.resumed",
             "control.disabled",
             "capture.started",

@@ -356,7 +356,7 @@ class App:
         deciding.approvals.withdraw(names.get("tenant"), names.get("agent"), names.get("tool"))
         for call in self.calls:
             if deciding.stops.of_call(call.facts.tenant, call.release.name):
-                call.stop()
+                call.stop(scope.kind)
 
     # -- room for calls ----------------------------------------------------------------------------
 

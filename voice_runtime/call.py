@@ -26,6 +26,7 @@ from controls.gate import Gate
 from controls.ledger import records as r
 from controls.opening import CLINICAL_END
 from controls.redaction.file import unconfigured
+from controls.stop import Kind as StopKind
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House, Media
@@ -282,10 +283,13 @@ class Call:
             self._ending = _Ending("caller", "hung_up", said=True)
         self.spawn(self._leg.gone())
 
-    def stop(self) -> None:
+    def stop(self, scope: StopKind = "agent") -> None:
         """A person stopped what the caller talks to: say so, and fetch somebody."""
         if not self.stopped.active and not self._ending.said:
             self.stopped.active = True
+            self.journal.append(
+                r.CallStopped(tenant=self.facts.tenant, call=self.id, turn=self.journal.turn, scope=scope)
+            )
             if self._begun and self._leg is not None:  # else once the caller can be spoken to
                 self.spawn(self.stopped.run())
 

@@ -1005,6 +1005,14 @@ class AgentStopped(Record):
     by: PersonId
 
 
+class CallStopped(CallRecord):
+    """A stop reached this call: its agent answers nothing more, and the caller is told and gets a person."""
+
+    type = "call.stopped"
+    turn: Count = Field(description="of the caller's newest words then; 0 before the first")
+    scope: StopScope
+
+
 class AgentResumed(Record):
     """Two different persons wanted it."""
 
