@@ -16,6 +16,8 @@ from controls.errors import LedgerError, OperatorError
 from tests.voice_runtime.think.conftest import Call
 from tests.voice_runtime.think.desk import MONDAY, Desk
 from voice_runtime.agent import Tool
+from voice_runtime.approvals import Decoys
+from voice_runtime.decoys import DecoysFile
 from voice_runtime.people import People
 from voice_runtime.phrases import STILL_WAITING, WAITING
 
@@ -434,6 +436,27 @@ async def test_a_decoy_that_is_granted_does_nothing(call: Call, at_the_desk: Mak
     await using
     assert not call.server.connections
     desk.desk.call_over(call.journal.call)
+
+
+async def test_a_declared_decoy_comes_by_lot_and_says_who_wrote_it(
+    call: Call, make_tool: Callable[..., Tool], tmp_path: Path
+) -> None:
+    decoy = {"role": "compliance", "tool": "refund", "arguments": {"amount": 9000}, "shown": "no order"}
+    declared = {"format": 1, "written_by": "practice-manager", "one_in": 1, "decoys": [decoy]}
+    decoys = Decoys.of(DecoysFile.model_validate(declared), random.Random(1))
+    call.gate.approvals.release = "sha256:" + "d" * 64
+    tools = (make_tool("find", call.server.url, approval=ASK),)
+    desk = Desk(call, tmp_path, tools, desk={"decoys": decoys})
+    using = desk.use()
+    rows = await desk.waits(2)
+    sealed = {record.use: details for record, details in call.recorder.of("approval.requested")}
+    for row in rows:
+        is_decoy = sealed[row["use"]].decoy
+        assert sealed[row["use"]].written_by == ("practice-manager" if is_decoy else "")
+        word = "refused" if is_decoy else "granted"
+        assert (await desk.ask("decide", use=row["use"], who="Anna Berg", word=word))["counts"]
+    assert (await using).ok
+    assert len(call.server.uses) == 1
 
 
 async def test_people_have_one_key_and_one_id_each(tmp_path: Path) -> None:
