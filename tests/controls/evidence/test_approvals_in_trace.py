@@ -1,4 +1,4 @@
-"""What people decided, in the trace and on the page; uses that left without their grant, by tampered orders."""
+"""What people decided, in trace and page; uses that left without their grant, by tampered orders."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from controls.evidence.approvals import faults
 from controls.evidence.occasions.actions import Actions
 from controls.evidence.occasions.tally import Call, Tallies, Terms
 from controls.evidence.page import _FAULTS, render
+from controls.evidence.summary import summary
 from controls.evidence.trace import trace
 from controls.evidence.turns import Opened
 from controls.ids import new_id
@@ -191,6 +192,21 @@ def test_the_page_tells_it_in_words() -> None:
     assert "without a person" not in page
 
 
+def test_the_command_line_tells_it_in_lines() -> None:
+    asked = granted()
+    asked.decide("refused", by=BEN)
+    text = "\n".join(map(str, summary(trace(asked.opened()))))
+    assert "compliance was asked about refund → granted after 7 s by Anna (server_attested)" in text
+    assert "too late: refused by Anna" in text
+    text = "\n".join(map(str, summary(trace(granted().opened((0, 2, 1, 3))))))
+    assert "USED WITHOUT GRANT: " in text
+    edited = Asked()
+    edited.ask()
+    edited.decide("edited", amount=20)
+    text = "\n".join(map(str, summary(trace(edited.opened()))))
+    assert "changed: {'amount': 40} → {'amount': 20}, as u_" in text
+
+
 def test_where_the_agent_was_stopped_in_the_call() -> None:
     script = calls.CallScript()
     calls.opening(script)
@@ -198,6 +214,7 @@ def test_where_the_agent_was_stopped_in_the_call() -> None:
     script.add(r.CallStopped, turn=1, scope="tenant")
     found = trace(script.opened)
     assert [(x.turn, x.scope) for x in found.stops] == [(1, "tenant")]
+    assert "STOPPED (tenant) at" in "\n".join(map(str, summary(found)))
     page = render(found, None, PROOF).decode()
     assert "A person stopped all of the tenant" in page
     assert "Did a person stop the agent" in page
