@@ -63,7 +63,7 @@ class Redis:
         try:
             async with asyncio.timeout(self._reply_s if within_s is None else within_s), self._one:
                 return await self._exchange(words)
-        except (OSError, EOFError, TimeoutError, ValueError) as error:
+        except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError) as error:
             raise StoreUnreachable(f"Redis gave no answer ({type(error).__name__})") from None
 
     async def close(self) -> None:
@@ -111,7 +111,7 @@ async def _reply(reader: asyncio.StreamReader, depth: int = 0) -> Reply:
 
     Raises:
         RedisRefused: it is an error.
-        ValueError: it is no reply; EOFError: the connection ended.
+        ValueError, asyncio.LimitOverrunError: it is no reply; EOFError: the connection ended.
     """
     line = await reader.readuntil(b"\r\n")
     kind, rest = line[:1], line[1:-2]
