@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from controls.decision import Ask
+from controls.tool_limits import AmountLimit
 from voice_runtime.hours import Hours
 
 if TYPE_CHECKING:
@@ -79,6 +80,9 @@ class Tool:
     ``read_back`` names the arguments the caller must confirm before the effect;
     ``read_back_say`` is the template per language, for all of the release's, such as
     ``"{doctor}, {day} at {time}. Shall I book it?"``.
+    ``per_day`` (uses) and ``amount`` count in any 24 hours, over all calls of the agent.
+    ``result`` is the JSON Schema of what it answers; None takes any object.
+    ``dry_run``: judged, recorded and read back, never sent.
     """
 
     name: str
@@ -96,6 +100,10 @@ class Tool:
     idempotent: bool = True
     undo_with: str = ""
     approval: Ask | None = None
+    per_day: int | None = None
+    amount: AmountLimit | None = None
+    result: dict[str, object] | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import Names, StopSwitch
 from voice_runtime.store.coordination import InProcessCoordinator
 from voice_runtime.store.opt_outs import OptOutBook
+from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.telemetry import CountingRecorder, Telemetry, mask_logs
 from voice_runtime.think.endpoints import ChatSource, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
@@ -254,11 +255,10 @@ class App:
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             media_patience_s=settings.turn.media_stopped_s,
             eager=settings.turn.eager,
-            approvals=self.approvals,
-            stops=self.stops,
-            ahead=self.ahead,
+            approvals=self.approvals, stops=self.stops, ahead=self.ahead,
             opt_outs=await asyncio.to_thread(OptOutBook, settings.data_dir),
-        )
+            tool_uses=await asyncio.to_thread(ToolUseBook, settings.data_dir, self.clock),
+        )  # fmt: skip
         suppliers = read_suppliers(settings.root)
         phrases = PhraseCache()
         for name, release in releases.items():

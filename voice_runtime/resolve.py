@@ -22,6 +22,7 @@ import rfc8785
 
 from controls.decision import Ask
 from controls.errors import ConfigurationError, Problem
+from controls.tool_limits import AmountLimit
 from voice_runtime.agent import DeskRoute, Known, Release, Silence, Tool, answer_in
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, questions, warn
 from voice_runtime.agent_file import ToolEntry
@@ -326,6 +327,10 @@ def _tool(parts: Parts, name: str, entry: ToolEntry) -> Tool:
         idempotent=offered.idempotent,
         undo_with=entry.undo_with or "",
         approval=None if (by := entry.approval) is None else Ask(by.by, by.within_s, by.else_),
+        per_day=entry.at_most.per_day if entry.at_most else None,
+        amount=None if (of := entry.amount) is None else AmountLimit(of.argument, of.at_most, of.per_day),
+        result=offered.result,
+        dry_run=entry.dry_run or parts.agent.dry_run or parts.settings.dry_run,
     )
 
 

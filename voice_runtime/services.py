@@ -38,6 +38,11 @@ class Operation(Closed):
         default=True, description="true: the same idempotency key never has its effect twice"
     )
     arguments: dict[str, Any] = Field(description="JSON Schema of the arguments, type: object")
+    result: dict[str, Any] | None = Field(
+        default=None,
+        description="JSON Schema of what it answers, type: object; an answer that does not fit is not given "
+        "to the model",
+    )
 
     @field_validator("arguments")
     @classmethod
@@ -55,13 +60,28 @@ class Operation(Closed):
                     "reads `{argument}` back in a way that does not exist",
                     {"argument": str(name), "remedy": f"write x-read-back: {', '.join(READ_AS)}"},
                 )
-        try:
-            jsonschema_rs.validator_for(value)
-        except (ValueError, jsonschema_rs.ValidationError) as error:
-            raise PydanticCustomError(
-                "schema", "is not a valid JSON Schema", {"remedy": str(error).splitlines()[0][:200]}
-            ) from None
+        _valid(value)
         return value
+
+    @field_validator("result")
+    @classmethod
+    def _result_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        if value.get("type") != "object" or not isinstance(value.get("properties"), dict):
+            remedy = {"remedy": "write type: object, properties: {…}"}
+            raise PydanticCustomError("schema", "is not a JSON Schema of an object", remedy)
+        _valid(value)
+        return value
+
+
+def _valid(schema: dict[str, Any]) -> None:
+    try:
+        jsonschema_rs.validator_for(schema)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        raise PydanticCustomError(
+            "schema", "is not a valid JSON Schema", {"remedy": str(error).splitlines()[0][:200]}
+        ) from None
 
 
 class Service(Closed):

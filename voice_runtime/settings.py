@@ -269,6 +269,7 @@ class Profile(Closed):
         default="by_hours", description="nobody_there: no desk ever answers (demo only)"
     )
     services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
+    dry_run: bool = Field(default=False, description="true: no agent's use of a tool is sent")
     _name: str = PrivateAttr(default="")
     _root: Path = PrivateAttr(default=Path())
 

@@ -74,6 +74,11 @@ class Actions:
         if isinstance(record, r.ToolRequested):
             self.requested[record.use] = (leaf, record)
             self.tallies["tooling"].judge(True if self.bound else None, where)
+            if record.dry:  # nothing leaves, and nothing follows
+                self._judge_use(record.use, self._allowed(record), leaf)
+            return
+        if isinstance(record, r.ToolAnswer):  # what became of the use is on record already
+            self.tallies["tool"].challenge(record.at)
             return
         if isinstance(record, r.ToolRefused):
             if record.use not in self.requested:
