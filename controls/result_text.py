@@ -2,18 +2,21 @@
 
 1. Signs that nobody reads or says are dropped: controls, format signs, whatever turns the direction.
 2. What is too long, or nested too deep, is not read at all.
-3. The rules of the pack ``injection`` on what callers say are asked of every text in it, and of all of
+3. Whatever looks like a part of a chat (a role's mark, as model servers write them) or names one of the
+   agent's own tools is found at once: no data needs either.
+4. The rules of the pack ``injection`` on what callers say are asked of every text in it, and of all of
    them together, in every language of the pack: an answer may be in another one than the call.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from controls.decision import RuleVerdict
+from controls.decision import RuleVerdict, Verdict
 from controls.rules.compiled import compiled
 from controls.rules.condition import Case
 from controls.rules.engine import Rules
@@ -25,6 +28,15 @@ PACK = "injection"
 MOST_CHARACTERS = 8_000
 #: Objects and lists within one another.
 MOST_DEEP = 12
+
+#: The finding of what is written as a part of a chat, and of an agent's tool named in data.
+MARKS_RULE, TOOL_RULE = "default/chat-mark", "default/tool-named"
+#: How chats are written for models: ChatML, Llama's and Mistral's tokens, tags and headings of roles.
+_MARKS = re.compile(
+    r"<\|[a-z_]{2,24}\|>|\[/?INST\]|<</?SYS>>|</?\s*(?:system|assistant|user|developer|tool_call|function_call)\s*>"
+    r"|(?:^|\n|[.!?]\s)\s*#{0,6}\s*(?:system|assistant|developer)(?: (?:prompt|message))?\s*:",
+    re.IGNORECASE,
+)
 
 #: Cc controls, Cf format signs (zero width, bidi, tags), Cs and Co: halves of pairs and private signs.
 _DROPPED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
@@ -72,23 +84,31 @@ def _deeper(value: Any, most: int) -> bool:
     return any(isinstance(one, Mapping | list | tuple) for one in level)
 
 
-def texts(value: Any) -> Iterator[str]:
-    """Every text in it, in order; keys too, with low lines read as spaces."""
+def texts(value: Any, *, keys: bool = True) -> Iterator[str]:
+    """Every text in it, in order; ``keys`` too, with low lines read as spaces."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield str(key).replace("_", " ")
-            yield from texts(inner)
+            if keys:
+                yield str(key).replace("_", " ")
+            yield from texts(inner, keys=keys)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from texts(inner)
+            yield from texts(inner, keys=keys)
 
 
 class ResultRules:
-    """The rules of ``injection`` on callers' words, of those packs a release names; none finds nothing."""
+    """What finds instructions: marks, tools' names, and the rules of ``injection`` if a release has them."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, tools: Iterable[str] = ()) -> None:
+        """Look with a release's rules.
+
+        Args:
+            tools: names of the agent's tools; those of one word stand in many a text, and are passed over.
+        """
+        names = "|".join(re.escape(name) for name in tools if "_" in name)
+        self._tools = re.compile(rf"(?<![A-Za-z0-9_])(?:{names})(?![A-Za-z0-9_])") if names else None
         self._packs = [compiled(pack) for pack in rules.packs if pack.pack == PACK]
 
     def instructions(self, value: Any) -> RuleVerdict | None:
@@ -96,11 +116,15 @@ class ResultRules:
 
         A rule that fails counts as one that found something.
         """
+        if any(_MARKS.search(text) for text in texts(value)):
+            return _finding(MARKS_RULE, "an answer is written as a part of a chat")
+        if self._tools is not None and any(self._tools.search(text) for text in texts(value, keys=False)):
+            return _finding(TOOL_RULE, "an answer names a tool of the agent")
         if not self._packs:
             return None
-        every = list(texts(value))
+        together = " ".join(texts(value, keys=False))
         worst: RuleVerdict | None = None
-        for text in dict.fromkeys([*every, " ".join(every)]):
+        for text in dict.fromkeys([*texts(value), together]):
             for finding in self._findings(text):
                 if worst is None or finding.risk > worst.risk:
                     worst = finding
@@ -118,3 +142,7 @@ class ResultRules:
                         applies = True
                     if applies:
                         yield rule.finding(language)
+
+
+def _finding(rule: str, why: str) -> RuleVerdict:
+    return RuleVerdict(rule, Verdict.BLOCK, ("A.9.2",), 100, why)

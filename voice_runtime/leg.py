@@ -207,7 +207,7 @@ class Leg:
             stopped=self._tool_is_stopped,
             leaving=lambda: call.leaving,
             counting=Counting(call.house.tool_uses, call.release.name),
-            result_rules=ResultRules(call.agent.rules),
+            result_rules=ResultRules(call.agent.rules, [tool.name for tool in call.release.tools]),
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:

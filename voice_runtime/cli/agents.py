@@ -15,6 +15,7 @@ from controls.retention import parse_retention
 from voice_runtime import reference
 from voice_runtime.agent import Release
 from voice_runtime.agent_checks import unserved_languages
+from voice_runtime.cli.try_tool import try_tool
 from voice_runtime.desks import Desk, load_desks, load_people
 from voice_runtime.eval_file import evals_of
 from voice_runtime.lines import Lines, known_agents, load_lines
@@ -36,6 +37,11 @@ Config = Annotated[
     Path, typer.Option("--config", metavar="PROFILE", help="The profile they are to run with.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+app.command(
+    "try-tool", epilog='Example: sayso agents try-tool healthcare find_slots --args \'{"doctor": "Patel"}\''
+)(try_tool)
 
 
 @app.command("list", epilog="Example: sayso agents list --json")
