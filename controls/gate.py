@@ -43,7 +43,7 @@ from controls.rules.engine import Rules, gravest_form
 RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
 ToolRefusal = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted",
+    "not_approved", "too_much", "not_counted", "changed",
 ]  # fmt: skip
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.

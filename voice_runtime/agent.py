@@ -70,6 +70,24 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class McpTool:
+    """A tool of a server of the Model Context Protocol.
+
+    Attributes:
+        tool: its name there.
+        pinned: digest of all the server said of it when it was reviewed, ``sha256:…``.
+        command: program and arguments of a server that this machine starts; else ``url``.
+        key_env: variable in which such a program is given the profile's key.
+    """
+
+    tool: str
+    pinned: str
+    command: tuple[str, ...] = ()
+    url: str = ""
+    key_env: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """One tool the agent may use, with its service's endpoint and JSON Schema resolved.
 
@@ -82,6 +100,7 @@ class Tool:
     ``"{doctor}, {day} at {time}. Shall I book it?"``.
     ``per_day`` (uses) and ``amount`` count in any 24 hours, over all calls of the agent.
     ``result`` is the JSON Schema of what it answers; None takes any object.
+    ``mcp``: it is a tool of such a server, and has no method and no url.
     ``dry_run``: judged, recorded and read back, never sent.
     """
 
@@ -104,6 +123,7 @@ class Tool:
     amount: AmountLimit | None = None
     result: dict[str, object] | None = None
     dry_run: bool = False
+    mcp: McpTool | None = None
 
 
 @dataclass(frozen=True, slots=True)

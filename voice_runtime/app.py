@@ -62,6 +62,7 @@ from voice_runtime.store.opt_outs import OptOutBook
 from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.telemetry import CountingRecorder, Telemetry, mask_logs
 from voice_runtime.think.endpoints import ChatSource, Endpoint, Endpoints
+from voice_runtime.think.mcp_servers import mcp_servers
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
 from voice_runtime.vitals import Counts, Vitals
@@ -224,7 +225,7 @@ class App:
         await smart_turn.warm()
         self.hearing = Hearing(recogniser, smart_turn, settings.turn, self.clock)
 
-        services = ServiceClient(self._services, clock=self.clock)
+        services = ServiceClient(self._services, clock=self.clock, mcp=await mcp_servers(releases, settings))
         self._stack.push_async_callback(services.aclose)
         ledger = self._open_ledger()
         self.approvals = ApprovalDesk(ledger, self.people)

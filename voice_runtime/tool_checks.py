@@ -23,7 +23,7 @@ def check_tools(parts: Parts) -> None:
             known = ", ".join(f"{s}/{o}" for s, d in parts.services.services.items() for o in d.operations)
             parts.wrong(("tools", name, "calls"), f"there is no operation '{tool.calls}'", f"known: {known}")
             continue
-        if service not in parts.settings.services:
+        if found.mcp is None and service not in parts.settings.services:
             parts.wrong(
                 ("tools", name, "calls"),
                 f"profile '{parts.settings.name}' has no address for service '{service}'",

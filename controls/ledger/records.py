@@ -594,7 +594,7 @@ class ToolRefused(ToolRecord):
     type = "tool.refused"
     reason: Literal[
         "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-        "not_approved", "too_much", "not_counted",
+        "not_approved", "too_much", "not_counted", "changed",
     ]  # fmt: skip
     score: Percent | None = Field(default=None, description="of this use, where it was scored")
 

@@ -94,10 +94,12 @@ def tried(release: Release, name: str, arguments: Any, said: str, language: str)
     report |= _judged(decision)
     if decision.ask is None and decision.verdict.value != "allow":
         return report | _refused("rule", decision.verdicts[0].reason)
-    request = {
+    request: dict[str, Any] = {
         "method": tool.method, "url": tool.url, "timeout_s": tool.timeout_s, "body": arguments,
         "headers": {"Idempotency-Key": "the use's id", "Sayso-Signature": "HMAC under the service's key"},
     }  # fmt: skip
+    if tool.mcp is not None:
+        request = {"method": "tools/call", "url": f"{tool.service}/{tool.mcp.tool}", "body": arguments}
     outcome = "asks" if decision.ask is not None else "dry" if tool.dry_run else "sends"
     return report | {"outcome": outcome, "dry_run": tool.dry_run, "request": request}
 

@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
-from voice_runtime.think.services import Answer, Came, ServiceClient
+from voice_runtime.think.answers import Answer, Came
+from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_ports import ToolJournal
 from voice_runtime.think.tool_results import Read, ResultReader
 from voice_runtime.think.tool_values import DRY, ToolResult, answered, not_done
 from voice_runtime.think.undoing import Undoing
 
+_CHANGED = "this tool is not what was reviewed, and is not used; do not try again, offer a person"
 _UNKNOWN = "it is not known whether it was done; do not try again, offer a person"
 
 
@@ -58,6 +60,8 @@ class Sending:
             told = not_done(use.id, use.tool.name, use.arguments, "dry_run", DRY)
             return Sent(replace(told, content=told.content | {"dry_run": True}), undone=True)
         answer = await self._services.call(use.tool, use.arguments, use.id)
+        if answer.came is Came.CHANGED:
+            return Sent(self._refused(use), undone=True)
         if answer.outcome_known:
             return await self._executed(use, answer)
         reason: Literal["timeout", "broken_answer"] = (
@@ -94,7 +98,22 @@ class Sending:
         read = await self._reader.read(use.tool.name, answer.body, ok=False)
         self._looked_at(use, read)
         told = answered(use.id, use.tool.name, use.arguments, read.data, ok=False)
-        return Sent(told, undone=True)
+        if answer.came is Came.REFUSED:
+            return Sent(told, undone=True)
+        self._undoing.made(use.id, use.tool, use.arguments, {})
+        content = told.content | {"reason": "failed", "detail": _UNKNOWN} | self._undoing.offered(use.id)
+        return Sent(replace(told, content=content), undone=False)
+
+    def _refused(self, use: Use) -> ToolResult:
+        """Its server offers something else under its name by now: nothing left."""
+        self._journal.append(
+            r.ToolRefused(
+                tenant=self._journal.tenant, call=self._journal.call, turn=use.turn, use=use.id,
+                reason="changed",
+            ),
+            r.ToolDetails(name=use.tool.name, arguments=use.arguments, reason=_CHANGED),
+        )  # fmt: skip
+        return not_done(use.id, use.tool.name, use.arguments, "changed", _CHANGED)
 
     async def _done(self, use: Use, body: dict[str, Any]) -> ToolResult:
         read = await self._reader.read(use.tool.name, body)

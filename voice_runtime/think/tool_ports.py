@@ -11,7 +11,7 @@ from controls.ledger import records as r
 ReadBack = Literal["none", "confirmed"]
 RefusedBecause = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted",
+    "not_approved", "too_much", "not_counted", "changed",
 ]  # fmt: skip
 
 
