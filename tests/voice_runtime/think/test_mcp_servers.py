@@ -64,8 +64,8 @@ class Calendar:
 
     def tool(self, name: str = "enter_event", **changes: Any) -> Tool:
         made = Tool(
-            name=name, does="Our own words.", risk="low", service="calendar", operation=name, method="", url="",
-            timeout_s=60.0, parameters=DAY if name == "enter_event" else NOTHING, idempotent=False,
+            name=name, does="Our own words.", risk="low", service="calendar", operation=name, method="",
+            url="", timeout_s=60.0, parameters=DAY if name == "enter_event" else NOTHING, idempotent=False,
             mcp=McpTool(name, self.pins[name]),
         )  # fmt: skip
         return replace(made, **changes)
