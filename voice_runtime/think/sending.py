@@ -20,6 +20,7 @@ from voice_runtime.think.tool_values import DRY, ToolResult, answered, not_done
 from voice_runtime.think.undoing import Undoing
 
 _CHANGED = "this tool is not what was reviewed, and is not used; do not try again, offer a person"
+_MAY_UNDO = "; if the caller wants that, the tool under undo takes it back"
 _UNKNOWN = "it is not known whether it was done; do not try again, offer a person"
 
 
@@ -101,8 +102,8 @@ class Sending:
         if answer.came is Came.REFUSED:
             return Sent(told, undone=True)
         self._undoing.made(use.id, use.tool, use.arguments, {})
-        content = told.content | {"reason": "failed", "detail": _UNKNOWN} | self._undoing.offered(use.id)
-        return Sent(replace(told, content=content), undone=False)
+        said = self._with_undo(use, "failed", _UNKNOWN)
+        return Sent(replace(told, content=told.content | said.content), undone=False)
 
     def _refused(self, use: Use) -> ToolResult:
         """Its server offers something else under its name by now: nothing left."""
@@ -126,8 +127,9 @@ class Sending:
         return self._with_undo(use, "unreadable", why)
 
     def _with_undo(self, use: Use, reason: str, why: str) -> ToolResult:
-        told = not_done(use.id, use.tool.name, use.arguments, reason, why)
-        return replace(told, content=told.content | self._undoing.offered(use.id))
+        offered = self._undoing.offered(use.id)
+        told = not_done(use.id, use.tool.name, use.arguments, reason, why + (_MAY_UNDO if offered else ""))
+        return replace(told, content=told.content | offered)
 
     def _looked_at(self, use: Use, read: Read) -> None:
         """On record, unless the model is given it as it came."""

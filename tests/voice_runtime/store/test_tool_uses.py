@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controls.errors import OperatorError
 from controls.ids import new_id
@@ -109,3 +111,36 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OperatorError, match="data folder"):
         ToolUseBook(tmp_path / "file")
+
+
+#: What happens: a use of so much, a use (of those before) is given back, so many seconds pass.
+STEPS = st.one_of(
+    st.tuples(st.just("take"), st.integers(0, 60)),
+    st.tuples(st.just("back"), st.integers(0, 30)),
+    st.tuples(st.just("wait"), st.integers(0, DAY_S)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=30), st.integers(1, 4))
+def test_in_no_window_of_24_hours_is_more_done_than_allowed(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], per_day: int
+) -> None:
+    clock = Clock()
+    book = ToolUseBook(tmp_path_factory.mktemp("uses"), clock)
+    done: dict[str, tuple[float, int]] = {}
+    for what, n in steps:
+        if what == "wait":
+            clock.now_s += n
+        elif what == "back" and done:
+            use = list(done)[n % len(done)]
+            book.give_back(use)
+            del done[use]
+        elif what == "take":
+            recent = [amount for at, amount in done.values() if at > clock.now_s - DAY_S]
+            fits = len(recent) < per_day and sum(recent) + n <= 100
+            use = new_id("u")
+            found = book.take(use, "shop", "refund", n * MILLIONTHS, per_day, LIMIT)
+            assert (found is None) is fits
+            if found is None:
+                done[use] = (clock.now_s, n)

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from controls.decision import Ask
 from controls.errors import OperatorError
-from controls.tool_limits import AmountLimit
+from controls.tool_limits import MILLIONTHS, AmountLimit
 from tests.simulators.tool_server import Mood
 from tests.voice_runtime.think.conftest import Call
+from tests.voice_runtime.think.desk import Desk
 from voice_runtime.agent import Tool
 from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.think.counting import Counting
@@ -212,3 +214,59 @@ async def test_what_cannot_be_counted_is_not_done(
 async def test_without_a_store_a_limited_tool_is_refused(call: Call, make_tool: Callable[..., Tool]) -> None:
     runner: ToolRunner = call.runner(make_tool("find", call.server.url, per_day=1))
     assert (await runner.use("find", MONDAY, 1)).content["reason"] == "not_counted"
+
+
+# --- with people ------------------------------------------------------------------------------------
+
+
+def waiting(call: Call, make: Callable[..., Tool], folder: Path, book: ToolUseBook) -> Desk:
+    call.gate.approvals.release = "sha256:" + "d" * 64
+    parameters = {
+        "type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"],
+        "additionalProperties": False,
+    }  # fmt: skip
+    limit = AmountLimit("total", at_most=200, per_day=300)
+    tool = make(
+        "find", call.server.url, parameters=parameters, amount=limit, approval=Ask("compliance", 60, "refuse")
+    )
+    return Desk(call, folder, (tool,), counting=Counting(book, "clinic"))
+
+
+async def test_what_waits_for_a_person_counts_until_they_refuse(
+    call: Call, make_tool: Callable[..., Tool], tmp_path: Path, book: ToolUseBook
+) -> None:
+    desk = waiting(call, make_tool, tmp_path, book)
+    limit = AmountLimit("total", at_most=200, per_day=300)
+    for word, counts in (("refused", False), ("granted", True)):
+        using = asyncio.create_task(desk.runner.use("find", {"total": 200}, 1))
+        await desk.waits()
+        assert book.room("clinic", "find", 101 * MILLIONTHS, None, limit) is not None, "while it waits"
+        await desk.decide(word)
+        assert (await using).ok is counts
+        assert (book.room("clinic", "find", 101 * MILLIONTHS, None, limit) is not None) is counts
+    await desk.runner.aclose()
+
+
+async def test_nobody_is_asked_about_what_is_over_the_limit(
+    call: Call, make_tool: Callable[..., Tool], tmp_path: Path, book: ToolUseBook
+) -> None:
+    desk = waiting(call, make_tool, tmp_path, book)
+    result = await desk.runner.use("find", {"total": 201}, 1)
+    assert result.content["reason"] == "too_much"
+    assert desk.types() == ["tool.refused"]
+    await desk.runner.aclose()
+
+
+async def test_a_person_cannot_edit_a_use_past_its_limit(
+    call: Call, make_tool: Callable[..., Tool], tmp_path: Path, book: ToolUseBook
+) -> None:
+    desk = waiting(call, make_tool, tmp_path, book)
+    using = asyncio.create_task(desk.runner.use("find", {"total": 100}, 1))
+    await desk.decide("edited", changed={"total": 201})
+    result = await using
+    assert result.content["reason"] == "too_much"
+    assert desk.types() == ["approval.requested", "approval.edited", "tool.refused", "tool.refused"]
+    assert reasons(call) == ["not_approved", "too_much"]
+    assert not call.server.connections
+    assert book.room("clinic", "find", 300 * MILLIONTHS, None, AmountLimit("total", per_day=300)) is None
+    await desk.runner.aclose()
