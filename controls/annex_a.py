@@ -253,6 +253,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
             "tool.refused",
             "tool.executed",
             "tool.unknown",
+            "tool.result",
             *_APPROVALS,
             *_HANDOFFS,
             "callback.promised",

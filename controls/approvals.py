@@ -27,11 +27,18 @@ _DECIDED: dict[a.Word, type[r.ApprovalDecided]] = {
 
 @dataclass(frozen=True, slots=True)
 class UseFacts:
-    """What ``tool.requested`` says of a use."""
+    """What ``tool.requested`` says of a use.
+
+    Attributes:
+        dry: judged and recorded, never sent.
+        undo_of: the use (``u_…``) it takes back.
+    """
 
     risk: Literal["low", "medium", "high"]
     read_back: Literal["none", "confirmed"]
     idempotent: bool
+    dry: bool = False
+    undo_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

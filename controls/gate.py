@@ -43,7 +43,7 @@ from controls.rules.engine import Rules, gravest_form
 RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
 ToolRefusal = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved",
+    "not_approved", "too_much", "not_counted", "changed",
 ]  # fmt: skip
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.
@@ -225,6 +225,8 @@ class Gate:
         undoable: bool = True,
         confidence: float | None = None,
         ask: Ask | None = None,
+        dry: bool = False,
+        undo_of: str | None = None,
     ) -> Outcome:
         """Judge one use of a tool. Never raises.
 
@@ -237,6 +239,7 @@ class Gate:
             undoable: a tool of the agent's takes it back, or a wrong use costs little.
             confidence: as ``clause``.
             ask: whom the agent itself has decide on this tool.
+            dry, undo_of: as ``UseFacts``.
         """
         given = copy.deepcopy(dict(arguments))
         proposal = Proposal(
@@ -251,7 +254,7 @@ class Gate:
             reason = decision.verdicts[0].reason
             receipt = self._try(lambda: self._append_tool_refusal(proposal, "rule", reason, decision))
             return Outcome(decision, None, receipt)
-        return self._clear_use(decision, UseFacts(risk, read_back, idempotent))
+        return self._clear_use(decision, UseFacts(risk, read_back, idempotent, dry, undo_of))
 
     def approved(self, use_id: str) -> Outcome:
         """Clear a use that a person granted: its ``tool.requested`` is queued, once.
@@ -269,6 +272,7 @@ class Gate:
             lambda: r.ToolRequested(
                 tenant=self._tenant, call=self._call, turn=proposal.turn, use=proposal.id, risk=facts.risk,
                 score=self._score(decision), read_back=facts.read_back, idempotent=facts.idempotent,
+                dry=facts.dry, undo_of=facts.undo_of,
             ),
             lambda: r.ToolDetails(
                 name=proposal.tool, arguments=dict(proposal.arguments), verdicts=found(decision),

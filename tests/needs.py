@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,3 +42,9 @@ def needs_go(library: str) -> Path:
     if shutil.which("go") is None or not found.is_dir():
         pytest.skip(f"needs Go and {library} (make system-deps: golang-go, golang-golang-x-mod-dev)")
     return _GO_LIBRARIES
+
+
+def needs_package(name: str) -> None:
+    """Go on only where an optional package of ours is installed."""
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"needs the package {name} (make .venv)")

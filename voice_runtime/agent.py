@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from controls.decision import Ask
+from controls.tool_limits import AmountLimit
 from voice_runtime.hours import Hours
 
 if TYPE_CHECKING:
@@ -71,6 +72,24 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class McpTool:
+    """A tool of a server of the Model Context Protocol.
+
+    Attributes:
+        tool: its name there.
+        pinned: digest of all the server said of it when it was reviewed, ``sha256:…``.
+        command: program and arguments of a server that this machine starts; else ``url``.
+        key_env: variable in which such a program is given the profile's key.
+    """
+
+    tool: str
+    pinned: str
+    command: tuple[str, ...] = ()
+    url: str = ""
+    key_env: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """One tool the agent may use, with its service's endpoint and JSON Schema resolved.
 
@@ -81,6 +100,10 @@ class Tool:
     ``read_back`` names the arguments the caller must confirm before the effect;
     ``read_back_say`` is the template per language, for all of the release's, such as
     ``"{doctor}, {day} at {time}. Shall I book it?"``.
+    ``per_day`` (uses) and ``amount`` count in any 24 hours, over all calls of the agent.
+    ``result`` is the JSON Schema of what it answers; None takes any object.
+    ``mcp``: it is a tool of such a server, and has no method and no url.
+    ``dry_run``: judged, recorded and read back, never sent.
     """
 
     name: str
@@ -98,6 +121,11 @@ class Tool:
     idempotent: bool = True
     undo_with: str = ""
     approval: Ask | None = None
+    per_day: int | None = None
+    amount: AmountLimit | None = None
+    result: dict[str, object] | None = None
+    dry_run: bool = False
+    mcp: McpTool | None = None
 
 
 @dataclass(frozen=True, slots=True)

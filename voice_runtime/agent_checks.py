@@ -15,6 +15,7 @@ from voice_runtime.agent_folder import Parts
 from voice_runtime.offline_file import FILE, offline_name
 from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
 from voice_runtime.settings import Settings
+from voice_runtime.tool_checks import check_tools
 from voice_runtime.yaml_file import Path_
 
 #: Words of no agent's file, but of every agent: never to deny being an AI.
@@ -35,7 +36,7 @@ SpokenSeconds = Callable[[str, str, str], float]
 def check_parts(parts: Parts) -> None:
     """Note every disagreement in ``parts.problems``."""
     _languages(parts)
-    _tools(parts)
+    check_tools(parts)
     _approvals(parts)
     _holding(parts)
     _handoff(parts)
@@ -95,37 +96,6 @@ def _languages(parts: Parts) -> None:
             at = ("languages", "also", i - 1) if i else ("languages", "first")
             remedy = "serve a language they were reviewed for, or have them reviewed"
             parts.wrong(at, f"nobody reviewed these packs for it: {names}", remedy)
-
-
-def _tools(parts: Parts) -> None:
-    if parts.services is None:
-        return
-    for name, tool in parts.agent.tools.items():
-        service, operation = tool.calls.split("/")
-        found = parts.services.services.get(service)
-        if found is None or operation not in found.operations:
-            known = ", ".join(f"{s}/{o}" for s, d in parts.services.services.items() for o in d.operations)
-            parts.wrong(("tools", name, "calls"), f"there is no operation '{tool.calls}'", f"known: {known}")
-            continue
-        if service not in parts.settings.services:
-            parts.wrong(
-                ("tools", name, "calls"),
-                f"profile '{parts.settings.name}' has no address for service '{service}'",
-                f"add services: {service}: … to that profile",
-            )
-        schema = found.operations[operation].arguments
-        required = set(schema.get("required") or ())
-        for i, argument in enumerate(tool.read_back):
-            if argument not in schema["properties"] or argument not in required:
-                options = ", ".join(sorted(required)) or "none"
-                parts.wrong(
-                    ("tools", name, "read_back", i),
-                    f"'{argument}' is not an argument it always has",
-                    f"arguments of {tool.calls}: {options}",
-                )
-        if tool.undo_with is not None and (tool.undo_with == name or tool.undo_with not in parts.agent.tools):
-            others = ", ".join(t for t in parts.agent.tools if t != name) or "none"
-            parts.wrong(("tools", name, "undo_with"), "is not another tool of this agent", f"tools: {others}")
 
 
 def _approvals(parts: Parts) -> None:

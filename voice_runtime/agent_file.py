@@ -25,6 +25,7 @@ from controls.redaction.file import Sink, Types
 from controls.rules.model import OurRule
 from voice_runtime.risk_limits import RiskLimits
 from voice_runtime.services import ArgumentName, Name
+from voice_runtime.tool_file import Amount, AtMost
 from voice_runtime.yaml_file import Closed, NotYet
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=400)]
@@ -150,10 +151,6 @@ class Conversation(Closed):
         return value
 
 
-class AtMost(Closed):
-    per_call: int = Field(ge=1, le=100, description="uses in one call")
-
-
 class ApprovalBy(Closed):
     """A person decides on each use before it happens; the rules may ask for one besides."""
 
@@ -176,7 +173,13 @@ class ToolEntry(Closed):
     read_back_say: Said = Field(
         default={}, description='language → the question, such as "{day} at {time}. Shall I book it?"'
     )
-    at_most: AtMost | None = Field(default=None, description="such as {per_call: 2}")
+    at_most: AtMost | None = Field(default=None, description="such as {per_call: 2, per_day: 20}")
+    amount: Amount | None = Field(
+        default=None, description="such as {argument: total, at_most: 200, per_day: 1000}"
+    )
+    dry_run: bool = Field(
+        default=False, description="true: judged, recorded and read back, never sent; the model is told so"
+    )
     undo_with: Name | None = Field(default=None, description="the tool that takes it back")
     approval: ApprovalBy | None = Field(
         default=None, description="such as {by: practice-manager, within_s: 60, else: refuse}"
@@ -311,6 +314,7 @@ class AgentFile(Closed):
         default={}, description="phrase id → language → words; see configs/phrases for the ids"
     )
     tools: dict[Name, ToolEntry] = Field(default={}, max_length=40, description="tool name → what it does")
+    dry_run: bool = Field(default=False, description="true: no use of any tool is sent")
     rules: RulesPart = Field(description="such as {packs: [truthful-ai, abuse]}")
     risk: RiskLimits = Field(
         default=RiskLimits(),

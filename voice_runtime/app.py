@@ -58,8 +58,10 @@ from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import Names
 from voice_runtime.store.coordination import InProcessCoordinator
 from voice_runtime.store.opt_outs import OptOutBook
+from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.telemetry import CountingRecorder, Telemetry, mask_logs
 from voice_runtime.think.endpoints import ChatSource, Endpoint, Endpoints
+from voice_runtime.think.mcp_servers import mcp_servers
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
 from voice_runtime.vitals import Counts, Vitals
@@ -220,7 +222,7 @@ class App:
         await smart_turn.warm()
         self.hearing = Hearing(recogniser, smart_turn, settings.turn, self.clock)
 
-        services = ServiceClient(self._services, clock=self.clock)
+        services = ServiceClient(self._services, clock=self.clock, mcp=await mcp_servers(releases, settings))
         self._stack.push_async_callback(services.aclose)
         ledger = self._open_ledger()
         deciding = self._deciding = await start_deciding(
@@ -247,7 +249,8 @@ class App:
             stops=deciding.stops,
             ahead=self.ahead,
             opt_outs=await asyncio.to_thread(OptOutBook, settings.data_dir),
-        )
+            tool_uses=await asyncio.to_thread(ToolUseBook, settings.data_dir, self.clock),
+        )  # fmt: skip
         suppliers = read_suppliers(settings.root)
         phrases = PhraseCache()
         for name, release in releases.items():

@@ -19,6 +19,7 @@ from voice_runtime.settings import EagerTurns
 from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import StopSwitch
+from voice_runtime.think.counting import UseBook
 from voice_runtime.think.endpoints import Endpoints
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.tracing import Tracing
@@ -89,6 +90,7 @@ class House:
         on_governed: told of each clause that was judged and cleared, once its record is durable, how long
             that took: s from before its verdict to its receipt. Called in the ledger's thread.
         stops: what people have stopped; without it nothing is.
+        tool_uses: counts uses of tools over all calls; without it, tools with a limit per day are refused.
         approvals: where uses of tools wait for a person; without it, what needs one is refused.
     """
 
@@ -108,6 +110,7 @@ class House:
     approvals: ApprovalDesk | None = None
     stops: StopSwitch | None = None
     opt_outs: OptOuts | None = None
+    tool_uses: UseBook | None = None
     ahead: Ahead = field(default_factory=Ahead)
 
 

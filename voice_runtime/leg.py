@@ -18,6 +18,7 @@ from pipecat.processors.aggregators.llm_response_universal import LLMUserAggrega
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from controls.result_text import ResultRules
 from voice_runtime.events import RATE_HZ, PauseSpeechFrame
 from voice_runtime.inline.attention import Attention
 from voice_runtime.inline.guard import Guard
@@ -27,6 +28,7 @@ from voice_runtime.speak.underrun import Cause
 from voice_runtime.speak.voice import Voice
 from voice_runtime.think.approving import Approving
 from voice_runtime.think.chat import ChatModel
+from voice_runtime.think.counting import Counting
 from voice_runtime.think.summary import Summariser
 from voice_runtime.think.tools import ToolRunner
 
@@ -205,6 +207,8 @@ class Leg:
             approving=approving,
             stopped=self._tool_is_stopped,
             leaving=lambda: call.leaving,
+            counting=Counting(call.house.tool_uses, call.release.name),
+            result_rules=ResultRules(call.agent.rules, [tool.name for tool in call.release.tools]),
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:

@@ -121,7 +121,7 @@ class _Recovery:
         unknown = 0
         for opened in self._records:
             record = opened.record
-            if not isinstance(record, r.ToolRequested) or record.use in known:
+            if not isinstance(record, r.ToolRequested) or record.use in known or record.dry:
                 continue
             details = (
                 opened.personal if isinstance(opened.personal, r.ToolDetails) else r.ToolDetails(name="")

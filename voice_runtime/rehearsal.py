@@ -32,6 +32,7 @@ from voice_runtime.settings import Settings
 from voice_runtime.speak.espeak import EspeakSynthesiser, VoiceSettings
 from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.voice import Engine, PhraseCache
+from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.think.endpoints import Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 
@@ -124,6 +125,7 @@ async def rehearsing(
         house = House(
             recorder=ledger, clock=SystemClock(), services=services, environment=settings.environment,
             spool=ledger.append_spooled, receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
+            tool_uses=await asyncio.to_thread(ToolUseBook, directory),
         )  # fmt: skip
         agent = Agent(
             release, release.rules, endpoints, [engine], phrases, tuple(bound), release.languages, spoken

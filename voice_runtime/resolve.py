@@ -22,13 +22,15 @@ import rfc8785
 
 from controls.decision import Ask
 from controls.errors import ConfigurationError, Problem
-from voice_runtime.agent import DeskRoute, Known, Release, Silence, Tool, answer_in
+from controls.tool_limits import AmountLimit
+from voice_runtime.agent import DeskRoute, Known, McpTool, Release, Silence, Tool, answer_in
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, questions, warn
 from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
 from voice_runtime.phrases import CLINICAL, known_phrases, plain
+from voice_runtime.services import Operation, Service
 from voice_runtime.settings import Settings
 from voice_runtime.urgent_phrases import urgent_sentences
 
@@ -309,26 +311,44 @@ def _tools(parts: Parts) -> tuple[Tool, ...]:
 def _tool(parts: Parts, name: str, entry: ToolEntry) -> Tool:
     assert parts.services is not None
     service, operation = entry.calls.split("/")
-    offered = parts.services.services[service].operations[operation]
-    address = parts.settings.services[service]
-    base = (address.url or f"http://{service}.invalid").rstrip("/")
+    found = parts.services.services[service]
+    offered = found.operations[operation]
+    url = ""
+    if found.mcp is None:
+        base = parts.settings.services[service].url or f"http://{service}.invalid"
+        url = base.rstrip("/") + (offered.path or "")
     return Tool(
         name=name,
         does=entry.does,
         risk=entry.risk,
         service=service,
         operation=operation,
-        method=offered.method,
-        url=base + offered.path,
+        method=offered.method if found.mcp is None else "",
+        url=url,
         timeout_s=offered.timeout_s,
         parameters=offered.arguments,
         read_back=entry.read_back,
         read_back_say={str(k): v for k, v in entry.read_back_say.items()},
         per_call=entry.at_most.per_call if entry.at_most else None,
-        idempotent=offered.idempotent,
+        idempotent=offered.idempotent and found.mcp is None,  # that protocol has no question to ask later
         undo_with=entry.undo_with or "",
         approval=None if (by := entry.approval) is None else Ask(by.by, by.within_s, by.else_),
+        per_day=entry.at_most.per_day if entry.at_most else None,
+        amount=None if (of := entry.amount) is None else AmountLimit(of.argument, of.at_most, of.per_day),
+        result=offered.result,
+        mcp=_mcp_tool(parts, service, found, offered),
+        dry_run=entry.dry_run or parts.agent.dry_run or parts.settings.dry_run,
     )
+
+
+def _mcp_tool(parts: Parts, name: str, service: Service, offered: Operation) -> McpTool | None:
+    """Where the tool is, where its service is a server of the Model Context Protocol."""
+    at = service.mcp
+    if at is None or offered.tool is None or offered.pinned is None:
+        return None
+    address = parts.settings.services.get(name)
+    url = (address.url if address is not None else None) or at.url or ""
+    return McpTool(offered.tool, offered.pinned, at.command, "" if at.command else url, at.key_env or "")
 
 
 def _routes(parts: Parts) -> tuple[DeskRoute, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jsonschema_rs
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError
@@ -30,14 +30,26 @@ class Operation(Closed):
 
     does: str = Field(min_length=1, max_length=200, description="what it does, in a sentence")
     method: Literal["POST"] = Field(default="POST", description="POST")
-    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/_.~-]*$")] = Field(
-        description="path below the service's address, such as /tools/book"
+    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/_.~-]*$")] | None = Field(
+        default=None, description="path below the service's address, such as /tools/book"
+    )
+    tool: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./-]{1,128}$")] | None = Field(
+        default=None, description="of an MCP server: the tool's name there, instead of path"
+    )
+    pinned: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = Field(
+        default=None,
+        description="of an MCP server: digest of the tool as it was reviewed, from sayso agents mcp-tools",
     )
     timeout_s: float = Field(gt=0, le=30, description="s after which its outcome counts as unknown")
     idempotent: bool = Field(
         default=True, description="true: the same idempotency key never has its effect twice"
     )
     arguments: dict[str, Any] = Field(description="JSON Schema of the arguments, type: object")
+    result: dict[str, Any] | None = Field(
+        default=None,
+        description="JSON Schema of what it answers, type: object; an answer that does not fit is not given "
+        "to the model",
+    )
 
     @field_validator("arguments")
     @classmethod
@@ -55,18 +67,74 @@ class Operation(Closed):
                     "reads `{argument}` back in a way that does not exist",
                     {"argument": str(name), "remedy": f"write x-read-back: {', '.join(READ_AS)}"},
                 )
-        try:
-            jsonschema_rs.validator_for(value)
-        except (ValueError, jsonschema_rs.ValidationError) as error:
-            raise PydanticCustomError(
-                "schema", "is not a valid JSON Schema", {"remedy": str(error).splitlines()[0][:200]}
-            ) from None
+        _valid(value)
         return value
+
+    @field_validator("result")
+    @classmethod
+    def _result_schema(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        if value.get("type") != "object" or not isinstance(value.get("properties"), dict):
+            remedy = {"remedy": "write type: object, properties: {…}"}
+            raise PydanticCustomError("schema", "is not a JSON Schema of an object", remedy)
+        _valid(value)
+        return value
+
+
+def _valid(schema: dict[str, Any]) -> None:
+    try:
+        jsonschema_rs.validator_for(schema)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        raise PydanticCustomError(
+            "schema", "is not a valid JSON Schema", {"remedy": str(error).splitlines()[0][:200]}
+        ) from None
+
+
+class McpAddress(Closed):
+    """A server of the Model Context Protocol: a command of this machine, or a streamable HTTP address."""
+
+    command: tuple[str, ...] = Field(
+        default=(), max_length=40, description="program and arguments, such as [calendar-mcp, --stdio]"
+    )
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*)?$", max_length=500)] | None = (
+        Field(default=None, description="address of streamable HTTP; the profile may name another")
+    )
+    key_env: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] | None = Field(
+        default=None, description="variable in which the command is given the profile's key"
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> McpAddress:
+        if bool(self.command) == bool(self.url):
+            raise PydanticCustomError("mcp", "needs one place", {"remedy": "write command, or url"})
+        if self.key_env is not None and not self.command:
+            raise PydanticCustomError(
+                "mcp",
+                "has key_env without command",
+                {"remedy": "remove it: HTTP has a bearer token"},
+            )
+        return self
 
 
 class Service(Closed):
     title: str = Field(min_length=1, max_length=120, description="what people call it")
+    mcp: McpAddress | None = Field(
+        default=None, description="it is a server of the Model Context Protocol; left out: HTTP, signed"
+    )
     operations: dict[Name, Operation] = Field(min_length=1, description="operation name → how it is called")
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Service:
+        for name, operation in self.operations.items():
+            of_mcp = operation.tool is not None and operation.pinned is not None
+            fits = operation.path is None if of_mcp else operation.path is not None
+            if of_mcp is not (self.mcp is not None) or not fits:
+                remedy = "write path" if self.mcp is None else "write tool and pinned, and no path"
+                raise PydanticCustomError(
+                    "operation", "does not say where '{name}' is", {"name": name, "remedy": remedy}
+                )
+        return self
 
 
 class ServicesFile(Closed):

@@ -271,6 +271,7 @@ class Profile(Closed):
     )
     services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
     workers: WorkerSettings | None = Field(default=None, description="other processes of the same house")
+    dry_run: bool = Field(default=False, description="true: no agent's use of a tool is sent")
     _name: str = PrivateAttr(default="")
     _root: Path = PrivateAttr(default=Path())
 

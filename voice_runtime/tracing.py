@@ -196,7 +196,8 @@ class CallSpans:
                 self._verdict(record, personal, now)
             case r.ToolRequested():
                 name = personal.name if isinstance(personal, r.ToolDetails) else ""
-                self._tools[record.use] = (now, name)
+                if not record.dry:
+                    self._tools[record.use] = (now, name)
             case r.ToolExecuted() | r.ToolUnknown() | r.ToolRefused():
                 self._tool(record, personal, now)
             case r.AgentPlayed():

@@ -28,6 +28,7 @@ OUTCOMES = {
     "unknown": "outcome unknown",
     "done": "done, as was found out later",
     "not_done": "not done, as was found out later",
+    "dry": "a dry run, not sent",
 }
 #: How a caller was given the receipt's code, in words.
 GIVEN = {"spoken": "spoken", "shown": "shown on a screen"}

@@ -138,10 +138,13 @@ class ToolTrace(Shape):
     """One use of a tool. ``proposed``: the model asked for it, and no use came of it in this turn.
 
     ``risk`` is the tool's own class, ``score`` this use's, and ``reasons`` what the score is made of.
+    ``reason`` of one that was done says what the model was given of its answer, as ``answer_invalid``.
     """
 
     use: str | None
-    outcome: Literal["proposed", "requested", "refused", "executed", "failed", "unknown", "done", "not_done"]
+    outcome: Literal[
+        "proposed", "requested", "refused", "executed", "failed", "unknown", "done", "not_done", "dry"
+    ]
     name: str | None = None
     arguments: dict[str, Any] | None = None
     result: dict[str, Any] | None = None

@@ -235,6 +235,7 @@ def _tools(records: list[tuple[r.ToolRecord, r.ToolDetails | None]]) -> list[s.T
         match record:
             case r.ToolRequested():
                 update |= {"risk": record.risk, "score": record.score, "read_back": record.read_back}
+                update |= {"outcome": "dry"} if record.dry else {}
             case r.ToolRefused():
                 update |= {"outcome": "refused", "reason": record.reason}
                 if record.score is not None:
@@ -250,6 +251,8 @@ def _tools(records: list[tuple[r.ToolRecord, r.ToolDetails | None]]) -> list[s.T
                     "outcome": "unknown" if record.reconciled == "no" else record.reconciled,
                     "reason": record.reason,
                 }
+            case r.ToolAnswer():
+                update["reason"] = f"answer_{record.state}"
         uses[record.use] = use.model_copy(update=update)
     return list(uses.values())
 

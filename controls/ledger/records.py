@@ -586,13 +586,15 @@ class ToolRequested(ToolRecord):
     score: Percent | None = Field(default=None, description="of this use; risk is the tool's own class")
     read_back: Literal["none", "confirmed"]
     idempotent: bool
+    dry: bool = Field(default=False, description="a dry run: nothing leaves, and nothing follows")
+    undo_of: ToolUseId | None = Field(default=None, description="the earlier use that this one takes back")
 
 
 class ToolRefused(ToolRecord):
     type = "tool.refused"
     reason: Literal[
         "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-        "not_approved",
+        "not_approved", "too_much", "not_counted", "changed",
     ]  # fmt: skip
     score: Percent | None = Field(default=None, description="of this use, where it was scored")
 
@@ -610,6 +612,18 @@ class ToolUnknown(ToolRecord):
     type = "tool.unknown"
     reason: Literal["timeout", "crash", "broken_answer"]
     reconciled: Literal["no", "done", "not_done"] = "no"
+
+
+class ToolAnswer(ToolRecord):
+    """What a service answered, where the model was not given it as it came: it is untrusted text.
+
+    ``invalid``: not as the tool declares; ``instructions``: it reads as such; ``cleaned``: without signs
+    that nobody reads, and given. Of what is not given the model is told no word.
+    """
+
+    type = "tool.result"
+    state: Literal["invalid", "too_long", "instructions", "cleaned"]
+    given: bool
 
 
 class ApprovalDetails(Personal):

@@ -33,6 +33,7 @@ from voice_runtime.people import People
 from voice_runtime.settings import EagerTurns
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import StopSwitch
+from voice_runtime.think.counting import UseBook
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
@@ -243,6 +244,7 @@ async def on_the_line(
     jurisdiction: str = "",
     suppliers: tuple[Supplier, ...] = (),
     opt_outs: OptOuts | None = None,
+    tool_uses: UseBook | None = None,
     **changes: Any,
 ) -> AsyncIterator[OnTheLine]:
     """Open a call (``start`` answers it); at the end it is hung up if it still runs.
@@ -259,6 +261,7 @@ async def on_the_line(
         jurisdiction: of the line.
         suppliers: who serves the agent's calls.
         opt_outs: remembers who opted out.
+        tool_uses: counts uses of tools over all calls.
         carrier_of: makes the two ends of the pipeline.
         people: where staff are kept who decide on uses of tools; without it nobody does.
         stops: what is stopped; without it nothing is.
@@ -291,6 +294,7 @@ async def on_the_line(
             approvals=None if people is None else ApprovalDesk(recorder, People(people)),
             stops=stops,
             opt_outs=opt_outs,
+            tool_uses=tool_uses,
         )
         facts = Facts(
             "clinic", "test", "local", "webrtc", caller=caller, language=language, jurisdiction=jurisdiction

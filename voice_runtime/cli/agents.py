@@ -15,6 +15,8 @@ from controls.retention import parse_retention
 from voice_runtime import reference
 from voice_runtime.agent import Release
 from voice_runtime.agent_checks import unserved_languages
+from voice_runtime.cli.mcp_tools import mcp_tools
+from voice_runtime.cli.try_tool import try_tool
 from voice_runtime.desks import Desk, load_desks, load_people
 from voice_runtime.eval_file import evals_of
 from voice_runtime.lines import Lines, known_agents, load_lines
@@ -36,6 +38,12 @@ Config = Annotated[
     Path, typer.Option("--config", metavar="PROFILE", help="The profile they are to run with.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+app.command(
+    "try-tool", epilog='Example: sayso agents try-tool healthcare find_slots --args \'{"doctor": "Patel"}\''
+)(try_tool)
+app.command("mcp-tools", epilog="Example: sayso agents mcp-tools calendar")(mcp_tools)
 
 
 @app.command("list", epilog="Example: sayso agents list --json")
@@ -240,7 +248,7 @@ def _book_problems(settings: Settings, release: Release) -> list[Problem]:
     """What is wrong with the books of the embedded services the agent's tools use."""
     problems: list[Problem] = []
     for service in sorted({tool.service for tool in release.tools}):
-        if settings.services[service].embedded:
+        if (address := settings.services.get(service)) is not None and address.embedded:
             try:
                 load_book(settings.root / BOOKS / f"{service}.yaml", settings.root)
             except ConfigurationError as error:

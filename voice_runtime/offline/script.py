@@ -187,7 +187,10 @@ def _newest_result(messages: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str
         fields = json.loads(_text(messages[-1]))
     except ValueError:
         fields = None
-    return name, fields if isinstance(fields, dict) else {"ok": False}
+    if not isinstance(fields, dict):
+        return name, {"ok": False}
+    data = fields.pop("data", None)  # what the service itself answered
+    return name, fields | data if isinstance(data, dict) else fields
 
 
 def _newest_said(messages: Sequence[Mapping[str, Any]]) -> str:

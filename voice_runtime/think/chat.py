@@ -45,7 +45,8 @@ from voice_runtime.think.answer import Outcome, Reply
 from voice_runtime.think.eager import EagerAnswer, EagerJournal, Eagerness
 from voice_runtime.think.endpoints import Before, Endpoints, OnFailover, OnText
 from voice_runtime.think.summary import Summariser
-from voice_runtime.think.tools import ToolResult, ToolRunner
+from voice_runtime.think.tool_values import ToolResult
+from voice_runtime.think.tools import ToolRunner
 
 #: Comes back in the ``SpokenFrame`` of a read-back and of the phrase spoken when nothing answers.
 READ_BACK_TAG = "read-back"

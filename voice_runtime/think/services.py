@@ -18,8 +18,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -28,9 +27,9 @@ from loguru import logger
 from controls.errors import OperatorError
 from voice_runtime.agent import Tool
 from voice_runtime.clock import Clock, SystemClock
+from voice_runtime.think.answers import MOST_BYTES, Answer, Came, Reconciled
+from voice_runtime.think.mcp_servers import McpServer
 
-#: A service's answer is for a sentence or two; a longer one is a fault (bytes).
-MOST_BYTES = 64 * 1024
 #: How long the question "was it done?" may take, s.
 _RECONCILE_S = 2.0
 
@@ -49,38 +48,6 @@ class Service:
     base_url: str = ""
 
 
-class Came(StrEnum):
-    """What came of a request."""
-
-    DONE = "done"  # 2xx with an object
-    REFUSED = "refused"  # 4xx: it said no, and nothing was changed
-    UNREACHED = "unreached"  # nothing left this host
-    TIMEOUT = "timeout"  # it left; no answer in time
-    BROKEN = "broken_answer"  # it left; what came back says nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """``status`` is 0 when none came; ``body`` is {} unless the service sent an object."""
-
-    came: Came
-    status: int = 0
-    body: dict[str, Any] = field(default_factory=dict)
-    duration_ms: int = 0
-
-    @property
-    def outcome_known(self) -> bool:
-        return self.came in (Came.DONE, Came.REFUSED, Came.UNREACHED)
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """What the service says about a use whose answer was lost; "no" when it did not say."""
-
-    state: Literal["done", "not_done", "no"]
-    result: dict[str, Any] = field(default_factory=dict)
-
-
 def sign(key: bytes, timestamp: int, idempotency_key: str, body: bytes) -> str:
     """The value of ``Sayso-Signature``."""
     message = f"{timestamp}.{idempotency_key}.".encode() + body
@@ -96,7 +63,14 @@ class ServiceClient:
         *,
         clock: Clock | None = None,
         client: httpx.AsyncClient | None = None,
+        mcp: Mapping[str, McpServer] | None = None,
     ) -> None:
+        """Make the client.
+
+        Args:
+            mcp: services that are servers of the Model Context Protocol; closed with this.
+        """
+        self._mcp = dict(mcp or {})
         self._services = dict(services)
         self._clock = clock or SystemClock()
         # Kept-alive connections expire before usual servers close them: a request
@@ -113,7 +87,9 @@ class ServiceClient:
         Raises:
             OperatorError: naming the tools that could not be used.
         """
-        lacking = sorted(t.name for t in tools if t.service not in self._services)
+        lacking = sorted(
+            t.name for t in tools if t.service not in (self._mcp if t.mcp is not None else self._services)
+        )
         if lacking:
             raise OperatorError(f"no address for the services of {', '.join(lacking)}: see services")
 
@@ -123,6 +99,8 @@ class ServiceClient:
         Args:
             use: the tool use id (``u_…``), which is the idempotency key.
         """
+        if tool.mcp is not None:
+            return await self._mcp[tool.service].call(tool, arguments, use)
         started = time.monotonic_ns()
 
         def answer(came: Came, status: int = 0, body: dict[str, Any] | None = None) -> Answer:
@@ -151,6 +129,8 @@ class ServiceClient:
         ``not_done`` means: not done when it was asked. It is final where the service
         refuses requests that arrive later than their timestamp allows.
         """
+        if tool.mcp is not None:
+            return Reconciled("no")  # the protocol has no such question
         url = self._url(tool, path=f"/operations/{use}")
         try:
             status, raw = await self._request("GET", url, tool, use, b"", _RECONCILE_S)
@@ -165,6 +145,7 @@ class ServiceClient:
 
     async def aclose(self) -> None:
         """Close every connection."""
+        await asyncio.gather(*(server.aclose() for server in self._mcp.values()))
         await self._client.aclose()
 
     async def _request(

@@ -11,7 +11,7 @@ from controls.ledger import records as r
 ReadBack = Literal["none", "confirmed"]
 RefusedBecause = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved",
+    "not_approved", "too_much", "not_counted", "changed",
 ]  # fmt: skip
 
 
@@ -33,7 +33,7 @@ class ToolGate(Protocol):
         self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
         risk: Literal["low", "medium", "high"], read_back: ReadBack,
         idempotent: bool, caller_said: str, ask: Ask | None,
-        undoable: bool, confidence: float | None,
+        undoable: bool, confidence: float | None, dry: bool, undo_of: str | None,
     ) -> ToolOutcome: ...  # fmt: skip
 
     def approved(self, use_id: str) -> ToolOutcome: ...

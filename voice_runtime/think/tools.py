@@ -5,11 +5,13 @@ Order of a use, none of which may be left out:
 1. the tool is one the agent declares, its arguments fit its JSON Schema and it
    was not used too often; otherwise it is refused, and the model is told;
 2. a tool with ``read_back`` stops here until the caller has said yes;
-3. the gate decides and queues ``tool.requested``; where a person is to decide first,
+3. it is counted against the limits of a day (``think.counting``), and given back
+   should it certainly not be done;
+4. the gate decides and queues ``tool.requested``; where a person is to decide first,
    it does so once they granted it, and their grant is durable (``think.approving``);
-4. the receipt of that record is waited for;
-5. one request leaves, and is never cancelled or repeated;
-6. ``tool.executed`` or ``tool.unknown``; an unknown one is asked about once.
+5. the receipt of that record is waited for;
+6. one request leaves, what came of it is recorded, and its answer is read before the
+   model is given it (``think.sending``). A dry run ends before that.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from loguru import logger
 
@@ -27,37 +29,22 @@ from controls.approvals import UseFacts
 from controls.decision import Decision, Verdict
 from controls.errors import LedgerError
 from controls.ids import new_id
-from controls.ledger import records as r
+from controls.result_text import ResultRules
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
 from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
+from voice_runtime.think.counting import Counting
 from voice_runtime.think.read_back import read_as, rendered, sentence
-from voice_runtime.think.services import Answer, Came, ServiceClient
+from voice_runtime.think.sending import Sending, Use
+from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
 from voice_runtime.think.tool_ports import ReadBack, RefusedBecause, ToolGate, ToolJournal, ToolOutcome
+from voice_runtime.think.tool_results import ResultReader
+from voice_runtime.think.tool_values import STOPPED, ToolResult, not_done
+from voice_runtime.think.undoing import Undoing
 
 #: Once a person has changed a use so often, it is refused.
 MOST_EDITS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What became of a tool the model asked for.
-
-    Attributes:
-        use: its id, also the id of the call in the model's context.
-        content: what the model is told; always holds ``ok``.
-        pending: nothing happened yet, the caller is asked first; the model is not run again.
-        before_caller: belongs before what the caller said last (it is the newer news).
-    """
-
-    use: str
-    name: str
-    arguments: dict[str, Any]
-    ok: bool
-    content: dict[str, Any]
-    pending: bool = False
-    before_caller: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +98,8 @@ class ToolRunner:
         approving: Approving | None = None,
         stopped: Callable[[str], bool] = lambda tool: False,
         leaving: Callable[[], bool] = lambda: False,
+        counting: Counting | None = None,
+        result_rules: ResultRules | None = None,
     ) -> None:
         """Compile the schemas.
 
@@ -123,14 +112,18 @@ class ToolRunner:
             approving: waits for people; without it a use that needs one is refused.
             stopped: whether a tool is stopped at present.
             leaving: whether the caller is gone.
+            counting: counts uses of a day; without it a tool with a limit per day is refused.
+            result_rules: find instructions in what services answer; None looks for none.
 
         Raises:
-            OperatorError: a tool's schema or read-back sentence is broken.
+            OperatorError: a tool's schemas or read-back sentence is broken.
         """
         self._tools = {t.name: Ready(t, compiled(t, language)) for t in tools}
         self._gate = gate
         self._journal = journal
-        self._services = services
+        self._counting = counting or Counting(None, "")
+        self._undoing = Undoing({t.name: t for t in tools})
+        self._sending = Sending(services, journal, ResultReader(tools, result_rules), self._undoing)
         self._language = language
         self._receipt_deadline_s = receipt_deadline_s
         self._slow_after_s = slow_after_s
@@ -165,11 +158,13 @@ class ToolRunner:
         if wrong or arguments is None:
             return self._refuse(use, name, arguments or {}, turn, "bad_arguments", wrong)
         if self._stopped(name):
-            return self._refuse(use, name, arguments, turn, "stopped", _STOPPED)
+            return self._refuse(use, name, arguments, turn, "stopped", STOPPED)
         tool = ready.tool
         if tool.per_call is not None and self._uses[name] >= tool.per_call:
             return self._refuse(use, name, arguments, turn, "too_often", "used too often in this call")
-        if tool.read_back:
+        if tool.read_back:  # nobody is asked to agree to what would be refused; it is counted once they have
+            if (full := await self._counting.room(tool, arguments)) is not None:
+                return self._refuse(use, name, arguments, turn, *full)
             return self._read_back(use, tool, arguments, turn)
         return await self._wait(_Job(self._start(use, tool, arguments, turn, "none")), on_slow)
 
@@ -213,7 +208,7 @@ class ToolRunner:
             self._gate.refuse_tool(use, name, arguments, turn, reason=reason, why=why)
         except LedgerError:  # nothing happens all the same
             logger.error("a refused tool is not on record")
-        return _not_done(use, name, arguments, reason, why)
+        return not_done(use, name, arguments, reason, why)
 
     def pass_over(self, name: str, arguments: dict[str, Any] | None, turn: int) -> None:
         """Record a use that is not made: the model asked for it together with one that waits for a yes."""
@@ -309,22 +304,27 @@ class ToolRunner:
         if self._running:
             await asyncio.wait(list(self._running), timeout=deadline_s)
             self._drop("unconfirmed")  # a person changed a use in this very moment
+        await self._counting.aclose(deadline_s)
 
     async def _carry_out(
         self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack, edits: int = 0
     ) -> ToolResult:
         """Steps 3 to 6; never raises."""
         if self._stopped(tool.name):
-            return self._refuse(use, tool.name, arguments, turn, "stopped", _STOPPED)
+            return self._refuse(use, tool.name, arguments, turn, "stopped", STOPPED)
+        if (full := await self._counting.take(use, tool, arguments)) is not None:
+            return self._refuse(use, tool.name, arguments, turn, *full)
         try:
             outcome = self._gate.tool(
                 use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
                 idempotent=tool.idempotent, caller_said=self._journal.caller_text(), ask=tool.approval,
                 undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
+                dry=tool.dry_run, undo_of=self._undoing.undoes(tool.name, arguments),
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
-            return _not_done(use, tool.name, arguments, "rule", "not possible now")
+            await self._counting.give_back(use, tool)
+            return not_done(use, tool.name, arguments, "rule", "not possible now")
         if outcome.decision.ask is not None and outcome.cleared is None:
             return await self._ask_a_person(tool, outcome.decision, turn, read_back, edits)
         return await self._cleared(use, tool, arguments, turn, outcome)
@@ -332,20 +332,28 @@ class ToolRunner:
     async def _cleared(
         self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, outcome: ToolOutcome
     ) -> ToolResult:
-        """Steps 4 to 6, if the use may be made at all."""
-        cleared = outcome.cleared
+        """Steps 5 and 6, if the use may be made at all."""
+        cleared, decision = outcome.cleared, outcome.decision
         if cleared is None:
-            decision = outcome.decision
             if decision.verdict is Verdict.HANDOFF and self._on_handoff is not None:
                 self._on_handoff(decision.verdicts[0].rule)
-            return _not_done(use, tool.name, arguments, "rule", decision.verdicts[0].reason)
+            await self._counting.give_back(use, tool)
+            return not_done(use, tool.name, arguments, "rule", decision.verdicts[0].reason)
         try:
             await receipt_in_time(cleared.receipt, self._receipt_deadline_s)
         except LedgerError:
             logger.error("tool {}: not sent, its record is not durable", tool.name)
+            await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "stopped", "not possible now")
         # Exactly what was judged and recorded, whatever became of the model's own object since.
-        return await self._send(use, tool, dict(outcome.decision.proposal.arguments), turn)
+        exact = dict(decision.proposal.arguments)
+        undone = self._undoing.undoes(tool.name, exact)
+        sent = await self._sending.send(Use(use, tool, exact, turn))
+        if sent.undone:
+            await self._counting.give_back(use, tool)
+        elif sent.result.ok and undone is not None:
+            self._undoing.undone(undone)
+        return sent.result
 
     async def _ask_a_person(
         self, tool: Tool, decision: Decision, turn: int, read_back: ReadBack, edits: int
@@ -353,11 +361,18 @@ class ToolRunner:
         """The use waits for a person; it is made only if they grant it as it is."""
         use, arguments = decision.proposal.id, dict(decision.proposal.arguments)
         if self._approving is None or edits > MOST_EDITS:
+            await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
         ready = self._tools[tool.name]
         came = await self._approving.decided(
             decision,
-            UseFacts(tool.risk, read_back, tool.idempotent),
+            UseFacts(
+                tool.risk,
+                read_back,
+                tool.idempotent,
+                tool.dry_run,
+                self._undoing.undoes(tool.name, arguments),
+            ),
             shown=shown_to_a_person(
                 tool.name, tool.does, tuple(v.reason for v in decision.verdicts), self._journal.transcript
             ),
@@ -366,7 +381,8 @@ class ToolRunner:
         )
         if came.state is ApprovalState.GRANTED and not self._stopped(tool.name):
             return await self._cleared(use, tool, arguments, turn, self._gate.approved(use))
-        told = self._refuse(use, tool.name, arguments, turn, "not_approved", came.detail or _STOPPED)
+        await self._counting.give_back(use, tool)
+        told = self._refuse(use, tool.name, arguments, turn, "not_approved", came.detail or STOPPED)
         if came.handoff and self._on_handoff is not None:
             self._on_handoff(f"approval/{came.state}")
         if came.state is not ApprovalState.EDITED:
@@ -379,59 +395,3 @@ class ToolRunner:
     async def _says(self, phrase: str, turn: int) -> None:
         if self.say is not None:
             await self.say(phrase, turn)
-
-    async def _send(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
-        answer = await self._services.call(tool, arguments, use)
-        if answer.outcome_known:
-            return self._executed(use, tool, arguments, turn, answer)
-        reason: Literal["timeout", "broken_answer"] = (
-            "timeout" if answer.came is Came.TIMEOUT else "broken_answer"
-        )
-        self._unknown(use, tool, arguments, turn, reason, "no", {})
-        asked = await self._services.reconcile(tool, use)
-        if asked.state != "no":
-            self._unknown(use, tool, arguments, turn, reason, asked.state, asked.result)
-        if asked.state == "done":
-            return ToolResult(use, tool.name, arguments, True, {**asked.result, "ok": True})
-        if asked.state == "not_done":
-            return _not_done(use, tool.name, arguments, "not_done", "the service did not do it")
-        why = "it is not known whether it was done; do not try again, offer a person"
-        return _not_done(use, tool.name, arguments, "unknown", why)
-
-    def _executed(
-        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, answer: Answer
-    ) -> ToolResult:
-        ok = answer.came is Came.DONE
-        self._journal.append(
-            r.ToolExecuted(
-                tenant=self._journal.tenant, call=self._journal.call, turn=turn, use=use,
-                ok=ok, status=answer.status, duration_ms=answer.duration_ms,
-            ),
-            r.ToolDetails(name=tool.name, arguments=arguments, result=answer.body, reason=answer.came.value),
-        )  # fmt: skip
-        if ok:
-            return ToolResult(use, tool.name, arguments, True, {**answer.body, "ok": True})
-        if answer.came is Came.UNREACHED:
-            return _not_done(use, tool.name, arguments, "unreached", "the service cannot be reached")
-        content = {"reason": "refused", **answer.body, "ok": False}
-        return ToolResult(use, tool.name, arguments, False, content)
-
-    def _unknown(
-        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int,
-        reason: Literal["timeout", "broken_answer"], reconciled: Literal["no", "done", "not_done"],
-        result: dict[str, Any],
-    ) -> None:  # fmt: skip
-        self._journal.append(
-            r.ToolUnknown(
-                tenant=self._journal.tenant, call=self._journal.call, turn=turn, use=use,
-                reason=reason, reconciled=reconciled,
-            ),
-            r.ToolDetails(name=tool.name, arguments=arguments, result=result or None, reason=reason),
-        )  # fmt: skip
-
-
-_STOPPED = "this was stopped by a person; do not try again, offer a person"
-
-
-def _not_done(use: str, name: str, arguments: dict[str, Any], reason: str, why: str) -> ToolResult:
-    return ToolResult(use, name, arguments, False, {"ok": False, "reason": reason, "detail": why})

@@ -77,6 +77,9 @@ class Actions:
             self.requested[record.use] = (leaf, record)
             self.tallies["tooling"].judge(True if self.bound else None, where)
             return
+        if isinstance(record, r.ToolAnswer):  # what became of the use is on record already
+            self.tallies["tool"].challenge(record.at)
+            return
         if isinstance(record, r.ToolRefused):
             if record.use not in self.requested:
                 self.tallies["tooling"].judge(True if self.bound else None, where)
@@ -91,7 +94,9 @@ class Actions:
         self._judge_use(record.use, request is not None and self._allowed(request[1]), leaf)
 
     def _allowed(self, request: r.ToolRequested) -> bool:
-        """It was confirmed where it is of high risk, and granted before it left where a person was asked."""
+        """No dry run, confirmed where it is of high risk, granted before it left where a person was asked."""
+        if request.dry:
+            return False
         confirmed = request.risk != "high" or request.read_back == "confirmed"
         return confirmed and request.use not in self._without_grant()
 
@@ -148,9 +153,9 @@ class Actions:
 
     def finish(self, tallies: Tallies) -> None:
         if self.ended:
-            for use, (leaf, _) in self.requested.items():
-                if use not in self.judged:
-                    self.tallies["tool"].judge(None, self.of.where(leaf))
+            for use, (leaf, request) in self.requested.items():
+                if use not in self.judged:  # a dry run ends there
+                    self.tallies["tool"].judge(True if request.dry else None, self.of.where(leaf))
             for leaf in self.handoffs.values():
                 self.tallies["person"].judge(None, self.of.where(leaf))
             for leaf in self.emergencies:

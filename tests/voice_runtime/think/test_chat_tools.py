@@ -24,6 +24,7 @@ from tests.voice_runtime.think.test_chat import on_line, server
 from voice_runtime.agent import Tool
 from voice_runtime.events import SayFrame, ThinkingFrame
 from voice_runtime.think.chat import ChatModel, tool_schemas
+from voice_runtime.think.tool_values import NOTE
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ async def test_a_tools_result_goes_back_to_the_model_in_one_answer(call: Call) -
         assert roles(model.requests[1]) == ["user", "assistant", "tool"]
         asked, told = model.requests[1].json["messages"][1:]
         assert asked["tool_calls"][0]["id"] == told["tool_call_id"]
-        assert json.loads(told["content"]) == {"row": 17, "ok": True}
+        assert json.loads(told["content"]) == {"ok": True, "note": NOTE, "data": {"row": 17}}
 
 
 async def test_tools_asked_for_together_run_one_after_another(call: Call) -> None:

@@ -18,6 +18,7 @@ from tests.simulators.tool_server import Mood
 from tests.voice_runtime.think.conftest import KEY, Call
 from voice_runtime.agent import Tool
 from voice_runtime.think.services import Service, ServiceClient
+from voice_runtime.think.tool_values import NOTE
 from voice_runtime.think.tools import ToolRunner
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ BOOKING: dict[str, Any] = {"doctor": "Doctor Patel", "day": "Tuesday"}
 async def test_a_use_is_recorded_signed_and_answered(call: Call) -> None:
     result = await call.runner().use("find", {"day": "Monday"}, call.said("monday"))
     assert result.ok
-    assert result.content == {"row": 17, "ok": True}
+    assert result.content == {"ok": True, "note": NOTE, "data": {"row": 17}}
     assert call.types() == ["tool.requested", "tool.executed"]
     (request,) = call.server.requests
     assert request.json == {"day": "Monday"}
@@ -190,7 +191,7 @@ async def test_hanging_up_refuses_what_waits_for_a_yes(call: Call) -> None:
 async def test_a_refusal_is_told_with_its_reason(call: Call) -> None:
     call.server.mood = "refuses"
     result = await call.runner().use("find", {"day": "Monday"}, 1)
-    assert result.content == {"reason": "taken", "ok": False}
+    assert result.content == {"ok": False, "reason": "refused", "note": NOTE, "data": {"reason": "taken"}}
     record, _ = call.recorder.of("tool.executed")[0]
     assert (record.ok, record.status) == (False, 409)
 
@@ -210,7 +211,7 @@ async def test_an_unknown_outcome_is_asked_about_once_and_never_repeated(
     assert second.reconciled == ("done" if acts else "not_done")
     assert first.reason == ("timeout" if mood == "stalls" else "broken_answer")
     assert [r.path for r in call.server.uses] == ["/tools/find"], "not again, and nowhere else"
-    assert result.content.get("row") == (17 if acts else None)
+    assert result.content.get("data") == ({"row": 17} if acts else None)
 
 
 async def test_an_outcome_that_stays_unknown_is_said_to_be(call: Call) -> None:

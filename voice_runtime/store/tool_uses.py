@@ -1,0 +1,111 @@
+"""Uses of tools in the last 24 hours, on disk: every worker of a machine, and the next one, count together.
+
+One SQLite file in the data folder. A row is a use's id, its agent, its tool, when it was asked for and
+for how much; nothing of the caller's. Rows older than a day are deleted, and overwritten
+(``secure_delete``). Looking and counting are one transaction (``BEGIN IMMEDIATE``), so of two workers
+that want the last use of a day one gets it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from controls.errors import OperatorError
+from controls.tool_limits import DAY_S, AmountLimit, Over, Used, over
+from voice_runtime.clock import Clock, SystemClock
+
+FILE = "tool-uses.db"
+#: How long another worker's transaction is waited for, s.
+BUSY_S = 0.5
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS uses
+(use TEXT PRIMARY KEY, agent TEXT NOT NULL, tool TEXT NOT NULL, at INTEGER NOT NULL, amount INTEGER NOT NULL)
+WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS of_tool ON uses (agent, tool, at);
+CREATE INDEX IF NOT EXISTS by_age ON uses (at);
+"""
+
+
+class ToolUseBook:
+    """Every agent's uses. Each call opens the file anew and may wait for the disk: not for the loop."""
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        """Keep them in ``folder``.
+
+        Raises:
+            OperatorError: the file cannot be made there.
+        """
+        self._path = folder / FILE
+        self._clock = clock or SystemClock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)
+        except OSError as error:
+            raise OperatorError(f"{FILE} cannot be made in the data folder: {error.strerror}") from error
+        with self._open() as db:
+            db.executescript(_TABLES)
+
+    def room(
+        self, agent: str, tool: str, amount: int, per_day: int | None, limit: AmountLimit | None
+    ) -> tuple[Over, str] | None:
+        """What a use would break now; None when it fits. Nothing is counted.
+
+        Raises:
+            OperatorError: the file cannot be read.
+        """
+        with self._open() as db:
+            return over(per_day, limit, amount, self._used(db, agent, tool))
+
+    def take(
+        self, use: str, agent: str, tool: str, amount: int, per_day: int | None, limit: AmountLimit | None
+    ) -> tuple[Over, str] | None:
+        """Count a use, unless it would break a limit: then what, and nothing is counted.
+
+        Taking the same use again counts it once. Durable when it returns.
+
+        Raises:
+            OperatorError: the file cannot be written.
+        """
+        now = int(self._clock.unix_s())
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("DELETE FROM uses WHERE at <= ?", (now - DAY_S,))
+            if db.execute("SELECT 1 FROM uses WHERE use = ?", (use,)).fetchone():
+                return None
+            broken = over(per_day, limit, amount, self._used(db, agent, tool))
+            if broken is None:
+                db.execute("INSERT INTO uses VALUES (?, ?, ?, ?, ?)", (use, agent, tool, now, amount))
+            return broken
+
+    def give_back(self, use: str) -> None:
+        """It was certainly not done: count it no longer. Harmless when it is not counted.
+
+        Raises:
+            OperatorError: the file cannot be written.
+        """
+        with self._open() as db:
+            db.execute("DELETE FROM uses WHERE use = ?", (use,))
+
+    def _used(self, db: sqlite3.Connection, agent: str, tool: str) -> Used:
+        row = db.execute(
+            "SELECT count(*), coalesce(sum(amount), 0) FROM uses WHERE agent = ? AND tool = ? AND at > ?",
+            (agent, tool, int(self._clock.unix_s()) - DAY_S),
+        ).fetchone()
+        return Used(int(row[0]), int(row[1]))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose work is committed at the end."""
+        try:
+            with closing(sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)) as db:
+                db.execute("PRAGMA secure_delete = ON")
+                db.execute("PRAGMA synchronous = FULL")
+                yield db
+                if db.in_transaction:
+                    db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OperatorError(f"{FILE} cannot be used: {type(error).__name__}") from error

@@ -1,0 +1,167 @@
+"""A use that is cleared leaves, once: what came of it, on record and as the model is told.
+
+1. one request leaves, and is never cancelled or repeated;
+2. ``tool.executed`` or ``tool.unknown``; an unknown one is asked about once;
+3. the answer is read (``think.tool_results``); what is not given as it came is on record as ``tool.result``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from controls.ledger import records as r
+from voice_runtime.agent import Tool
+from voice_runtime.think.answers import Answer, Came
+from voice_runtime.think.services import ServiceClient
+from voice_runtime.think.tool_ports import ToolJournal
+from voice_runtime.think.tool_results import Read, ResultReader
+from voice_runtime.think.tool_values import DRY, ToolResult, answered, not_done
+from voice_runtime.think.undoing import Undoing
+
+_CHANGED = "this tool is not what was reviewed, and is not used; do not try again, offer a person"
+_MAY_UNDO = "; if the caller wants that, the tool under undo takes it back"
+_UNKNOWN = "it is not known whether it was done; do not try again, offer a person"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use that is to be made, with exactly the arguments that were judged."""
+
+    id: str
+    tool: Tool
+    arguments: dict[str, Any]
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a use.
+
+    Attributes:
+        undone: it was certainly not done, so that it does not count.
+    """
+
+    result: ToolResult
+    undone: bool
+
+
+class Sending:
+    """One call's requests to its tools' services."""
+
+    def __init__(
+        self, services: ServiceClient, journal: ToolJournal, reader: ResultReader, undoing: Undoing
+    ) -> None:
+        self._services, self._journal = services, journal
+        self._reader, self._undoing = reader, undoing
+
+    async def send(self, use: Use) -> Sent:
+        """Send it, wait for what comes of it, and record that. Never raises for what a service does."""
+        if use.tool.dry_run:
+            told = not_done(use.id, use.tool.name, use.arguments, "dry_run", DRY)
+            return Sent(replace(told, content=told.content | {"dry_run": True}), undone=True)
+        answer = await self._services.call(use.tool, use.arguments, use.id)
+        if answer.came is Came.CHANGED:
+            return Sent(self._refused(use), undone=True)
+        if answer.outcome_known:
+            return await self._executed(use, answer)
+        reason: Literal["timeout", "broken_answer"] = (
+            "timeout" if answer.came is Came.TIMEOUT else "broken_answer"
+        )
+        self._unknown(use, reason, "no", {})
+        asked = await self._services.reconcile(use.tool, use.id)
+        if asked.state != "no":
+            self._unknown(use, reason, asked.state, asked.result)
+        if asked.state == "done":
+            return Sent(await self._done(use, asked.result), undone=False)
+        if asked.state == "not_done":
+            told = not_done(use.id, use.tool.name, use.arguments, "not_done", "the service did not do it")
+            return Sent(told, undone=True)
+        self._undoing.made(use.id, use.tool, use.arguments, {})
+        return Sent(self._with_undo(use, "unknown", _UNKNOWN), undone=False)
+
+    async def _executed(self, use: Use, answer: Answer) -> Sent:
+        ok = answer.came is Came.DONE
+        self._journal.append(
+            r.ToolExecuted(
+                tenant=self._journal.tenant, call=self._journal.call, turn=use.turn, use=use.id,
+                ok=ok, status=answer.status, duration_ms=answer.duration_ms,
+            ),
+            r.ToolDetails(
+                name=use.tool.name, arguments=use.arguments, result=answer.body, reason=answer.came.value
+            ),
+        )  # fmt: skip
+        if ok:
+            return Sent(await self._done(use, answer.body), undone=False)
+        if answer.came is Came.UNREACHED:
+            why = "the service cannot be reached"
+            return Sent(not_done(use.id, use.tool.name, use.arguments, "unreached", why), undone=True)
+        read = await self._reader.read(use.tool.name, answer.body, ok=False)
+        self._looked_at(use, read)
+        told = answered(use.id, use.tool.name, use.arguments, read.data, ok=False)
+        if answer.came is Came.REFUSED:
+            return Sent(told, undone=True)
+        self._undoing.made(use.id, use.tool, use.arguments, {})
+        said = self._with_undo(use, "failed", _UNKNOWN)
+        return Sent(replace(told, content=told.content | said.content), undone=False)
+
+    def _refused(self, use: Use) -> ToolResult:
+        """Its server offers something else under its name by now: nothing left."""
+        self._journal.append(
+            r.ToolRefused(
+                tenant=self._journal.tenant, call=self._journal.call, turn=use.turn, use=use.id,
+                reason="changed",
+            ),
+            r.ToolDetails(name=use.tool.name, arguments=use.arguments, reason=_CHANGED),
+        )  # fmt: skip
+        return not_done(use.id, use.tool.name, use.arguments, "changed", _CHANGED)
+
+    async def _done(self, use: Use, body: dict[str, Any]) -> ToolResult:
+        read = await self._reader.read(use.tool.name, body)
+        self._looked_at(use, read)
+        # What the service says of itself may be a lie, where it is no answer at all.
+        self._undoing.made(use.id, use.tool, use.arguments, read.data)
+        if read.given:
+            return answered(use.id, use.tool.name, use.arguments, read.data, ok=True)
+        why = f"the service says it was done, but {read.why}; do not try again, offer a person"
+        return self._with_undo(use, "unreadable", why)
+
+    def _with_undo(self, use: Use, reason: str, why: str) -> ToolResult:
+        offered = self._undoing.offered(use.id)
+        told = not_done(use.id, use.tool.name, use.arguments, reason, why + (_MAY_UNDO if offered else ""))
+        return replace(told, content=told.content | offered)
+
+    def _looked_at(self, use: Use, read: Read) -> None:
+        """On record, unless the model is given it as it came."""
+        if read.state == "as_it_came":
+            return
+        finding = read.finding
+        verdicts = () if finding is None else (
+            r.Found(
+                rule=finding.rule, verdict=finding.verdict, annex_a=finding.annex_a, risk=finding.risk,
+                reason=finding.reason,
+            ),
+        )  # fmt: skip
+        self._journal.append(
+            r.ToolAnswer(
+                tenant=self._journal.tenant, call=self._journal.call, turn=use.turn, use=use.id,
+                state=read.state, given=read.given,
+            ),
+            r.ToolDetails(
+                name=use.tool.name, arguments=use.arguments, reason=read.fault, verdicts=verdicts
+            ),
+        )  # fmt: skip
+
+    def _unknown(
+        self, use: Use, reason: Literal["timeout", "broken_answer"],
+        reconciled: Literal["no", "done", "not_done"], result: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self._journal.append(
+            r.ToolUnknown(
+                tenant=self._journal.tenant, call=self._journal.call, turn=use.turn, use=use.id,
+                reason=reason, reconciled=reconciled,
+            ),
+            r.ToolDetails(
+                name=use.tool.name, arguments=use.arguments, result=result or None, reason=reason
+            ),
+        )  # fmt: skip
