@@ -123,6 +123,17 @@ def _tools(parts: Parts) -> None:
                     f"'{argument}' is not an argument it always has",
                     f"arguments of {tool.calls}: {options}",
                 )
+        if tool.capture is not None:
+            of = schema["properties"].get(tool.capture.argument)
+            if tool.capture.argument not in required or of.get("type") != "string":
+                options = ", ".join(
+                    sorted(a for a in required if schema["properties"][a].get("type") == "string")
+                )
+                parts.wrong(
+                    ("tools", name, "capture", "argument"),
+                    f"'{tool.capture.argument}' is no text that it always has",
+                    f"arguments of {tool.calls} that can be entered by keys: {options or 'none'}",
+                )
         if tool.undo_with is not None and (tool.undo_with == name or tool.undo_with not in parts.agent.tools):
             others = ", ".join(t for t in parts.agent.tools if t != name) or "none"
             parts.wrong(("tools", name, "undo_with"), "is not another tool of this agent", f"tools: {others}")

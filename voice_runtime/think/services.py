@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -81,6 +81,14 @@ class Reconciled:
     result: dict[str, Any] = field(default_factory=dict)
 
 
+#: The arguments as they leave this host.
+Exchange = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def _as_they_are(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(arguments)
+
+
 def sign(key: bytes, timestamp: int, idempotency_key: str, body: bytes) -> str:
     """The value of ``Sayso-Signature``."""
     message = f"{timestamp}.{idempotency_key}.".encode() + body
@@ -117,18 +125,21 @@ class ServiceClient:
         if lacking:
             raise OperatorError(f"no address for the services of {', '.join(lacking)}: see services")
 
-    async def call(self, tool: Tool, arguments: Mapping[str, Any], use: str) -> Answer:
+    async def call(
+        self, tool: Tool, arguments: Mapping[str, Any], use: str, *, exchange: Exchange = _as_they_are
+    ) -> Answer:
         """Send one request. Never raises for what a service or network does; never sends twice.
 
         Args:
             use: the tool use id (``u_…``), which is the idempotency key.
+            exchange: puts into the request, and nowhere else, what the caller entered by keys.
         """
         started = time.monotonic_ns()
 
         def answer(came: Came, status: int = 0, body: dict[str, Any] | None = None) -> Answer:
             return Answer(came, status, body or {}, (time.monotonic_ns() - started) // 1_000_000)
 
-        body = json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False).encode()
+        body = json.dumps(exchange(arguments), separators=(",", ":"), ensure_ascii=False).encode()
         try:
             status, raw = await self._request(tool.method, self._url(tool), tool, use, body, tool.timeout_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):

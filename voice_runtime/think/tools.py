@@ -7,7 +7,7 @@ Order of a use, none of which may be left out:
 2. a tool with ``read_back`` stops here until the caller has said yes;
 3. the gate decides and queues ``tool.requested``; where a person is to decide first,
    it does so once they granted it, and their grant is durable (``think.approving``);
-4. the receipt of that record is waited for;
+4. the receipt of that record is waited for, and then for what the caller enters by keys (``think.keyed``);
 5. one request leaves, and is never cancelled or repeated;
 6. ``tool.executed`` or ``tool.unknown``; an unknown one is asked about once.
 """
@@ -30,11 +30,20 @@ from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.think import keyed
 from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
-from voice_runtime.think.read_back import read_as, rendered, sentence
+from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
 from voice_runtime.think.services import Answer, Came, ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
-from voice_runtime.think.tool_ports import ReadBack, RefusedBecause, ToolGate, ToolJournal, ToolOutcome
+from voice_runtime.think.tool_ports import (
+    KeyEntry,
+    ReadBack,
+    RefusedBecause,
+    Speak,
+    ToolGate,
+    ToolJournal,
+    ToolOutcome,
+)
 
 #: Once a person has changed a use so often, it is refused.
 MOST_EDITS = 3
@@ -58,23 +67,6 @@ class ToolResult:
     content: dict[str, Any]
     pending: bool = False
     before_caller: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PendingReadBack:
-    """A use that waits for the caller's yes.
-
-    Attributes:
-        words: what is asked, as written; the guard puts it into its spoken form.
-        needed: the beginning of ``words`` that holds every value to be confirmed.
-    """
-
-    use: str
-    tool: Tool
-    arguments: dict[str, Any]
-    turn: int
-    words: str
-    needed: str = ""
 
 
 AskBack = Callable[[str], Awaitable[None]]
@@ -111,6 +103,7 @@ class ToolRunner:
         approving: Approving | None = None,
         stopped: Callable[[str], bool] = lambda tool: False,
         leaving: Callable[[], bool] = lambda: False,
+        entry: KeyEntry | None = None,
     ) -> None:
         """Compile the schemas.
 
@@ -123,6 +116,7 @@ class ToolRunner:
             approving: waits for people; without it a use that needs one is refused.
             stopped: whether a tool is stopped at present.
             leaving: whether the caller is gone.
+            entry: takes what callers enter by keys; without it a tool that needs that is not used.
 
         Raises:
             OperatorError: a tool's schema or read-back sentence is broken.
@@ -137,6 +131,9 @@ class ToolRunner:
         self.ask = ask
         #: Says a fixed phrase to the caller of that turn while a use waits for a person; set by who can.
         self.say: SayPhrase | None = None
+        #: Says a phrase while the caller enters something by keys; likewise.
+        self.speak: Speak | None = None
+        self._entry = entry
         self._on_handoff = on_handoff
         self._approving = approving
         self._stopped, self._leaving = stopped, leaving
@@ -193,6 +190,8 @@ class ToolRunner:
         """Wait for all of them; cancelling this cancels none."""
         if on_slow is not None:
             _, slow = await asyncio.wait(uses, timeout=self._slow_after_s)
+            while slow and self._entry is not None and self._entry.paused:  # it is the caller who is slow
+                _, slow = await asyncio.wait(uses, timeout=self._slow_after_s)
             if slow:
                 await on_slow()
         await asyncio.wait(uses)
@@ -209,6 +208,8 @@ class ToolRunner:
     def _refuse(
         self, use: str, name: str, arguments: dict[str, Any], turn: int, reason: RefusedBecause, why: str
     ) -> ToolResult:
+        if (ready := self._tools.get(name)) is not None:
+            arguments = keyed.withheld(ready.tool, arguments)
         try:
             self._gate.refuse_tool(use, name, arguments, turn, reason=reason, why=why)
         except LedgerError:  # nothing happens all the same
@@ -316,11 +317,13 @@ class ToolRunner:
         """Steps 3 to 6; never raises."""
         if self._stopped(tool.name):
             return self._refuse(use, tool.name, arguments, turn, "stopped", _STOPPED)
+        arguments = keyed.with_token(tool, arguments)
         try:
             outcome = self._gate.tool(
                 use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
                 idempotent=tool.idempotent, caller_said=self._journal.caller_text(), ask=tool.approval,
                 undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
+                by_keys=tool.capture.argument if tool.capture else "",
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
@@ -361,7 +364,7 @@ class ToolRunner:
             shown=shown_to_a_person(
                 tool.name, tool.does, tuple(v.reason for v in decision.verdicts), self._journal.transcript
             ),
-            fault=lambda changed: fault(ready, changed),
+            fault=lambda changed: fault(ready, keyed.without_token(tool, changed)),
             say=self._says,
         )
         if came.state is ApprovalState.GRANTED and not self._stopped(tool.name):
@@ -381,14 +384,21 @@ class ToolRunner:
             await self.say(phrase, turn)
 
     async def _send(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
-        answer = await self._services.call(tool, arguments, use)
+        try:
+            kept = await keyed.entered(self._entry, tool, arguments, use, turn, self.speak)
+        except keyed.NotEntered as why_not:
+            self._uses[tool.name] -= 1  # nothing was done
+            return self._refuse(use, tool.name, arguments, turn, "not_entered", str(why_not))
+        if self._stopped(tool.name):  # while they were entered
+            return self._refuse(use, tool.name, arguments, turn, "stopped", _STOPPED)
+        answer = kept.answer(await self._services.call(tool, arguments, use, exchange=kept.exchange))
         if answer.outcome_known:
             return self._executed(use, tool, arguments, turn, answer)
         reason: Literal["timeout", "broken_answer"] = (
             "timeout" if answer.came is Came.TIMEOUT else "broken_answer"
         )
         self._unknown(use, tool, arguments, turn, reason, "no", {})
-        asked = await self._services.reconcile(tool, use)
+        asked = kept.asked(await self._services.reconcile(tool, use))
         if asked.state != "no":
             self._unknown(use, tool, arguments, turn, reason, asked.state, asked.result)
         if asked.state == "done":
