@@ -61,7 +61,7 @@ class Leg:
         self.attention = Attention(
             call.journal, call.gate, language=call.language, opening=call.opening,
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
-            redaction=call.redaction, writer=call.writer,
+            redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
@@ -204,6 +204,7 @@ class Leg:
             approving=approving,
             stopped=self._tool_is_stopped,
             leaving=lambda: call.leaving,
+            entry=call.capture,
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:
