@@ -261,6 +261,18 @@ class Receipt(Shape):
     at: str
 
 
+class Capture(Shape):
+    """Figures were entered by keys, with all else paused; no ``ended_at`` is a fault of the record."""
+
+    turn: int
+    use: str
+    what: str
+    started_at: str
+    ended_at: str | None = None
+    outcome: str | None = None
+    attempts: int | None = None
+
+
 class Failure(Shape):
     control: str
     reason: str
@@ -334,6 +346,7 @@ class Trace(Shape):
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
     receipts: list[Receipt]
+    captures: list[Capture] = []
     failures: list[Failure]
     artifacts: list[Artifact]
     access: list[Access]
