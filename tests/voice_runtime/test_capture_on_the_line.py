@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 
-from controls.capture import CARD
+from controls.capture import CARD, Key
 from controls.decision import Ask
 from controls.errors import OperatorError
 from tests.simulators.house import DESK, PHRASES, OnTheLine, booking, on_the_line, release
 from tests.simulators.model_server import call, say
 from voice_runtime.agent import ByKeys, Tool
+from voice_runtime.events import KeyPressedFrame
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +97,26 @@ async def test_the_service_gets_the_figures_and_nobody_else_does() -> None:
         assert line.closed() == ("caller", "hung_up")
         assert VISA not in shown(line)
         assert VISA[:6] not in shown(line)
+
+
+async def test_not_even_the_most_talkative_log_shows_a_key() -> None:
+    lines: list[str] = []
+    sink = logger.add(
+        lambda message: lines.append(str(message)), level="TRACE", diagnose=True, backtrace=True
+    )
+    try:
+        async with line_of(PAY, say("Taken.")) as line:
+            await asked(line)
+            await line.press(VISA + "#")
+    finally:
+        logger.remove(sink)
+    told = "".join(lines)
+    assert len(lines) > 20, "pipecat's own lines are among them"
+    assert VISA[:5] not in told
+    assert "key=" not in told
+    assert "button" not in told
+    for frame in (KeyPressedFrame("7"), Key("7")):
+        assert "7" not in repr(frame).replace("KeyPressedFrame", "")
 
 
 async def test_figures_from_the_model_are_refused_and_not_recorded() -> None:
