@@ -1,4 +1,4 @@
-"""The ear while figures are entered by keys: nothing recorded, nobody interrupted, words marked as private."""
+"""The ear while figures are entered by keys: nothing recorded, nobody interrupted, words private."""
 
 from __future__ import annotations
 
