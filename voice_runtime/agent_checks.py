@@ -14,6 +14,7 @@ from voice_runtime.agent import Release
 from voice_runtime.agent_folder import Parts
 from voice_runtime.offline_file import FILE, offline_name
 from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
+from voice_runtime.services import stays_private
 from voice_runtime.settings import Settings
 from voice_runtime.yaml_file import Path_
 
@@ -124,6 +125,9 @@ def _tools(parts: Parts) -> None:
                     f"arguments of {tool.calls}: {options}",
                 )
         if tool.capture is not None:
+            if not stays_private(parts.settings.services[service].url or ""):
+                at, remedy = ("tools", name, "capture"), f"give service {service} an https address"
+                parts.wrong(at, "sends what callers key in over an open connection", remedy)
             of = schema["properties"].get(tool.capture.argument)
             if tool.capture.argument not in required or of.get("type") != "string":
                 options = ", ".join(

@@ -121,7 +121,7 @@ EVENTS = st.lists(
     st.one_of(
         st.just(BEGIN),
         st.sampled_from("0123456789*#").map(c.Key),
-        st.sampled_from(["stop", "person", "emergency"]).map(c.Said),
+        st.sampled_from(["stop", "person", "emergency"]).map(c.Said),  # type: ignore[arg-type]
         st.sampled_from([c.Silent(), c.Taken(), c.Gone(), c.Gone("stopped"), c.Gone("person")]),
         cards().map(lambda digits: [c.Key(key) for key in digits + "#"]),
     ),

@@ -225,7 +225,9 @@ def search(house: HouseUnderTest) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("planted", [
-    CARD, CARD[:8], CARD[:12], f"17{CARD[3:14]}22", "4539 1488 0343 6467", "4539-1488-0343-6467", "4 5 3 9 1 4 8 8", ALOUD, ALOUD.title(),
+    CARD, CARD[:8], CARD[:12], f"17{CARD[3:14]}22",
+    "4539 1488 0343 6467", "4539-1488-0343-6467", "4 5 3 9 1 4 8 8", ALOUD,
+    ALOUD.title(),
     json.dumps({"keys": list(CARD)}), base64.b64encode(f"keyed in: {CARD[:12]}".encode()).decode(),
 ])  # fmt: skip
 def test_planted_figures_are_found(planted: str) -> None:

@@ -1,10 +1,11 @@
-"""An agent one of whose tools takes figures by keys: resolved, part of its version, and what is refused in it."""
+"""An agent one of whose tools takes figures by keys: resolved, part of its version, and what is refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from pipecat.adapters.schemas.function_schema import FunctionSchema
 
 from controls.capture import CARD, CARD_CODE, Wanted
 from controls.decision import Effect, Proposal
@@ -59,7 +60,7 @@ def test_it_is_resolved_and_part_of_the_version(project: Project) -> None:
     after = project.release()
     assert keyed(after) == ByKeys("card", CARD)
     assert after.digest != before.digest
-    assert CAPTURE <= after.phrases.keys()
+    assert after.phrases.keys() >= CAPTURE
 
 
 @pytest.mark.parametrize(("how", "wanted"), [
@@ -100,7 +101,9 @@ def test_what_only_the_caller_enters_is_not_read_back(project: Project) -> None:
 
 def test_the_model_is_not_told_of_it(project: Project) -> None:
     capture(project, "argument: card, what: card")
-    [schema] = [s for s in tool_schemas(project.release().tools) if s.name == "take_deposit"]  # type: ignore[union-attr]
+    [tool] = [tool for tool in project.release().tools if tool.name == "take_deposit"]
+    [schema] = tool_schemas((tool,))
+    assert isinstance(schema, FunctionSchema)
     assert set(schema.properties) == {"day", "amount", "note"}
     assert set(schema.required) == {"day", "amount"}
 
@@ -125,3 +128,19 @@ def test_who_says_a_card_is_sent_to_the_keys_where_there_are_any(
 
 def said(text: str) -> Proposal:
     return Proposal(Effect.SPEAK, "c_1", 1, "k_1", caller_said=text)
+
+
+@pytest.mark.parametrize(("url", "ok"), [
+    ("https://till.example/api", True), ("http://127.0.0.1:9000", True), ("http://localhost:9000", True),
+    ("http://till.example/api", False), ("http://10.0.0.7", False),
+])  # fmt: skip
+def test_figures_leave_the_machine_encrypted_or_not_at_all(project: Project, url: str, ok: bool) -> None:
+    capture(project, "argument: card, what: card")
+    profile = "configs/profiles/offline.yaml"
+    project.edit(
+        profile, "appointments: {embedded: true, key: {generate: true}}",
+        f"appointments: {{url: '{url}', key: {{generate: true}}}}",
+    )  # fmt: skip
+    found = [p for p in project.problems() if p.field == "tools.take_deposit.capture"]
+    assert (found == []) is ok
+    assert all("https" in p.remedy for p in found)
