@@ -367,6 +367,7 @@ class App:
         if self.approvals is not None:
             self.approvals.withdraw(names.get("tenant"), names.get("agent"), names.get("tool"))
         for call in self.calls:
+            call.tool_stopped(names.get("tool"))
             if self.stops is not None and self.stops.of_call(call.facts.tenant, call.release.name):
                 call.stop()
 

@@ -298,6 +298,11 @@ class Call:
             if self._begun and self._leg is not None:  # else once the caller can be spoken to
                 self.spawn(self.stopped.run())
 
+    def tool_stopped(self, tool: str | None) -> None:
+        """A person stopped this tool: figures that the caller enters for it are not wanted any more."""
+        if tool is not None and tool == self.capture.tool:
+            self.capture.gone("stopped")
+
     def drain(self) -> None:
         """The server stops: say goodbye and end."""
         self.spawn(self._goodbye("operator", "drained"))

@@ -303,6 +303,28 @@ async def test_a_stopped_agent_takes_no_figures() -> None:
         await nothing_done(line, "stopped")
 
 
+async def test_a_stopped_tool_takes_none_and_another_tools_stop_changes_nothing() -> None:
+    async with line_of(PAY, say("That is not possible now.")) as line:
+        await asked(line)
+        line.call.tool_stopped("book")
+        line.call.tool_stopped(None)
+        assert line.call.capture.waiting
+        line.call.tool_stopped("pay")
+        await line.settled()
+        await nothing_done(line, "stopped")
+        assert line.played()[-1] == "That is not possible now."
+
+
+async def test_opting_out_ends_it_and_the_call() -> None:
+    async with line_of(PAY, say("Never.")) as line:
+        await asked(line)
+        await line.carrier.say("never call me again")
+        await line.ended()
+        assert line.closed() == ("caller", "opted_out")
+        await nothing_done(line, "stopped")
+        assert line.addressed()[-1] == ("[withheld]", "opt_out")
+
+
 async def test_without_a_durable_record_nothing_is_asked_for() -> None:
     async with line_of(PAY, say("Not now."), deadline_s=0.2) as line:
         append = line.recorder.append

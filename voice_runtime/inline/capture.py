@@ -67,6 +67,8 @@ class KeyCapture:
         self._machine: c.Capture | None = None
         self._speak: Speak | None = None
         self._turn = 0
+        #: The tool that figures are or were last entered for.
+        self.tool = ""
         self._ended: asyncio.Future[c.Outcome] | None = None
         self._asked = False  # the record is durable: phrases may be spoken
         self._sounding = 0
@@ -84,11 +86,14 @@ class KeyCapture:
         """Whether the next thing is the caller's: they were asked, and nothing of ours sounds."""
         return self.paused and self._asked and not self._sounding
 
-    async def collect(self, use: str, token: str, wanted: c.Wanted, turn: int, speak: Speak) -> c.Outcome:
+    async def collect(
+        self, tool: str, use: str, token: str, wanted: c.Wanted, turn: int, speak: Speak
+    ) -> c.Outcome:
         """As ``KeyEntry``; cancelling it ends the entry."""
         if self._machine is not None:
             return "failed"  # another use's figures are being entered: uses run one after another
         self._machine, self._speak, self._turn, self._asked = c.Capture(wanted), speak, turn, False
+        self.tool = tool
         ended: asyncio.Future[c.Outcome] = asyncio.get_running_loop().create_future()
         self._ended = ended
         try:

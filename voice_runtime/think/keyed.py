@@ -98,7 +98,7 @@ async def entered(
     if entry is None or speak is None:
         raise NotEntered("nobody can enter it in this call; nothing was done")
     token = str(arguments[tool.capture.argument])
-    outcome = await entry.collect(use, token, tool.capture.wanted, turn, speak)
+    outcome = await entry.collect(tool.name, use, token, tool.capture.wanted, turn, speak)
     if outcome != "captured":
         raise NotEntered(_WHY[outcome])
     try:

@@ -66,7 +66,9 @@ Speak = Callable[[SayFrame], Awaitable[None]]
 class KeyEntry(Protocol):
     """What is needed of whoever takes the caller's keys (``inline.capture``)."""
 
-    async def collect(self, use: str, token: str, wanted: Wanted, turn: int, speak: Speak) -> Outcome:
+    async def collect(
+        self, tool: str, use: str, token: str, wanted: Wanted, turn: int, speak: Speak
+    ) -> Outcome:
         """Wait until the caller has entered it, or will not. ``captured``: ``take`` has it."""
         ...
 
