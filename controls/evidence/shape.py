@@ -346,7 +346,9 @@ class Trace(Shape):
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
     receipts: list[Receipt]
-    captures: list[Capture] = []
+    captures: list[Capture] = Field(
+        default=[], exclude_if=lambda found: not found, description="left out where there are none"
+    )
     failures: list[Failure]
     artifacts: list[Artifact]
     access: list[Access]
