@@ -23,9 +23,12 @@ From ``Begin`` to the end everything is paused together (PCI DSS 4.0.1, requirem
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from controls.redaction.checks import is_card
 
@@ -37,7 +40,11 @@ PATIENCE_S = 12.0
 MOST_ATTEMPTS = 3
 
 Kind = Literal["card", "card-code", "account", "national-id", "number"]
-Outcome = Literal["captured", "gave_up", "timed_out", "stopped", "person", "emergency", "hung_up"]
+Outcome = Literal["captured", "gave_up", "timed_out", "stopped", "person", "emergency", "hung_up", "failed"]
+#: What a caller may mean by words while they enter figures.
+Meant = Literal["stop", "person", "emergency"]
+#: Ends that are nobody's key and nobody's word: the call ended, somebody else took it, it cannot be recorded.
+EndedFor = Literal["hung_up", "stopped", "person", "emergency", "failed"]
 
 
 class CaptureState(StrEnum):
@@ -68,6 +75,14 @@ class Wanted:
 
 CARD = Wanted("card", 13, 19, luhn=True)
 CARD_CODE = Wanted("card-code", 3, 4)
+#: What each kind looks like where nothing else is said of it. A card's own are fixed by its numbering plan.
+USUAL: Mapping[Kind, Wanted] = MappingProxyType({
+    "card": CARD,
+    "card-code": CARD_CODE,
+    "account": Wanted("account", 4, 20),
+    "national-id": Wanted("national-id", 4, 20),
+    "number": Wanted("number", 1, 20),
+})  # fmt: skip
 
 
 # --- what comes in --------------------------------------------------------------------------------
@@ -88,9 +103,9 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One of ``0123456789*#``."""
+    """One of ``0123456789*#``, which no ``repr`` shows."""
 
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +117,7 @@ class Silent:
 class Said:
     """The caller spoke, and meant this; nothing else of what they said is kept anywhere."""
 
-    wanted: Literal["stop", "person", "emergency"]
+    wanted: Meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,9 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The caller hung up, or the call ended otherwise."""
+    """The caller hung up, the call ended, or somebody other than the caller ended this."""
+
+    because: EndedFor = "hung_up"
 
 
 Event = Begin | Key | Silent | Said | Taken | Gone
@@ -230,8 +247,8 @@ class Capture:
                 return self._ended("person", ToPerson("caller_voice"))
             case CaptureState.COLLECTING, Said("emergency"):
                 return self._ended("emergency", ToPerson("emergency"))
-            case CaptureState.COLLECTING, Gone():
-                return self._ended("hung_up")
+            case CaptureState.COLLECTING, Gone(because):
+                return self._ended(because)
             case CaptureState.KEPT, Taken() | Gone():
                 return replace(self, state=CaptureState.DONE, token="", _figures=""), ()
         return self, ()
@@ -281,3 +298,32 @@ class Capture:
         done = replace(self, state=CaptureState.DONE, token="", _figures="")
         ended = RecordEnded(self.use, outcome, self.attempts)
         return done, (ended, Resume(), Refuse(self.use), *then)
+
+
+# --- afterwards -----------------------------------------------------------------------------------
+
+#: In place of what was entered, wherever somebody repeats it.
+ENTERED = "[entered]"
+#: Figures of a run this long are masked inside longer runs too; shorter ones only as a whole number.
+_DISTINCT = 6
+
+
+def without_figures(value: Any, figures: str) -> Any:
+    """A service's answer (JSON) without the figures it was sent, grouped or not, as text or as number."""
+    if not figures:
+        return value
+    run = r"[\s./-]*".join(figures)
+    pattern = re.compile(run if len(figures) >= _DISTINCT else rf"(?<!\d){run}(?!\d)")
+    return _masked(value, pattern)
+
+
+def _masked(value: Any, pattern: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(ENTERED, value)
+    if isinstance(value, dict):
+        return {_masked(k, pattern): _masked(v, pattern) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_masked(v, pattern) for v in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and pattern.search(f"{value:.0f}"):
+        return ENTERED
+    return value

@@ -43,7 +43,7 @@ from controls.rules.engine import Rules, gravest_form
 RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
 ToolRefusal = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted", "changed",
+    "not_approved", "too_much", "not_counted", "changed", "not_entered",
 ]  # fmt: skip
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.
@@ -227,6 +227,7 @@ class Gate:
         ask: Ask | None = None,
         dry: bool = False,
         undo_of: str | None = None,
+        by_keys: str = "",
     ) -> Outcome:
         """Judge one use of a tool. Never raises.
 
@@ -240,6 +241,7 @@ class Gate:
             confidence: as ``clause``.
             ask: whom the agent itself has decide on this tool.
             dry, undo_of: as ``UseFacts``.
+            by_keys: the argument that holds a token for what the caller enters: recorded, and not judged.
         """
         given = copy.deepcopy(dict(arguments))
         proposal = Proposal(
@@ -247,7 +249,9 @@ class Gate:
             tool=name, arguments=given, caller_said=caller_said,
         )  # fmt: skip
         around = Circumstances(risk, undoable, confidence=confidence)
-        decision = self._weighed(also_asking(self._rules.evaluate(proposal), ask), around)
+        judged = replace(proposal, arguments={k: v for k, v in given.items() if k != by_keys})
+        decision = self._weighed(also_asking(self._rules.evaluate(judged), ask), around)
+        decision = replace(decision, proposal=proposal)
         if decision.ask is not None:
             return Outcome(decision, None, None)
         if decision.verdict is not Verdict.ALLOW:

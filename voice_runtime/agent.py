@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from controls.capture import Wanted
 from controls.decision import Ask
 from controls.tool_limits import AmountLimit
 from voice_runtime.hours import Hours
@@ -90,6 +91,14 @@ class McpTool:
 
 
 @dataclass(frozen=True, slots=True)
+class ByKeys:
+    """An argument that the caller enters by keys, and nobody else ever sees."""
+
+    argument: str
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """One tool the agent may use, with its service's endpoint and JSON Schema resolved.
 
@@ -97,6 +106,7 @@ class Tool:
     its real address comes with the service when it has started.
 
     ``approval``: who decides on each use of it, besides whom the rules ask.
+    ``capture``: the argument the caller enters by keys once everything else is settled.
     ``read_back`` names the arguments the caller must confirm before the effect;
     ``read_back_say`` is the template per language, for all of the release's, such as
     ``"{doctor}, {day} at {time}. Shall I book it?"``.
@@ -126,6 +136,20 @@ class Tool:
     result: dict[str, object] | None = None
     dry_run: bool = False
     mcp: McpTool | None = None
+    capture: ByKeys | None = None
+
+    @property
+    def asked(self) -> dict[str, object]:
+        """The JSON Schema of what the model gives: ``parameters`` without what is entered by keys."""
+        if self.capture is None:
+            return self.parameters
+        name, required = self.capture.argument, self.parameters.get("required")
+        properties = self.parameters.get("properties")
+        return self.parameters | {
+            "properties": {k: v for k, v in properties.items() if k != name}
+            if isinstance(properties, Mapping) else {},
+            "required": [k for k in required if k != name] if isinstance(required, list | tuple) else [],
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from controls.capture import USUAL, Kind, Wanted
 from controls.ledger.records import Language, Slug
 from controls.redaction.file import Sink, Types
 from controls.rules.model import OurRule
@@ -161,6 +162,43 @@ class ApprovalBy(Closed):
     )
 
 
+class Digits(Closed):
+    least: int = Field(ge=1, le=30, description="figures it has at least")
+    most: int = Field(ge=1, le=30, description="figures it has at most")
+
+
+class Capture(Closed):
+    """One argument is entered by the caller's keys, with everything else paused."""
+
+    argument: ArgumentName = Field(description="the argument that only the caller enters, such as card")
+    what: Kind = Field(
+        description="card (its check digit is checked), card-code, account, national-id, number"
+    )
+    digits: Digits | None = Field(
+        default=None, description="of account, national-id or number, such as {least: 8, most: 12}"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Capture:
+        if self.digits is None:
+            return self
+        if self.what in ("card", "card-code"):
+            raise PydanticCustomError(
+                "capture", "says how long a card's figures are", {"remedy": "remove digits"}
+            )
+        if self.digits.least > self.digits.most:
+            raise PydanticCustomError(
+                "capture", "has more figures at least than at most", {"remedy": "make least at most most"}
+            )
+        return self
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is to be entered."""
+        usual = USUAL[self.what]
+        return usual if self.digits is None else Wanted(self.what, self.digits.least, self.digits.most)
+
+
 class ToolEntry(Closed):
     does: str = Field(min_length=1, max_length=300, description="what it does, for people and for the model")
     calls: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*/[a-z][a-z0-9_]*$")] = Field(
@@ -184,6 +222,9 @@ class ToolEntry(Closed):
     approval: ApprovalBy | None = Field(
         default=None, description="such as {by: practice-manager, within_s: 60, else: refuse}"
     )
+    capture: Capture | None = Field(
+        default=None, description="such as {argument: card, what: card}: the caller enters it by keys"
+    )
 
     @model_validator(mode="after")
     def _asked(self) -> ToolEntry:
@@ -203,6 +244,12 @@ class ToolEntry(Closed):
                         + " ".join(f"{{{a}}}" for a in self.read_back)
                     },
                 )
+        if self.capture is not None and self.capture.argument in self.read_back:
+            raise PydanticCustomError(
+                "capture",
+                "is entered by keys and read back",
+                {"remedy": f"remove {self.capture.argument} from read_back and read_back_say"},
+            )
         if self.risk == "high" and not self.read_back:
             raise PydanticCustomError(
                 "read_back",

@@ -358,6 +358,7 @@ class App:
             return
         deciding.approvals.withdraw(names.get("tenant"), names.get("agent"), names.get("tool"))
         for call in self.calls:
+            call.tool_stopped(names.get("tool"))
             if deciding.stops.of_call(call.facts.tenant, call.release.name):
                 call.stop(scope.kind)
 

@@ -30,6 +30,7 @@ from controls.stop import Kind as StopKind
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House, Media
+from voice_runtime.inline.capture import KeyCapture
 from voice_runtime.inline.counted import Counted
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure, opening_of, remember_opt_out
@@ -130,6 +131,10 @@ class Call:
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
             deadline_s=house.receipt_deadline_s, say=self.say, show=self.show, spawn=self.spawn,
+        )  # fmt: skip
+        self.capture = KeyCapture(
+            self.journal, deadline_s=house.receipt_deadline_s, spawn=self.spawn,
+            fetch_a_person=self.fetch_a_person,
         )  # fmt: skip
         #: What becomes of the call once a person has stopped its agent.
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
@@ -243,6 +248,7 @@ class Call:
         Args:
             answers: it is the answer to the caller's newest words.
         """
+        self.capture.gone("person")
         self.spawn(self.person.wanted(by, reason, answers=answers))
 
     async def _nobody(self) -> None:
@@ -272,6 +278,7 @@ class Call:
         if self._ending.said:
             return
         self._ending = _Ending(*self.stopped.ending(ended_by, reason), said=True)  # type: ignore[arg-type]
+        self.capture.gone("hung_up" if ended_by in ("caller", "carrier") else "stopped")
         if self._leg is not None:
             await self._leg.worker.queue_frame(EndFrame())
 
@@ -281,6 +288,7 @@ class Call:
             return  # the caller is back on another stream already
         if not self._ending.said and not self.person.transferring:
             self._ending = _Ending("caller", "hung_up", said=True)
+            self.capture.gone("hung_up")
         self.spawn(self._leg.gone())
 
     def stop(self, scope: StopKind = "agent") -> None:
@@ -290,8 +298,14 @@ class Call:
             self.journal.append(
                 r.CallStopped(tenant=self.facts.tenant, call=self.id, turn=self.journal.turn, scope=scope)
             )
+            self.capture.gone("stopped")
             if self._begun and self._leg is not None:  # else once the caller can be spoken to
                 self.spawn(self.stopped.run())
+
+    def tool_stopped(self, tool: str | None) -> None:
+        """A person stopped this tool: figures that the caller enters for it are not wanted any more."""
+        if tool is not None and tool == self.capture.tool:
+            self.capture.gone("stopped")
 
     def drain(self) -> None:
         """The server stops: say goodbye and end."""
@@ -303,6 +317,8 @@ class Call:
             self.spawn(self._opened(self.opening.answer(None, "voice")))
             if reason == "misheard":
                 return
+        if self.capture.paused:
+            return  # the caller's keys are waited for, not their words
         if reason != "misheard":
             self.journal.control_failed("recogniser", "deadline" if reason == "deadline" else "crash")
         self.journal.misheard += 1
@@ -332,6 +348,7 @@ class Call:
         self.spawn(self._goodbye("agent", "too_long"))
 
     async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
+        self.capture.gone("stopped")
         await self.interrupt()
         await self.opening.ending()
         frame = SayFrame(
@@ -390,6 +407,7 @@ class Call:
         if self._closed:
             return
         self._closed = True
+        self.capture.gone("hung_up")
         await self.person.close()
         if self._tools is not None:
             await self._tools.aclose()

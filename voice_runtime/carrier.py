@@ -69,7 +69,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         return expected(call.last_words(), language)
 
     return Ear(
-        hearing.recogniser.asking(lambda: call.opening.supplier_may_hear),
+        hearing.recogniser.asking(lambda: call.opening.supplier_may_hear and not call.capture.paused),
         phrases_key=recogniser_key(release, language),
         turn_model=hearing.turn_model,
         turn=hearing.turn,
@@ -87,6 +87,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         on_failover=lambda why: call.journal.control_failed("recogniser", why),
         expected=asked_for,
         asking=asks_now,
+        private=lambda: call.capture.paused,
     )
 
 

@@ -56,6 +56,7 @@ class CallerSaidFrame(SystemFrame):
         during_agent: said while the agent spoke uninterruptibly.
         urgent: acts at once even when the turn is not over (emergency, person, …).
         aside: nothing but listening ("mhm") while the agent had the floor: on record, and for nobody.
+        private: said, in part at least, while figures were entered by keys: its words are kept nowhere.
     """
 
     text: str
@@ -70,6 +71,7 @@ class CallerSaidFrame(SystemFrame):
     during_agent: bool = False
     urgent: bool = False
     aside: bool = False
+    private: bool = False
 
 
 @dataclass
@@ -102,9 +104,9 @@ class CallerStartedFrame(SystemFrame):
 
 @dataclass
 class KeyPressedFrame(SystemFrame):
-    """A telephone key: one of ``0123456789*#``."""
+    """A telephone key: one of ``0123456789*#``; no ``repr`` shows it, for it may be a card's figure."""
 
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass

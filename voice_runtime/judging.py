@@ -122,6 +122,10 @@ def settled(part: Part) -> list[str]:
         found.append(f"{owed} cleared clause(s) have no agent.played")
     if len(played) != len(set(played)):
         found.append("a clause has more than one agent.played")
+    begun = [record.use for record, _ in part.entries if isinstance(record, r.CaptureStarted)]
+    ended = [record.use for record, _ in part.entries if isinstance(record, r.CaptureEnded)]
+    if begun != ended:
+        found.append(f"{len(begun)} entries by keys began, and {len(ended)} ended")
     return found
 
 

@@ -63,7 +63,7 @@ class Leg:
         self.attention = Attention(
             call.journal, call.gate, language=call.language, opening=call.opening,
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
-            redaction=call.redaction, writer=call.writer,
+            redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
@@ -209,6 +209,7 @@ class Leg:
             leaving=lambda: call.leaving,
             counting=Counting(call.house.tool_uses, call.release.name),
             result_rules=ResultRules(call.agent.rules, [tool.name for tool in call.release.tools]),
+            entry=call.capture,
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:

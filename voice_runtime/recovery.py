@@ -84,6 +84,7 @@ class _Recovery:
         self._settle_clauses()
         unknown = await self._settle_tools()
         self._settle_approvals()
+        self._settle_captures()
         # Tombstones, and looks in a later period's log, are numbered by other counts than this call's.
         call, origin = self._common["call"], self._records[0].origin
         mine = (o for o in self._records if getattr(o.record, "call", None) == call and o.origin == origin)
@@ -155,6 +156,18 @@ class _Recovery:
                 r.ApprovalDetails(decoy=decoy),
             )
 
+    def _settle_captures(self) -> None:
+        """End the entry by keys that a crash broke off; the figures were in memory alone."""
+        over = {o.record.use for o in self._records if isinstance(o.record, r.CaptureEnded)}
+        for opened in self._records:
+            record = opened.record
+            if isinstance(record, r.CaptureStarted) and record.use not in over:
+                self._append(
+                    r.CaptureEnded(
+                        **self._common, turn=record.turn, use=record.use, outcome="failed", attempts=0
+                    )
+                )
+
     async def _ask(self, name: str, use: str) -> tuple[Any, dict[str, Any]]:
         tool = self._tools.get((self._agent, name))
         if tool is None:
@@ -163,4 +176,5 @@ class _Recovery:
             answer = await self._services.reconcile(tool, use)
         except SayError:
             return "no", {}
-        return answer.state, answer.result
+        # What the caller keyed in is not known any more, so it could not be found in what the service says.
+        return answer.state, {} if tool.capture is not None else answer.result

@@ -23,13 +23,13 @@ import rfc8785
 from controls.decision import Ask
 from controls.errors import ConfigurationError, Problem
 from controls.tool_limits import AmountLimit
-from voice_runtime.agent import DeskRoute, Known, McpTool, Release, Silence, Tool, answer_in
+from voice_runtime.agent import ByKeys, DeskRoute, Known, McpTool, Release, Silence, Tool, answer_in
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, questions, warn
 from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
-from voice_runtime.phrases import CLINICAL, known_phrases, plain
+from voice_runtime.phrases import CAPTURE, CLINICAL, SAID_ALOUD, known_phrases, plain
 from voice_runtime.services import Operation, Service
 from voice_runtime.settings import Settings
 from voice_runtime.urgent_phrases import urgent_sentences
@@ -279,10 +279,21 @@ def _phrases(parts: Parts) -> dict[str, dict[str, str]]:
         found["disclosure"] = parts.agent.disclosure.say[language]
         if not parts.agent.disclosure.clinical:
             found = {name: text for name, text in found.items() if name not in CLINICAL}
+        found = _keyed(parts, found)
         found |= questions(parts, language)
         for name, text in found.items():
             words.setdefault(name, {})[language] = text
     return dict(sorted(words.items()))
+
+
+def _keyed(parts: Parts, found: dict[str, str]) -> dict[str, str]:
+    """Who may key a card in is told so when they say it; who may not is never told to key anything."""
+    kinds = {tool.capture.what for tool in parts.agent.tools.values() if tool.capture is not None}
+    if not kinds:
+        return {name: text for name, text in found.items() if name not in CAPTURE}
+    if not kinds & {"card", "card-code"}:
+        return found
+    return {n: found["capture-not-aloud"] if SAID_ALOUD.match(n) else text for n, text in found.items()}
 
 
 def _templates(parts: Parts) -> dict[str, dict[str, str]]:
@@ -332,6 +343,7 @@ def _tool(parts: Parts, name: str, entry: ToolEntry) -> Tool:
         per_call=entry.at_most.per_call if entry.at_most else None,
         idempotent=offered.idempotent and found.mcp is None,  # that protocol has no question to ask later
         undo_with=entry.undo_with or "",
+        capture=None if (keys := entry.capture) is None else ByKeys(keys.argument, keys.wanted),
         approval=None if (by := entry.approval) is None else Ask(by.by, by.within_s, by.else_),
         per_day=entry.at_most.per_day if entry.at_most else None,
         amount=None if (of := entry.amount) is None else AmountLimit(of.argument, of.at_most, of.per_day),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -142,6 +143,12 @@ class ServicesFile(Closed):
 
     format: Literal[1] = Field(description="1")
     services: dict[Slug, Service] = Field(description="service name → what it offers")
+
+
+def stays_private(url: str) -> bool:
+    """Whether what goes there is encrypted, or stays on this machine; "" is a service of our own."""
+    to = urlsplit(url or "http://localhost")
+    return to.scheme == "https" or to.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def load_services(root: Path) -> tuple[ServicesFile, Document]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import Parts
-from voice_runtime.services import Operation
+from voice_runtime.services import Operation, Service, stays_private
 
 #: JSON types of an amount.
 _NUMBERS = ("number", "integer")
@@ -32,6 +32,7 @@ def check_tools(parts: Parts) -> None:
         _read_back(parts, name, tool, found.operations[operation])
         _amount(parts, name, tool, found.operations[operation])
         _undo(parts, name, tool, found.operations[operation])
+        _capture(parts, name, tool, found)
 
 
 def _read_back(parts: Parts, name: str, tool: ToolEntry, offered: Operation) -> None:
@@ -85,6 +86,29 @@ def _undo(parts: Parts, name: str, tool: ToolEntry, offered: Operation) -> None:
         elif wanted and had[argument] and wanted != had[argument]:
             message = f"'{argument}' is of type {had[argument]} here, and {wanted} for '{tool.undo_with}'"
             parts.wrong(at, message, "give both the same type in configs/services.yaml")
+
+
+def _capture(parts: Parts, name: str, tool: ToolEntry, service: Service) -> None:
+    """What is keyed in is a text it always has, and leaves this machine encrypted."""
+    if tool.capture is None:
+        return
+    at = ("tools", name, "capture")
+    to, operation = tool.calls.split("/")
+    if service.mcp is not None:
+        parts.wrong(
+            at, "sends what callers key in to an MCP server", "give it an operation of a service of your own"
+        )
+    elif to in parts.settings.services and not stays_private(parts.settings.services[to].url or ""):
+        remedy = f"give service {to} an https address"
+        parts.wrong(at, "sends what callers key in over an open connection", remedy)
+    always = _always(service.operations[operation].arguments)
+    if always.get(tool.capture.argument) != "string":
+        options = ", ".join(sorted(argument for argument, kind in always.items() if kind == "string"))
+        parts.wrong(
+            (*at, "argument"),
+            f"'{tool.capture.argument}' is no text that it always has",
+            f"arguments of {tool.calls} that can be entered by keys: {options or 'none'}",
+        )
 
 
 def _operation(parts: Parts, tool: ToolEntry) -> Operation | None:

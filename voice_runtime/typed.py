@@ -25,6 +25,7 @@ from pipecat.frames.frames import (
     OutputTransportMessageFrame,
     OutputTransportReadyFrame,
     StartFrame,
+    SystemFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
@@ -112,6 +113,13 @@ class _Probe(ControlFrame):
     interruptible: bool = field(default=False, init=False)
 
 
+@dataclass
+class _Ping(SystemFrame):
+    """As ``_Probe``, but it passes a stage that waits: what was typed before it has been taken, no more."""
+
+    number: int = 0
+
+
 class _Keyboard(FrameProcessor):
     """The first processor: where words come in and where news from the call arrives."""
 
@@ -123,7 +131,7 @@ class _Keyboard(FrameProcessor):
         await super().process_frame(frame, direction)
         if direction is FrameDirection.UPSTREAM:
             self._carrier.news(frame)
-        if not isinstance(frame, _Probe):
+        if not isinstance(frame, _Probe | _Ping):
             await self.push_frame(frame, direction)
 
 
@@ -139,6 +147,9 @@ class _Screen(FrameProcessor):
         if direction is FrameDirection.DOWNSTREAM:
             if isinstance(frame, _Probe):
                 await self.push_frame(_Probe(frame.number), FrameDirection.UPSTREAM)
+                return
+            if isinstance(frame, _Ping):
+                await self.push_frame(_Ping(frame.number), FrameDirection.UPSTREAM)
                 return
             self._carrier.shown(frame)
         await self.push_frame(frame, direction)
@@ -173,7 +184,7 @@ class TypedCarrier:
         self._changed = asyncio.Event()
         self._ready = self._thinking = self._speaking = False
         self._yields = True
-        self._seen = self._sent = self._returned = 0
+        self._seen = self._sent = self._returned = self._pinged = 0
         self._hold_ms: int | None = None
         self._shown_ms = 0
         self._held: list[Frame] = []
@@ -273,6 +284,8 @@ class TypedCarrier:
         """A frame came up to the keyboard."""
         if isinstance(frame, _Probe):
             self._returned = max(self._returned, frame.number)
+        elif isinstance(frame, _Ping):
+            self._pinged = max(self._pinged, frame.number)
         else:
             self._seen += 1
         if isinstance(frame, AgentSpeakingFrame):
@@ -336,7 +349,13 @@ class TypedCarrier:
 
     def _quiet(self) -> bool:
         call = self._call
-        return not (self._speaking or self._thinking or self._held) and (call is None or call.at_rest)
+        thinking = self._thinking and not self._keys_are_due
+        return not (self._speaking or thinking or self._held) and (call is None or call.at_rest)
+
+    @property
+    def _keys_are_due(self) -> bool:
+        """A tool in use waits for the typist to enter figures."""
+        return self._call is not None and self._call.capture.waiting
 
     def _running(self) -> Call:
         if self._call is None or self.over:
@@ -350,7 +369,8 @@ class TypedCarrier:
         self._sent += 1
         number = self._sent
         await self._keyboard.push_frame(_Probe(number))
-        await self._until(lambda: self._returned >= number)
+        await self._keyboard.push_frame(_Ping(number))
+        await self._until(lambda: self._returned >= number or (self._pinged >= number and self._keys_are_due))
 
     async def _rest(self, enough: Callable[[], bool]) -> None:
         """Wait until all is quiet over two round trips, or ``enough`` holds, or the call is over."""

@@ -210,12 +210,12 @@ POPULATIONS: tuple[Population, ...] = (
         "an audit packet, a caller's receipt, or a reconciliation with the carrier",
     ),
     Population(
-        "A.9.2", ("clause", "tool", "approval", "emergency", "person", "stop"),
-        "a clause that sounded, a use of a tool, an approval, an emergency, a handoff or a stop: cleared, "
-        "confirmed, decided, fetched, answered or named as it has to be, and in that order",
+        "A.9.2", ("clause", "tool", "approval", "emergency", "person", "stop", "capture"),
+        "a clause that sounded, a use of a tool, an approval, an emergency, a handoff, a stop or an entry by "
+        "keys: cleared, confirmed, decided, fetched, answered, named or framed as due, and in that order",
         "responsible use is decided each time before something is said or done",
         "a clause refused or reworded, a tool refused, an approval refused or late, an emergency, a "
-        "handoff nobody answered, a stop",
+        "handoff nobody answered, a stop, figures asked for and not entered",
     ),
     Population(
         "A.9.3", ("risk",),

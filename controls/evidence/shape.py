@@ -312,6 +312,18 @@ class Receipt(Shape):
     at: str
 
 
+class Capture(Shape):
+    """Figures were entered by keys, with all else paused; no ``ended_at`` is a fault of the record."""
+
+    turn: int
+    use: str
+    what: str
+    started_at: str
+    ended_at: str | None = None
+    outcome: str | None = None
+    attempts: int | None = None
+
+
 class Failure(Shape):
     control: str
     reason: str
@@ -412,6 +424,9 @@ class Trace(Shape):
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
     receipts: list[Receipt]
+    captures: list[Capture] = Field(
+        default=[], exclude_if=lambda found: not found, description="left out where there are none"
+    )
     failures: list[Failure]
     stops: list[Stop]
     faults: list[Fault]

@@ -38,6 +38,10 @@ def summary(trace: s.Trace) -> list[Line]:
     for handoff in [*trace.earlier_handoffs, *([trace.handoff] if trace.handoff else [])]:
         lines += _handoff(handoff)
     lines += [Line("note", f"receipt given: {given.how}, in turn {given.turn}") for given in trace.receipts]
+    for entry in trace.captures:
+        how = entry.outcome or "no end on record"
+        said = f"entered by keys: {entry.what}, {how}, in turn {entry.turn}"
+        lines.append(Line("note" if entry.ended_at else "bad", said))
     lines += [Line("bad", f"{f.control} failed: {f.reason} at {f.at}") for f in trace.failures]
     lines += [
         Line("bad", f"{f.what.replace('_', ' ').upper()}: {f.use}, leaf {f.leaf}") for f in trace.faults

@@ -71,6 +71,7 @@ def trace(
             s.Receipt(turn=issued.turn, how=issued.how, at=rfc3339(issued.at))
             for issued, _ in records_of(mine, r.ReceiptIssued)
         ],
+        captures=_captures(mine),
         failures=[
             s.Failure(control=f.control, reason=f.reason, attempt=f.attempt, at=rfc3339(f.at))
             for f, _ in records_of(mine, r.ControlFailed)
@@ -248,6 +249,22 @@ def _consents(mine: Sequence[Opened]) -> list[s.Consent]:
                     s.Consent(scope=record.scope, given=False, how=record.how, withdrawn_at_s=record.at_s)
                 )
     return found
+
+
+def _captures(mine: Sequence[Opened]) -> list[s.Capture]:
+    ends = {record.use: record for record, _ in records_of(mine, r.CaptureEnded)}
+    return [
+        s.Capture(
+            turn=begun.turn,
+            use=begun.use,
+            what=begun.what,
+            started_at=rfc3339(begun.at),
+            ended_at=rfc3339(end.at) if (end := ends.get(begun.use)) else None,
+            outcome=end.outcome if end else None,
+            attempts=end.attempts if end else None,
+        )
+        for begun, _ in records_of(mine, r.CaptureStarted)
+    ]
 
 
 # --- handoff, artefacts, ledger -----------------------------------------------------------------------

@@ -23,6 +23,7 @@ an audit packet. A check that does not apply to what is at hand says so.
 18. trace       (packet) the trace is the one that leaves and opened content give
 19. page        (packet) so is the page
 20. issuer      the log's key is one the auditor trusts, or is registered in a log whose key is
+21. paused      every entry by keys of a finished call has one start and one end; no recording between
 
 Checks 4, 9 and 11 prove nothing about who signed unless check 20 does: keys found
 only beside the records give "self-consistent, issuer not authenticated".
@@ -36,6 +37,7 @@ from dataclasses import dataclass, field
 CHECKS = (
     "files", "manifest", "parse", "signature", "order", "numbers", "schema", "subject", "root", "proof",
     "consistency", "witness", "sealed", "opened", "receipt", "cleared", "played", "trace", "page", "issuer",
+    "paused",
 )  # fmt: skip
 #: Failures a check names; the rest are counted.
 _NAMED = 5

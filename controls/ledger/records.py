@@ -594,7 +594,7 @@ class ToolRefused(ToolRecord):
     type = "tool.refused"
     reason: Literal[
         "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-        "not_approved", "too_much", "not_counted", "changed",
+        "not_approved", "too_much", "not_counted", "changed", "not_entered",
     ]  # fmt: skip
     score: Percent | None = Field(default=None, description="of this use, where it was scored")
 
@@ -935,7 +935,9 @@ class CaptureEnded(CallRecord):
     type = "capture.ended"
     turn: Count
     use: ToolUseId
-    outcome: Literal["captured", "gave_up", "timed_out", "stopped", "person", "emergency", "hung_up"]
+    outcome: Literal[
+        "captured", "gave_up", "timed_out", "stopped", "person", "emergency", "hung_up", "failed"
+    ]  # fmt: skip
     attempts: Count
 
 

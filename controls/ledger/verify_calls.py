@@ -10,6 +10,8 @@ from controls.ledger.records import (
     AgentPlayed,
     CallClosed,
     CallRecovered,
+    CaptureEnded,
+    CaptureStarted,
     ClauseCleared,
     ClauseDetails,
     ClauseRefused,
@@ -19,6 +21,7 @@ from controls.ledger.records import (
     Personal,
     PlayedDetails,
     Record,
+    RecordingStarted,
     ReleaseBound,
 )
 from controls.ledger.sealed import blob_digest
@@ -35,6 +38,9 @@ class _Call:
     refused: set[str] = field(default_factory=set)
     played: dict[str, int] = field(default_factory=dict)
     bound: dict[str, set[str]] = field(default_factory=dict)
+    #: use → the leaf at which its entry by keys began, and of those that go on
+    captures: dict[str, int] = field(default_factory=dict)
+    entering: set[str] = field(default_factory=set)
     ended: bool = False
     closed: tuple[int, CallClosed, int] | None = None
     own: int = 0
@@ -43,7 +49,7 @@ class _Call:
 
 @dataclass(slots=True)
 class CallChecks:
-    """Checks 15 to 17, and what ``call.closed`` says it counted (6). Fed by ``LeafChecks``."""
+    """Checks 15 to 17 and 21, and what ``call.closed`` says it counted (6). Fed by ``LeafChecks``."""
 
     findings: Findings
     where: str = ""
@@ -68,6 +74,10 @@ class CallChecks:
                     call.bound.setdefault(fixed.phrase, set()).add(fixed.digest)
             case AgentPlayed():
                 self._played(call, leaf, record, personal, at)
+            case CaptureStarted() | CaptureEnded():
+                self._capture(call, leaf, record, at)
+            case RecordingStarted() if call.entering:
+                self.findings.fail("paused", f"{at}: a recording runs while figures are entered by keys")
             case CallRecovered():
                 call.ended = True
                 if record.last_n >= record.n:
@@ -110,6 +120,18 @@ class CallChecks:
         if not known or personal.receipt_at_ns > personal.first_sample_at_ns:
             self.findings.fail("receipt", f"{at}: its first sample came before its receipt")
 
+    def _capture(self, call: _Call, leaf: int, record: CaptureStarted | CaptureEnded, at: str) -> None:
+        if isinstance(record, CaptureStarted):
+            self.findings.count("paused")
+            if record.use in call.captures:
+                self.findings.fail("paused", f"{at}: begins an entry by keys that has begun")
+            call.captures[record.use] = leaf
+            call.entering.add(record.use)
+        elif record.use in call.entering:
+            call.entering.remove(record.use)
+        else:
+            self.findings.fail("paused", f"{at}: ends an entry by keys that is not under way")
+
     @staticmethod
     def _bound(call: _Call, record: AgentPlayed, personal: Personal | None) -> set[str]:
         """Digests of the words it may have played; which phrase it was stands in the sealed part."""
@@ -124,6 +146,9 @@ class CallChecks:
         for call in self._calls.values():
             if not call.ended:
                 continue
+            for use in sorted(call.entering):
+                begun = f"{self.where}record {call.captures[use]}"
+                self.findings.fail("paused", f"{begun}: figures are entered by keys, and no capture.ended")
             for clause, (leaf, _) in call.cleared.items():
                 if clause not in call.played:
                     self.findings.fail("played", f"{self.where}record {leaf}: cleared, and no agent.played")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import astuple
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +94,13 @@ def test_other_ways_to_end(events: list[c.Event], outcome: c.Outcome, then: list
     assert state.state is c.CaptureState.DONE
 
 
+@pytest.mark.parametrize("because", ["hung_up", "stopped", "person", "emergency", "failed"])
+def test_others_end_it_too(because: c.EndedFor) -> None:
+    state, outputs = walk(BEGIN, *keys("411"), c.Gone(because))
+    assert without_waiting(outputs) == [c.RecordEnded("u_1", because, 0), c.Resume(), c.Refuse("u_1")]
+    assert state.state is c.CaptureState.DONE
+
+
 def test_silence_asks_once_more_and_then_gives_up() -> None:
     state, outputs = walk(BEGIN, *keys("4111"), c.Silent(), c.Silent())
     assert without_waiting(outputs) == [
@@ -112,8 +121,8 @@ EVENTS = st.lists(
     st.one_of(
         st.just(BEGIN),
         st.sampled_from("0123456789*#").map(c.Key),
-        st.sampled_from(["stop", "person", "emergency"]).map(c.Said),
-        st.sampled_from([c.Silent(), c.Taken(), c.Gone()]),
+        st.sampled_from(["stop", "person", "emergency"]).map(c.Said),  # type: ignore[arg-type]
+        st.sampled_from([c.Silent(), c.Taken(), c.Gone(), c.Gone("stopped"), c.Gone("person")]),
         cards().map(lambda digits: [c.Key(key) for key in digits + "#"]),
     ),
     max_size=30,
@@ -161,3 +170,57 @@ def test_what_it_asks_for_can_be_recorded(events: list[c.Event]) -> None:
             r.CaptureStarted(**common, what=output.what)
         elif isinstance(output, c.RecordEnded):
             r.CaptureEnded(**common, outcome=output.outcome, attempts=output.attempts)
+
+
+def test_every_kind_has_its_usual_form() -> None:
+    assert {kind: wanted.what for kind, wanted in c.USUAL.items()} == {
+        kind: kind for kind in get_args(c.Kind)
+    }
+    assert not c.USUAL["account"].fits("123")
+    assert c.USUAL["number"].fits("7")
+
+
+def test_no_key_shows_in_a_repr() -> None:
+    assert "7" not in repr(c.Key("7"))
+
+
+# --- what a service repeats -----------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=20) | st.integers() | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize("told", [
+    VISA, f"charged {VISA}.", "4111 1111 1111 1111", "4111-1111-1111-1111", "4111.1111.1111.1111",
+    f"ref 99{VISA}77", " ".join(VISA), int(VISA), float(VISA), [VISA], {VISA: 1}, {"a": {"b": [int(VISA)]}},
+])  # fmt: skip
+def test_figures_are_masked_however_they_are_repeated(told: Any) -> None:
+    clean = json.dumps(c.without_figures({"told": told}, VISA))
+    assert c.ENTERED in clean
+    assert "1111" not in clean
+
+
+@given(JSON, st.text("0123456789", min_size=6, max_size=19), st.sampled_from(["", " ", "-", "  ", "."]))
+def test_nothing_of_them_is_left_in_any_answer(value: Any, figures: str, between: str) -> None:
+    answer = {"a": value, "b": f"x {between.join(figures)} y", figures: [figures]}
+    clean = json.dumps(c.without_figures(answer, figures))
+    assert figures not in clean
+    assert between.join(figures) not in clean
+
+
+@given(JSON)
+def test_other_answers_stay_as_they_are(value: Any) -> None:
+    figures = "9" * 19
+    if figures not in json.dumps(value):
+        assert c.without_figures(value, figures) == value
+    assert c.without_figures(value, "") == value
+
+
+def test_a_short_code_is_masked_as_a_number_of_its_own_alone() -> None:
+    assert c.without_figures({"code": "123", "row": 123, "total": "1234", "at": "5123"}, "123") == {
+        "code": "[entered]", "row": "[entered]", "total": "1234", "at": "5123",
+    }  # fmt: skip
+    assert c.without_figures({"row": 1234}, "123") == {"row": 1234}

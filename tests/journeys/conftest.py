@@ -44,6 +44,7 @@ class Server:
     address: str = ""
     ready: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
+    log: str = "info"
 
     @property
     def profile_file(self) -> Path:
@@ -60,8 +61,8 @@ class Server:
     def start(self) -> None:
         self.profile_file.write_text(json.dumps(self.profile), encoding="utf-8")  # JSON is YAML
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "voice_runtime.cli.app", "serve", "--json", "--port", "0",
-             "--config", str(self.profile_file)],
+            [sys.executable, "-m", "voice_runtime.cli.app", "--log", self.log, "serve", "--json",
+             "--port", "0", "--config", str(self.profile_file)],
             stdout=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
         assert self.process.stdout is not None

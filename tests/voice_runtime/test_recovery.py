@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from controls.capture import CARD
 from controls.decision import Verdict
 from controls.ids import new_id
 from controls.ledger import records as r
@@ -16,7 +18,7 @@ from controls.ledger.ledger import Ledger
 from controls.ledger.reader import Reader
 from controls.ledger.verify import verify_directory
 from tests.controls.ledger.support import tagger
-from voice_runtime.agent import Tool
+from voice_runtime.agent import ByKeys, Tool
 from voice_runtime.offline.appointments import build
 from voice_runtime.offline.book import Book
 from voice_runtime.offline.book_file import load_book
@@ -209,3 +211,42 @@ async def test_a_use_that_waited_for_a_person_waits_no_longer(crashed: Crashed) 
     assert [x.use for x in found if isinstance(x, r.ToolUnknown)] == [crashed.use, use(3)]
     assert isinstance(found[-1], r.CallClosed)
     assert (await asyncio.to_thread(verify_directory, crashed.root)).ok
+
+
+# --- figures that were entered by keys -------------------------------------------------------------
+
+
+def entering(crashed: Crashed) -> None:
+    """The crash came while the caller keyed something in for the use under way."""
+    crashed.leave()
+    ledger = Ledger.open(crashed.root, tagger=tagger)
+    common = {"tenant": TENANT, "call": crashed.call, "turn": 1}
+    over = new_id("u")
+    ledger.append(r.CaptureStarted(**common, use=over, what="card"))
+    ledger.append(r.CaptureEnded(**common, use=over, outcome="captured", attempts=1))
+    ledger.append(r.CaptureStarted(**common, use=crashed.use, what="card")).result(60)
+    ledger.close()
+
+
+async def test_an_entry_by_keys_is_ended_once(crashed: Crashed) -> None:
+    await asyncio.to_thread(entering, crashed)
+    await crashed.recover()
+    found = [x for x, _ in await asyncio.to_thread(crashed.records) if isinstance(x, r.CaptureEnded)]
+    assert [(x.outcome, x.recovered) for x in found] == [("captured", False), ("failed", True)]
+    assert found[1].use == crashed.use
+    assert (await asyncio.to_thread(verify_directory, crashed.root)).ok
+
+
+async def test_what_a_service_says_of_such_a_use_is_not_kept(
+    crashed: Crashed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asyncio.to_thread(crashed.leave)
+    assert (await crashed.services.call(BOOK, SLOT, crashed.use)).body["row"] == 1
+    monkeypatch.setitem(globals(), "BOOK", replace(BOOK, capture=ByKeys("card", CARD)))
+    await crashed.recover()
+    [(unknown, details)] = [
+        (x, p) for x, p in await asyncio.to_thread(crashed.records) if isinstance(x, r.ToolUnknown)
+    ]
+    assert unknown.reconciled == "done"
+    assert isinstance(details, r.ToolDetails)
+    assert details.result is None

@@ -11,6 +11,7 @@ said is put on record here, then goes to exactly one addressee, in this order:
    not finished, everything else waits for it;
 4. a request for the call's receipt is answered by the runtime itself;
 5. a pending question (a read-back, a telephone number) takes its answer;
+   figures that are being entered take all keys, and of what is said meanwhile only 1 and 2 are acted on;
 6. the rest goes to the model as one whole turn: proposed start, transcript and
    proposed stop together, so pipecat's aggregator never holds an open turn.
 
@@ -20,7 +21,8 @@ shown to it as provisional; here nothing else is done with them, and nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from pipecat.frames.frames import (
@@ -35,7 +37,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
+from controls.capture import Meant
 from controls.decision import Verdict
+from controls.emergency import Emergency
 from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
@@ -54,14 +58,18 @@ from voice_runtime.events import (
     SayFrame,
     SpokenFrame,
 )
-from voice_runtime.inline.attention_ports import Opening, Person, ReadBacks, Receipt
+from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
 from voice_runtime.inline.journal import Addressed, Journal
-from voice_runtime.inline.redaction import CallRedaction, Redacting
+from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.chat import READ_BACK_TAG
 
 #: What the runtime acts on by itself.
 _ACTS = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, Intent.NO_RECORDING, Intent.STOP))
+#: What of that ends the entry of figures by keys, and as what.
+_ENDS_ENTRY: Mapping[Intent | None, Meant] = {
+    Intent.EMERGENCY: "emergency", Intent.PERSON: "person", Intent.OPT_OUT: "stop", Intent.STOP: "stop",
+}  # fmt: skip
 #: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
 #: nothing is begun on it before the caller has said all of it.
 _LONG_NUMBER = 6
@@ -80,6 +88,7 @@ class Attention(FrameProcessor):
         person: Person,
         read_backs: ReadBacks,
         receipt: Receipt,
+        capture: Keys,
         reader: Reader,
         redaction: CallRedaction,
         writer: Redacting,
@@ -107,6 +116,7 @@ class Attention(FrameProcessor):
         self._person = person
         self._read_backs = read_backs
         self._receipt = receipt
+        self._capture = capture
         self._reader = reader
         self._redaction = redaction
         self._writer = writer
@@ -124,6 +134,8 @@ class Attention(FrameProcessor):
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         match frame:
+            case CallerSaidFrame() if frame.private or self._capture.paused:
+                await self._said_in_private(frame)
             case CallerSaidFrame():
                 await self._said(frame)
             case CallerPausedFrame():
@@ -196,6 +208,7 @@ class Attention(FrameProcessor):
             or self._is_for_the_receipt(meant)
             or self._person.asking
             or self._person.under_way
+            or self._capture.paused
             or not self._opening.finished
             or self._read_backs.pending is not None
         )
@@ -210,11 +223,9 @@ class Attention(FrameProcessor):
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
         elif meant is Intent.EMERGENCY:
-            await self._emergency(frame)
+            await self._emergency(frame, emergency(frame.text, self._language))
         elif meant is Intent.PERSON:
-            self._journal.caller_said(frame, "person")
-            await self._opening.asked("person")
-            await self._person.wanted("caller_voice", "asked for a person")
+            await self._asks_for_a_person(frame)
         elif meant is Intent.OPT_OUT:
             await self._opt_out(frame)
         elif meant is Intent.NO_RECORDING:
@@ -241,9 +252,28 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "model")
             await self._to_model(frame.text)
 
-    async def _emergency(self, frame: CallerSaidFrame) -> None:
+    async def _said_in_private(self, frame: CallerSaidFrame) -> None:
+        """Said while figures were entered by keys: what acts at once does; the words are kept nowhere."""
+        meant = intent(frame.text, self._language)
+        if meant in _ENDS_ENTRY:
+            self._capture.said(_ENDS_ENTRY[meant])
+        if meant is Intent.EMERGENCY:
+            found = emergency(frame.text, self._language)
+            await self._emergency(replace(frame, text=WITHHELD), found)
+        elif meant is Intent.PERSON:
+            await self._asks_for_a_person(replace(frame, text=WITHHELD))
+        elif meant is Intent.OPT_OUT:
+            await self._opt_out(replace(frame, text=WITHHELD))
+        elif meant is Intent.NO_RECORDING:
+            await self._objects("voice", replace(frame, text=WITHHELD))
+
+    async def _asks_for_a_person(self, frame: CallerSaidFrame) -> None:
+        self._journal.caller_said(frame, "person")
+        await self._opening.asked("person")
+        await self._person.wanted("caller_voice", "asked for a person")
+
+    async def _emergency(self, frame: CallerSaidFrame, found: Emergency | None) -> None:
         turn = self._journal.caller_said(frame, "emergency")
-        found = emergency(frame.text, self._language)
         rule = found.rule if found else "emergency"
         self._journal.append(
             r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=turn),
@@ -344,6 +374,8 @@ class Attention(FrameProcessor):
     async def _key(self, key: str) -> None:
         if self._person.asking:  # there, 0 is a digit; the way to a person is under way already
             await self._person.key(key)
+        elif self._capture.paused:
+            self._capture.key(key)
         elif key == "0":
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
@@ -356,7 +388,9 @@ class Attention(FrameProcessor):
             await self._objects("keypad")
 
     async def _silent(self, step: int) -> None:
-        if step == 1 and self._person.asking:
+        if self._capture.paused:
+            self._capture.silent()
+        elif step == 1 and self._person.asking:
             await self._person.answer("", None)
         elif step == 1 and self._opening.asking and not self._person.under_way:
             await self._opening.answer(None, "voice")
@@ -377,6 +411,8 @@ class Attention(FrameProcessor):
             await self.catch_up()
         elif frame.tag == READ_BACK_TAG:
             self._question_played = frame.text
+        elif frame.tag.startswith("capture"):
+            self._capture.spoken(frame)
         elif frame.tag.startswith("person"):
             await self._person.spoken(frame)
         elif frame.tag.startswith("end:"):

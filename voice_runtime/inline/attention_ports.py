@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Protocol
 
+from controls.capture import Meant
 from voice_runtime.agent import Tool
 from voice_runtime.events import SpokenFrame
 
@@ -44,6 +45,21 @@ class Person(Protocol):
     async def key(self, key: str) -> None: ...
 
     async def spoken(self, frame: SpokenFrame) -> None: ...
+
+
+class Keys(Protocol):
+    """Figures entered by keys (``inline.capture``)."""
+
+    @property
+    def paused(self) -> bool: ...
+
+    def key(self, key: str) -> None: ...
+
+    def said(self, wanted: Meant) -> None: ...
+
+    def silent(self) -> None: ...
+
+    def spoken(self, frame: SpokenFrame) -> None: ...
 
 
 class PendingReadBack(Protocol):

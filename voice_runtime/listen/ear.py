@@ -51,6 +51,7 @@ from voice_runtime.events import (
 from voice_runtime.listen.expected import ANYTHING, Expected
 from voice_runtime.listen.line_samples import LineSamples
 from voice_runtime.listen.patience import Patience, policy_of
+from voice_runtime.listen.private import Private
 from voice_runtime.listen.smart_turn import Questions, TurnModel
 from voice_runtime.listen.turn import TurnMachine
 from voice_runtime.listen.turn_audio import Silence, TurnAudio
@@ -106,6 +107,7 @@ class Ear(FrameProcessor):
         media_gap_s: float = 2.0,
         expected: Callable[[], Expected] = lambda: ANYTHING,
         asking: Callable[[], Expected] = lambda: ANYTHING,
+        private: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make the ear of one call.
 
@@ -127,6 +129,7 @@ class Ear(FrameProcessor):
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
             expected: what kind of answer the agent asked for, as far as it was played.
             asking: what it asks with words whose last ones sound now.
+            private: whether the caller enters figures by keys: nothing is recorded, nobody interrupted.
         """
         super().__init__(name="ear", enable_direct_mode=True)
         self._questions = Questions(turn_model)
@@ -138,6 +141,7 @@ class Ear(FrameProcessor):
         self._vad = vad()
         self._echo = echo
         self._urgent, self._overrules = urgent, overrules
+        self._private = Private(private, turn.preroll_ms)
         self._started_ms = 0
         self._cut = self._dropped = self._proposed = self._silenced = False
         policy = policy_of(turn, patience, recognition_s)
@@ -231,9 +235,10 @@ class Ear(FrameProcessor):
                 await doing
 
     def _chunk(self, chunk: bytes) -> Coroutine[Any, Any, None] | None:
-        if self._on_audio is not None:
-            self._on_audio(chunk)
         machine = self._machine
+        if not self._private.chunk(machine.now_ms) and self._on_audio is not None:
+            self._on_audio(chunk)
+        self._todo += machine.floor(self._floor)  # key entry begins and ends without a frame
         speech = self._vad.hear(chunk)
         if self._echo is not None:
             speech = self._echo.hear(chunk, self._media_ns, speech)
@@ -269,8 +274,8 @@ class Ear(FrameProcessor):
 
     @property
     def _floor(self) -> Floor:
-        if self._speaking:
-            return Floor.SPEAKING if self._yields else Floor.UNYIELDING
+        if self._speaking or self._private.now:
+            return Floor.SPEAKING if self._yields and not self._private.now else Floor.UNYIELDING
         return Floor.THINKING if self._thinking else Floor.IDLE
 
     async def _floor_changed(self) -> None:
@@ -357,7 +362,7 @@ class Ear(FrameProcessor):
             CallerSaidFrame(
                 text=text, confidence=1.0, started_s=at_s, ended_s=at_s, t0_ns=now_ns, ended_ns=now_ns,
                 recognised_ns=now_ns, engine="typed", why=TurnEnd.QUESTION,
-                during_agent=floor is Floor.UNYIELDING, urgent=self._urgent(text),
+                during_agent=floor is Floor.UNYIELDING, urgent=self._urgent(text), private=self._private.now,
             )
         )  # fmt: skip
 
@@ -379,7 +384,9 @@ class Ear(FrameProcessor):
 
     async def _propose(self, text: str) -> None:
         """Tell words that may be the whole turn, while it is still open."""
-        if self._dropped or self._is_echo(self._started_ms, self._machine.last_speech_ms):
+        if self._dropped or self._private.covers(self._started_ms):
+            return
+        if self._is_echo(self._started_ms, self._machine.last_speech_ms):
             return
         self._proposed = True
         heard = self._audio.heard
@@ -418,20 +425,15 @@ class Ear(FrameProcessor):
             self._proposed = False  # settled by these words, for good or ill
             await self.push_frame(
                 CallerSaidFrame(
-                    text=end.text,
-                    confidence=heard.confidence,
-                    started_s=end.started_ms / 1000,
-                    ended_s=end.ended_ms / 1000,
-                    t0_ns=self._speech_ns,
-                    ended_ns=self._clock.monotonic_ns(),
-                    recognised_ns=heard.at_ns,
-                    engine=heard.engine or self._engine,
-                    why=end.why,
-                    during_agent=end.during_agent,
-                    urgent=end.urgent,
-                    aside=aside,
+                    text=end.text, confidence=heard.confidence, started_s=end.started_ms / 1000,
+                    ended_s=end.ended_ms / 1000, t0_ns=self._speech_ns, ended_ns=self._clock.monotonic_ns(),
+                    recognised_ns=heard.at_ns, engine=heard.engine or self._engine, why=end.why,
+                    during_agent=end.during_agent, urgent=end.urgent, aside=aside,
+                    private=self._private.covers(end.started_ms),
                 )
-            )
+            )  # fmt: skip
+        elif self._private.covers(self._started_ms):
+            pass  # their keys are waited for, not their words
         elif heard.failure:
             logger.warning("recognition failed ({}): a turn of {} ms is lost", heard.failure, end.spoken_ms)
             self._on_failed(heard.failure)

@@ -146,7 +146,7 @@ class ChatModel(OpenAILLMService):
         super().__init__(settings=settings)
         self._journal = journal
         self._tools = tools
-        tools.say = self._waits
+        tools.say, tools.speak = self._waits, self._speaks
         self._on_exhausted = on_exhausted
         self._prompt = prompt
         self._wait_before_sending = wait_before_sending
@@ -366,6 +366,11 @@ class ChatModel(OpenAILLMService):
         self._moment_last = True
         await self.push_frame(SayFrame(phrase=phrase, turn=turn, tag=phrase, final=False, answers=False))
 
+    async def _speaks(self, frame: SayFrame) -> None:
+        """A use of a tool has something of its own to say meanwhile."""
+        self._moment_last = True
+        await self.push_frame(frame)
+
     async def run_function_calls(self, function_calls: Sequence[FunctionCallFromLLM]) -> None:
         """Nothing reaches pipecat's own tool runner: it has no gate.
 
@@ -385,9 +390,9 @@ def tool_schemas(tools: Sequence[Tool]) -> list[FunctionSchema | DirectFunction]
                 name: {
                     k: v for k, v in _mapping(of).items() if not k.startswith("x-")
                 }  # ours, not the model's
-                for name, of in _mapping(tool.parameters.get("properties")).items()
+                for name, of in _mapping(tool.asked.get("properties")).items()
             },
-            required=[str(name) for name in _sequence(tool.parameters.get("required"))],
+            required=[str(name) for name in _sequence(tool.asked.get("required"))],
         )
         for tool in tools
     ]

@@ -14,11 +14,30 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from controls.handoff import clean_number, spoken_number
+from voice_runtime.agent import Tool
 
 KEY = "x-read-back"
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReadBack:
+    """A use that waits for the caller's yes.
+
+    Attributes:
+        words: what is asked, as written; the guard puts it into its spoken form.
+        needed: the beginning of ``words`` that holds every value to be confirmed.
+    """
+
+    use: str
+    tool: Tool
+    arguments: dict[str, Any]
+    turn: int
+    words: str
+    needed: str = ""
 
 
 def read_as(parameters: Mapping[str, object], argument: str) -> str:

@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from controls.ledger import records as r
 from voice_runtime.agent import Tool
 from voice_runtime.think.answers import Answer, Came
+from voice_runtime.think.keyed import Entered
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_ports import ToolJournal
 from voice_runtime.think.tool_results import Read, ResultReader
@@ -26,12 +27,17 @@ _UNKNOWN = "it is not known whether it was done; do not try again, offer a perso
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use that is to be made, with exactly the arguments that were judged."""
+    """One use that is to be made, with exactly the arguments that were judged.
+
+    Attributes:
+        kept: what the caller entered by keys for it.
+    """
 
     id: str
     tool: Tool
     arguments: dict[str, Any]
     turn: int
+    kept: Entered = field(default_factory=Entered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Sending:
         if use.tool.dry_run:
             told = not_done(use.id, use.tool.name, use.arguments, "dry_run", DRY)
             return Sent(replace(told, content=told.content | {"dry_run": True}), undone=True)
-        answer = await self._services.call(use.tool, use.arguments, use.id)
+        came = await self._services.call(use.tool, use.arguments, use.id, exchange=use.kept.exchange)
+        answer = use.kept.answer(came)
         if answer.came is Came.CHANGED:
             return Sent(self._refused(use), undone=True)
         if answer.outcome_known:
@@ -69,7 +76,7 @@ class Sending:
             "timeout" if answer.came is Came.TIMEOUT else "broken_answer"
         )
         self._unknown(use, reason, "no", {})
-        asked = await self._services.reconcile(use.tool, use.id)
+        asked = use.kept.asked(await self._services.reconcile(use.tool, use.id))
         if asked.state != "no":
             self._unknown(use, reason, asked.state, asked.result)
         if asked.state == "done":

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -46,6 +46,14 @@ class Service:
     name: str
     key: bytes = field(repr=False)
     base_url: str = ""
+
+
+#: The arguments as they leave this host.
+Exchange = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def _as_they_are(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(arguments)
 
 
 def sign(key: bytes, timestamp: int, idempotency_key: str, body: bytes) -> str:
@@ -93,11 +101,14 @@ class ServiceClient:
         if lacking:
             raise OperatorError(f"no address for the services of {', '.join(lacking)}: see services")
 
-    async def call(self, tool: Tool, arguments: Mapping[str, Any], use: str) -> Answer:
+    async def call(
+        self, tool: Tool, arguments: Mapping[str, Any], use: str, *, exchange: Exchange = _as_they_are
+    ) -> Answer:
         """Send one request. Never raises for what a service or network does; never sends twice.
 
         Args:
             use: the tool use id (``u_…``), which is the idempotency key.
+            exchange: puts into the request, and nowhere else, what the caller entered by keys.
         """
         if tool.mcp is not None:
             return await self._mcp[tool.service].call(tool, arguments, use)
@@ -106,7 +117,7 @@ class ServiceClient:
         def answer(came: Came, status: int = 0, body: dict[str, Any] | None = None) -> Answer:
             return Answer(came, status, body or {}, (time.monotonic_ns() - started) // 1_000_000)
 
-        body = json.dumps(dict(arguments), separators=(",", ":"), ensure_ascii=False).encode()
+        body = json.dumps(exchange(arguments), separators=(",", ":"), ensure_ascii=False).encode()
         try:
             status, raw = await self._request(tool.method, self._url(tool), tool, use, body, tool.timeout_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):

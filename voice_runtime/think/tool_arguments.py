@@ -24,6 +24,9 @@ def fault(ready: Ready, arguments: dict[str, Any] | None) -> str:
     """What is wrong with the arguments, for the model; "" when nothing is."""
     if arguments is None:
         return "the arguments are not a JSON object"
+    capture = ready.tool.capture
+    if capture is not None and capture.argument in arguments:
+        return f"{capture.argument}: the caller enters it by keys when you use the tool; leave it out"
     for error in ready.validator.iter_errors(arguments):
         where = ".".join(str(part) for part in error.instance_path)
         return f"{where}: {error.message}"[:200] if where else str(error.message)[:200]
@@ -38,7 +41,7 @@ def compiled(tool: Tool, language: str) -> Any:
         OperatorError: naming the tool.
     """
     try:
-        validator = jsonschema_rs.validator_for(tool.parameters)
+        validator = jsonschema_rs.validator_for(tool.asked)
     except ValueError as error:
         raise OperatorError(f"tool {tool.name}: its parameters are no JSON Schema") from error
     if not tool.read_back:

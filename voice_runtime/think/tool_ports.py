@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from controls.capture import Outcome, Wanted
 from controls.decision import Ask, Cleared, Decision, PendingReceipt
 from controls.ledger import records as r
+from voice_runtime.events import SayFrame
 
 ReadBack = Literal["none", "confirmed"]
 RefusedBecause = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted", "changed",
+    "not_approved", "too_much", "not_counted", "changed", "not_entered",
 ]  # fmt: skip
 
 
@@ -33,7 +35,7 @@ class ToolGate(Protocol):
         self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
         risk: Literal["low", "medium", "high"], read_back: ReadBack,
         idempotent: bool, caller_said: str, ask: Ask | None,
-        undoable: bool, confidence: float | None, dry: bool, undo_of: str | None,
+        undoable: bool, confidence: float | None, dry: bool, undo_of: str | None, by_keys: str,
     ) -> ToolOutcome: ...  # fmt: skip
 
     def approved(self, use_id: str) -> ToolOutcome: ...
@@ -55,3 +57,30 @@ class ToolJournal(Protocol):
     def confidence(self) -> float | None: ...
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt: ...
     def caller_text(self) -> str: ...
+
+
+#: Has a phrase spoken while a tool is in use.
+Speak = Callable[[SayFrame], Awaitable[None]]
+
+
+class KeyEntry(Protocol):
+    """What is needed of whoever takes the caller's keys (``inline.capture``)."""
+
+    async def collect(
+        self, tool: str, use: str, token: str, wanted: Wanted, turn: int, speak: Speak
+    ) -> Outcome:
+        """Wait until the caller has entered it, or will not. ``captured``: ``take`` has it."""
+        ...
+
+    def take(self, token: str) -> str:
+        """The figures, once.
+
+        Raises:
+            PermissionError: nothing is kept under this token (any more).
+        """
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """Whether keys are being entered now."""
+        ...

@@ -9,7 +9,7 @@ Order of a use, none of which may be left out:
    should it certainly not be done;
 4. the gate decides and queues ``tool.requested``; where a person is to decide first,
    it does so once they granted it, and their grant is durable (``think.approving``);
-5. the receipt of that record is waited for;
+5. the receipt of that record is waited for, and then for what the caller enters by keys (``think.keyed``);
 6. one request leaves, what came of it is recorded, and its answer is read before the
    model is given it (``think.sending``). A dry run ends before that.
 """
@@ -32,36 +32,28 @@ from controls.ids import new_id
 from controls.result_text import ResultRules
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.think import keyed
 from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
 from voice_runtime.think.counting import Counting
-from voice_runtime.think.read_back import read_as, rendered, sentence
+from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
 from voice_runtime.think.sending import Sending, Use
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
-from voice_runtime.think.tool_ports import ReadBack, RefusedBecause, ToolGate, ToolJournal, ToolOutcome
+from voice_runtime.think.tool_ports import (
+    KeyEntry,
+    ReadBack,
+    RefusedBecause,
+    Speak,
+    ToolGate,
+    ToolJournal,
+    ToolOutcome,
+)
 from voice_runtime.think.tool_results import ResultReader
 from voice_runtime.think.tool_values import STOPPED, ToolResult, not_done
 from voice_runtime.think.undoing import Undoing
 
 #: Once a person has changed a use so often, it is refused.
 MOST_EDITS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class PendingReadBack:
-    """A use that waits for the caller's yes.
-
-    Attributes:
-        words: what is asked, as written; the guard puts it into its spoken form.
-        needed: the beginning of ``words`` that holds every value to be confirmed.
-    """
-
-    use: str
-    tool: Tool
-    arguments: dict[str, Any]
-    turn: int
-    words: str
-    needed: str = ""
 
 
 AskBack = Callable[[str], Awaitable[None]]
@@ -100,6 +92,7 @@ class ToolRunner:
         leaving: Callable[[], bool] = lambda: False,
         counting: Counting | None = None,
         result_rules: ResultRules | None = None,
+        entry: KeyEntry | None = None,
     ) -> None:
         """Compile the schemas.
 
@@ -114,6 +107,7 @@ class ToolRunner:
             leaving: whether the caller is gone.
             counting: counts uses of a day; without it a tool with a limit per day is refused.
             result_rules: find instructions in what services answer; None looks for none.
+            entry: takes what callers enter by keys; without it a tool that needs that is not used.
 
         Raises:
             OperatorError: a tool's schemas or read-back sentence is broken.
@@ -130,6 +124,9 @@ class ToolRunner:
         self.ask = ask
         #: Says a fixed phrase to the caller of that turn while a use waits for a person; set by who can.
         self.say: SayPhrase | None = None
+        #: Says a phrase while the caller enters something by keys; likewise.
+        self.speak: Speak | None = None
+        self._entry = entry
         self._on_handoff = on_handoff
         self._approving = approving
         self._stopped, self._leaving = stopped, leaving
@@ -188,6 +185,8 @@ class ToolRunner:
         """Wait for all of them; cancelling this cancels none."""
         if on_slow is not None:
             _, slow = await asyncio.wait(uses, timeout=self._slow_after_s)
+            while slow and self._entry is not None and self._entry.paused:  # it is the caller who is slow
+                _, slow = await asyncio.wait(uses, timeout=self._slow_after_s)
             if slow:
                 await on_slow()
         await asyncio.wait(uses)
@@ -204,6 +203,8 @@ class ToolRunner:
     def _refuse(
         self, use: str, name: str, arguments: dict[str, Any], turn: int, reason: RefusedBecause, why: str
     ) -> ToolResult:
+        if (ready := self._tools.get(name)) is not None:
+            arguments = keyed.withheld(ready.tool, arguments)
         try:
             self._gate.refuse_tool(use, name, arguments, turn, reason=reason, why=why)
         except LedgerError:  # nothing happens all the same
@@ -314,12 +315,14 @@ class ToolRunner:
             return self._refuse(use, tool.name, arguments, turn, "stopped", STOPPED)
         if (full := await self._counting.take(use, tool, arguments)) is not None:
             return self._refuse(use, tool.name, arguments, turn, *full)
+        arguments = keyed.with_token(tool, arguments)
         try:
             outcome = self._gate.tool(
                 use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
                 idempotent=tool.idempotent, caller_said=self._journal.caller_text(), ask=tool.approval,
                 undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
                 dry=tool.dry_run, undo_of=self._undoing.undoes(tool.name, arguments),
+                by_keys=tool.capture.argument if tool.capture else "",
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
@@ -348,7 +351,16 @@ class ToolRunner:
         # Exactly what was judged and recorded, whatever became of the model's own object since.
         exact = dict(decision.proposal.arguments)
         undone = self._undoing.undoes(tool.name, exact)
-        sent = await self._sending.send(Use(use, tool, exact, turn))
+        try:
+            kept = await keyed.entered(self._entry, tool, exact, use, turn, self.speak)
+        except keyed.NotEntered as why_not:
+            self._uses[tool.name] -= 1  # nothing was done
+            await self._counting.give_back(use, tool)
+            return self._refuse(use, tool.name, exact, turn, "not_entered", str(why_not))
+        if self._stopped(tool.name):  # while they were entered
+            await self._counting.give_back(use, tool)
+            return self._refuse(use, tool.name, exact, turn, "stopped", STOPPED)
+        sent = await self._sending.send(Use(use, tool, exact, turn, kept))
         if sent.undone:
             await self._counting.give_back(use, tool)
         elif sent.result.ok and undone is not None:
@@ -376,7 +388,7 @@ class ToolRunner:
             shown=shown_to_a_person(
                 tool.name, tool.does, tuple(v.reason for v in decision.verdicts), self._journal.transcript
             ),
-            fault=lambda changed: fault(ready, changed),
+            fault=lambda changed: fault(ready, keyed.without_token(tool, changed)),
             say=self._says,
         )
         if came.state is ApprovalState.GRANTED and not self._stopped(tool.name):

@@ -16,7 +16,7 @@ _NOT_OURS = frozenset(("unknown_tool", "bad_arguments"))
 
 @dataclass(slots=True)
 class Actions:
-    """Topics: tool, tooling, approval, acts, emergency, person, break, recognition."""
+    """Topics: tool, tooling, approval, acts, emergency, person, capture, break, recognition."""
 
     of: Call
     tallies: Tallies = field(default_factory=Tallies)
@@ -28,6 +28,8 @@ class Actions:
     asked: dict[str, int] = field(default_factory=dict)
     order: ApprovalOrder = field(default_factory=ApprovalOrder)
     decided: set[str] = field(default_factory=set)
+    # figures entered by keys, by use: the leaf at which that began
+    captures: dict[str, int] = field(default_factory=dict)
     # people
     handoffs: dict[str, int] = field(default_factory=dict)
     emergencies: dict[int, int] = field(default_factory=dict)
@@ -44,6 +46,10 @@ class Actions:
                 self._tool(leaf, record)
             case r.ApprovalRecord():
                 self._approval(leaf, record)
+            case r.CaptureStarted():
+                self.captures[record.use] = leaf
+            case r.CaptureEnded():
+                self._captured(leaf, record)
             case r.EmergencyDetected():
                 self.emergencies[leaf] = record.at
                 if self.fetching:
@@ -119,6 +125,12 @@ class Actions:
             self.tallies["approval"].challenge(record.at)
             self.tallies["acts"].challenge(record.at)
 
+    def _captured(self, leaf: int, record: r.CaptureEnded) -> None:
+        began = self.captures.pop(record.use, None)
+        self.tallies["capture"].judge(began is not None, self.of.where(leaf if began is None else began))
+        if record.outcome != "captured":
+            self.tallies["capture"].challenge(record.at)
+
     # -- people -----------------------------------------------------------------------------------
 
     def _handoff(self, leaf: int, record: r.HandoffRecord) -> None:
@@ -158,6 +170,8 @@ class Actions:
                     self.tallies["tool"].judge(True if request.dry else None, self.of.where(leaf))
             for leaf in self.handoffs.values():
                 self.tallies["person"].judge(None, self.of.where(leaf))
+            for leaf in self.captures.values():
+                self.tallies["capture"].judge(False, self.of.where(leaf))  # a pause without an end
             for leaf in self.emergencies:
                 self.tallies["emergency"].judge(False, self.of.where(leaf))  # and nobody was fetched
             for leaf, record in self.broken.items():

@@ -125,6 +125,14 @@ def _nobody_came(script: CallScript) -> None:
     script.add(r.HandoffRequested, r.HandoffDetails(), handoff=new_id("h"), requested_by="caller_key")
 
 
+def _never_ended(script: CallScript) -> None:
+    script.add(r.CaptureStarted, turn=1, use=new_id("u"), what="card")
+
+
+def _never_begun(script: CallScript) -> None:
+    script.add(r.CaptureEnded, turn=1, use=new_id("u"), outcome="captured", attempts=1)
+
+
 def _risky(script: CallScript) -> None:
     clause = new_id("k")
     script.add(
@@ -182,6 +190,8 @@ def _untagged_recording(script: CallScript) -> None:
         (_ungranted, "A.9.2", 2, 0),
         (_emergency, "A.9.2", 1, 0),
         (_nobody_came, "A.9.2", 0, 1),
+        (_never_ended, "A.9.2", 1, 0),
+        (_never_begun, "A.9.2", 1, 0),
         (_risky, "A.9.3", 1, 0),
         (_out_of_nothing, "A.7.5", 1, 0),
         (_a_stranger, "A.4.2", 1, 0),

@@ -371,3 +371,21 @@ def test_the_summary_tells_of_what_was_begun() -> None:
     told = [line.text for line in summary(trace(begun_early().opened))]
     assert "answer begun at a pause, on: at ten   withdrawn, 30 + 2 tokens, estimated" in told
     assert "answer begun at a pause, on: at ten or at two   taken" in told
+
+
+def test_entries_by_keys_are_told_and_one_without_an_end_shows() -> None:
+    script = calls.CallScript()
+    calls.opening(script)
+    first, second = new_id("u"), new_id("u")
+    begun = script.add(r.CaptureStarted, turn=1, use=first, what="card")
+    over = script.add(r.CaptureEnded, turn=1, use=first, outcome="captured", attempts=2)
+    script.add(r.CaptureStarted, turn=2, use=second, what="card-code")
+    found = trace(script.opened)
+    assert [(c.turn, c.use, c.what, c.outcome, c.attempts) for c in found.captures] == [
+        (1, first, "card", "captured", 2), (2, second, "card-code", None, None),
+    ]  # fmt: skip
+    assert (found.captures[0].started_at, found.captures[0].ended_at) == (rfc3339(begun.at), rfc3339(over.at))
+    assert found.captures[1].ended_at is None
+    told = "\n".join(map(str, summary(found)))
+    assert "entered by keys: card, captured, in turn 1" in told
+    assert "entered by keys: card-code, no end on record, in turn 2" in told

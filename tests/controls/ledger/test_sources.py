@@ -95,7 +95,7 @@ def test_a_terminal_that_has_no_dash_gets_its_report(tmp_path: Path) -> None:
         [sys.executable, "-m", "controls.ledger", "verify", str(tmp_path / "junk")],
         cwd=ROOT, env={"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1 and not done.stderr and len(done.stdout.splitlines()) == 21
+    assert done.returncode == 1 and not done.stderr and len(done.stdout.splitlines()) == 22
 
 
 def test_a_refused_connection_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_every_check_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     for place in (tmp_path / "ledger", tmp_path / "tiles"):
         assert main(["verify", str(place), "--json"]) == 0
         report = json.loads(capsys.readouterr().out)
-        assert [c["number"] for c in report["checks"]] == list(range(1, 21))
+        assert [c["number"] for c in report["checks"]] == list(range(1, 22))
         assert all(c["detail"] for c in report["checks"])
         assert all(c["ok"] for c in report["checks"])
         checked = {c["name"]: c["checked"] for c in report["checks"]}

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -62,7 +63,7 @@ def test_an_untouched_ledger_holds(ledger: Path) -> None:
     report = verify_directory(ledger)
     assert report.ok and not report.authenticated and report.records == 12
     assert report.verdict == "self-consistent, issuer not authenticated"
-    assert [c.number for c in report.checks] == list(range(1, 21))
+    assert [c.number for c in report.checks] == list(range(1, 22))
     details = {c.name: c.detail for c in report.checks}
     assert details["sealed"] == details["opened"] == "8 checked"
     assert details["cleared"] == details["receipt"] == "2 checked"
@@ -313,7 +314,7 @@ def test_a_key_of_the_right_name_that_signed_nothing(ledger: Path) -> None:
 def test_json_and_exit_codes(ledger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(ledger), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["ok"] is True and report["authenticated"] is False and len(report["checks"]) == 20
+    assert report["ok"] is True and report["authenticated"] is False and len(report["checks"]) == 21
     assert report["checks"][2] == {
         "number": 3,
         "name": "parse",
@@ -349,3 +350,46 @@ def test_it_runs_as_a_module_and_while_the_writer_runs(tmp_path: Path) -> None:
     log.close()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "7 records in 1 log(s): self-consistent, issuer not authenticated" in done.stdout
+
+
+# --- entries by keys ------------------------------------------------------------------------------
+
+
+def entry(begins: bool, use: str, **more: Any) -> Pair:
+    common = {"tenant": TENANT, "call": CALL, "turn": 1, "use": use}
+    if begins:
+        return r.CaptureStarted(**common, what="card"), None
+    return r.CaptureEnded(**common, outcome="captured", attempts=1, **more), None
+
+
+def over(records: int) -> Pair:
+    closed = r.CallClosed(
+        tenant=TENANT, call=CALL, ended_by="caller", reason="hung_up", duration_s=1, records=records
+    )
+    return closed, None
+
+
+USE, OTHER = new_id("u"), new_id("u")
+
+
+def test_an_entry_by_keys_has_one_start_and_one_end(tmp_path: Path) -> None:
+    pairs = [entry(True, USE), entry(False, USE), entry(True, OTHER), entry(False, OTHER)]
+    assert not check_call(tmp_path, opened(CALL), *pairs, over(5))
+
+
+@pytest.mark.parametrize(("pairs", "says"), [
+    ([entry(True, USE)], "record 3: figures are entered by keys, and no capture.ended"),
+    ([entry(False, USE)], "record 3: ends an entry by keys that is not under way"),
+    ([entry(True, USE), entry(False, USE), entry(False, USE)], "record 5: ends an entry by keys that is not"),
+    ([entry(True, USE), entry(True, USE), entry(False, USE)], "record 4: begins an entry by keys that has"),
+    ([entry(True, USE), (r.RecordingStarted(tenant=TENANT, call=CALL, artifact=new_id("a")), None),
+      entry(False, USE)], "record 4: a recording runs while figures are entered"),
+])  # fmt: skip
+def test_an_entry_by_keys_that_is_not_framed_is_a_fault(tmp_path: Path, pairs: list[Pair], says: str) -> None:
+    found = check_call(tmp_path, opened(CALL), *pairs, over(1 + len(pairs)))
+    assert list(found) == ["paused"]
+    assert found["paused"].startswith(says)
+
+
+def test_an_entry_by_keys_of_a_call_that_goes_on_is_none(tmp_path: Path) -> None:
+    assert not check_call(tmp_path, opened(CALL), entry(True, USE))
