@@ -29,6 +29,7 @@ from controls.decision import Ask, Verdict
 from controls.documents import Document, Location, dotted, line_of, plain, validate
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language, Slug
+from controls.rules import judges
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.together import compile_together
 from controls.rules.topic_files import Examples
@@ -83,6 +84,7 @@ class Condition(Document):
         without: nor does what is found in the same sentence as one of these.
         cel: an expression over ``VARIABLES``; must yield true or false.
         like: what is said is like a topic. Beside phrases or an expression, both must hold.
+        judge: what a model is asked, once all the rest holds; see ``controls.rules.judges``.
     """
 
     phrases: tuple[Sentence, ...] = ()
@@ -91,6 +93,7 @@ class Condition(Document):
     without: tuple[Sentence, ...] = ()
     cel: str = ""
     like: Like | None = None
+    judge: judges.JudgeSpec | None = None
 
 
 class AskSpec(Document):
@@ -306,8 +309,9 @@ _Fault = tuple[Location, str, str]
 
 def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
     condition = rule.if_
-    if not (condition.phrases or condition.together or condition.cel or condition.like):
-        yield ("if",), "the rule never applies", "give `phrases`, `together`, `like` or `cel`"
+    if not (condition.phrases or condition.together or condition.cel or condition.like or condition.judge):
+        yield ("if",), "the rule never applies", "give `phrases`, `together`, `like`, `cel` or `judge`"
+    yield from judges.faults_of(rule)
     if condition.like is not None:
         name = condition.like.topic
         topic = pack.topics.get(name, {})
