@@ -41,6 +41,7 @@ from voice_runtime.leg import Leg
 from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.speak.underrun import Cause
+from voice_runtime.think.call_judges import CallJudges
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
 from voice_runtime.tracing import CallTimes
@@ -129,6 +130,11 @@ class Call:
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
             deadline_s=house.receipt_deadline_s, say=self.say, show=self.show, spawn=self.spawn,
+        )  # fmt: skip
+        self.judges = CallJudges(
+            agent.judges, self.journal, may_leave=lambda: self.opening.allows("supplier"),
+            for_model=lambda value, turn: self.writer.for_model(value, turn, "agent"),
+            now_ns=house.clock.monotonic_ns,
         )  # fmt: skip
         #: What becomes of the call once a person has stopped its agent.
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
@@ -374,6 +380,7 @@ class Call:
         await self.person.close()
         if self._tools is not None:
             await self._tools.aclose()
+        await self.judges.aclose()
         if self.house.approvals is not None:
             self.house.approvals.call_over(self.id)
         for task in tuple(self._tasks):

@@ -20,6 +20,7 @@ from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import StopSwitch
 from voice_runtime.think.endpoints import Endpoints
+from voice_runtime.think.judges import Judges
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.tracing import Tracing
 
@@ -44,6 +45,7 @@ class Agent:
     Attributes:
         languages: those its recogniser serves.
         spoken: fixed phrases as they are spoken, id → language → words; {} as they are written.
+        judges: who may be asked by its rules; without it nobody is, and such rules refuse.
     """
 
     release: Release
@@ -54,6 +56,7 @@ class Agent:
     suppliers: tuple[Supplier, ...] = ()
     languages: tuple[str, ...] = ()
     spoken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    judges: Judges | None = None
 
     @property
     def said(self) -> Mapping[str, Mapping[str, str]]:

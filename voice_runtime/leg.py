@@ -145,6 +145,7 @@ class Leg:
             lexicon=release.say_as.get(call.language, {}),
             written={phrase: said.get(call.language, "") for phrase, said in release.phrases.items()},
             on_handoff=self._fetch_by_rule,
+            judges=call.judges,
         )
         voice = Voice(
             call.agent.voices,
@@ -204,6 +205,7 @@ class Leg:
             approving=approving,
             stopped=self._tool_is_stopped,
             leaving=lambda: call.leaving,
+            judges=call.judges,
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:

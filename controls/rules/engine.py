@@ -17,7 +17,7 @@ from controls.rules.compiled import compiled
 from controls.rules.condition import Case, Rule, tool_case
 from controls.rules.contradictions import contradictions
 from controls.rules.examples import Tried, tried
-from controls.rules.judges import UNANSWERED, Answers, Question, about
+from controls.rules.judges import UNANSWERED, Answers, Question, about, shown
 from controls.rules.matchers import EMPTY, Span, Words, join, rewritten, tail, words
 from controls.rules.model import Moment, Pack, RuleSpec
 from controls.rules.why import Ground, grounds
@@ -245,7 +245,8 @@ class Rules:
         earlier = said.text[said.spans[0][0] :] if said.tokens else ""
         for rule, _, _ in self._applying(moment, case)[1]:
             assert rule.spec.if_.judge is not None  # only such are open
-            yield Question(rule.id, rule.spec.if_.judge, about(proposal), earlier, rule.spec.annex_a)
+            judge, annex_a = rule.spec.if_.judge, rule.spec.annex_a
+            yield Question(rule.id, judge, about(proposal), shown(proposal, earlier), annex_a)
 
     def _findings(
         self, moment: Moment, case: Case, answers: Answers | None = None, subject: str = ""

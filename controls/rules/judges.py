@@ -62,14 +62,14 @@ class Question:
     Attributes:
         rule: ``pack/name``.
         about: the clause, or the tool's use as JSON: exactly what the answer is about.
-        before: what the agent said just before in the same answer, for the clause to be understood.
+        shown: the same as a model is shown it, with what the agent said just before in the same answer.
         annex_a: what the rule counts for.
     """
 
     rule: str
     spec: JudgeSpec
     about: str = field(repr=False)
-    before: str = field(default="", repr=False)
+    shown: Mapping[str, Any] = field(default_factory=dict, repr=False)
     annex_a: tuple[str, ...] = ()
 
     @property
@@ -96,6 +96,13 @@ def about(proposal: Proposal) -> str:
         use = {"tool": proposal.tool, "arguments": proposal.arguments}
         return json.dumps(use, sort_keys=True, ensure_ascii=False, default=str)
     return proposal.text
+
+
+def shown(proposal: Proposal, before: str) -> dict[str, Any]:
+    """What a model is shown: the clause and what was said just before it, or the tool's use."""
+    if proposal.effect is Effect.TOOL:
+        return {"tool": proposal.tool, "arguments": dict(proposal.arguments)}
+    return {"clause": proposal.text, **({"said_before": before} if before else {})}
 
 
 _Fault = tuple[tuple[int | str, ...], str, str]

@@ -34,6 +34,7 @@ from voice_runtime.settings import EagerTurns
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import StopSwitch
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
+from voice_runtime.think.judges import Judges
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
 from voice_runtime.typed import TypedCarrier
@@ -243,6 +244,7 @@ async def on_the_line(
     jurisdiction: str = "",
     suppliers: tuple[Supplier, ...] = (),
     opt_outs: OptOuts | None = None,
+    judges: Judges | None = None,
     **changes: Any,
 ) -> AsyncIterator[OnTheLine]:
     """Open a call (``start`` answers it); at the end it is hung up if it still runs.
@@ -259,6 +261,7 @@ async def on_the_line(
         jurisdiction: of the line.
         suppliers: who serves the agent's calls.
         opt_outs: remembers who opted out.
+        judges: whom the release's rules may ask.
         carrier_of: makes the two ends of the pipeline.
         people: where staff are kept who decide on uses of tools; without it nobody does.
         stops: what is stopped; without it nothing is.
@@ -276,7 +279,9 @@ async def on_the_line(
         voice, phrases = ToneSynthesiser(), PhraseCache()
         await phrases.fill(made.phrases, voice, voice=made.voice)
         assert made.rules is not None
-        agent = Agent(made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases, suppliers)
+        agent = Agent(
+            made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases, suppliers, judges=judges
+        )
         recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), carrier_of(), FakeControl()
         carrier.control = control
         house = House(

@@ -5,7 +5,8 @@ it came: tokens are gathered into clauses, each clause is put into the form in
 which it is spoken and before the gate, and what goes on is a ``ClauseFrame`` with
 its token. The gate is shown every form of a clause (spoken, before names were
 respelled, as written), so that no rule is passed by with a figure or a spelling.
-Whatever the runtime itself wants said (``SayFrame``) takes the same way.
+Whatever the runtime itself wants said (``SayFrame``) takes the same way. Where rules
+ask a model first, its answers are waited for here; a caller who speaks meanwhile ends that.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import Cleared, Verdict
 from controls.gate import Gate
+from controls.ids import new_id
+from controls.rules.judges import UNANSWERED
 from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.speak.clauses import ClauseSplitter
 from voice_runtime.speak.spoken import Reader, Spoken
+from voice_runtime.think.call_judges import NOBODY, AsksJudges
 
 
 class Guard(FrameProcessor):
@@ -46,6 +50,7 @@ class Guard(FrameProcessor):
         on_handoff: Callable[[str], None],
         lexicon: Mapping[str, str] | None = None,
         written: Mapping[str, str] | None = None,
+        judges: AsksJudges = NOBODY,
     ) -> None:
         """Make the guard of one call.
 
@@ -53,8 +58,10 @@ class Guard(FrameProcessor):
             on_handoff: called with a rule's name when its verdict is ``handoff``.
             lexicon: word → how it is written for the voice, in the call's language.
             written: fixed phrase → how captions show it, where it is bound in its spoken form.
+            judges: asks the models that rules ask.
         """
-        # Directly: judging waits for nothing, and each hop through a queue costs a turn of the event loop.
+        # Directly: judging waits for nothing (but a model that is asked), and each hop through a queue costs
+        # a turn of the event loop.
         super().__init__(name="guard", enable_direct_mode=True)
         self._gate = gate
         self._journal = journal
@@ -62,6 +69,7 @@ class Guard(FrameProcessor):
         self._on_handoff = on_handoff
         self._reader = Reader(language, lexicon)
         self._written = dict(written or {})
+        self._judges = judges
         self._splitter = ClauseSplitter(language)
         self._turn = 0
         self._answer_over = False
@@ -100,23 +108,30 @@ class Guard(FrameProcessor):
             await self._judge(text, self._turn)
 
     async def _judge(
-        self, text: str, turn: int, tag: str = "", final: bool = False, answers: bool = True
+        self, text: str, turn: int, tag: str = "", final: bool = False, answers_turn: bool = True
     ) -> None:
         started = time.perf_counter_ns()
         read = self._read(text)
         if not tag and not any(c.isalnum() for c in read.text):
             return  # nothing but markup
+        said, forms = self._journal.caller_text(), (read.unlexed, text)
+        clause, generation = new_id("k"), self._journal.generation
+        asks = self._gate.asks(clause, read.text, turn, said, forms)
+        answers = await self._judges.ask(clause, turn, asks) if asks else UNANSWERED
+        if self._journal.generation != generation:
+            return  # the caller spoke meanwhile: nobody waits for these words
         outcome = self._gate.clause(
-            read.text, turn, caller_said=self._journal.caller_text(), forms=(read.unlexed, text),
-            confidence=self._journal.confidence,
+            read.text, turn, caller_said=said, forms=forms, confidence=self._journal.confidence,
+            id=clause, answers=answers,
         )  # fmt: skip
         verdict_ms = (time.perf_counter_ns() - started) / 1e6
         if outcome.cleared is not None:
             # A caption of what a rule has rewritten can only show the words spoken.
             written = read.shown if outcome.cleared.text == read.text else ""
             await self._pass_on(
-                outcome.cleared, verdict_ms, tag=tag, final=final, written=written, answers=answers
+                outcome.cleared, verdict_ms, tag=tag, final=final, written=written, answers=answers_turn
             )
+            self._judges.later(outcome.cleared, asks)
             return
         # One clause that may not be said makes the rest of the answer meaningless.
         self._answer_over = True
@@ -125,7 +140,7 @@ class Guard(FrameProcessor):
         logger.info("call {} turn {}: {} by {}", self._journal.call, turn, decision.verdict, rule)
         if decision.phrase:
             instead = self._gate.phrase(decision.phrase, turn)
-            await self._pass_on(instead, verdict_ms, tag=tag, final=final, answers=answers)
+            await self._pass_on(instead, verdict_ms, tag=tag, final=final, answers=answers_turn)
         if decision.verdict is Verdict.HANDOFF or not decision.phrase:
             self._on_handoff(decision.verdicts[0].rule)
 
@@ -146,7 +161,7 @@ class Guard(FrameProcessor):
             )  # fmt: skip
         else:
             self._answer_over = False
-            await self._judge(frame.text, frame.turn, tag=frame.tag, final=frame.final, answers=frame.answers)
+            await self._judge(frame.text, frame.turn, frame.tag, frame.final, frame.answers)
 
     async def _pass_on(
         self,

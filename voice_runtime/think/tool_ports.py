@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from controls.decision import Ask, Cleared, Decision, PendingReceipt
 from controls.ledger import records as r
+from controls.rules.judges import Answers, Question
 
 ReadBack = Literal["none", "confirmed"]
 RefusedBecause = Literal[
@@ -33,8 +34,12 @@ class ToolGate(Protocol):
         self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
         risk: Literal["low", "medium", "high"], read_back: ReadBack,
         idempotent: bool, caller_said: str, ask: Ask | None,
-        undoable: bool, confidence: float | None,
+        undoable: bool, confidence: float | None, answers: Answers,
     ) -> ToolOutcome: ...  # fmt: skip
+
+    def asks_of_use(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, caller_said: str = "",
+    ) -> tuple[Question, ...]: ...  # fmt: skip
 
     def approved(self, use_id: str) -> ToolOutcome: ...
 

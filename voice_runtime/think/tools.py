@@ -31,6 +31,7 @@ from controls.ledger import records as r
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
 from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
+from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.read_back import read_as, rendered, sentence
 from voice_runtime.think.services import Answer, Came, ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
@@ -111,6 +112,7 @@ class ToolRunner:
         approving: Approving | None = None,
         stopped: Callable[[str], bool] = lambda tool: False,
         leaving: Callable[[], bool] = lambda: False,
+        judges: AsksJudges = NOBODY,
     ) -> None:
         """Compile the schemas.
 
@@ -123,6 +125,7 @@ class ToolRunner:
             approving: waits for people; without it a use that needs one is refused.
             stopped: whether a tool is stopped at present.
             leaving: whether the caller is gone.
+            judges: asks the models that rules ask.
 
         Raises:
             OperatorError: a tool's schema or read-back sentence is broken.
@@ -139,7 +142,7 @@ class ToolRunner:
         self.say: SayPhrase | None = None
         self._on_handoff = on_handoff
         self._approving = approving
-        self._stopped, self._leaving = stopped, leaving
+        self._stopped, self._leaving, self._judges = stopped, leaving, judges
         self._uses: Counter[str] = Counter()
         self._jobs: list[_Job] = []
         self._told: list[ToolResult] = []
@@ -185,6 +188,7 @@ class ToolRunner:
 
     def _nobody_waits(self) -> None:
         """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
+        self._judges.withdraw()
         if self._approving is not None:
             why: Withdrawn = "hung_up" if self._leaving() else "interrupted"
             self._approving.withdraw(why)
@@ -304,6 +308,7 @@ class ToolRunner:
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """The call is over: refuse what waits for a yes, and let what was sent come to its record."""
         self._drop("unconfirmed")
+        self._judges.withdraw()
         if self._approving is not None:
             self._approving.withdraw("hung_up")
         if self._running:
@@ -317,14 +322,19 @@ class ToolRunner:
         if self._stopped(tool.name):
             return self._refuse(use, tool.name, arguments, turn, "stopped", _STOPPED)
         try:
+            said = self._journal.caller_text()
+            asks = self._gate.asks_of_use(use, tool.name, arguments, turn, said)
+            answers = await self._judges.ask(use, turn, asks)
             outcome = self._gate.tool(
                 use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
-                idempotent=tool.idempotent, caller_said=self._journal.caller_text(), ask=tool.approval,
+                idempotent=tool.idempotent, caller_said=said, ask=tool.approval, answers=answers,
                 undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
             return _not_done(use, tool.name, arguments, "rule", "not possible now")
+        if outcome.cleared is not None:
+            self._judges.later(outcome.cleared, asks)
         if outcome.decision.ask is not None and outcome.cleared is None:
             return await self._ask_a_person(tool, outcome.decision, turn, read_back, edits)
         return await self._cleared(use, tool, arguments, turn, outcome)

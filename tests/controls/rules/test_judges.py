@@ -73,7 +73,8 @@ def test_an_answer_counts_for_the_very_words_it_was_given_on() -> None:
 def test_what_was_said_just_before_is_shown_with_the_clause() -> None:
     rules = Rules.compile([pack(judged())])
     [question] = rules.questions(spoken("fifty dollars."), words("The price? It is"))
-    assert (question.before, question.about) == ("The price? It is", "fifty dollars.")
+    assert question.about == "fifty dollars."
+    assert question.shown == {"clause": "fifty dollars.", "said_before": "The price? It is"}
 
 
 def test_what_is_asked_afterwards_never_prevents() -> None:
@@ -118,6 +119,7 @@ def test_a_tools_use_is_asked_about_with_all_of_its_arguments() -> None:
     rules = Rules.compile([pack(refund)])
     use = Proposal(Effect.TOOL, "c", 1, "u", tool="refund", arguments={"why": "ten dollars", "at": 3})
     [question] = rules.questions(use)
+    assert question.shown == {"tool": "refund", "arguments": use.arguments}
     assert question.about == '{"arguments": {"at": 3, "why": "ten dollars"}, "tool": "refund"}'
     assert answered(rules, use, NO).verdict is Verdict.ALLOW
     asked = answered(rules, use, NONE)
