@@ -24,12 +24,14 @@ from pipecat.processors.frame_processor import FrameProcessor
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ledger import records as r
+from controls.moments import Moments
 from controls.opening import CLINICAL_END
 from controls.redaction.file import unconfigured
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House, Media
 from voice_runtime.inline.counted import Counted
+from voice_runtime.inline.ends import CallEnds, SoFar
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure, opening_of, remember_opt_out
 from voice_runtime.inline.person import WayToAPerson
@@ -100,7 +102,8 @@ class Call:
             house.tracing, release.name,
             lambda: CallTimes(lambda: self.journal.answered_ns, lambda turn: self.journal.marks(turn).asked),
         )  # fmt: skip
-        self._recorder = Counted(house.recorder, house.spool, spans)
+        so_far = SoFar(spans)
+        self._recorder = Counted(house.recorder, house.spool, so_far)
         self.redaction = CallRedaction(release.redaction or unconfigured(), self.language)
         self.writer = Redacting(
             self._recorder, self._recorder.spool, self.redaction, tenant=facts.tenant, call=id
@@ -112,6 +115,10 @@ class Call:
         self.gate = Gate(
             recorder=self.writer, tenant=facts.tenant, call=id, rules=agent.rules,
             language=self.language, spool=self.writer.spool, risk=release.risk,
+        )  # fmt: skip
+        moments = Moments(
+            self.writer, agent.rules, tenant=facts.tenant, call=id, language=self.language,
+            bound=self.gate.bound,
         )  # fmt: skip
         opening = opening_of(
             release, facts.jurisdiction, self.language,
@@ -125,7 +132,11 @@ class Call:
         self.person = WayToAPerson(
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
-            finish=self._finish_by_person, on_nobody=self._nobody,
+            finish=self._finish_by_person, on_nobody=self._nobody, moments=moments,
+        )  # fmt: skip
+        self.ends = CallEnds(
+            moments, self.journal, so_far, house.clock,
+            say=self.say, fetch_a_person=partial(self.fetch_a_person, answers=False),
         )  # fmt: skip
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
@@ -255,6 +266,9 @@ class Call:
         if self.stopped.active:
             await self._goodbye("operator", "stopped")
             return
+        if self.ends.owed is not None:
+            await self._goodbye("agent", self.ends.owed[1])
+            return
         await self._opened(self.opening.back())
 
     async def _opened(self, step: Awaitable[None]) -> None:
@@ -274,7 +288,7 @@ class Call:
 
     async def finish(self, ended_by: str, reason: str) -> None:
         """End the call: what is being said is over by now."""
-        if self._ending.said:
+        if self._ending.said or not await self.ends.may_end(ended_by, reason):
             return
         self._ending = _Ending(*self.stopped.ending(ended_by, reason), said=True)  # type: ignore[arg-type]
         if self._leg is not None:
@@ -334,6 +348,8 @@ class Call:
         self.spawn(self._goodbye("agent", "too_long"))
 
     async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
+        if not await self.ends.may_end(ended_by, reason):
+            return
         await self.interrupt()
         await self.opening.ending()
         frame = SayFrame(
@@ -381,6 +397,7 @@ class Call:
         if self._tools is not None:
             await self._tools.aclose()
         await self.judges.aclose()
+        self.ends.over(self._ending.by, self._ending.reason)
         if self.house.approvals is not None:
             self.house.approvals.call_over(self.id)
         for task in tuple(self._tasks):

@@ -63,6 +63,7 @@ class Leg:
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
             redaction=call.redaction, writer=call.writer,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
+            may_end=call.ends.may_end,
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
         self.worker = PipelineWorker(

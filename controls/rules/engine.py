@@ -125,6 +125,15 @@ class Rules:
                     )
         return found
 
+    def found(self, moment: Moment, case: Case) -> list[tuple[RuleSpec, RuleVerdict]]:
+        """What the rules of one moment find, gravest first; for moments that are not a proposal's.
+
+        Raises:
+            Exception: the rules could not be evaluated at all; one that fails by itself is found as refusing.
+        """
+        findings = [(rule.spec, finding) for rule, finding, _ in self._findings(moment, case)]
+        return sorted(findings, key=lambda f: (-f[1].verdict.gravity, -f[1].risk, f[1].rule))
+
     def why(self, rule: str, proposal: Proposal, before: Words = EMPTY) -> list[Ground]:
         """Which lines of a rule found which words in what was judged; empty for a rule that found nothing.
 
@@ -359,6 +368,9 @@ def _case(moment: Moment, proposal: Proposal, before: Words = EMPTY) -> Case:
     said = words(proposal.caller_said)
     if moment == "tool":
         return tool_case(proposal)
+    if moment in ("handoff", "call_ends"):  # their facts, where a tool's use has its arguments
+        told = words(proposal.text)
+        return Case(said, told, 0, proposal.text, "", {}, proposal.language, proposal.arguments)
     if moment == "caller_says":
         return Case(said, said, 0, proposal.caller_said, "", {}, proposal.language)
     looked_back = tail(before, LOOK_BACK)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from controls.decision import Effect, Proposal
@@ -15,6 +16,7 @@ from controls.rules.condition import Case, Rule, tool_case
 from controls.rules.judges import UNANSWERED, Answers, about
 from controls.rules.matchers import rewritten, words
 from controls.rules.model import Example, Pack
+from controls.rules.moments import CallFacts, HandoffFacts
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,21 @@ def _case(rule: Rule, example: Example) -> Case:
     proposal = _proposal(rule, example)
     if rule.spec.when == "tool":
         return tool_case(proposal)
+    facts = _facts(rule, example)
     text = words(example.text)
     said = text if rule.spec.when == "caller_says" else words(example.said)
-    return Case(said, text, 0, example.text, "", {}, proposal.language)
+    return Case(said, text, 0, example.text, "", {}, proposal.language, facts)
+
+
+def _facts(rule: Rule, example: Example) -> dict[str, Any]:
+    """Of a handoff or of a call's end; what the example does not give is as by default."""
+    match rule.spec.when:
+        case "handoff":
+            return (example.handoff or HandoffFacts()).model_dump()
+        case "call_ends":
+            return (example.call or CallFacts()).model_dump()
+        case _:
+            return {}
 
 
 def _proposal(rule: Rule, example: Example) -> Proposal:
@@ -136,4 +150,8 @@ def _proposal(rule: Rule, example: Example) -> Proposal:
 def _shown(example: Example) -> str:
     if example.tool or example.args:
         return f"{example.tool or 'a tool'} {json.dumps(example.args, ensure_ascii=False)}"
+    facts = example.handoff or example.call
+    if facts is not None:
+        given = json.dumps(facts.model_dump(exclude_unset=True), ensure_ascii=False, default=list)
+        return f"{example.text} {given}".strip()
     return f"{example.text} (said: {example.said})" if example.said else example.text
