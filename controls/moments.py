@@ -81,7 +81,7 @@ class Moments:
         self._refused: set[str] = set()  # rules that have kept the agent on the line, once each
         self._told: dict[tuple[str, str], Told] = {}
 
-    def handoff(self, handoff: str, text: str, facts: HandoffFacts) -> Told:
+    def handoff(self, handoff: str, text: str, facts: HandoffFacts, turn: int) -> Told:
         """What a person may be told of a call. Never raises; the same words are judged once for a handoff.
 
         Args:
@@ -90,10 +90,10 @@ class Moments:
         """
         known = self._told.get((handoff, text))
         if known is None:
-            known = self._told[handoff, text] = self._handoff(handoff, text, facts)
+            known = self._told[handoff, text] = self._handoff(handoff, text, facts, turn)
         return known
 
-    def _handoff(self, handoff: str, text: str, facts: HandoffFacts) -> Told:
+    def _handoff(self, handoff: str, text: str, facts: HandoffFacts, turn: int) -> Told:
         said = words(text)
         found = self._found("handoff", Case(EMPTY, said, 0, text, "", {}, self._language, facts.model_dump()))
         if not found:
@@ -103,10 +103,12 @@ class Moments:
         to = "" if facts.by == "emergency" else to  # it goes where the agent's own order sends it, at once
         self._append(
             r.HandoffJudged(
-                tenant=self._tenant, call=self._call, handoff=handoff, withheld=withheld, routed=bool(to),
-                risk=max(f.risk for _, f in found), annex_a=_annex_a(found),
+                tenant=self._tenant, call=self._call, turn=turn, handoff=handoff, withheld=withheld,
+                routed=bool(to), risk=max(f.risk for _, f in found), annex_a=_annex_a(found),
             ),
-            r.HandoffWordsDetails(text=text, verdicts=as_found([f for _, f in found]), desk=to),
+            r.HandoffWordsDetails(
+                text=text, verdicts=as_found([f for _, f in found]), facts=facts.model_dump(), desk=to
+            ),
         )  # fmt: skip
         return Told("" if withheld else text, to)
 

@@ -111,6 +111,34 @@ class RuleFinding(Shape):
     of: str
 
 
+class JudgeAnswer(Shape):
+    """A rule's question to a model, and what came of it; ``mode`` after prevents nothing."""
+
+    turn: int
+    of: str
+    rule: str | None
+    asks: str | None = None
+    mode: Literal["before", "after"]
+    supplier: str
+    model: str | None
+    answer: Literal["yes", "no", "none"]
+    why: str
+    ms: int
+
+
+class MomentJudged(Shape):
+    """What rules found as a person was fetched or the call ended; ``text`` is what would have been told."""
+
+    moment: Literal["handoff", "call_ends"]
+    turn: int
+    of: str
+    effect: Literal["withheld", "routed", "withheld and routed", "refused", "noted"]
+    text: str | None = None
+    facts: dict[str, Any] | None = None
+    instead: str | None = None
+    findings: list[RuleFinding] = []
+
+
 class RiskReason(Shape):
     """One declared feature of a risk score; the points of all of them add up to it."""
 
@@ -331,6 +359,8 @@ class Trace(Shape):
     consent: list[Consent]
     turns: list[Turn]
     summaries: list[Summary]
+    judges: list[JudgeAnswer] = []
+    moments: list[MomentJudged] = []
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
     receipts: list[Receipt]

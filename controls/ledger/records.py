@@ -802,6 +802,7 @@ class HandoffWordsDetails(Personal):
     kind = "handoff"
     text: str
     verdicts: tuple[Found, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict, description="what the rules went by besides")
     desk: str = Field(default="", description="which is tried first instead")
 
 
@@ -810,6 +811,7 @@ class HandoffJudged(CallRecord):
 
     type = "handoff.judged"
     personal = HandoffWordsDetails
+    turn: Count
     handoff: HandoffId
     withheld: bool = Field(description="the words are not told")
     routed: bool = Field(description="another desk is tried first")

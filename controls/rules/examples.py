@@ -13,7 +13,7 @@ from controls.decision import Effect, Proposal
 from controls.errors import Problem
 from controls.rules.compiled import RuleIndex
 from controls.rules.condition import Case, Rule, tool_case
-from controls.rules.judges import UNANSWERED, Answers, about
+from controls.rules.judges import UNANSWERED, Answers, Question, about, shown
 from controls.rules.matchers import rewritten, words
 from controls.rules.model import Example, Pack
 from controls.rules.moments import CallFacts, HandoffFacts
@@ -28,8 +28,7 @@ class Tried:
         wanted: whether it must be caught.
         shown: the example in one line.
         fault: what did not hold, or "".
-        asks: what a model would have to be asked about, and no answer of it is known: the example was not
-            tried. "" for all others.
+        asks: what a model would have to be asked, and no answer is known: the example was not tried.
     """
 
     rule: str
@@ -37,7 +36,7 @@ class Tried:
     shown: str
     where: Callable[[], tuple[str, int, str]] = field(repr=False, compare=False)
     fault: str = ""
-    asks: str = ""
+    asks: Question | None = field(default=None, compare=False)
 
     @cached_property
     def place(self) -> tuple[str, int, str]:
@@ -60,14 +59,14 @@ def tried(rule: Rule, pack: Pack, answers: Answers = UNANSWERED) -> Iterator[Tri
         answers: what a model answered on examples before; of a rule that asks one.
     """
     place = rule.pack.rules.index(rule.spec)
-    for name, i, shown, fault, asks in _outcomes(rule):
+    for name, i, line, fault, asks in _outcomes(rule):
         where = partial(pack.where, place, name, i)
         wanted = name == "catches"
-        answer = answers.get((rule.id, asks)) if asks else None
+        answer = answers.get(asks.key) if asks is not None else None
         if answer is not None and answer.yes is not None:
             fault = "" if answer.yes is wanted else _JUDGED[answer.yes]
-            asks = ""
-        yield Tried(rule.id, wanted, shown, where, fault, asks)
+            asks = None
+        yield Tried(rule.id, wanted, line, where, fault, asks)
 
 
 #: What does not hold, by what the model said.
@@ -75,8 +74,8 @@ _JUDGED = {
     True: "the model says yes to what the rule is to let pass",
     False: "the model says no to what the rule is to catch",
 }
-_Outcome = tuple[str, int, str, str, str]
-#: Rule → its examples' field, place in it, short form, fault, and what a model is to be asked about.
+_Outcome = tuple[str, int, str, str, Question | None]
+#: Rule → its examples' field, place in it, short form, fault, and what a model is to be asked.
 _TRIED: WeakKeyDictionary[Rule, list[_Outcome]] = WeakKeyDictionary()
 
 
@@ -92,14 +91,17 @@ def _outcomes(rule: Rule) -> list[_Outcome]:
     return _TRIED[rule]
 
 
-def _outcome(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> tuple[str, str]:
-    """What does not hold, or what a model has to be asked about."""
-    if rule.spec.if_.judge is None:
-        return _fault(rule, index, example, wanted), ""
+def _outcome(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> tuple[str, Question | None]:
+    """What does not hold, or what a model has to be asked."""
+    judge = rule.spec.if_.judge
+    if judge is None:
+        return _fault(rule, index, example, wanted), None
     missed = _fault(rule, index, example, True)
     if missed and wanted:
-        return "nobody would be asked about it: the rest of the rule does not apply", ""
-    return "", "" if missed else about(_proposal(rule, example))
+        return "nobody would be asked about it: the rest of the rule does not apply", None
+    proposal = _proposal(rule, example)
+    asks = Question(rule.id, judge, about(proposal), shown(proposal, ""), rule.spec.annex_a)
+    return "", None if missed else asks
 
 
 def _fault(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> str:

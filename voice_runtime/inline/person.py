@@ -399,7 +399,7 @@ class WayToAPerson:
         if self._moments is None:
             return Told(text)
         facts = HandoffFacts.model_validate({"by": self._by, "reason": self._reason, "desk": self._first})
-        return self._moments.handoff(self._id, text, facts)
+        return self._moments.handoff(self._id, text, facts, self._journal.turn)
 
     def _words(self) -> str:
         """The newest turns in their own words; nobody's interpretation. "" where no text is kept."""

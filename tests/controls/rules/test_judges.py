@@ -137,12 +137,14 @@ def test_examples_need_the_model_and_say_so() -> None:
     lets_pass = ["We open at nine.", "Fifty dollars? I can't promise a price."]
     rules = Rules.compile([pack(judged(lets_pass=lets_pass))])
     caught, dull, near = rules.examples()
-    assert (caught.asks, caught.fault) == ("It costs fifty dollars.", "")
-    assert (dull.asks, dull.fault) == ("", "")
-    assert near.asks == "Fifty dollars? I can't promise a price."
-    right = {(PRICE, caught.asks): YES, (PRICE, near.asks): NO}
-    assert [(t.asks, t.fault) for t in rules.examples(right)] == [("", "")] * 3
-    wrong = {(PRICE, caught.asks): NO, (PRICE, near.asks): YES}
+    assert (dull.asks, dull.fault) == (None, "")
+    assert caught.asks is not None
+    assert caught.asks.shown == {"clause": "It costs fifty dollars."}
+    assert near.asks is not None
+    assert near.asks.about == "Fifty dollars? I can't promise a price."
+    right = {caught.asks.key: YES, near.asks.key: NO}
+    assert [(t.asks, t.fault) for t in rules.examples(right)] == [(None, "")] * 3
+    wrong = {caught.asks.key: NO, near.asks.key: YES}
     faults = [t.fault for t in rules.examples(wrong)]
     assert faults[0].startswith("the model says no")
     assert faults[2].startswith("the model says yes")
