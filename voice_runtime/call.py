@@ -143,7 +143,8 @@ class Call:
             deadline_s=house.receipt_deadline_s, say=self.say, show=self.show, spawn=self.spawn,
         )  # fmt: skip
         self.judges = CallJudges(
-            agent.judges, self.journal, may_leave=lambda: self.opening.allows("supplier"),
+            agent.judges, self.journal, enter=house.recorder.append,
+            may_leave=lambda: self.opening.allows("supplier"),
             for_model=lambda value, turn: self.writer.for_model(value, turn, "agent"),
             now_ns=house.clock.monotonic_ns,
         )  # fmt: skip

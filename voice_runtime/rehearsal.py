@@ -33,6 +33,7 @@ from voice_runtime.speak.espeak import EspeakSynthesiser, VoiceSettings
 from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.think.endpoints import Endpoint, Endpoints
+from voice_runtime.think.judges import Judges
 from voice_runtime.think.services import Service, ServiceClient
 
 _STANDIN_NOTE = "rule-based stand-in, not a language model"
@@ -126,7 +127,15 @@ async def rehearsing(
             spool=ledger.append_spooled, receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
         )  # fmt: skip
         agent = Agent(
-            release, release.rules, endpoints, [engine], phrases, tuple(bound), release.languages, spoken
+            release,
+            release.rules,
+            endpoints,
+            [engine],
+            phrases,
+            tuple(bound),
+            release.languages,
+            spoken,
+            Judges(endpoints),
         )
         jurisdiction = next((line.jurisdiction for line in lines.of(name)), "")
         yield Rehearsal(agent, house, region, ledger, books, jurisdiction)

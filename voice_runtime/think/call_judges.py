@@ -71,6 +71,7 @@ class CallJudges:
         judges: Judges | None,
         journal: JudgeJournal,
         *,
+        enter: Callable[[r.Record, r.Personal | None], PendingReceipt] | None = None,
         may_leave: Callable[[], bool] = lambda: True,
         for_model: Callable[[Any, int], Any] = lambda value, turn: value,
         now_ns: Callable[[], int] = time.monotonic_ns,
@@ -79,10 +80,13 @@ class CallJudges:
 
         Args:
             judges: without it nobody is asked.
+            enter: takes a ``control.missed``, which is about the call and none of its own records (its end
+                does not count them); the journal without it.
             may_leave: whether the caller allows what is said to go to another company now.
             for_model: masks what a model is shown.
         """
         self._judges, self._journal = judges, journal
+        self._enter = journal.append if enter is None else enter
         self._may_leave, self._for_model, self._now_ns = may_leave, for_model, now_ns
         self._waiting: set[asyncio.Task[JudgeAnswer]] = set()
         self._after: set[asyncio.Task[None]] = set()
@@ -122,7 +126,9 @@ class CallJudges:
             cleared: what was let pass.
             questions: of its forms; each rule is asked about once.
         """
-        for question in {q.rule: q for q in reversed(questions) if q.spec.mode == "after"}.values():
+        mine = [q for q in questions if q.spec.mode == "after"]
+        mine.sort(key=lambda q: q.about == cleared.text)  # the words that are spoken rather than another form
+        for question in {q.rule: q for q in mine}.values():
             if len(self._after) >= MOST_AFTER:
                 self._answered(cleared.id, cleared.turn, question, "", Judgement(None), "not_asked", 0)
                 continue
@@ -219,7 +225,7 @@ class CallJudges:
         if receipt.spooled:
             logger.error("judge {}: what was missed lies in the spool, and has no place yet", question.rule)
             return
-        self._journal.append(
+        missed = (
             r.ControlMissed.model_validate(
                 {
                     "tenant": self._journal.tenant, "call": self._journal.call, "control": "guard",
@@ -228,6 +234,10 @@ class CallJudges:
             ),
             r.MissedDetails(who=f"judge of {question.rule}", why=question.spec.asks),
         )  # fmt: skip
+        try:
+            self._enter(*missed)
+        except LedgerError:
+            logger.error("judge {}: what was missed is not on record", question.rule)
 
 
 #: Nobody waits for it any more; it was not even begun.
