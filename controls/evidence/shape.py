@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from controls.decision import Verdict
 from controls.ledger.records import Environment, Evidence, Latency
@@ -368,3 +368,9 @@ class Trace(Shape):
     artifacts: list[Artifact]
     access: list[Access]
     ledger: Ledger
+
+    @model_serializer(mode="wrap")
+    def _without_what_came_later(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A call in which no model was asked and no rule spoke up at its ends has the trace it always had."""
+        shown: dict[str, Any] = whole(self)
+        return {k: v for k, v in shown.items() if v or k not in ("judges", "moments")}
