@@ -14,7 +14,7 @@ import rfc8785
 from controls.rules.condition import Case, Lists, Rule
 from controls.rules.matchers import Phrase, Place, Span, Words
 from controls.rules.model import Moment, Pack, as_plain
-from controls.rules.phrase_index import PhraseIndex
+from controls.rules.phrase_index import ByRarestWord, PhraseIndex, Reading, words_of
 from controls.rules.together import WITHIN, together
 
 
@@ -24,26 +24,26 @@ class RuleIndex:
     def __init__(self, rules: Iterable[Rule]) -> None:
         """Index rules; ``find`` answers by their place in that order."""
         phrases: list[tuple[int, Phrase]] = []
-        parts: dict[tuple[Place | None, ...], int] = {}  # a part many lines name is looked for once
-        self._lines: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
+        parts: dict[tuple[Place | None, ...], Reading] = {}  # a part many lines name is read once
+        lines: list[tuple[tuple[int, tuple[Reading, ...]], list[Place]]] = []
         for key, rule in enumerate(rules):
             phrases += [(key, phrase) for phrase in rule.phrases]
             for line in rule.together:
-                numbers = tuple(parts.setdefault(part.places, len(parts)) for part in line.parts)
-                self._lines.setdefault(numbers[0], []).append((key, numbers))
+                readings = tuple(parts.setdefault(part.places, Reading(part.places)) for part in line.parts)
+                lines.append(((key, readings), [p for part in line.parts for p in words_of(part.places)]))
         self._phrases = PhraseIndex(phrases)
-        self._parts = PhraseIndex((number, Phrase("", places)) for places, number in parts.items())
+        self._lines = ByRarestWord(lines)
 
     def find(self, text: Words, ending_from: int = 0) -> dict[int, list[Span]]:
         """Matches as key → [(first word, after last word)], those that end after ``ending_from``."""
         found = self._phrases.find(text, ending_from)
-        spans = self._parts.find(text, ending_from - WITHIN) if self._lines else {}
-        for first in spans:
-            for key, parts in self._lines.get(first, ()):
-                if all(part in spans for part in parts) and (
-                    whole := together([spans[part] for part in parts], text, ending_from)
-                ):
-                    found.setdefault(key, []).extend(whole)
+        spans: dict[Reading, list[Span]] = {}
+        for key, parts in self._lines.possible(text):
+            for part in parts:
+                if part not in spans:
+                    spans[part] = part.spans(text, ending_from - WITHIN)
+            if whole := together([spans[part] for part in parts], text, ending_from):
+                found[key] = sorted({*found.get(key, ()), *whole})
         return found
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import cel
-
 from controls.decision import FALLBACK, Proposal, RuleVerdict
+from controls.rules.expression import Expression
 from controls.rules.matchers import Span, Words, cards, compile_phrase, numbers, words
 from controls.rules.model import VARIABLES, Pack, RuleSpec
 from controls.rules.phrase_index import PhraseIndex
@@ -17,11 +16,12 @@ from controls.rules.together import compile_together, sentence_of
 from controls.rules.topics import Likeness, Topic, topic_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """What one evaluation looks at; ``start`` is the first word of the part being judged.
 
     ``facts`` are those of a handoff or of a call's end (``controls.rules.moments``).
+    What several rules ask for is worked out when the first one does.
     """
 
     said: Words
@@ -33,12 +33,28 @@ class Case:
     language: str
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def clause(self) -> str:
+        """The words of the part being judged, joined by single spaces."""
+        return " ".join(self.words.tokens[self.start :])
+
+    @cached_property
+    def numbers(self) -> list[str]:
+        """Runs of digits in it."""
+        return numbers(self.words, self.start)
+
+    @cached_property
+    def cards(self) -> list[str]:
+        """Payment cards' numbers among them."""
+        return cards(self.numbers)
+
 
 class Lists:
     """A pack's word lists, of which an expression asks as ``topics``; made when one first does."""
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
+        self._newest: tuple[Case, list[str]] | None = None
 
     @cached_property
     def _index(self) -> PhraseIndex:
@@ -47,8 +63,11 @@ class Lists:
 
     def found(self, case: Case) -> list[str]:
         """Names of the lists that something of the part being judged stands in."""
-        names, found = list(self._pack.lists), self._index.find(case.words, case.start)
-        return [names[number] for number in sorted(found)]
+        newest = self._newest
+        if newest is None or newest[0] is not case:  # a pack's rules ask one after the other
+            names, found = list(self._pack.lists), self._index.find(case.words, case.start)
+            newest = self._newest = case, [names[number] for number in sorted(found)]
+        return newest[1]
 
 
 class Rule:
@@ -64,9 +83,9 @@ class Rule:
         self._unless = _index(spec.if_.unless, pack)
         self._without = _index(spec.if_.without, pack)
         self._topic = _topic(pack, spec)
-        self._program = cel.compile(spec.if_.cel) if spec.if_.cel else None
-        used = self._program.variables() if self._program else []
-        self._uses = frozenset(used) & frozenset(VARIABLES)
+        self._expression = Expression(spec.if_.cel) if spec.if_.cel else None
+        used = self._expression.names if self._expression else frozenset()
+        self._uses = used & frozenset(VARIABLES)
         self._lists = lists
 
     @property
@@ -92,12 +111,8 @@ class Rule:
                 return None
         if self._topic is not None and not self._is_like(case):
             return None
-        if self._program is not None:
-            answer = self._program.execute(self._context(case))
-            if not isinstance(answer, bool):
-                raise TypeError("the expression yields neither true nor false")
-            if not answer:
-                return None
+        if self._expression is not None and not self._expression.holds(self._values(case)):
+            return None
         return hits
 
     def likeness(self, case: Case) -> Likeness | None:
@@ -111,22 +126,19 @@ class Rule:
         topic = self._topic.get(case.language)
         return topic is not None and topic.score(case.words, case.start) >= self.spec.if_.like.at_least
 
-    def _context(self, case: Case) -> dict[str, Any]:
-        context: dict[str, Any] = {}
-        for name in self._uses:
-            context[name] = self._value(name, case)
-        return context
+    def _values(self, case: Case) -> dict[str, Any]:
+        return {name: self._value(name, case) for name in self._uses}
 
     def _value(self, name: str, case: Case) -> Any:
         match name:
             case "said":
                 return case.said.plain
             case "clause":
-                return " ".join(case.words.tokens[case.start :])
+                return case.clause
             case "numbers":
-                return numbers(case.words, case.start)
+                return case.numbers
             case "cards":
-                return cards(numbers(case.words, case.start))
+                return case.cards
             case "topics":
                 return self._lists.found(case)
             case "args":

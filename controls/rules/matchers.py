@@ -21,7 +21,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from controls.rules.number_words import SPECIAL, to_digits
 
@@ -55,7 +55,7 @@ _IS_AFTER = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Words:
     """Normalised words of a text.
 
@@ -79,6 +79,33 @@ class Words:
         """The tokens joined by single spaces, as CEL expressions see the text."""
         return " ".join(self.tokens)
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """Every word once, and what a beginning of it is looked up by, as ``dia*``."""
+        return self.marks_from(0)
+
+    def marks_from(self, first: int) -> frozenset[str]:
+        """``marks`` of the words from ``first`` on."""
+        if first not in self._marks:
+            self._marks[first] = frozenset(m for m, at in self.at.items() if at[-1] >= first)
+        return self._marks[first]
+
+    @cached_property
+    def at(self) -> dict[str, list[int]]:
+        """Mark → where it stands, in order."""
+        found: dict[str, list[int]] = {}
+        for i, token in enumerate(self.tokens):
+            found.setdefault(token, []).append(i)
+            found.setdefault(token[:STEM] + "*", []).append(i)
+        return found
+
+    @cached_property
+    def _marks(self) -> dict[int, frozenset[str]]:
+        return {}
+
+
+#: Letters of a word that ``diagnos*`` is looked up by; shorter beginnings would match anything.
+STEM = 3
 
 EMPTY = Words("", (), (), frozenset())
 
@@ -211,11 +238,8 @@ def _luhn(digits: str) -> bool:
 
 # --- phrases --------------------------------------------------------------------------------------
 
-#: Letters of a word that ``diagnos*`` is looked up by; shorter beginnings would match anything.
-STEM = 3
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Place:
     """One place in a phrase: the ways to go on, by their first word, longest first. Compared by identity.
 
@@ -226,10 +250,23 @@ class Place:
     ways: Mapping[str, tuple[tuple[str, ...], ...]]
     stems: Mapping[str, tuple[str, ...]]
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """How many words can stand here at most."""
-        return max((len(entry) for entries in self.ways.values() for entry in entries), default=1)
+        return max((len(entry) for entry in self.entries), default=1)
+
+    @cached_property
+    def begins(self) -> frozenset[str]:
+        """Marks (``Words.at``) of the words it can begin with."""
+        return frozenset(self.ways).union(stem + "*" for stem in self.stems)
+
+    @property
+    def entries(self) -> Iterator[tuple[str, ...]]:
+        """Marks of each way to go on."""
+        for entries in self.ways.values():
+            yield from entries
+        for stem in self.stems:
+            yield (stem + "*",)
 
     def sizes(self, tokens: Sequence[str], at: int) -> Iterator[int]:
         """How many words can stand here, at ``at``; the longest first."""

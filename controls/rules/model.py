@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-import cel
 from pydantic import (
     Field,
     PrivateAttr,
@@ -30,6 +29,7 @@ from controls.documents import Document, Location, dotted, line_of, plain, valid
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language, Slug
 from controls.rules import judges, moments
+from controls.rules.expression import Expression
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.together import compile_together
 from controls.rules.topic_files import Examples
@@ -366,12 +366,11 @@ def _celproblems_of(expression: str) -> Iterator[_Fault]:
     if not expression:
         return
     try:
-        program = cel.compile(expression)
-    except Exception as error:  # noqa: BLE001  # the extension raises ValueError, but a panic must not pass either
-        first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        yield ("if", "cel"), f"this is no CEL expression: {first}", "see https://cel.dev for the language"
+        names = Expression(expression).names
+    except ValueError as error:
+        yield ("if", "cel"), f"this is no CEL expression: {error}", "see https://cel.dev for the language"
         return
-    unknown = set(program.variables()) - set(VARIABLES) - set(_BOUND.findall(expression))
+    unknown = names - set(VARIABLES) - set(_BOUND.findall(expression))
     if unknown:
         yield (
             ("if", "cel"),

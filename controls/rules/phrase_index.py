@@ -1,18 +1,76 @@
 """Many phrases looked for at once. Pure.
 
-Phrases that begin alike share a path in a tree: its edges are the places of phrases, its ends are whole
-ones. What is looked for at a word is then walked once, however many phrases go on from there.
+What needs several words is kept at the rarest of them: a text without that one cannot hold it, and most
+texts are. Of what is kept where a text has a word, hardly anything finds all its other words there too, in
+whatever order; only these few are read word by word. Which words are rare is counted in the phrases
+themselves: what is common in speech is common in them, in any language.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
 
-from controls.rules.matchers import GAP, STEM, Phrase, Place, Span, Words
+from controls.rules.matchers import GAP, Phrase, Place, Span, Words
 
-#: From so many places on, a node finds the next one by its word instead of asking each: a table for every one
-#: of them would be a million objects for the collector of garbage to go through.
-_MANY = 4
+_T = TypeVar("_T")
+
+
+class ByRarestWord(Generic[_T]):
+    """Things that need something of each of their places in a text, in any order. Immutable."""
+
+    def __init__(self, things: Iterable[tuple[_T, Collection[Place]]]) -> None:
+        """Keep ``(thing, its places)`` pairs."""
+        given = list(things)
+        telling = _telling(place for _, places in given for place in places)
+        kept: dict[Place, list[_Kept[_T]]] = {}
+        for thing, places in given:
+            rarest, *others = sorted(dict.fromkeys(places), key=lambda place: telling[place].common)
+            kept.setdefault(rarest, []).append(_Kept(thing, tuple(telling[p].marks for p in others)))
+        #: Mark of a word → what is kept at each place it tells of.
+        self._at: dict[str, list[list[_Kept[_T]]]] = {}
+        for place, there in kept.items():
+            for mark in telling[place].marks:
+                self._at.setdefault(mark, []).append(there)
+
+    def possible(self, text: Words) -> Iterator[_T]:
+        """What may be in a text; in no order, and some of it more than once."""
+        marks = text.marks
+        for mark in self._at.keys() & marks:
+            for there in self._at[mark]:
+                for thing, others in there:
+                    for needed in others:
+                        if needed.isdisjoint(marks):
+                            break
+                    else:
+                        yield thing
+
+
+class Reading:
+    """A phrase as it is read, word by word."""
+
+    __slots__ = ("_first", "_last", "_places", "_reach")
+
+    def __init__(self, places: tuple[Place | None, ...]) -> None:
+        first, last = places[0], places[-1]
+        assert first is not None  # a phrase begins and ends with words
+        assert last is not None
+        self._places = places
+        self._first, self._last = first.begins, last.begins
+        self._reach = sum(GAP if place is None else place.longest for place in places)
+
+    def spans(self, text: Words, ending_from: int = 0) -> list[Span]:
+        """Where it stands, as (first word, after last word), those that end after ``ending_from``.
+
+        From each first word once: with the longest entry of a list, and the shortest ``...``, from the left.
+        """
+        if self._last.isdisjoint(text.marks_from(max(0, ending_from))):
+            return []
+        behind = ending_from - self._reach
+        starts = {at for mark in self._first & text.marks for at in text.at[mark] if at > behind}
+        found = [(at, _end(self._places, 0, text, at)) for at in sorted(starts)]
+        return [span for span in found if span[1] > max(0, ending_from)]
 
 
 class PhraseIndex:
@@ -20,137 +78,70 @@ class PhraseIndex:
 
     def __init__(self, phrases: Iterable[tuple[int, Phrase]]) -> None:
         """Index ``(key, phrase)`` pairs; ``find`` answers by key."""
-        self._root = _Node()
-        for key, phrase in phrases:
-            node = self._root
-            for place in phrase.places:
-                node = node.behind(place)
-            if key not in node.keys:
-                node.keys = (*node.keys, key)
-        self._root.close()
-        #: First word, or beginning of one → how many words a phrase takes at most from there on, gaps filled.
-        self._reach: dict[str, int] = {}
-        self._stems: dict[str, int] = {}
-        for place, node in self._root.places.items():
-            for word in place.ways:
-                self._reach[word] = max(self._reach.get(word, 0), place.longest + node.reach)
-            for stem in place.stems:
-                self._stems[stem] = max(self._stems.get(stem, 0), 1 + node.reach)
+        given = dict.fromkeys((key, phrase.places) for key, phrase in phrases)
+        self._phrases = ByRarestWord(((key, Reading(places)), words_of(places)) for key, places in given)
 
     def find(self, text: Words, ending_from: int = 0) -> dict[int, list[Span]]:
-        """Matches as key → [(first word, after last word)], those that end after ``ending_from``.
-
-        A phrase that can end in several ways from one first word is found once: with the longest entry of a
-        list, and the shortest ``...``, from the left.
-        """
-        found: dict[int, list[Span]] = {}
-        reaches, stems = self._reach, self._stems
-        for at, token in enumerate(text.tokens):
-            reach = reaches.get(token, 0)
-            if stems:
-                reach = max(reach, stems.get(token[:STEM], 0))
-            if reach and at + reach > ending_from:
-                walk = _Walk(text)
-                walk.on(self._root, at)
-                for node, end in walk.ends.items():
-                    if end > ending_from:
-                        for key in node.keys:
-                            found.setdefault(key, []).append((at, end))
-        return found
+        """Matches as key → [(first word, after last word)], those that end after ``ending_from``."""
+        found: dict[int, set[Span]] = {}
+        for key, reading in self._phrases.possible(text):
+            if spans := reading.spans(text, ending_from):
+                found.setdefault(key, set()).update(spans)
+        return {key: sorted(found[key]) for key in sorted(found)}
 
 
-class _Node:
-    """What can follow the words so far; compared by identity.
-
-    Attributes:
-        keys: of the phrases that are complete here.
-        places: place → the node behind it.
-        gap: the node behind ``...``.
-        by_word: where there are many places, word → the entries that begin with it, and the node behind.
-        by_stem: likewise, beginning of a word → whole beginnings, and the node behind.
-        deep: something follows.
-        reach: how many words can follow at most.
-    """
-
-    __slots__ = ("by_stem", "by_word", "deep", "gap", "keys", "places", "reach")
-
-    def __init__(self) -> None:
-        self.keys: tuple[int, ...] = ()
-        self.places: dict[Place, _Node] = {}
-        self.gap: _Node | None = None
-        self.by_word: dict[str, list[tuple[tuple[tuple[str, ...], ...], _Node]]] = {}
-        self.by_stem: dict[str, list[tuple[tuple[str, ...], _Node]]] = {}
-        self.deep = False
-        self.reach = 0
-
-    def behind(self, place: Place | None) -> _Node:
-        """The node behind a place, made if need be."""
-        if place is None:
-            self.gap = self.gap or _Node()
-            return self.gap
-        if place not in self.places:
-            self.places[place] = _Node()
-        return self.places[place]
-
-    def close(self) -> None:
-        """Nothing is added any more: prepare for lookups, here and below."""
-        for place, node in self.places.items():
-            if len(self.places) > _MANY:
-                for word, entries in place.ways.items():
-                    self.by_word.setdefault(word, []).append((entries, node))
-                for stem, beginnings in place.stems.items():
-                    self.by_stem.setdefault(stem, []).append((beginnings, node))
-            node.close()
-            self.reach = max(self.reach, node.reach + place.longest)
-        if self.gap is not None:
-            self.gap.close()
-            self.reach = max(self.reach, GAP + self.gap.reach)
-        self.deep = bool(self.places) or self.gap is not None
+def words_of(places: Iterable[Place | None]) -> list[Place]:
+    """The places that are not ``...``."""
+    return [place for place in places if place is not None]
 
 
-class _Walk:
-    """From one first word through the tree.
+def _end(places: tuple[Place | None, ...], which: int, text: Words, at: int) -> int:
+    """Where a phrase ends whose place ``which`` stands at ``at``; 0 when it does not."""
+    place = places[which]
+    if place is None:
+        for skip in range(GAP + 1):
+            if at + skip >= len(text.tokens) or at + skip in text.breaks:
+                return 0
+            if end := _end(places, which + 1, text, at + skip):
+                return end
+        return 0
+    if at >= len(text.tokens):
+        return 0
+    for size in place.sizes(text.tokens, at):
+        if which + 1 == len(places):
+            return at + size
+        if end := _end(places, which + 1, text, at + size):
+            return end
+    return 0
+
+
+class _Kept(NamedTuple, Generic[_T]):
+    """Something at its rarest place; ``others``: marks that tell of each of its other places."""
+
+    thing: _T
+    others: tuple[frozenset[str], ...]
+
+
+class _Telling(NamedTuple):
+    """What tells that something of a place may stand in a text.
 
     Attributes:
-        ends: node → index after the last word, for phrases found; the first way found counts.
+        common: how common it is, by the commonest of its words, then by their number.
+        marks: the rarest word of each entry of its list.
     """
 
-    __slots__ = ("_breaks", "_seen", "_tokens", "ends")
+    common: tuple[int, int]
+    marks: frozenset[str]
 
-    def __init__(self, text: Words) -> None:
-        self._tokens, self._breaks = text.tokens, text.breaks
-        self.ends: dict[_Node, int] = {}
-        self._seen: set[tuple[_Node, int]] = set()
 
-    def on(self, node: _Node, at: int) -> None:
-        """Go on with the word at ``at``."""
-        tokens = self._tokens
-        token = tokens[at]
-        if not node.by_word and not node.by_stem:
-            for place, behind in node.places.items():
-                for size in place.sizes(tokens, at):
-                    self._arrive(behind, at + size)
-            return
-        for entries, behind in node.by_word.get(token, ()):
-            for entry in entries:
-                size = len(entry)
-                if size == 1 or tokens[at : at + size] == entry:
-                    self._arrive(behind, at + size)
-        if node.by_stem:
-            for beginnings, behind in node.by_stem.get(token[:STEM], ()):
-                if token.startswith(beginnings):
-                    self._arrive(behind, at + 1)
-
-    def _arrive(self, node: _Node, at: int) -> None:
-        if node.keys and node not in self.ends:
-            self.ends[node] = at
-        if not node.deep or at >= len(self._tokens) or (node, at) in self._seen:
-            return  # seen: by another division of the same words, which found what there is
-        self._seen.add((node, at))
-        if node.places:
-            self.on(node, at)
-        if node.gap is not None:
-            for skip in range(GAP + 1):
-                if at + skip >= len(self._tokens) or at + skip in self._breaks:
-                    break
-                self._arrive(node.gap, at + skip)
+def _telling(places: Iterable[Place]) -> dict[Place, _Telling]:
+    uses = Counter(places)
+    common = Counter(mark for place in uses for entry in place.entries for mark in entry)
+    for place, count in uses.items():
+        if len(place.ways) == 1:  # a list stands in many phrases, but was written once
+            common.update(dict.fromkeys(place.ways, count - 1))
+    found = {}
+    for place in uses:
+        marks = frozenset(min(entry, key=common.__getitem__) for entry in place.entries)
+        found[place] = _Telling((max(common[mark] for mark in marks), len(marks)), marks)
+    return found

@@ -92,9 +92,7 @@ async def measured(agent: Release, sets: Sequence[Set], voices: Sequence[str]) -
         await recogniser.close()
 
 
-async def _recognised(
-    recogniser: SphinxRecogniser, voice: Flite, texts: Sequence[str]
-) -> list[str]:
+async def _recognised(recogniser: SphinxRecogniser, voice: Flite, texts: Sequence[str]) -> list[str]:
     """What the recogniser made of each sentence, several at a time as its places allow."""
     places = asyncio.Semaphore(4)
 

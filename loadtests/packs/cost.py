@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controls.decision import Effect, Proposal
-from controls.rules.engine import Rules
-from controls.rules.matchers import words
+from controls.rules.engine import LOOK_BACK, Rules
+from controls.rules.matchers import tail, words
 from loadtests.packs.sentences import Sentence
 from loadtests.statistics import percentile
 
@@ -19,7 +19,7 @@ ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds a clause, with a sentence before it to look back on.
+    """Milliseconds a clause, with as much before it as is ever looked back on.
 
     Attributes:
         rules: how many there are.
@@ -42,11 +42,14 @@ def cost(sentences: Sequence[Sentence], rules: Mapping[str, Rules], rounds: int 
         texts = [s for s in sentences if s.moment == "agent_says" and s.language == language]
         if not texts:
             continue
-        before = words(texts[0].text)
+        befores = [
+            tail(words(" ".join(s.text for s in texts[max(0, i - LOOK_BACK) : i])), LOOK_BACK)
+            for i in range(len(texts))
+        ]
         took = []
         for _ in range(rounds):
             gc.collect()
-            for sentence in texts:
+            for sentence, before in zip(texts, befores, strict=True):
                 said = sentence.said
                 proposal = Proposal(
                     Effect.SPEAK, "c", 1, "k", text=sentence.text, caller_said=said, language=language
