@@ -25,16 +25,19 @@ class JudgeServer(RawServer):
     Attributes:
         says: the text of an answer, STALL, DIE, or a status as a number.
         takes_schemas: otherwise a ``response_format`` is refused with 400.
+        together: nothing is answered before so many questions have arrived.
     """
 
     says: list[str | int] = field(default_factory=lambda: [NO])
     takes_schemas: bool = True
+    together: int = 1
 
     async def answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         if request.method == "GET":
             return await self.reply(writer, 200, b'{"object": "list", "data": []}')
         if not self.takes_schemas and "response_format" in request.json:
             return await self.reply(writer, 400, b'{"error": {"message": "unknown field"}}')
+        await self.wait_for_request(self.together)
         said = self.says.pop(0) if len(self.says) > 1 else self.says[0]
         if said == STALL:
             await self.stall(request)

@@ -41,6 +41,8 @@ def _rules(mode: str = "before", within_ms: int = 2000, **changes: Any) -> Rules
 
 #: Compiled before there is an event loop.
 BEFORE, AFTER, SHORT = _rules(), _rules("after", 10_000), _rules(within_ms=60)
+_ONE = BEFORE.packs[0].rules[0].model_dump(mode="json", by_alias=True)
+TWO = Rules.compile([pack(_ONE, _ONE | {"name": "no-currency"}, name="prices")])
 HANDOFF = _rules(then="handoff", say={})
 _USE: dict[str, Any] = {
     "when": "tool", "tools": ["find"],
@@ -101,6 +103,25 @@ async def test_yes_refuses_and_so_does_whatever_is_no_answer(said: str | int, wh
         assert refused.verdict is Verdict.BLOCK
         assert details.verdicts[0].rule == RULE
         assert details.verdicts[0].reason.startswith("no answer") is (said != YES)
+
+
+async def test_all_questions_on_a_clause_are_asked_at_once() -> None:
+    async with judging(NO) as (server, judges), line_with(judges, say(PRICE), rules=TWO) as line:
+        server.together = 2
+        await line.opened()
+        await line.say("what is it")
+        assert line.played() == [*OPENING, PRICE]
+        assert asked(line) == [("no", "answered")] * 2
+        assert {details.rule for _, details in line.of("judge.asked")} == {RULE, "prices/no-currency"}
+
+
+async def test_one_yes_of_several_refuses() -> None:
+    async with judging(NO, YES) as (_, judges), line_with(judges, say(PRICE), rules=TWO) as line:
+        await line.opened()
+        await line.say("what is it")
+        assert line.played()[-1] in (PHRASE, "rule.prices.no-currency")
+        assert len(line.of("clause.refused")) == 1
+        assert sorted(asked(line)) == [("no", "answered"), ("yes", "answered")]
 
 
 async def test_a_judge_that_is_late_is_not_waited_for() -> None:
