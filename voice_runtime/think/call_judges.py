@@ -103,15 +103,15 @@ class CallJudges:
         if not mine:
             return UNANSWERED
         tasks = [asyncio.create_task(self._asked(of, turn, q), name=f"judge of {of}") for q in mine]
-        self._waiting.update(tasks)
+        for task in tasks:
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
         try:
             await asyncio.wait(tasks)
         except asyncio.CancelledError:
             for task in tasks:
                 task.cancel()
             raise
-        finally:
-            self._waiting.difference_update(tasks)
         return {q.key: _WITHDRAWN if t.cancelled() else t.result() for q, t in zip(mine, tasks, strict=True)}
 
     def withdraw(self) -> None:
@@ -139,6 +139,7 @@ class CallJudges:
     async def aclose(self, patience_s: float = LAST_S) -> None:
         """The call is over: nothing waits for an answer any more; what was let pass is judged to its end."""
         self.withdraw()
+        await asyncio.gather(*self._waiting, return_exceptions=True)  # each tells what became of it
         if self._after:
             _, late = await asyncio.wait(tuple(self._after), timeout=patience_s)
             for task in late:
