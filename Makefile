@@ -9,8 +9,8 @@ STAMP := $(VENV)/.installed
 
 # Debian packages, for tests and the demo's simulated caller only: flite speaks
 # the caller's part, sox bends it (noise, telephone band), Go compiles a verifier of
-# the ledger that is not ours. The runtime needs none of them.
-SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev
+# the ledger that is not ours, Redis is what several workers share. The runtime of one needs none of them.
+SYSTEM_PACKAGES := flite sox chromium golang-go golang-golang-x-mod-dev redis-server
 
 .PHONY: help .venv demo test loadtest check format lock system-deps clean
 
@@ -83,7 +83,7 @@ lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --extra espeak --extra dev --python-version 3.11 --custom-compile-command "make lock" -o requirements.lock
 
-system-deps: ## install flite, sox, chromium and Go from Debian (root or sudo; the only target that leaves this folder)
+system-deps: ## install flite, sox, chromium, Go and Redis from Debian (root or sudo; the only target that leaves this folder)
 	@set -euo pipefail; missing=""; \
 	for package in $(SYSTEM_PACKAGES); do \
 	  command -v "$$package" >/dev/null || dpkg -s "$$package" >/dev/null 2>&1 || missing="$$missing $$package"; \

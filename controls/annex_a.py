@@ -262,6 +262,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
             "callback.promised",
             "emergency.detected",
             "agent.stopped",
+            "call.stopped",
             "agent.resumed",
             "control.disabled",
             "capture.started",

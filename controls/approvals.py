@@ -99,6 +99,7 @@ class Approvals:
         now_s: float,
         changed: Callable[[], None] = lambda: None,
         decoy: bool = False,
+        written_by: str = "",
     ) -> Request:
         """Queue ``approval.requested``; nobody is asked before its receipt has come.
 
@@ -107,6 +108,7 @@ class Approvals:
             shown: exactly what the person will be shown.
             now_s: Unix time, s.
             changed: called when something has become of it.
+            written_by: who wrote a decoy.
 
         Raises:
             InternalError: the decision asks nobody, or this use has a request already.
@@ -131,7 +133,7 @@ class Approvals:
             ),
             r.ApprovalDetails(
                 tool=about.tool, arguments=dict(about.arguments), shown=shown, verdicts=found(decision),
-                salt=salt, decoy=decoy,
+                salt=salt, decoy=decoy, written_by=written_by,
             ),
         )  # fmt: skip
         request = Request(approval, about, decision, facts, ask.role, receipt, changed)

@@ -11,6 +11,10 @@ from controls.ledger import records as r
 #: The finding of an agent that has a person decide on a tool of its own.
 AGENT_ASKS = "agent/approval"
 AGENT_RISK = 50
+#: How the reason of a rule begins that could not be evaluated (``controls.rules.engine``), and the finding
+#: of a ledger that took no decision: neither says anything of what was to be said.
+RULE_FAILED = "rule failed"
+NOT_RECORDED = "default/ledger"
 
 
 def found(decision: Decision) -> tuple[r.Found, ...]:
@@ -29,9 +33,14 @@ def as_found(verdicts: Sequence[RuleVerdict]) -> tuple[r.Found, ...]:
 def not_recorded(proposal: Proposal) -> Decision:
     """What becomes of a proposal whose decision the ledger does not take."""
     verdict = RuleVerdict(
-        "default/ledger", Verdict.BLOCK, ("A.6.2.8",), 100, "the decision could not be recorded", FALLBACK
+        NOT_RECORDED, Verdict.BLOCK, ("A.6.2.8",), 100, "the decision could not be recorded", FALLBACK
     )
     return Decision(proposal, Verdict.BLOCK, (verdict,), 100, "", FALLBACK)
+
+
+def rule_failed(decision: Decision) -> bool:
+    """Whether a proposal is refused for a failure of ours, and not for what it says."""
+    return any(v.rule == NOT_RECORDED or v.reason.startswith(RULE_FAILED) for v in decision.verdicts)
 
 
 def also_asking(decision: Decision, ask: Ask | None) -> Decision:

@@ -7,6 +7,9 @@
 
 Stopping takes one person and has its effect at once: no failing record delays it. Resuming takes two
 different persons, and has none before it is on record. Sources: Regulation (EU) 2024/1689 Art. 14(4)(e).
+
+Several workers hold one state between them: ``version`` counts its changes, and ``meeting`` says what is in
+force where a worker's own and the shared one differ. What nobody can be sure of stays stopped.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from controls.errors import OperatorError
 Kind = Literal["everything", "tenant", "agent", "tool"]
 #: A first wish to resume that no second person has joined by then counts for nothing, s.
 RESUME_WITHIN_S = 3600.0
+#: A resuming whose record nobody answered for by then is lost, with the worker that was to write it, s.
+RECORD_WITHIN_S = 30.0
 
 
 class _Value(BaseModel):
@@ -43,6 +48,10 @@ class Person(_Value):
     id: str
     name: str
 
+    def same(self, other: Person) -> bool:
+        """Whether they may be one: two workers can know one name by two ids."""
+        return self.id == other.id or self.name.casefold() == other.name.casefold()
+
 
 class Stopped(_Value):
     """One stop in force.
@@ -50,7 +59,8 @@ class Stopped(_Value):
     Attributes:
         at_s, resume_at_s: Unix times, s.
         resume_by: who asked first to resume; None without anybody.
-        resuming_by: who asked second, while that goes on record.
+        resuming_by, resuming_at_s: who asked second and when, while that goes on record.
+        alone: only this worker knows; the shared store could not be reached.
     """
 
     scope: Scope
@@ -60,6 +70,8 @@ class Stopped(_Value):
     resume_by: Person | None = None
     resume_at_s: float = 0.0
     resuming_by: Person | None = None
+    resuming_at_s: float = 0.0
+    alone: bool = False
 
 
 # --- what comes in, and what is to be done --------------------------------------------------------
@@ -138,9 +150,10 @@ Output = Enforce | AwaitSecond | RecordResumed | Lift | Unchanged
 
 
 class Stops(_Value):
-    """Every stop in force; at most one of each scope."""
+    """Every stop in force; at most one of each scope. ``version`` is that of the shared state."""
 
     stops: tuple[Stopped, ...] = ()
+    version: int = 0
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
@@ -187,21 +200,56 @@ class Stops(_Value):
         if known is None:
             return self, (Unchanged("not_stopped"),)
         if known.resuming_by is not None:
-            return self, (Unchanged("under_way"),)
+            if event.at_s - known.resuming_at_s <= RECORD_WITHIN_S:
+                return self, (Unchanged("under_way"),)
+            known = known.model_copy(update={"resuming_by": None})
         first = known.resume_by
         if first is None or event.at_s - known.resume_at_s > RESUME_WITHIN_S:
             asked = known.model_copy(update={"resume_by": event.by, "resume_at_s": event.at_s})
             return self._with(asked), (AwaitSecond(asked),)
-        if first.id == event.by.id:
+        if first.same(event.by):
             return self, (Unchanged("same_person"),)
-        resuming = known.model_copy(update={"resuming_by": event.by})
+        resuming = known.model_copy(update={"resuming_by": event.by, "resuming_at_s": event.at_s})
         return self._with(resuming), (RecordResumed(resuming, first, event.by),)
+
+    # -- with other workers -----------------------------------------------------------------------
+
+    def meeting(self, found: Stops) -> Stops:
+        """What is in force, now that the shared store shows ``found``.
+
+        A newer state counts, with what was stopped here alone. One that is older, or another of the same
+        version, was lost, put back or forged: then everything is stopped that either says, and wishes to
+        resume count for nothing.
+        """
+        if found.version > self.version:
+            after = found
+            for mine in self.stops:
+                after = after.joined_by(mine) if mine.alone else after
+            return after
+        if found == self:
+            return self
+        both = {x.scope: x for x in (*found.stops, *self.stops)}
+        kept = tuple(x.model_copy(update={"resume_by": None, "resuming_by": None}) for x in both.values())
+        return Stops(stops=kept, version=max(self.version, found.version))
+
+    def alone(self, scope: Scope) -> Stops:
+        """The same, with a stop of which no other worker knows yet."""
+        known = self._of(scope)
+        return self if known is None else self._with(known.model_copy(update={"alone": True}))
+
+    def joined_by(self, stopped: Stopped) -> Stops:
+        """The same, with a stop in the place of what is known of its scope."""
+        return self._with(stopped)
+
+    def told(self, version: int) -> Stops:
+        """The same, as every worker will know it under that version."""
+        return Stops(stops=tuple(x.model_copy(update={"alone": False}) for x in self.stops), version=version)
 
     def _of(self, scope: Scope) -> Stopped | None:
         return next((s for s in self.stops if s.scope == scope), None)
 
     def _with(self, stopped: Stopped) -> Stops:
-        return Stops(stops=(*self._without(stopped.scope).stops, stopped))
+        return Stops(stops=(*self._without(stopped.scope).stops, stopped), version=self.version)
 
     def _without(self, scope: Scope) -> Stops:
-        return Stops(stops=tuple(s for s in self.stops if s.scope != scope))
+        return Stops(stops=tuple(s for s in self.stops if s.scope != scope), version=self.version)

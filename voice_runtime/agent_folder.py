@@ -25,6 +25,7 @@ from controls.rules.engine import Rules
 from controls.rules.model import Pack, our_rules
 from controls.rules.pack_files import load_packs
 from voice_runtime.agent_file import AgentFile
+from voice_runtime.decoys import load_decoys
 from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
 from voice_runtime.lines import AGENT_NAME, Lines, known_agents
 from voice_runtime.offline_file import OfflineFile, load_offline, offline_name
@@ -136,6 +137,7 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None, t
     parts.services = _first(parts.attempt(lambda: load_services(root)))
     parts.desks = _first(parts.attempt(lambda: load_desks(root)))
     parts.people = _first(parts.attempt(lambda: load_people(root)))
+    parts.attempt(lambda: load_decoys(root))  # no part of a release, and wrong for every agent alike
     for language in parts.languages:
         _read_words(parts, language)
     _read_rules(parts)

@@ -25,7 +25,6 @@ from controls.redaction.file import Redaction, unconfigured
 from controls.stop import Stopped
 from voice_runtime.agent import Release
 from voice_runtime.agent_folder import read_redaction
-from voice_runtime.approvals import ApprovalDesk
 from voice_runtime.binding import bound_judges, bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
 from voice_runtime.bypasses import record_bypasses, weakened
@@ -33,6 +32,7 @@ from voice_runtime.call import Call
 from voice_runtime.carrier import Hearing
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
+from voice_runtime.deciding import Deciding, start_deciding
 from voice_runtime.doors import Doors
 from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
 from voice_runtime.garbage import Ahead
@@ -45,7 +45,6 @@ from voice_runtime.listen.smart_turn import SmartTurn
 from voice_runtime.listen.vad import silero_session
 from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.offline.standin import MODEL
-from voice_runtime.people import People
 from voice_runtime.process_usage import ProcessUsage
 from voice_runtime.record_keeping import DIRECTORY, open_ledger, witnesses_of
 from voice_runtime.recovery import close_what_is_open
@@ -56,7 +55,7 @@ from voice_runtime.settings import Settings, may_serve
 from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.underrun import Cause, TrackCause
 from voice_runtime.speak.voice import Engine, PhraseCache
-from voice_runtime.stops import Names, StopSwitch
+from voice_runtime.stops import Names
 from voice_runtime.store.coordination import InProcessCoordinator
 from voice_runtime.store.opt_outs import OptOutBook
 from voice_runtime.telemetry import CountingRecorder, Telemetry, mask_logs
@@ -97,9 +96,7 @@ class App:
         self.ledger: Ledger | None = None
         self.keys: Keys | None = None
         self.witnesses: Witnesses | None = None
-        self.people = People(settings.data_dir)
-        self.approvals: ApprovalDesk | None = None
-        self.stops: StopSwitch | None = None
+        self._deciding: Deciding | None = None
         self.house: House | None = None
         self.hearing: Hearing | None = None
         self.public_url = (
@@ -226,21 +223,13 @@ class App:
         services = ServiceClient(self._services, clock=self.clock)
         self._stack.push_async_callback(services.aclose)
         ledger = self._open_ledger()
-        self.approvals = ApprovalDesk(ledger, self.people)
-        self.stops = StopSwitch(
-            settings.data_dir,
-            recorder=ledger,
-            spool=ledger.append_spooled,
-            people=self.people,
-            clock=self.clock,
-            shared=self.coordinator,
+        deciding = self._deciding = await start_deciding(
+            settings, ledger, self.clock, alone=self.coordinator, stopped=self._stopped, enter=self._enter,
             names=Names.of(
                 [(line.agent, line.tenant) for line in self._all_lines()],
                 {name: [tool.name for tool in release.tools] for name, release in releases.items()},
             ),
-            changed=self._stopped,
-        )
-        await self._enter(self.stops.start, self.stops.close)
+        )  # fmt: skip
         self.house = House(
             recorder=CountingRecorder(ledger, self.telemetry),
             clock=self.clock,
@@ -254,8 +243,8 @@ class App:
             receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             media_patience_s=settings.turn.media_stopped_s,
             eager=settings.turn.eager,
-            approvals=self.approvals,
-            stops=self.stops,
+            approvals=deciding.approvals,
+            stops=deciding.stops,
             ahead=self.ahead,
             opt_outs=await asyncio.to_thread(OptOutBook, settings.data_dir),
         )
@@ -341,10 +330,8 @@ class App:
         ledger = self._open_ledger()
         assert self.keys is not None
         operations = key_operations(ledger, self.keys)
-        assert self.approvals is not None
-        assert self.stops is not None
-        questions = self.approvals.questions | self.stops.questions
-        local = LocalSocket(ledger, socket_path(self.settings.data_dir), operations, questions)
+        assert self._deciding is not None
+        local = LocalSocket(ledger, socket_path(self.settings.data_dir), operations, self._deciding.questions)
         await self._enter(local.start, local.close)
         self._stack.push_async_callback(self.admission.close)
         self.doors = Doors(
@@ -365,11 +352,12 @@ class App:
         """A person stopped this: running calls of it are told, and what waits for a person waits in vain."""
         scope = stopped.scope
         names = {scope.kind: scope.name or None}
-        if self.approvals is not None:
-            self.approvals.withdraw(names.get("tenant"), names.get("agent"), names.get("tool"))
+        if (deciding := self._deciding) is None:  # found at the start: no call is running
+            return
+        deciding.approvals.withdraw(names.get("tenant"), names.get("agent"), names.get("tool"))
         for call in self.calls:
-            if self.stops is not None and self.stops.of_call(call.facts.tenant, call.release.name):
-                call.stop()
+            if deciding.stops.of_call(call.facts.tenant, call.release.name):
+                call.stop(scope.kind)
 
     # -- room for calls ----------------------------------------------------------------------------
 
@@ -444,6 +432,8 @@ class App:
             "voices": voices,
             "agents": {name: agent.release.digest for name, agent in self.agents.items()},
             "calls": self.admission.active,
+            # For people: calls go on with what was stopped last.
+            "workers": self._deciding.stops.reached if self._deciding and self.settings.workers else None,
             # Full is not out of order: load balancers must not cut off the webhooks of running calls.
             "headroom": self.headroom.state() if self.headroom is not None else None,
             "draining": draining,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,7 @@ from controls.decision import Ask, Decision, Effect, Proposal, Recorder, RuleVer
 from controls.errors import LedgerError, OperatorError
 from controls.ids import new_id
 from controls.ledger import records as r
+from voice_runtime.decoys import DecoysFile
 from voice_runtime.local import Question
 from voice_runtime.people import People
 from voice_runtime.receipts import receipt_in_time
@@ -97,16 +98,52 @@ class _Decoy(_Asked):
     shown: str = Field(min_length=1, max_length=2000)
 
 
+class Lot(Protocol):
+    """What is needed of ``random.Random``."""
+
+    def randrange(self, stop: int, /) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decoys:
+    """Decoys the operator declared; which request one comes with, and which one, is drawn by lot."""
+
+    every: Mapping[str, Sequence[_Decoy]]
+    one_in: int
+    lot: Lot = field(repr=False)
+
+    @classmethod
+    def of(cls, declared: DecoysFile, lot: Lot) -> Self:
+        """Those of a file."""
+        every: dict[str, list[_Decoy]] = {}
+        for d in declared.decoys:
+            made = _Decoy(
+                who=declared.written_by, role=d.role, tool=d.tool, arguments=d.arguments, shown=d.shown
+            )
+            every.setdefault(d.role, []).append(made)
+        return cls(every, declared.one_in, lot)
+
+    def drawn(self, role: str) -> _Decoy | None:
+        """One for that role, in one draw of ``one_in``."""
+        mine = self.every.get(role, ())
+        if not mine or self.lot.randrange(self.one_in):
+            return None
+        return mine[self.lot.randrange(len(mine))]
+
+
 class ApprovalDesk:
     """Implements the questions ``approvals.*`` of ``voice_runtime.local``."""
 
-    def __init__(self, recorder: Recorder, people: People, *, most: int = MOST) -> None:
+    def __init__(
+        self, recorder: Recorder, people: People, *, most: int = MOST, decoys: Decoys | None = None
+    ) -> None:
         self._recorder = recorder
         self._people = people
         self._most = most
         #: By use; those that are over stay until their call is, so that who comes late is told, and recorded.
         self._all: dict[str, Waiting] = {}
         self._decoys: deque[_Decoy] = deque(maxlen=MOST_DECOYS)
+        self._declared = decoys
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     @property
@@ -134,6 +171,14 @@ class ApprovalDesk:
         """Requests that can still be decided, the oldest first."""
         return [w for w in self._all.values() if not w.request.approval.done]
 
+    def uses(self) -> set[str]:
+        """Requests that somebody may still say something about, also those that are over."""
+        return set(self._all)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What can be decided, without opening anything."""
+        return [_row(w) for w in self.open()]
+
     def call_over(self, call: str) -> None:
         """The call is over: nothing of it waits any more, and nothing about it can be put on record."""
         for use in [use for use, w in self._all.items() if w.call == call]:
@@ -152,18 +197,29 @@ class ApprovalDesk:
     # -- decoys -----------------------------------------------------------------------------------
 
     def _with_decoy(self, real: Waiting) -> None:
-        """The oldest decoy for this role comes beside a real request, on the same call's record."""
+        """A decoy for this role comes beside a real request, on the same call's record.
+
+        The oldest that somebody left for it, else one that the lot falls on.
+        """
         role = real.request.role
         decoy = next((d for d in self._decoys if d.role == role), None)
+        if decoy is not None:
+            self._decoys.remove(decoy)
+        elif self._declared is not None:
+            decoy = self._declared.drawn(role)
         if decoy is None:
             return
-        self._decoys.remove(decoy)
         ask = real.request.decision.ask
         assert ask is not None  # no request without
         decision = _as_if(decoy, real.request.decision, ask)
         try:
             made = real.approvals.request(
-                decision, real.request.facts, shown=decoy.shown, now_s=real.now_s(), decoy=True
+                decision,
+                real.request.facts,
+                shown=decoy.shown,
+                now_s=real.now_s(),
+                decoy=True,
+                written_by=decoy.who,
             )
         except (LedgerError, ValueError):
             return
@@ -187,7 +243,7 @@ class ApprovalDesk:
 
     async def _list(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         _valid(_List, asked)
-        return {"waiting": [_row(w) for w in self.open()]}
+        return {"waiting": self.rows(), "reached": True}
 
     async def _show(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that is shown to whoever decides; that they looked is durable before."""

@@ -24,9 +24,9 @@ from pipecat.processors.frame_processor import FrameProcessor
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ledger import records as r
-from controls.moments import Moments
 from controls.opening import CLINICAL_END
 from controls.redaction.file import unconfigured
+from controls.stop import Kind as StopKind
 from voice_runtime.agent import Release
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House, Media
@@ -116,9 +116,9 @@ class Call:
             recorder=self.writer, tenant=facts.tenant, call=id, rules=agent.rules,
             language=self.language, spool=self.writer.spool, risk=release.risk,
         )  # fmt: skip
-        moments = Moments(
-            self.writer, agent.rules, tenant=facts.tenant, call=id, language=self.language,
-            bound=self.gate.bound,
+        self.ends = CallEnds(
+            self.writer, self.gate, self.journal, so_far, house.clock, language=self.language,
+            say=self.say, fetch_a_person=partial(self.fetch_a_person, answers=False),
         )  # fmt: skip
         opening = opening_of(
             release, facts.jurisdiction, self.language,
@@ -132,11 +132,7 @@ class Call:
         self.person = WayToAPerson(
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
-            finish=self._finish_by_person, on_nobody=self._nobody, moments=moments,
-        )  # fmt: skip
-        self.ends = CallEnds(
-            moments, self.journal, so_far, house.clock,
-            say=self.say, fetch_a_person=partial(self.fetch_a_person, answers=False),
+            finish=self._finish_by_person, on_nobody=self._nobody, moments=self.ends.moments,
         )  # fmt: skip
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
@@ -303,10 +299,13 @@ class Call:
             self._ending = _Ending("caller", "hung_up", said=True)
         self.spawn(self._leg.gone())
 
-    def stop(self) -> None:
+    def stop(self, scope: StopKind = "agent") -> None:
         """A person stopped what the caller talks to: say so, and fetch somebody."""
         if not self.stopped.active and not self._ending.said:
             self.stopped.active = True
+            self.journal.append(
+                r.CallStopped(tenant=self.facts.tenant, call=self.id, turn=self.journal.turn, scope=scope)
+            )
             if self._begun and self._leg is not None:  # else once the caller can be spoken to
                 self.spawn(self.stopped.run())
 
@@ -371,6 +370,21 @@ class Call:
         if not clause.cleared.phrase:
             self.spawn(self.say(SayFrame(phrase="fallback", turn=clause.cleared.turn)))
 
+    def guard_failed(self, tag: str, said: bool) -> None:
+        """Something of ours broke between a word and the caller: they get a person.
+
+        Args:
+            tag: of what was to be said.
+            said: the fallback is spoken in its place.
+        """
+        if not said:
+            self.person.never_said(tag)
+        if not tag.startswith("end:"):
+            self.fetch_a_person("failure", "what was to be said could not be judged or spoken")
+        elif not said:  # the last words: with or without them the call is over
+            _, ended_by, reason = tag.split(":")
+            self.spawn(self.finish(ended_by, reason))
+
     def no_receipt(self, clause: ClauseFrame) -> None:
         """A clause was discarded for want of its record: say so once, and fetch a person."""
         self.journal.control_failed("ledger", "deadline")
@@ -427,16 +441,8 @@ class Call:
             logger.error("call {}: not taken, and its end is not on record", self.id)
 
     def _end(self) -> r.CallClosed:
-        """``call.closed`` as of now; a call that nobody answered took no time."""
-        lasted_s = self.journal.seconds(self.house.clock.monotonic_ns()) if self.answered else 0.0
-        return r.CallClosed(
-            tenant=self.journal.tenant,
-            call=self.id,
-            ended_by=self._ending.by,
-            reason=self._ending.reason,
-            duration_s=max(0, round(lasted_s)),
-            records=self._recorder.count,
-        )
+        """``call.closed`` as of now."""
+        return self.ends.closed(self._ending.by, self._ending.reason, self._recorder.count)
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:

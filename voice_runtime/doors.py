@@ -23,6 +23,7 @@ from controls.decision import PendingReceipt
 from controls.errors import LedgerError, SayError
 from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
+from controls.stop import Stopped
 from voice_runtime.agent import Release
 from voice_runtime.call import Call, Carrier
 from voice_runtime.call_opening import open_call
@@ -239,7 +240,7 @@ class Doors:
         agent = self._agents.get(line.agent)
         if agent is None:
             return "unknown_line"
-        if self._is_stopped(line):
+        if self._stop_of(line) is not None:
             return "stopped"
         if self._law_expired(agent.release):
             return "expired"
@@ -250,14 +251,14 @@ class Doors:
         except LedgerError:
             logger.error("a call was not taken: its first records are not durable")
             return "ledger"
-        if self._is_stopped(line):  # in this very moment: the caller is told once they can be
-            call.stop()
+        if (stop := self._stop_of(line)) is not None:  # in this very moment: told once they can be
+            call.stop(stop.scope.kind)
         asyncio.get_running_loop().call_later(within_s, self._never_came, id)
         return None
 
-    def _is_stopped(self, line: Line) -> bool:
+    def _stop_of(self, line: Line) -> Stopped | None:
         stops = self._house.stops
-        return stops is not None and stops.of_call(line.tenant, line.agent)
+        return None if stops is None else stops.stops.of_call(line.tenant, line.agent)
 
     def _law_expired(self, release: Release) -> bool:
         """Whether the disclosure rules have run out since the server started; then no call is taken."""

@@ -147,6 +147,7 @@ class Leg:
             written={phrase: said.get(call.language, "") for phrase, said in release.phrases.items()},
             on_handoff=self._fetch_by_rule,
             judges=call.judges,
+            on_failed=call.guard_failed,
         )
         voice = Voice(
             call.agent.voices,

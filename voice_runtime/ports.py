@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from controls.decision import Cleared, PendingReceipt, Receipt
+from controls.errors import ProviderError
 from controls.ledger.records import Evidence
 from voice_runtime.events import Word
 
@@ -25,6 +26,8 @@ class Recognition:
         engine: which one of a chain said so; "" is the one that was asked.
         language: as detected, where the engine detects it; "" otherwise.
         failed: engines of a chain that were asked first and failed, each with why.
+        also: other readings of the same sound, asked only whether they name an emergency or ask for a person.
+            One that does becomes the turn's text; any other goes nowhere, neither to a model nor on record.
     """
 
     text: str
@@ -32,6 +35,7 @@ class Recognition:
     engine: str = ""
     language: str = ""
     failed: tuple[tuple[str, FailedAs], ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,15 @@ class Hints:
         phrases: whole sentences, for an engine that needs a phrase model.
         words: names and terms of the house.
         pronunciations: word → its sounds in ARPAbet.
+        urgent: what emergencies sound like, for an engine that knows little beyond its phrases: it gives a
+            second reading with these (``Recognition.also``).
     """
 
     language: str
     phrases: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     pronunciations: Mapping[str, str] = field(default_factory=dict)
+    urgent: tuple[str, ...] = ()
 
 
 class SpeechDetector(Protocol):
@@ -227,7 +234,34 @@ class CallControl(Protocol):
         ...
 
 
-class Coordinator(Protocol):
+class StoreUnreachable(ProviderError):
+    """What the workers share cannot be read or written now, or not be believed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, supplier="workers")
+
+
+class Shared(Protocol):
+    """Values that every worker of a house sees, each with a version that counts its changes."""
+
+    async def read(self, name: str) -> tuple[int, str] | None:
+        """The version and value written last; None when none was.
+
+        Raises:
+            StoreUnreachable: no answer in time, or one that no worker of this house wrote.
+        """
+        ...
+
+    async def swap(self, name: str, before: int, after: int, value: str) -> bool:
+        """Put a value in the place of version ``before`` (0: of none), atomically; False when another stands.
+
+        Raises:
+            StoreUnreachable: no answer in time; it may stand all the same.
+        """
+        ...
+
+
+class Coordinator(Shared, Protocol):
     """What every worker shares: admission, one-time tokens, and what is stopped."""
 
     async def admit(self, tenant: str, call: str) -> bool:
@@ -244,14 +278,6 @@ class Coordinator(Protocol):
 
     async def take_token(self, token: str) -> str | None:
         """Return its value once, then never again; None when unknown, used or expired."""
-        ...
-
-    async def share(self, name: str, value: str) -> None:
-        """Let every worker know a value, in place of the one before; it does not expire."""
-        ...
-
-    async def shared(self, name: str) -> str | None:
-        """The value shared last under that name; None when none was."""
         ...
 
 

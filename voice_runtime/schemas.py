@@ -23,6 +23,7 @@ from controls.rules.model import Pack
 from controls.soa import SoaFile
 from controls.suppliers import SupplierFile
 from voice_runtime.agent_file import AgentFile
+from voice_runtime.decoys import DecoysFile
 from voice_runtime.desks import DesksFile, PeopleFile
 from voice_runtime.eval_file import EvalFile
 from voice_runtime.lines import LinesFile
@@ -42,6 +43,7 @@ SCHEMAS: Mapping[str, type[BaseModel]] = {
     "configs/schemas/services.schema.json": ServicesFile,
     "configs/schemas/desks.schema.json": DesksFile,
     "configs/schemas/people.schema.json": PeopleFile,
+    "configs/schemas/decoys.schema.json": DecoysFile,
     "configs/schemas/phrases.schema.json": PhrasesFile,
     "configs/schemas/book.schema.json": BookFile,
     "configs/schemas/rules.schema.json": Pack,

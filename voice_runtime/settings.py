@@ -30,6 +30,7 @@ from voice_runtime.engine_settings import (
 )
 from voice_runtime.risk_limits import DEFAULT_LIMITS, RiskLimits
 from voice_runtime.secret import Secret
+from voice_runtime.worker_settings import WorkerSettings
 from voice_runtime.yaml_file import Closed, Document, check, load_document
 
 #: Used by every command without ``--config``.
@@ -269,6 +270,7 @@ class Profile(Closed):
         default="by_hours", description="nobody_there: no desk ever answers (demo only)"
     )
     services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
+    workers: WorkerSettings | None = Field(default=None, description="other processes of the same house")
     _name: str = PrivateAttr(default="")
     _root: Path = PrivateAttr(default=Path())
 
@@ -308,7 +310,7 @@ class Profile(Closed):
         for name, service in self.services.items():
             if service.key is not None:
                 found.append((("services", name, "key"), service.key))
-        return found
+        return [*found, *(self.workers.secrets() if self.workers else ())]
 
 
 class Settings(Profile):

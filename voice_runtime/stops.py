@@ -1,8 +1,9 @@
 """The stop switch of a process: what is stopped, enforced on running calls, kept over a restart.
 
-What is in force lies in ``data_dir/stopped.json``, replaced in one step, and with the coordinator, where
-every worker looks twice a second. A stop takes hold before it is on record; should the log not take it,
-it goes to the spool.
+What is in force lies in ``data_dir/stopped.json``, replaced in one step, and in what the workers share, where
+each looks twice a second. A stop takes hold before anything is written, here first; should the log not take
+it, it goes to the spool, and should the shared store not answer, the others are told once it does. Nothing
+is resumed while the store cannot be reached: what was stopped last stays stopped.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,22 +27,18 @@ from controls.ledger import records as r
 from voice_runtime.clock import Clock
 from voice_runtime.local import Question
 from voice_runtime.people import People
+from voice_runtime.ports import Shared, StoreUnreachable
 from voice_runtime.receipts import receipt_in_time
 
 FILE = "stopped.json"
-#: Under which name the coordinator shares it.
+#: Under which name the workers share it.
 SHARED = "stops"
 #: How often a worker looks at what others have stopped, s: calls are told within two seconds.
 LOOK_S = 0.5
 #: Longest wait for a record, s.
 RECEIPT_S = 5.0
-
-
-class Shared(Protocol):
-    """What is needed of ``ports.Coordinator``."""
-
-    async def share(self, name: str, value: str) -> None: ...
-    async def shared(self, name: str) -> str | None: ...
+#: Workers that change it in the same moment: one of them is through with each try.
+TRIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +100,8 @@ class StopSwitch:
         self._people, self._clock, self._shared = people, clock, shared
         self._names, self._changed = names, changed
         self._one = asyncio.Lock()
+        #: Whether the shared store answered when it was last asked.
+        self.reached = True
         self._watching: asyncio.Task[None] | None = None
 
     # -- what is stopped --------------------------------------------------------------------------
@@ -120,13 +120,16 @@ class StopSwitch:
         """Take up what was stopped before, and look at what other workers stop.
 
         Raises:
-            OperatorError: the file cannot be read; nothing is served on a guess.
+            OperatorError: the file or the shared store cannot be read; nothing is served on a guess.
         """
         self.stops = await asyncio.to_thread(self._read)
-        if (others := await self._shared.shared(SHARED)) is not None:
-            self.stops = s.Stops.read(others)
-        else:
-            await self._shared.share(SHARED, self.stops.model_dump_json())
+        try:
+            await self._agree()
+        except StoreUnreachable as error:
+            raise OperatorError(
+                f"what other workers have stopped is not known: {error}; start Redis, or mend workers.redis "
+                "in the profile"
+            ) from None
         self._watching = asyncio.create_task(self._watch(), name="stops of other workers")
 
     async def close(self) -> None:
@@ -138,23 +141,70 @@ class StopSwitch:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await self._clock.sleep(LOOK_S)
             try:
                 await self.look()
-            except Exception as error:  # noqa: BLE001 - a coordinator that fails must not end the looking
+            except Exception as error:  # noqa: BLE001 - a store that fails must not end the looking
                 logger.error("what is stopped could not be looked at: {}", type(error).__name__)
 
     async def look(self) -> None:
-        """Take over what another worker stopped or resumed."""
-        async with self._one:
-            found = await self._shared.shared(SHARED)
-            if found is None or (others := s.Stops.read(found)) == self.stops:
-                return
-            new = [x for x in others.stops if x.scope not in {y.scope for y in self.stops.stops}]
-            self.stops = others
-            await asyncio.to_thread(self._write)
-            for stopped in new:
+        """Take over what another worker stopped or resumed, and tell what only this one knows.
+
+        Raises:
+            LedgerError: what is in force now could not be written to disk.
+        """
+        with suppress(StoreUnreachable):  # told once, below; what was in force stays in force
+            await self._agree()
+
+    async def _agree(self, event: s.Event | None = None) -> tuple[s.Output, ...]:
+        """Take a step from what every worker knows, and have every worker know it, or take none.
+
+        Raises:
+            StoreUnreachable: the shared store did not answer.
+            LedgerError: it is in force, and would not outlive a restart.
+        """
+        try:
+            async with self._one:
+                outputs = await self._swapped(event)
+        except StoreUnreachable:
+            if self.reached:
+                logger.error("what the workers share cannot be reached: what was stopped stays stopped")
+            self.reached = False
+            raise
+        if not self.reached:
+            logger.info("what the workers share can be reached again")
+        self.reached = True
+        return outputs
+
+    async def _swapped(self, event: s.Event | None) -> tuple[s.Output, ...]:
+        for _ in range(TRIES):
+            base = self.stops
+            read = await self._shared.read(SHARED)
+            found = _understood(read[1]) if read is not None else None
+            met = base if found is None else base.meeting(found)
+            after, outputs = met.step(event) if event is not None else (met, ())
+            if after != found:
+                after = after.told(after.version + 1)
+                before = read[0] if read is not None else 0
+                value = after.model_dump_json()
+                if not await self._shared.swap(SHARED, before, after.version, value):
+                    continue
+            await self._take_over(base, after)
+            return outputs
+        raise StoreUnreachable("the workers could not agree")
+
+    async def _take_over(self, base: s.Stops, after: s.Stops) -> None:
+        """What was stopped here while the store was asked stays stopped, and is told the next time."""
+        for stopped in self.stops.stops:
+            if stopped.alone and stopped not in base.stops:
+                after = after.joined_by(stopped)
+        known = {x.scope for x in self.stops.stops}
+        changed, self.stops = after != self.stops, after
+        for stopped in after.stops:
+            if stopped.scope not in known:
                 self._changed(stopped)
+        if changed:
+            await self._keep()
 
     # -- what people ask --------------------------------------------------------------------------
 
@@ -167,6 +217,7 @@ class StopSwitch:
         if asked:
             raise OperatorError("a list of what is stopped takes nothing")
         return {
+            "reached": self.reached,
             "stopped": [
                 {
                     "kind": x.scope.kind, "name": x.scope.name, "by": x.by.name, "why": x.why,
@@ -178,38 +229,51 @@ class StopSwitch:
         }  # fmt: skip
 
     async def _stop(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Stop it now: on running calls before anything is written."""
+        """Stop it now: on running calls before anything is written, then on other workers'."""
         wanted, scope, by = await self._wanted(asked)
-        async with self._one:
-            self.stops, outputs = self.stops.step(s.Stop(scope, by, wanted.why, self._clock.unix_s()))
-            for output in outputs:
-                if isinstance(output, s.Enforce):
-                    self._changed(output.stopped)
+        after, outputs = self.stops.step(s.Stop(scope, by, wanted.why, self._clock.unix_s()))
+        self.stops = after.alone(scope)
+        for output in outputs:
+            if isinstance(output, s.Enforce):
+                self._changed(output.stopped)
+        try:
+            await self._agree()
+        except StoreUnreachable:
+            await self._keep()
+        finally:  # on record whatever the disk and the store say
             for output in outputs:
                 if isinstance(output, s.Enforce):
                     await self._record_stopped(output.stopped)
-            await self._keep()
         already = any(isinstance(output, s.Unchanged) for output in outputs)
-        return {"kind": scope.kind, "name": scope.name, "stopped": True, "already": already}
+        return {
+            "kind": scope.kind, "name": scope.name, "stopped": True, "already": already,
+            "everywhere": self.reached,
+        }  # fmt: skip
 
     async def _resume(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """One of the two wishes it takes."""
+        """One of the two wishes it takes; whichever worker is asked, all know of it, or none."""
         wanted, scope, by = await self._wanted(asked)
         told = {"kind": scope.kind, "name": scope.name, "stopped": True, "needs": "somebody else"}
-        async with self._one:
-            self.stops, outputs = self.stops.step(s.Resume(scope, by, self._clock.unix_s()))
-            for output in outputs:
-                match output:
-                    case s.Unchanged("not_stopped"):
-                        raise OperatorError(f"{scope} is not stopped: `sayso stop --list` names what is")
-                    case s.Unchanged("same_person"):
-                        raise OperatorError("resuming takes two different persons, and you are the first")
-                    case s.RecordResumed():
-                        await self._record_resumed(output, wanted.why)
-                        told |= {"stopped": False, "needs": ""}
-                    case _:
-                        pass
-            await self._keep()
+        try:
+            outputs = await self._agree(s.Resume(scope, by, self._clock.unix_s()))
+        except StoreUnreachable as error:
+            raise OperatorError(
+                f"{scope} stays as it is: nothing is resumed while the workers cannot agree ({error}); try "
+                "again once Redis can be reached"
+            ) from None
+        for output in outputs:
+            match output:
+                case s.Unchanged("not_stopped"):
+                    raise OperatorError(f"{scope} is not stopped: `sayso stop --list` names what is")
+                case s.Unchanged("same_person"):
+                    raise OperatorError("resuming takes two different persons, and you are the first")
+                case s.Unchanged("under_way"):
+                    raise OperatorError(f"{scope} is being resumed already: `sayso stop --list` shows it")
+                case s.RecordResumed():
+                    await self._record_resumed(output, wanted.why)
+                    told |= {"stopped": False, "needs": ""}
+                case _:
+                    pass
         return told
 
     async def _wanted(self, asked: Mapping[str, Any]) -> tuple[_Asked, s.Scope, s.Person]:
@@ -258,7 +322,12 @@ class StopSwitch:
                 await asyncio.to_thread(self._spool, record, details)
 
     async def _record_resumed(self, resumed: s.RecordResumed, why: str) -> None:
-        """Raises LedgerError: it is not on record everywhere, and stays stopped."""
+        """Lift it once that is on record.
+
+        Raises:
+            LedgerError: it is not on record everywhere, and stays stopped.
+            OperatorError: it stays stopped: somebody stopped it anew, or the store could not be reached.
+        """
         scope = resumed.stopped.scope
         who = (resumed.first.name, resumed.second.name)
         details = r.StopDetails(name=scope.name, who=who, why=why)
@@ -269,9 +338,15 @@ class StopSwitch:
                 )
                 await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
         except LedgerError:
-            self.stops, _ = self.stops.step(s.Lost(scope))
+            with suppress(StoreUnreachable):  # then the wish runs out by itself
+                await self._agree(s.Lost(scope))
             raise
-        self.stops, _ = self.stops.step(s.Durable(scope))
+        try:
+            outputs = await self._agree(s.Durable(scope))
+        except StoreUnreachable as error:
+            raise OperatorError(f"{scope} stays stopped, though on record as resumed: {error}") from None
+        if s.Lift(scope) not in outputs:
+            raise OperatorError(f"{scope} stays stopped: somebody stopped it anew meanwhile")
 
     def _tenants(self, scope: s.Scope) -> list[str]:
         """Whose logs say it; a name that has gone since concerns everybody."""
@@ -281,12 +356,11 @@ class StopSwitch:
     # -- kept -------------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """For other workers, and on disk.
+        """On disk.
 
         Raises:
             LedgerError: it is in force, and would not outlive a restart.
         """
-        await self._shared.share(SHARED, self.stops.model_dump_json())
         try:
             await asyncio.to_thread(self._write)
         except OSError as error:
@@ -321,3 +395,11 @@ class StopSwitch:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _understood(text: str) -> s.Stops:
+    """Raises StoreUnreachable: another version's worker wrote it."""
+    try:
+        return s.Stops.read(text)
+    except OperatorError:
+        raise StoreUnreachable("what the workers share was written by another version of Sayso") from None

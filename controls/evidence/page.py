@@ -35,7 +35,7 @@ from controls.evidence.release_facts import ReleaseFacts
 from controls.evidence.texts import fixed_text, sentences
 
 #: Version of pages and fixed texts; any change of a byte of any of them is a new one.
-FORMAT = 3
+FORMAT = 4
 
 _ENDED = {
     "completed": "ended when all was said",
@@ -58,6 +58,14 @@ _ASKED_BY = {
     "agent": "by the agent",
     "emergency": "because of an emergency",
     "failure": "because something failed",
+}
+_FAULTS = {
+    "used_without_grant": "no durable grant stands before it",
+    "used_before_grant": "it had left before anybody was asked",
+    "nobody_asked": "a rule wanted a person, and none was asked",
+    "used_twice": "one grant was used twice",
+    "decoy_used": "it was a decoy, which is never carried out",
+    "not_signed": "the grant's signature is not over what was asked",
 }
 #: How many refused sentences are quoted at the top, and how many characters of each.
 _QUOTED, _QUOTED_CHARACTERS = 3, 80
@@ -88,7 +96,10 @@ def render(trace: s.Trace, release: ReleaseFacts | None, proof: Proof) -> bytes:
         tag(
             "main",
             _section("In one minute", _brief(trace)),
-            _section("The conversation", *(turn_section(turn, lang, trace.receipts) for turn in trace.turns)),
+            _section(
+                "The conversation",
+                *(turn_section(turn, lang, trace.receipts, trace.stops) for turn in trace.turns),
+            ),
             _section("Consent", consents(trace)),
             _section("Tools", tools(trace)),
             _section("People", handoffs(trace)),
@@ -187,6 +198,7 @@ def _answers(trace: s.Trace) -> Iterator[_Answer]:
     yield from _emergency(trace)
     yield _person(trace)
     yield _actions(trace)
+    yield from _people_decided(trace)
     yield _receipt(trace)
     if trace.failures:
         names = ", ".join(dict.fromkeys(f.control for f in trace.failures))
@@ -280,6 +292,24 @@ def _actions(trace: s.Trace) -> _Answer:
     if unsure:
         return _Answer(question, f"{_count(unsure, 'outcome')} unknown", told, fine=False)
     return _Answer(question, _count(len(uses), "tool use") if uses else "nothing but talk", told)
+
+
+def _people_decided(trace: s.Trace) -> Iterator[_Answer]:
+    """Only of calls in which a person was asked, or stopped it, or should have been asked."""
+    asked = [a for turn in trace.turns for a in turn.approvals]
+    for fault in trace.faults:
+        told = f"use {fault.use}, leaf {fault.leaf}: {_FAULTS[fault.what]}"
+        yield _Answer("Was a tool used without a person's grant", "YES", told, fine=False)
+    if asked:
+        outcomes = _counted([plain(a.outcome) for a in asked])
+        late = sum(len(a.late) for a in asked)
+        more = f"; {_count(late, 'decision')} too late" if late else ""
+        waits = any(a.outcome == "waiting" for a in asked)
+        times = _count(len(asked), "time")
+        yield _Answer("Was a person asked before a tool was used", times, f"{outcomes}{more}", not waits)
+    for stop in trace.stops:
+        when = f"in turn {stop.turn}, at {readable_time(stop.at)}"
+        yield _Answer("Did a person stop the agent", "yes", when, fine=False)
 
 
 def _receipt(trace: s.Trace) -> _Answer:

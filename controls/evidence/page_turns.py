@@ -41,6 +41,14 @@ _TAKEN_AS = {
     "receipt": "request for a receipt",
     "nobody": "not meant for the agent, left unanswered",
 }
+_DECIDED = {
+    "waiting": "nothing more is on record",
+    "granted": "granted", "edited": "changed", "refused": "refused", "taken_over": "taken over",
+    "expired": "nobody decided in time", "abandoned": "nobody waited any more",
+}  # fmt: skip
+#: Who held the key that signed a decision, in words.
+_SIGNED = {"server_attested": "signed by the server for them", "own_key": "signed with their own key"}
+_STOPPED = {"agent": "this agent", "tenant": "all of the tenant's agents", "everything": "everything"}
 _ORDER = {control: i for i, control in enumerate(ANNEX_A)}
 _TIMES = {
     "endpointing": "end of turn found",
@@ -78,15 +86,26 @@ def plain(value: str | None) -> str:
     return (value or "").replace("_", " ")
 
 
-def turn_section(turn: s.Turn, lang: str | None, receipts: Sequence[s.Receipt] = ()) -> Html:
+def turn_section(
+    turn: s.Turn, lang: str | None, receipts: Sequence[s.Receipt] = (), stops: Sequence[s.Stop] = ()
+) -> Html:
     """One turn: a heading and what happened, in order.
 
     Args:
         receipts: the call's; those given in this turn are told.
+        stops: the call's, likewise.
     """
     name = "Before the caller spoke" if turn.n == 0 else f"Turn {turn.n}"
     given = [("Receipt", f"A receipt was given: {GIVEN[x.how]}.") for x in receipts if x.turn == turn.n]
-    facts: list[tuple[object, ...]] = [*_facts(turn, lang), *given]
+    stopped = [
+        (
+            "Stopped",
+            tag("span", f"A person stopped {_STOPPED.get(x.scope, x.scope)} at {x.at}.", class_="bad"),
+        )
+        for x in stops
+        if x.turn == turn.n
+    ]
+    facts: list[tuple[object, ...]] = [*_facts(turn, lang), *given, *stopped]
     if times := _times(turn):
         facts.append(("Latency", tag("span", times, class_="small")))
     found = joined(joined([tag("dt", label), tag("dd", *content)]) for label, *content in facts)
@@ -110,6 +129,8 @@ def _facts(turn: s.Turn, lang: str | None) -> Iterator[tuple[object, ...]]:
         yield "Emergency", tag("span", rule, f" ({controls(turn.emergency.annex_a)})", class_="bad")
     if turn.decision is not None:
         yield from _decision(turn.decision, lang)
+    for approval in turn.approvals:
+        yield "Person asked", *_approval(approval)
     if turn.withdrawn is not None:
         yield "Withdrawn", f"the answer was dropped: {_WITHDRAWN.get(turn.withdrawn, plain(turn.withdrawn))}"
     if turn.played is not None:
@@ -170,6 +191,31 @@ def _finding(found: s.RuleFinding) -> Iterator[object]:
         yield ": "
         yield words(found.reason)
     yield tag("span", f" risk {found.risk}, {controls(found.annex_a)}", class_="small")
+
+
+def _approval(asked: s.Approval) -> Iterator[object]:
+    """What was asked of whom, what they decided and when, and what came too late."""
+    yield tag("strong", asked.role)
+    yield " was asked about "
+    yield words(asked.tool or "(erased)" if asked.tool != "" else "a tool")
+    yield f": {_DECIDED[asked.outcome]}"
+    details = [f"asked {asked.asked_at}, until {asked.expires_at}", f"risk {asked.risk}"]
+    details += [f"decided {asked.ended_at} after {asked.after_s} s"] if asked.after_s is not None else []
+    details += [plain(asked.reason)] if asked.reason else []
+    details += [_SIGNED[asked.label]] if asked.label else []
+    details += ["a decoy, made up to be refused"] if asked.decoy else []
+    details += [f"became {asked.becomes}"] if asked.becomes else []
+    yield tag("span", f" ({'; '.join(details)})", class_="small")
+    if asked.by is not None:
+        yield joined([tag("br"), tag("span", "by ", words(asked.who), f" ({asked.by})", class_="small")])
+    for label, value in (("asked for", asked.arguments), ("changed to", asked.edited)):
+        if value:
+            yield joined([tag("br"), tag("span", f"{label} ", tag("code", compact(value)), class_="small")])
+    for text in (asked.note,) if asked.note else ():
+        yield joined([tag("br"), tag("span", "noted: ", words(text), class_="small")])
+    for late in asked.late:
+        told = f"too late: {plain(late.verdict)} at {late.at}, {_SIGNED[late.label]}, by "
+        yield joined([tag("br"), tag("span", told, words(late.who), f" ({late.by})", class_="small")])
 
 
 def _tool(tool: s.ToolTrace) -> Iterator[object]:

@@ -245,6 +245,53 @@ class Begun(Shape):
     estimated: bool = False
 
 
+class LateDecision(Shape):
+    """A decision that did not count: another one, or the end of the time, came first."""
+
+    at: str
+    verdict: str
+    by: str
+    label: str
+    who: str | None
+
+
+ApprovalOutcome = Literal[
+    "waiting", "granted", "edited", "refused", "taken_over", "expired", "abandoned"
+]  # fmt: skip
+
+
+class Approval(Shape):
+    """A use of a tool that a person decided on before it was made.
+
+    ``by`` is an opaque id, ``label`` says who held the key that signed. ``arguments`` are as asked for,
+    ``edited`` those that took their place in a use of its own (``becomes``). ``reason``: what a passed time
+    led to, or why nobody waited any more. ``decoy``: made up, to be refused; null where it is sealed.
+    """
+
+    use: str
+    leaf: int
+    role: str
+    risk: int
+    annex_a: list[str]
+    asked_at: str
+    expires_at: str
+    outcome: ApprovalOutcome
+    ended_at: str | None = None
+    by: str | None = None
+    who: str | None = None
+    label: str | None = None
+    after_s: int | None = None
+    reason: str | None = None
+    tool: str | None = None
+    arguments: dict[str, Any] | None = None
+    edited: dict[str, Any] | None = None
+    becomes: str | None = None
+    shown: str | None = None
+    note: str | None = None
+    decoy: bool | None = None
+    late: list[LateDecision] = []
+
+
 class Turn(Shape):
     """One turn of the caller and the answer to it; turn 0 is what came before the caller spoke."""
 
@@ -252,6 +299,7 @@ class Turn(Shape):
     said: Said | None
     begun: list[Begun]
     decision: TurnDecision | None
+    approvals: list[Approval] = []
     played: Played | None
     withdrawn: str | None
     emergency: Emergency | None
@@ -294,6 +342,33 @@ class Failure(Shape):
     reason: str
     attempt: int
     at: str
+
+
+class Stop(Shape):
+    """A person stopped what the caller talked to, in the middle of the call, in this turn."""
+
+    turn: int
+    scope: str
+    at: str
+
+
+FaultKind = Literal[
+    "used_without_grant", "used_before_grant", "nobody_asked", "used_twice", "decoy_used", "not_signed"
+]
+
+
+class Fault(Shape):
+    """A use of a tool that left without what it needed; ``leaf`` is its ``tool.requested``.
+
+    ``used_without_grant``: no durable grant of this request stands before it. ``used_before_grant``: it had
+    left before anybody was asked. ``nobody_asked``: a rule wanted a person, and none was asked.
+    ``not_signed``: the grant's signature is not over what was asked. The last two, and ``decoy_used``, are
+    found only in content that was opened.
+    """
+
+    leaf: int
+    use: str
+    what: FaultKind
 
 
 class Artifact(Shape):
@@ -365,6 +440,8 @@ class Trace(Shape):
     earlier_handoffs: list[Handoff]
     receipts: list[Receipt]
     failures: list[Failure]
+    stops: list[Stop]
+    faults: list[Fault]
     artifacts: list[Artifact]
     access: list[Access]
     ledger: Ledger

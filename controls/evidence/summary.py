@@ -34,10 +34,14 @@ def summary(trace: s.Trace) -> list[Line]:
     lines = [*_head(trace)]
     for turn in trace.turns:
         lines += _turn(turn)
+        lines += [Line("bad", f"STOPPED ({x.scope}) at {x.at}") for x in trace.stops if x.turn == turn.n]
     for handoff in [*trace.earlier_handoffs, *([trace.handoff] if trace.handoff else [])]:
         lines += _handoff(handoff)
     lines += [Line("note", f"receipt given: {given.how}, in turn {given.turn}") for given in trace.receipts]
     lines += [Line("bad", f"{f.control} failed: {f.reason} at {f.at}") for f in trace.failures]
+    lines += [
+        Line("bad", f"{f.what.replace('_', ' ').upper()}: {f.use}, leaf {f.leaf}") for f in trace.faults
+    ]
     return [*lines, *_proof(trace)]
 
 
@@ -85,6 +89,8 @@ def _turn(turn: s.Turn) -> Iterator[Line]:
         yield Line("bad", f"EMERGENCY {turn.emergency.rule or ERASED}   {_controls(turn.emergency.annex_a)}")
     if turn.decision is not None:
         yield from _decision(turn.decision)
+    for approval in turn.approvals:
+        yield from _approval(approval)
     if turn.played is not None:
         cut = ", interrupted" if turn.played.interrupted else ""
         words = ERASED if turn.played.played_text is None else turn.played.played_text or "(nothing sounded)"
@@ -116,6 +122,21 @@ def _decision(decision: s.TurnDecision) -> Iterator[Line]:
         back = ", read back and confirmed" if tool.read_back == "confirmed" else ""
         score = f", risk {tool.score}: {_made_of(tool.reasons)}" if tool.score else ""
         yield Line("tool", f"{tool.name or ERASED} {tool.outcome}{took}{why}{back}{score}")
+
+
+def _approval(asked: s.Approval) -> Iterator[Line]:
+    by = f" by {asked.who or ERASED} ({asked.label})" if asked.by is not None else ""
+    after = f" after {asked.after_s} s" if asked.after_s is not None else ""
+    why = f" ({asked.reason.replace('_', ' ')})" if asked.reason else ""
+    decoy = ", a decoy" if asked.decoy else ""
+    outcome = asked.outcome.replace("_", " ")
+    tool = ERASED if asked.tool is None else asked.tool
+    yield Line("tool", f"{asked.role} was asked about {tool} → {outcome}{why}{after}{by}{decoy}")
+    if asked.becomes is not None:
+        values = "values erased" if asked.edited is None else f"{asked.arguments} → {asked.edited}"
+        yield Line("note", f"changed: {values}, as {asked.becomes}")
+    for late in asked.late:
+        yield Line("note", f"too late: {late.verdict} by {late.who or ERASED} at {late.at}")
 
 
 def _made_of(reasons: list[s.RiskReason]) -> str:

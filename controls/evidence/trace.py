@@ -8,13 +8,14 @@ place. The shape is that of ``sayso trace CALL --json`` (docs/architecture).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 from controls.errors import IntegrityError
 from controls.evidence import shape as s
+from controls.evidence.approvals import approvals, faults
 from controls.evidence.judged import judge_answers, moments
+from controls.evidence.times import rfc3339
 from controls.evidence.turns import FromLog, Opened, personal_field, records_of, turns
 from controls.ledger import records as r
 from controls.ledger.notes import Checkpoint, parse_note
@@ -63,7 +64,7 @@ def trace(
         media=_media(mine),
         disclosure=_disclosure(mine),
         consent=_consents(mine),
-        turns=turns(mine),
+        turns=_with_approvals(turns(mine), approvals(mine)),
         summaries=[_summary(record, personal) for record, personal in records_of(mine, r.ContextSummarised)],
         judges=judge_answers(mine),
         moments=moments(mine),
@@ -77,6 +78,11 @@ def trace(
             s.Failure(control=f.control, reason=f.reason, attempt=f.attempt, at=rfc3339(f.at))
             for f, _ in records_of(mine, r.ControlFailed)
         ],
+        stops=[
+            s.Stop(turn=stopped.turn, scope=stopped.scope, at=rfc3339(stopped.at))
+            for stopped, _ in records_of(mine, r.CallStopped)
+        ],
+        faults=faults(mine),
         artifacts=_artifacts([*ordered, *elsewhere]),
         access=[
             s.Access(
@@ -91,6 +97,18 @@ def trace(
         ],
         ledger=_ledger(mine, origin, checkpoint, verified).model_copy(update={"witnessed": witnessed}),
     )
+
+
+def _with_approvals(found: list[s.Turn], asked: dict[int, list[s.Approval]]) -> list[s.Turn]:
+    """Each turn with what people were asked in it; a request of no turn stands with the last."""
+    told = {turn.n for turn in found}
+    strays = [a for n, every in asked.items() if n not in told for a in every]
+    return [
+        turn.model_copy(
+            update={"approvals": [*asked.get(turn.n, ()), *(strays if turn is found[-1] else ())]}
+        )
+        for turn in found
+    ]
 
 
 def _by_log(records: Sequence[Opened | FromLog]) -> tuple[list[Opened], list[Opened]]:
@@ -124,11 +142,6 @@ def gaps(records: Iterable[r.Record]) -> tuple[list[int], list[int]]:
     found = sorted(record.n for record in records)
     twice = sorted({a for a, b in pairwise(found) if a == b})
     return sorted(set(range(found[-1] + 1 if found else 0)) - set(found)), twice
-
-
-def rfc3339(unix_s: int) -> str:
-    """Whole Unix seconds as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _call(mine: Sequence[Opened]) -> s.Call:

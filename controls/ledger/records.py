@@ -670,6 +670,7 @@ class ApprovalDetails(Personal):
     verdicts: tuple[Found, ...] = ()
     salt: str = ""
     decoy: bool = False
+    written_by: str = Field(default="", description="who wrote a decoy: a person, or a role")
     who: str = ""
     note: str = ""
     statement: str = Field(default="", description="the bytes that were signed, in base64")
@@ -1091,6 +1092,14 @@ class AgentStopped(Record):
     personal = StopDetails
     scope: StopScope
     by: PersonId
+
+
+class CallStopped(CallRecord):
+    """A stop reached this call: its agent answers nothing more, and the caller is told and gets a person."""
+
+    type = "call.stopped"
+    turn: Count = Field(description="of the caller's newest words then; 0 before the first")
+    scope: StopScope
 
 
 class AgentResumed(Record):

@@ -116,7 +116,7 @@ def test_nothing_runs_again_without_two_persons_and_a_record(events: list[s.Even
         assert s.Stops.read(stops.model_dump_json()) == stops
         for output in outputs:
             if isinstance(output, s.RecordResumed):
-                assert output.first.id != output.second.id
+                assert not output.first.same(output.second)
                 recorded[output.stopped.scope] = output
             if isinstance(output, s.Lift):
                 assert isinstance(event, s.Durable)
@@ -126,3 +126,100 @@ def test_nothing_runs_again_without_two_persons_and_a_record(events: list[s.Even
             recorded.pop(event.scope, None)
         gone = before - after
         assert all(s.Lift(scope) in outputs for scope in gone)
+
+
+# --- several workers -------------------------------------------------------------------------------
+
+
+def test_one_name_under_two_ids_is_one_person() -> None:
+    again = s.Person(id="p_" + "Z" * 16, name="b")
+    stops, outputs = run(s.Stops(), stop(), s.Resume(AGENT, BEN, 5), s.Resume(AGENT, again, 6))
+    assert outputs[-1] == s.Unchanged("same_person")
+    assert stops.of_call("t", "healthcare") is not None
+
+
+def test_a_worker_that_died_while_resuming_does_not_keep_it_stopped_for_ever() -> None:
+    asked, _ = run(s.Stops(), stop(), s.Resume(AGENT, BEN, 5), s.Resume(AGENT, CEM, 6))
+    _, [output] = run(asked, s.Resume(AGENT, ANNA, 7))
+    assert output == s.Unchanged("under_way")
+    _, [output] = run(asked, s.Resume(AGENT, ANNA, 6 + s.RECORD_WITHIN_S + 1))
+    assert isinstance(output, s.RecordResumed)
+    assert (output.first, output.second) == (BEN, ANNA)
+
+
+def test_a_newer_state_counts_with_what_was_stopped_alone() -> None:
+    mine, _ = run(s.Stops(version=3), stop(), stop(TOOL))
+    met = mine.alone(TOOL).meeting(s.Stops(version=5))
+    assert met.version == 5
+    assert [x.scope for x in met.stops] == [TOOL], "the agent was resumed by others"
+
+
+def test_what_was_stopped_again_alone_takes_wishes_of_others_back() -> None:
+    shared, _ = run(s.Stops(version=4), stop(), s.Resume(AGENT, BEN, 5))
+    mine, _ = run(s.Stops(version=3), stop())
+    [met] = mine.alone(AGENT).meeting(shared).stops
+    assert met.resume_by is None
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_a_store_that_forgot_lifts_nothing(version: int) -> None:
+    mine, _ = run(s.Stops(version=2), stop(), s.Resume(AGENT, BEN, 5))
+    other, _ = run(s.Stops(version=version), stop(TOOL))
+    met = mine.meeting(other)
+    assert {x.scope for x in met.stops} == {AGENT, TOOL}
+    assert all(x.resume_by is None for x in met.stops)
+    assert met.version == 2
+
+
+STATES = st.builds(
+    lambda events, version, alone: run(s.Stops(version=version), *events)[0].alone(alone),
+    st.lists(EVENTS, max_size=8), st.integers(0, 4), SCOPES,
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(STATES, STATES)
+def test_no_meeting_lifts_what_it_cannot_be_sure_of(mine: s.Stops, found: s.Stops) -> None:
+    met = mine.meeting(found)
+    scopes = {x.scope for x in met.stops}
+    assert {x.scope for x in found.stops} <= scopes, "what the store says is stopped is stopped"
+    assert {x.scope for x in mine.stops if x.alone} <= scopes, "what was stopped here is stopped"
+    if {x.scope for x in mine.stops} - scopes:
+        assert found.version > mine.version, "only a newer state lifts anything"
+    assert met.version == max(mine.version, found.version)
+    assert len(scopes) == len(met.stops)
+    assert not any(x.alone for x in met.told(9).stops)
+    assert met.told(9).meeting(met.told(9)) == met.told(9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0, 1, 2]), EVENTS, st.booleans()), max_size=30))
+def test_workers_that_share_a_store_come_to_the_same(steps: list[tuple[int, s.Event, bool]]) -> None:
+    """Three workers on one store that is now and then out of reach: a stop anywhere ends up everywhere."""
+    shared = s.Stops()
+    workers = [s.Stops(), s.Stops(), s.Stops()]
+    resumed = False
+    for at, event, reached in steps:
+        mine = workers[at]
+        if isinstance(event, s.Stop):
+            mine = mine.step(event)[0].alone(event.scope)
+        if reached:
+            met = mine.meeting(shared)
+            if not isinstance(event, s.Stop):
+                met, outputs = met.step(event)
+                resumed = resumed or any(isinstance(x, s.Lift) for x in outputs)
+            if met != shared:
+                shared = mine = met.told(met.version + 1)
+            else:
+                mine = met
+        workers[at] = mine
+        if isinstance(event, s.Stop):
+            assert event.scope in {x.scope for x in mine.stops}
+    stopped = {x.scope for w in workers for x in w.stops if x.alone} | {x.scope for x in shared.stops}
+    for mine in [*workers, *workers]:  # everybody looks twice
+        met = mine.meeting(shared)
+        if met != shared:
+            shared = met.told(met.version + 1)
+    assert {x.scope for x in shared.stops} == stopped
+    if not resumed:
+        assert {e.scope for _, e, _ in steps if isinstance(e, s.Stop)} == stopped

@@ -200,3 +200,41 @@ def test_where_an_answer_may_be_begun_early_is_a_word(project: Project, eager: s
 def test_settings_are_frozen(project: Project) -> None:
     with pytest.raises(ValueError, match="frozen"):
         project.settings().server.port = 1  # type: ignore[misc]  # what is tried
+
+
+# --- several workers -------------------------------------------------------------------------------
+
+
+def with_workers(project: Project, **changes: object) -> Path:
+    """The offline profile of a house with several workers."""
+    workers = {"redis": "redis://127.0.0.1:6379/0", "key": {"env": "HOUSE_KEY"}, **changes}
+    path = project.root / PROFILE
+    path.write_text(f"{path.read_text()}\nworkers: {json.dumps(workers)}\n")
+    return path
+
+
+def test_a_house_of_several_workers_names_its_secrets_only(project: Project) -> None:
+    path = with_workers(project, password={"env": "REDIS_PASSWORD"}, house="riverside")
+    settings = load_settings(path, environ={"HOUSE_KEY": "k" * 32, "REDIS_PASSWORD": "r-secret"})
+    assert settings.workers is not None
+    assert settings.workers.key.reveal() == "k" * 32
+    assert "r-secret" not in json.dumps(public_view(settings)) + repr(settings)
+    with pytest.raises(ConfigurationError, match="HOUSE_KEY is not set"):
+        load_settings(path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"redis": "127.0.0.1:6379"}, "workers.redis"),
+        ({"redis": "redis://user:secret@host/0"}, "workers.redis"),
+        ({"key": {"generate": True}}, "needs one key for all of them"),
+        ({"key": {"env": "HOUSE_KEY", "optional": True}}, "needs one key for all of them"),
+        ({"house": "A house"}, "workers.house"),
+    ],
+)
+def test_a_house_that_cannot_share_is_refused(
+    project: Project, changes: dict[str, object], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        load_settings(with_workers(project, **changes), environ={"HOUSE_KEY": "k" * 32})

@@ -32,6 +32,9 @@ async def test_a_running_call_is_told_and_goes_to_a_person() -> None:
         assert line.played()[-2:] == ["stopped", "handoff"]
         [(requested, _)] = line.of("handoff.requested")
         assert requested.requested_by == "failure"
+        [(stopped, _)] = line.of("call.stopped")
+        assert (stopped.turn, stopped.scope) == (1, "agent")
+        assert line.types().index("call.stopped") < line.types().index("handoff.requested")
 
 
 async def test_in_the_middle_of_an_answer_the_agent_falls_silent() -> None:

@@ -50,6 +50,8 @@ def list_waiting(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None
         ],
         empty="nothing waits for a person",
     )
+    if not told["reached"]:
+        emit_text("what waits in other workers is not known: Redis does not answer\n")
 
 
 @app.command(epilog="Example: sayso approvals show u_7Q2MZ0G4D9RWX3KA --as r.okafor")

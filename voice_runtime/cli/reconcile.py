@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,10 +36,14 @@ def reconcile(
 ) -> None:
     """Compare a day of the carrier's calls with the record: exit 0 they agree, 1 they do not.
 
+    Besides, every tool that day's calls used is held against the grants on record: one that left before a
+    person had granted it is named, and exits 1.
+
     A call that was never recorded leaves no gap in any log; only somebody else's
     list shows it. What the carrier calls our calls is opened for this, which goes
     on record first. Browser calls have no carrier and are left out.
     """
+    from controls.evidence.page_turns import plain
     from controls.evidence.reconcile import read_carrier_list
     from controls.evidence.reconcile import reconcile as compare
     from controls.ledger.reader import Reader
@@ -58,16 +62,19 @@ def reconcile(
             details = viewer(settings, opening, who, purpose or "reconciliation with the carrier")
             record_access(settings, opening.tenant, opening.region, None, details, what="reconciliation")
         found = compare(theirs, _ours(reader), wanted)
+        wrong = _ungranted(reader, wanted)
+    holds = found.holds and not wrong
     if as_json:
-        emit_json({**asdict(found), "day": wanted.isoformat(), "holds": found.holds})
+        emit_json({**asdict(found), "day": wanted.isoformat(), "ungranted": wrong, "holds": holds})
     else:
         lines = [f"{wanted}: {found.matched} calls agree, {found.refused} refused ones too"]
         lines += [f"NOT ON RECORD   {sid}: the carrier connected it" for sid in found.unrecorded]
         lines += [f"NOT AT CARRIER  {call}: on record, not in its list" for call in found.unknown_to_carrier]
         if found.erased:
             lines.append(f"{found.erased} on record are erased and cannot be compared")
+        lines += [f"NOT GRANTED     {x['call']}: use {x['use']}, {plain(x['what'])}" for x in wrong]
         emit_text("\n".join(lines) + "\n")
-    if not found.holds:
+    if not holds:
         raise typer.Exit(1)
 
 
@@ -87,6 +94,19 @@ def _ours(reader: Reader) -> Iterator[OurCall]:
                 personal = view.personal(record)
                 known = personal.carrier_call if isinstance(personal, r.RefusalDetails) else None
                 yield OurCall("", known, record.at, "refused")
+
+
+def _ungranted(reader: Reader, day: date) -> list[dict[str, Any]]:
+    """Uses of that day's calls that left without their grant; from leaves alone, nothing is opened."""
+    from controls.evidence.approvals import faults
+
+    found = []
+    for info in reader.calls():
+        if datetime.fromtimestamp(info.opened_at, UTC).date() == day:
+            entries = reader.records(info.call, origin=info.origin)
+            told = faults((e.leaf, e.record, None) for e in entries)
+            found += [{"call": info.call, **fault.model_dump()} for fault in told]
+    return found
 
 
 def _day(text: str) -> date:

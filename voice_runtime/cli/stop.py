@@ -38,6 +38,7 @@ def stop(
     """Stop it within two seconds, also on running calls: callers are told politely and get a person.
 
     One person is enough. It stays stopped over a restart, until two persons have resumed it.
+    Exit 1: stopped here, and other workers of the house cannot be told yet.
     """
     settings = profile_of(config)
     if shown:
@@ -51,6 +52,12 @@ def stop(
         emit_text("it was stopped already; whoever had asked to resume it has to ask again\n")
     else:
         emit_text("stopped; two different persons resume it: sayso resume\n")
+    if not told["everywhere"]:
+        if not as_json:
+            emit_text(
+                "other workers cannot be told before Redis answers: stop each of them, with its --config\n"
+            )
+        raise typer.Exit(1)
 
 
 @resume_app.command(epilog="Example: sayso resume --agent healthcare --as r.okafor --why 'hours corrected'")
@@ -109,3 +116,5 @@ def _list(settings: Profile, as_json: bool) -> None:
         ],
         empty="nothing is stopped",
     )
+    if not told["reached"]:
+        emit_text("what other workers stopped since is not known: Redis does not answer\n")

@@ -36,6 +36,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
 from controls.decision import Verdict
+from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
 from controls.ledger import records as r
@@ -319,7 +320,10 @@ class Attention(FrameProcessor):
             await self._withdraw()
             if judged.phrase:
                 await self.push_frame(SayFrame(phrase=judged.phrase, turn=turn))
-            if judged.verdict is Verdict.HANDOFF or not judged.phrase:
+            if rule_failed(judged):
+                self._journal.control_failed("guard", "broken")
+                await self._person.wanted("failure", "a rule could not be evaluated")
+            elif judged.verdict is Verdict.HANDOFF or not judged.phrase:
                 await self._person.wanted("rule", judged.verdicts[0].rule)
             return
         if shown is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import get_args
 
+from controls.decision import Recorder
+from controls.gate import Gate
 from controls.ledger import records as r
 from controls.moments import Moments
 from controls.rules.moments import CallFacts, EndedBy
@@ -35,11 +37,13 @@ class CallEnds:
 
     def __init__(
         self,
-        moments: Moments,
+        recorder: Recorder,
+        gate: Gate,
         journal: Journal,
         so_far: SoFar,
         clock: Clock,
         *,
+        language: str,
         say: Callable[[SayFrame], Awaitable[None]],
         fetch_a_person: Callable[[str, str], None],
     ) -> None:
@@ -48,7 +52,16 @@ class CallEnds:
         Args:
             fetch_a_person: given who wants one and why.
         """
-        self._moments, self._journal, self._so_far, self._clock = moments, journal, so_far, clock
+        #: The rules of these moments, for the way to a person as well.
+        self.moments = Moments(
+            recorder,
+            gate.rules,
+            tenant=journal.tenant,
+            call=journal.call,
+            language=language,
+            bound=gate.bound,
+        )
+        self._journal, self._so_far, self._clock = journal, so_far, clock
         self._say, self._fetch_a_person = say, fetch_a_person
         #: How the call was to end when a rule had a person fetched: it does, once nobody can be reached.
         self.owed: tuple[str, str] | None = None
@@ -60,7 +73,7 @@ class CallEnds:
         """
         if ended_by != "agent":
             return True  # what rules find of it is entered as the call closes
-        end = self._moments.end(self._facts(ended_by, reason), self._journal.turn)
+        end = self.moments.end(self._facts(ended_by, reason), self._journal.turn)
         if not end.refused:
             return True
         if end.phrase:
@@ -76,7 +89,21 @@ class CallEnds:
 
     def over(self, ended_by: str, reason: str) -> None:
         """The call closes, whoever ended it: enter what rules find of it."""
-        self._moments.end(self._facts(ended_by, reason), self._journal.turn, over=True)
+        self.moments.end(self._facts(ended_by, reason), self._journal.turn, over=True)
+
+    def closed(self, ended_by: EndedBy, reason: str, records: int) -> r.CallClosed:
+        """``call.closed`` as of now; a call that nobody answered took no time.
+
+        Args:
+            records: the call's own, before this one.
+        """
+        facts = self._facts(ended_by, reason)
+        return r.CallClosed.model_validate(
+            {
+                "tenant": self._journal.tenant, "call": self._journal.call, "ended_by": ended_by,
+                "reason": reason, "duration_s": facts.duration_s, "records": records,
+            }
+        )  # fmt: skip
 
     def _facts(self, ended_by: str, reason: str) -> CallFacts:
         known: EndedBy = ended_by if ended_by in get_args(EndedBy) else "unknown"  # type: ignore[assignment]

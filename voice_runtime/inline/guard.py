@@ -7,6 +7,9 @@ its token. The gate is shown every form of a clause (spoken, before names were
 respelled, as written), so that no rule is passed by with a figure or a spelling.
 Whatever the runtime itself wants said (``SayFrame``) takes the same way. Where rules
 ask a model first, its answers are waited for here; a caller who speaks meanwhile ends that.
+
+The guard never leaves silence: what breaks here (a rule, a phrase that nobody bound, the guard's own
+code) is on record as a failure of ours, the caller hears the fallback, and a person is fetched.
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from controls.decision import Cleared, Verdict
+from controls.decision import FALLBACK, Cleared, Verdict
+from controls.findings import rule_failed
 from controls.gate import Gate
+from controls.gate_values import UnboundPhrase
 from controls.ids import new_id
 from controls.rules.judges import UNANSWERED
 from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame
@@ -39,7 +44,7 @@ from voice_runtime.think.call_judges import NOBODY, AsksJudges
 
 
 class Guard(FrameProcessor):
-    """Judges clause by clause. Raising is refusing: an error here lets nothing pass."""
+    """Judges clause by clause. Raising is refusing: an error here lets nothing pass, and is said out loud."""
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class Guard(FrameProcessor):
         *,
         language: str,
         on_handoff: Callable[[str], None],
+        on_failed: Callable[[str, bool], None],
         lexicon: Mapping[str, str] | None = None,
         written: Mapping[str, str] | None = None,
         judges: AsksJudges = NOBODY,
@@ -56,6 +62,8 @@ class Guard(FrameProcessor):
 
         Args:
             on_handoff: called with a rule's name when its verdict is ``handoff``.
+            on_failed: called when something of ours broke, with the tag of what was to be said and whether
+                the fallback is spoken in its place.
             lexicon: word → how it is written for the voice, in the call's language.
             written: fixed phrase → how captions show it, where it is bound in its spoken form.
             judges: asks the models that rules ask.
@@ -67,6 +75,7 @@ class Guard(FrameProcessor):
         self._journal = journal
         self._language = language
         self._on_handoff = on_handoff
+        self._on_failed = on_failed
         self._reader = Reader(language, lexicon)
         self._written = dict(written or {})
         self._judges = judges
@@ -90,22 +99,27 @@ class Guard(FrameProcessor):
         elif isinstance(frame, AnswerBrokenFrame):
             self._splitter = ClauseSplitter(self._language)  # half a sentence may say its opposite
         elif isinstance(frame, LLMFullResponseEndFrame):
-            await self._judge_all(self._splitter.finish())
+            await self._judge_all(self._splitter.finish)
             await self.push_frame(AnswerEndFrame(turn=self._turn))
         elif isinstance(frame, SayFrame):
             await self._say(frame)
         elif isinstance(frame, TextFrame | TTSSpeakFrame):
             # Raw words of a model stop here, whatever frame brought them.
             if isinstance(frame, TextFrame) and not self._answer_over:
-                await self._judge_all(self._splitter.push(frame.text))
+                text = frame.text
+                await self._judge_all(lambda: self._splitter.push(text))
         elif not isinstance(frame, FunctionCallInProgressFrame | FunctionCallResultFrame):
             await self.push_frame(frame, direction)
 
-    async def _judge_all(self, clauses: list[str]) -> None:
-        for text in clauses:
-            if self._answer_over:
-                return
-            await self._judge(text, self._turn)
+    async def _judge_all(self, clauses: Callable[[], list[str]]) -> None:
+        try:
+            for text in clauses():
+                if self._answer_over:
+                    return
+                await self._judge(text, self._turn)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the caller must not sit in silence
+            self._answer_over = True
+            await self._broken(error, SayFrame(turn=self._turn))
 
     async def _judge(
         self, text: str, turn: int, tag: str = "", final: bool = False, answers_turn: bool = True
@@ -141,7 +155,10 @@ class Guard(FrameProcessor):
         if decision.phrase:
             instead = self._gate.phrase(decision.phrase, turn)
             await self._pass_on(instead, verdict_ms, tag=tag, final=final, answers=answers_turn)
-        if decision.verdict is Verdict.HANDOFF or not decision.phrase:
+        if rule_failed(decision):
+            self._journal.control_failed("guard", "broken")
+            self._on_failed(tag, bool(decision.phrase))
+        elif decision.verdict is Verdict.HANDOFF or not decision.phrase:
             self._on_handoff(decision.verdicts[0].rule)
 
     def _read(self, text: str) -> Spoken:
@@ -153,15 +170,32 @@ class Guard(FrameProcessor):
             return Spoken(text, text, text)
 
     async def _say(self, frame: SayFrame) -> None:
-        if frame.phrase:
-            cleared = self._gate.phrase(frame.phrase, frame.turn)
-            await self._pass_on(
-                cleared, None, tag=frame.tag, final=frame.final, hard=not frame.interruptible,
-                answers=frame.answers, silence_ms=frame.silence_ms,
-            )  # fmt: skip
-        else:
-            self._answer_over = False
-            await self._judge(frame.text, frame.turn, frame.tag, frame.final, frame.answers)
+        try:
+            if frame.phrase:
+                await self._fixed(frame, self._gate.phrase(frame.phrase, frame.turn), frame.tag)
+            else:
+                self._answer_over = False
+                await self._judge(frame.text, frame.turn, frame.tag, frame.final, frame.answers)
+        except Exception as error:  # noqa: BLE001 - as above
+            await self._broken(error, frame)
+
+    async def _fixed(self, frame: SayFrame, cleared: Cleared, tag: str) -> None:
+        await self._pass_on(
+            cleared, None, tag=tag, final=frame.final, hard=not frame.interruptible,
+            answers=frame.answers, silence_ms=frame.silence_ms,
+        )  # fmt: skip
+
+    async def _broken(self, error: Exception, frame: SayFrame) -> None:
+        """Something of ours broke on the way to the caller: the fallback speaks, and a person is fetched."""
+        unbound = isinstance(error, UnboundPhrase)
+        logger.error("call {}: the guard failed: {}", self._journal.call, type(error).__name__)
+        self._journal.control_failed("guard", "unbound_phrase" if unbound else "broken")
+        said = self._gate.bound(FALLBACK)
+        if said:
+            # Whoever waits for the disclosure must not take these words for it.
+            tag = "" if frame.tag.startswith("opening") else frame.tag
+            await self._fixed(frame, self._gate.phrase(FALLBACK, frame.turn), tag)
+        self._on_failed(frame.tag, said)
 
     async def _pass_on(
         self,

@@ -191,6 +191,12 @@ class WayToAPerson:
         if tag in self._spoken and self.asking:
             self._events.put_nowait(h.Unclear())
 
+    def never_said(self, tag: str) -> None:
+        """One of our phrases will not sound at all: nothing waits for its end any more."""
+        self.not_said(tag)
+        if (event := self._spoken.pop(tag, None)) is not None:
+            event.set()
+
     def dialled(self, status: str) -> None:
         """The carrier reports how a transfer went (``DialCallStatus``)."""
         self.transferring = self._answers = False

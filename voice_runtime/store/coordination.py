@@ -1,7 +1,7 @@
 """Counts and one-time tokens of one process: ``ports.Coordinator`` without a server.
 
 No method awaits anything between reading and writing, so on one event loop
-each is atomic. More than one worker needs Redis, and is refused with this.
+each is atomic. What several workers share lies in ``store.workers``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class InProcessCoordinator:
         self._clock = clock or SystemClock()
         self._calls: dict[str, str] = {}
         self._tokens: dict[str, tuple[str, int]] = {}
-        self._shared: dict[str, str] = {}
+        self._shared: dict[str, tuple[int, str]] = {}
 
     @property
     def calls(self) -> int:
@@ -79,10 +79,13 @@ class InProcessCoordinator:
         value, ends = self._tokens.pop(token, ("", 0))
         return value if ends > self._clock.monotonic_ns() else None
 
-    async def share(self, name: str, value: str) -> None:
-        """Keep it for whoever asks; one value a name."""
-        self._shared[name] = value
-
-    async def shared(self, name: str) -> str | None:
-        """The value shared last."""
+    async def read(self, name: str) -> tuple[int, str] | None:
+        """The version and value written last."""
         return self._shared.get(name)
+
+    async def swap(self, name: str, before: int, after: int, value: str) -> bool:
+        """Put a value in the place of version ``before``; False when another stands."""
+        if self._shared.get(name, (0, ""))[0] != before:
+            return False
+        self._shared[name] = (after, value)
+        return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from controls.evidence.approvals import ApprovalOrder
 from controls.evidence.occasions.tally import Call, Tallies
 from controls.ledger import records as r
 
@@ -25,7 +26,7 @@ class Actions:
     requested: dict[str, tuple[int, r.ToolRequested]] = field(default_factory=dict)
     judged: set[str] = field(default_factory=set)
     asked: dict[str, int] = field(default_factory=dict)
-    granted: set[str] = field(default_factory=set)
+    order: ApprovalOrder = field(default_factory=ApprovalOrder)
     decided: set[str] = field(default_factory=set)
     # people
     handoffs: dict[str, int] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Actions:
     broken: dict[int, r.ControlFailed] = field(default_factory=dict)
 
     def add(self, leaf: int, record: r.Record) -> None:
+        self.order.add(leaf, record)
         match record:
             case r.ReleaseBound():
                 self.bound = True
@@ -89,9 +91,12 @@ class Actions:
         self._judge_use(record.use, request is not None and self._allowed(request[1]), leaf)
 
     def _allowed(self, request: r.ToolRequested) -> bool:
-        """It was confirmed where it is of high risk, and granted where a person was asked."""
+        """It was confirmed where it is of high risk, and granted before it left where a person was asked."""
         confirmed = request.risk != "high" or request.read_back == "confirmed"
-        return confirmed and (request.use not in self.asked or request.use in self.granted)
+        return confirmed and request.use not in self._without_grant()
+
+    def _without_grant(self) -> set[str]:
+        return {use for _, use, _ in self.order.faults}
 
     def _judge_use(self, use: str, held: bool, leaf: int) -> None:
         if use not in self.judged:  # an outcome that was asked for again is the same use
@@ -103,8 +108,6 @@ class Actions:
             self.asked.setdefault(record.use, leaf)
             return
         self.decided.add(record.use)
-        if isinstance(record, r.ApprovalGranted | r.ApprovalEdited):
-            self.granted.add(record.use)
         if isinstance(record, r.ApprovalGranted | r.ApprovalEdited | r.ApprovalRefused):
             self.tallies["acts"].judge(record.by is not None, self.of.where(leaf))
         if not isinstance(record, r.ApprovalGranted):
@@ -155,8 +158,10 @@ class Actions:
             for leaf, record in self.broken.items():
                 for topic in _topics(record):
                     self.tallies[topic].judge(None, self.of.where(leaf))
+            wrong = self._without_grant()
             for use, leaf in self.asked.items():
-                self.tallies["approval"].judge(True if use in self.decided else None, self.of.where(leaf))
+                held = use not in wrong and (use in self.decided or None)
+                self.tallies["approval"].judge(held, self.of.where(leaf))
         tallies.add(self.tallies)
 
 

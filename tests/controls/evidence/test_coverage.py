@@ -179,7 +179,7 @@ def _untagged_recording(script: CallScript) -> None:
         (_without_request, "A.4.4", 1, 0),
         (_unconfirmed, "A.9.2", 1, 0),
         (_no_outcome, "A.9.2", 0, 1),
-        (_ungranted, "A.9.2", 1, 1),
+        (_ungranted, "A.9.2", 2, 0),
         (_emergency, "A.9.2", 1, 0),
         (_nobody_came, "A.9.2", 0, 1),
         (_risky, "A.9.3", 1, 0),

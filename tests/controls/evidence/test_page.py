@@ -394,6 +394,10 @@ GOLDEN = {
         "c2b406c11d884f5362f6656b5509945fc873e330099a2ca1709c3d6be1ccde28",
         "985887cc1652eed1e21c18a0170370f6615c42fef1ee57f1ad4fbb5557b01d21",
     ),
+    4: (
+        "4b8f2d40afd596857135ef1fc1ccfcf1a85f7e3b7eeb76057f77737526a448cf",
+        "6d977aa90282dcf67c5cd7787d7dec8ba27b40bb340a75d82b607a48baed3cc8",
+    ),
 }
 
 

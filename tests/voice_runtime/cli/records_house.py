@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,12 +114,14 @@ def serving(
     keys: Keys | None = None,
     publish: bool = True,
     questions: Callable[[Ledger], Awaitable[Mapping[str, Question]]] | None = None,
+    closing: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> Iterator[Ledger]:
     """A server's ledger and local socket, in a thread of their own.
 
     Args:
         keys: it rotates them, too.
         questions: made on the server's own loop; what else it can be asked.
+        closing: closes what they need, on that loop.
     """
     ledger = Ledger.open(house.ledger, tagger=tagger, publish=publish)
     operations = None if keys is None else key_operations(ledger, keys)
@@ -132,6 +134,8 @@ def serving(
         ready.set()
         await asyncio.to_thread(stop.wait)
         await local.close()
+        for close in closing:
+            await close()
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),), name="server")
     thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from controls.ids import new_id
 from controls.ledger import records as r
 from tests.controls.evidence.calls import CallScript, clinic_call
 from tests.voice_runtime.cli.records_house import House
@@ -55,3 +56,46 @@ def test_bad_input_is_a_usage_error(house: House, tmp_path: Path) -> None:
     house.environment("staging")
     assert house.sayso("reconcile", a_list(tmp_path, "CA1"), "--day", TODAY)[0] == 2
     assert house.access() == []
+
+
+def refunded(*, granted_first: bool) -> CallScript:
+    """A call in which a person was asked about a refund; their grant stands before it, or behind."""
+    script = carried("CA1")
+    closed = script.opened.pop()
+    common = {"use": new_id("u"), "nonce": "n_" + "7" * 64}
+    script.add(
+        r.ApprovalRequested, r.ApprovalDetails(tool="refund"), **common, role="compliance", expires_at=1,
+        risk=50, annex_a=("A.9.2",),
+    )  # fmt: skip
+
+    def granted() -> None:
+        script.add(
+            r.ApprovalGranted, r.ApprovalDetails(tool="refund"), **common, by=new_id("p"),
+            label="server_attested", after_s=4,
+        )  # fmt: skip
+
+    if granted_first:
+        granted()
+    script.add(
+        r.ToolRequested, r.ToolDetails(name="refund"), turn=1, use=common["use"], risk="medium",
+        read_back="none", idempotent=True,
+    )  # fmt: skip
+    if not granted_first:
+        granted()
+    script.opened.append(closed)
+    return script
+
+
+def test_a_tool_used_before_its_grant_is_named_though_the_lists_agree(house: House, tmp_path: Path) -> None:
+    script = refunded(granted_first=False)
+    house.fill(script)
+    code, out, _ = house.sayso("reconcile", a_list(tmp_path, "CA1"), "--day", TODAY)
+    assert code == 1
+    assert f"NOT GRANTED     {script.call}: use u_" in out
+    assert "used without grant" in out
+
+
+def test_a_tool_used_behind_its_grant_agrees(house: House, tmp_path: Path) -> None:
+    house.fill(refunded(granted_first=True))
+    found = house.json("reconcile", a_list(tmp_path, "CA1"), "--day", TODAY)
+    assert (found["ungranted"], found["holds"]) == ([], True)

@@ -45,6 +45,7 @@ class Guarded:
     recorder: MemoryRecorder
     journal: Journal
     handoffs: list[str] = field(default_factory=list)
+    failures: list[tuple[str, bool]] = field(default_factory=list)
 
     async def answer(self, *tokens: str, broken: bool = False) -> list[Frame]:
         """A whole answer of these tokens; what came out of the guard."""
@@ -85,12 +86,14 @@ async def guarded(lexicon: dict[str, str] | None = None) -> AsyncIterator[Guarde
     gate.bind(DIGEST, {**{k: {"en-US": v} for k, v in PHRASES.items()}, **shipped().phrases}).result(0)
     journal = Journal(recorder, tenant="clinic", call=call, clock=SystemClock(), context=LLMContext())
     handoffs: list[str] = []
+    failures: list[tuple[str, bool]] = []
     guard = Guard(
-        gate, journal, language="en-US", on_handoff=handoffs.append, lexicon=lexicon,
+        gate, journal, language="en-US", on_handoff=handoffs.append,
+        on_failed=lambda tag, said: failures.append((tag, said)), lexicon=lexicon,
         written={"goodbye": "Good-bye!"},
     )  # fmt: skip
     async with running(guard) as (head, tail):
-        yield Guarded(head, tail, recorder, journal, handoffs)
+        yield Guarded(head, tail, recorder, journal, handoffs, failures)
 
 
 async def test_tokens_become_cleared_clauses() -> None:
@@ -237,6 +240,7 @@ async def test_a_ledger_that_takes_nothing_clears_nothing() -> None:
     async with guarded() as line:
         line.recorder.refusing = True
         assert spoken(await line.answer("We open at nine. And at ten.")) == ["fallback"]
+        assert line.failures == [("", True)], "and a person"
 
 
 async def test_what_goes_up_passes() -> None:

@@ -81,3 +81,15 @@ def test_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [await coordinator.take_token(f"t{i}") for i in range(5)] == [None, None, "2", "3", "4"]
 
     asyncio.run(act())
+
+
+@pytest.mark.anyio
+async def test_a_value_is_swapped_for_the_version_it_was_read_at() -> None:
+    coordinator = InProcessCoordinator(1)
+    assert await coordinator.read("stops") is None
+    assert await coordinator.swap("stops", 0, 1, "a")
+    assert not await coordinator.swap("stops", 0, 1, "b")
+    assert not await coordinator.swap("stops", 2, 3, "b")
+    assert await coordinator.read("stops") == (1, "a")
+    assert await coordinator.swap("stops", 1, 2, "b")
+    assert await coordinator.read("stops") == (2, "b")

@@ -315,7 +315,7 @@ async def test_what_the_caller_agreed_to_is_asked_anew_when_it_is_edited(
     assert [r.json["day"] for r in call.server.uses] == ["Monday"]
 
 
-# --- several at once, stops, decoys ----------------------------------------------------------------
+# --- several at once, stops ------------------------------------------------------------------------
 
 
 async def test_two_people_at_once_the_first_counts(call: Call, at_the_desk: MakeDesk) -> None:
@@ -392,48 +392,6 @@ async def test_a_tool_stopped_while_its_use_waits_is_not_used(call: Call, at_the
     again = await desk.runner.use("find", dict(MONDAY), 2)
     assert again.content["reason"] == "stopped"
     assert call.recorder.of("tool.refused")[-1][0].reason == "stopped"
-
-
-async def test_a_decoy_comes_with_a_real_request_and_is_told_apart_only_when_opened(
-    call: Call, at_the_desk: MakeDesk
-) -> None:
-    desk = at_the_desk()
-    await desk.ask(
-        "decoy",
-        who="Olga Head",
-        role="compliance",
-        tool="refund",
-        arguments={"amount": 9000},
-        shown="urgent!",
-    )
-    using = desk.use()
-    listed = await desk.waits(2)
-    assert all(set(x) == set(listed[0]) for x in listed)
-    decoys = {record.use: sealed.decoy for record, sealed in call.recorder.of("approval.requested")}
-    decoy = next(use for use, is_decoy in decoys.items() if is_decoy)
-    real = next(use for use, is_decoy in decoys.items() if not is_decoy)
-    caught = await desk.ask("decide", use=decoy, who="Anna Berg", word="refused")
-    assert caught["counts"]
-    assert (await desk.ask("decide", use=real, who="Anna Berg", word="granted"))["counts"]
-    assert (await using).ok
-    assert [r.json for r in call.server.uses] == [MONDAY]
-    assert call.recorder.of("approval.refused")[0][1].decoy
-
-
-async def test_a_decoy_that_is_granted_does_nothing(call: Call, at_the_desk: MakeDesk) -> None:
-    desk = at_the_desk()
-    await desk.ask(
-        "decoy", who="Olga Head", role="compliance", tool="find", arguments={"day": "X"}, shown="-"
-    )
-    using = desk.use()
-    await desk.waits(2)
-    [decoy] = [record.use for record, sealed in call.recorder.of("approval.requested") if sealed.decoy]
-    assert (await desk.ask("decide", use=decoy, who="Anna Berg", word="granted"))["state"] == "granted"
-    assert not call.server.connections
-    await desk.decide("refused")
-    await using
-    assert not call.server.connections
-    desk.desk.call_over(call.journal.call)
 
 
 async def test_people_have_one_key_and_one_id_each(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""What people decide with: the desk of approvals and the stop switch, alone or with other workers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controls.errors import OperatorError
+from controls.ledger.ledger import Ledger
+from controls.stop import Stopped
+from voice_runtime.approvals import ApprovalDesk, Decoys
+from voice_runtime.approvals_elsewhere import ApprovalsElsewhere
+from voice_runtime.clock import Clock
+from voice_runtime.decoys import load_decoys
+from voice_runtime.local import Question
+from voice_runtime.people import People
+from voice_runtime.ports import Shared
+from voice_runtime.settings import Settings
+from voice_runtime.stops import Names, StopSwitch
+from voice_runtime.store.workers import Workers
+
+Enter = Callable[[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """Both, and what the local socket may ask of them."""
+
+    approvals: ApprovalDesk
+    stops: StopSwitch
+    questions: Mapping[str, Question]
+
+
+async def start_deciding(
+    settings: Settings,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    alone: Shared,
+    names: Names,
+    stopped: Callable[[Stopped], None],
+    enter: Enter,
+) -> Deciding:
+    """Start both; ``enter`` closes them.
+
+    Args:
+        alone: where a single process keeps what is stopped.
+        stopped: told of every stop that takes hold.
+
+    Raises:
+        OperatorError: ``configs/decoys.yaml``, what is stopped, or the shared store cannot be used.
+    """
+    people = People(settings.data_dir)
+    found = await asyncio.to_thread(load_decoys, settings.root)
+    decoys = Decoys.of(found, random.SystemRandom()) if found is not None else None
+    approvals = ApprovalDesk(ledger, people, decoys=decoys)
+    workers = await _workers(settings, enter)
+    switch = StopSwitch(
+        settings.data_dir, recorder=ledger, spool=ledger.append_spooled, people=people, clock=clock,
+        shared=workers or alone, names=names, changed=stopped,
+    )  # fmt: skip
+    await enter(switch.start, switch.close)
+    questions = approvals.questions
+    if workers is not None:
+        elsewhere = ApprovalsElsewhere(approvals, workers, clock)
+        await enter(elsewhere.start, elsewhere.close)
+        questions = elsewhere.questions
+    return Deciding(approvals, switch, questions | switch.questions)
+
+
+async def _workers(settings: Settings, enter: Enter) -> Workers | None:
+    wanted = settings.workers
+    if wanted is None:
+        return None
+    secret = wanted.key.reveal()
+    if len(secret) < 32:
+        raise OperatorError("workers.key is shorter than 32 letters: set one made by `openssl rand -hex 32`")
+    password = wanted.password.reveal() if wanted.password is not None else ""
+    workers = Workers(wanted.redis, secret=secret, house=wanted.house, password=password)
+
+    async def nothing() -> None:
+        """It connects when it is first needed."""
+
+    await enter(nothing, workers.close)
+    return workers
