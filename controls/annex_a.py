@@ -249,6 +249,10 @@ CONTROLS: tuple[AnnexControl, ...] = (
         (
             "clause.cleared",
             "clause.refused",
+            "judge.asked",
+            "judge.answered",
+            "handoff.judged",
+            "ending.judged",
             "tool.requested",
             "tool.refused",
             "tool.executed",

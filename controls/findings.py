@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from controls.decision import FALLBACK, Ask, Decision, Proposal, RuleVerdict, Verdict
@@ -18,9 +19,14 @@ NOT_RECORDED = "default/ledger"
 
 def found(decision: Decision) -> tuple[r.Found, ...]:
     """Every finding of a decision, for what is sealed beside its record."""
+    return as_found(decision.verdicts)
+
+
+def as_found(verdicts: Sequence[RuleVerdict]) -> tuple[r.Found, ...]:
+    """Findings as records hold them."""
     return tuple(
         r.Found(rule=v.rule, verdict=v.verdict, annex_a=v.annex_a, risk=v.risk, reason=v.reason)
-        for v in decision.verdicts
+        for v in verdicts
     )
 
 

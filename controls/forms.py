@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from controls.decision import Decision, Proposal
 from controls.rules.engine import LOOK_BACK, Rules
+from controls.rules.judges import UNANSWERED, Answers, Key, Question
 from controls.rules.matchers import EMPTY, Words, join, tail, words
 
 
@@ -17,7 +18,18 @@ class Before:
         self._turn = 0
         self._forms: tuple[Words, ...] = ()
 
-    def judge(self, rules: Rules, proposal: Proposal, forms: Sequence[str]) -> list[Decision]:
+    def questions(self, rules: Rules, proposal: Proposal, forms: Sequence[str]) -> tuple[Question, ...]:
+        """What models are to be asked about a clause: about each form that differs, the spoken one first."""
+        before = self._in(proposal.turn)
+        found: dict[Key, Question] = {}
+        for i, form in enumerate((proposal.text, *forms)):
+            for question in rules.questions(replace(proposal, text=form), _at(before, i)):
+                found.setdefault(question.key, question)
+        return tuple(found.values())
+
+    def judge(
+        self, rules: Rules, proposal: Proposal, forms: Sequence[str], answers: Answers = UNANSWERED
+    ) -> list[Decision]:
         """A decision on each form, the spoken one first; equal forms after equal words are judged once."""
         before = self._in(proposal.turn)
         judged: dict[tuple[str, tuple[str, ...]], Decision] = {}
@@ -26,7 +38,7 @@ class Before:
             earlier = _at(before, i)
             key = (form, earlier.tokens)
             if key not in judged:
-                judged[key] = rules.evaluate(replace(proposal, text=form), earlier)
+                judged[key] = rules.evaluate(replace(proposal, text=form), earlier, answers)
             decisions.append(judged[key])
         return decisions
 

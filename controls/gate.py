@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from controls.approvals import Approvals, UseFacts
@@ -34,39 +34,16 @@ from controls.decision import (
 from controls.errors import InternalError, LedgerError
 from controls.findings import also_asking, found, not_recorded
 from controls.forms import Before
+from controls.gate_values import Outcome, RequestedBy, ToolRefusal, UnboundPhrase
 from controls.ids import new_id
 from controls.ledger import records as r
 from controls.receipts import Spool, UrgentReceipt, all_of
 from controls.risk import CallRisk, Circumstances, RiskModel, points_of
 from controls.rules.engine import Rules, gravest_form
-
-RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
-ToolRefusal = Literal[
-    "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted", "changed", "not_entered",
-]  # fmt: skip
+from controls.rules.judges import UNANSWERED, Answers, Question
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.
 _MAY_SPOOL = frozenset(("emergency", "caller_voice", "caller_key", "failure"))
-
-
-class UnboundPhrase(InternalError):
-    """A fixed phrase was to be spoken that the call's ``release.bound`` does not clear."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the gate decided.
-
-    Attributes:
-        cleared: the token, or None when it may not happen.
-        receipt: the record of the decision; None when the ledger would not take it
-            (then nothing is cleared) or nothing had to be recorded.
-    """
-
-    decision: Decision
-    cleared: Cleared | None
-    receipt: PendingReceipt | None
 
 
 class Gate:
@@ -150,6 +127,19 @@ class Gate:
             raise UnboundPhrase(f"phrase {phrase!r} is not bound to this call")
         return self._mint(new_id("k"), turn, self._bound[phrase], self._binding, phrase)
 
+    def asks(
+        self, id: str, text: str, turn: int, caller_said: str = "", forms: Sequence[str] = ()
+    ) -> tuple[Question, ...]:
+        """What models are to be asked about a clause, as ``clause`` takes it; ``id`` it is then given too."""
+        proposal = self._spoken(id, text, turn, caller_said)
+        return self._before.questions(self._rules, proposal, forms)
+
+    def asks_of_use(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, caller_said: str = ""
+    ) -> tuple[Question, ...]:
+        """What models are to be asked about the use of a tool, as ``tool`` takes it."""
+        return self._rules.questions(self._used(use_id, name, dict(arguments), turn, caller_said))
+
     def clause(
         self,
         text: str,
@@ -157,6 +147,8 @@ class Gate:
         caller_said: str = "",
         forms: Sequence[str] = (),
         confidence: float | None = None,
+        id: str = "",
+        answers: Answers = UNANSWERED,
     ) -> Outcome:
         """Judge one clause. Never raises.
 
@@ -171,12 +163,11 @@ class Gate:
                 the gravest verdict decides, so that no rule is passed by by a spelling. Only
                 ``text`` can be cleared.
             confidence: how sure recognition was of ``caller_said``, 0 to 1; None where nothing was said.
+            id: the clause's, where questions on it were asked; a new one otherwise.
+            answers: what came of ``asks``.
         """
-        proposal = Proposal(
-            Effect.SPEAK, self._call, turn, new_id("k"),
-            text=text, language=self._language, caller_said=caller_said,
-        )  # fmt: skip
-        decisions = self._before.judge(self._rules, proposal, forms)
+        proposal = self._spoken(id or new_id("k"), text, turn, caller_said)
+        decisions = self._before.judge(self._rules, proposal, forms, answers)
         decision = self._weighed(gravest_form(decisions), Circumstances(confidence=confidence))
         if decision.verdict.gravity > Verdict.REWRITE.gravity:
             return self._refuse_clause(decision, text, written=forms[-1] if forms else "")
@@ -203,9 +194,7 @@ class Gate:
         ALLOW: the words go to the model, nothing is recorded. Otherwise the refusal to ask is recorded, once
         the turn is ``over``; speak ``decision.phrase`` and, on HANDOFF, fetch a person.
         """
-        proposal = Proposal(
-            Effect.SPEAK, self._call, turn, new_id("k"), language=self._language, caller_said=text
-        )
+        proposal = self._spoken(new_id("k"), "", turn, text)
         decision = self._speakable(self._rules.caller(proposal))
         if decision.verdict is Verdict.ALLOW or not over:
             return Outcome(decision, None, None)
@@ -228,6 +217,7 @@ class Gate:
         dry: bool = False,
         undo_of: str | None = None,
         by_keys: str = "",
+        answers: Answers = UNANSWERED,
     ) -> Outcome:
         """Judge one use of a tool. Never raises.
 
@@ -242,16 +232,13 @@ class Gate:
             ask: whom the agent itself has decide on this tool.
             dry, undo_of: as ``UseFacts``.
             by_keys: the argument that holds a token for what the caller enters: recorded, and not judged.
+            answers: what came of ``asks_of_use``.
         """
-        given = copy.deepcopy(dict(arguments))
-        proposal = Proposal(
-            Effect.TOOL, self._call, turn, use_id, language=self._language,
-            tool=name, arguments=given, caller_said=caller_said,
-        )  # fmt: skip
+        proposal = self._used(use_id, name, copy.deepcopy(dict(arguments)), turn, caller_said)
         around = Circumstances(risk, undoable, confidence=confidence)
-        judged = replace(proposal, arguments={k: v for k, v in given.items() if k != by_keys})
-        decision = self._weighed(also_asking(self._rules.evaluate(judged), ask), around)
-        decision = replace(decision, proposal=proposal)
+        judged = replace(proposal, arguments={k: v for k, v in arguments.items() if k != by_keys})
+        found = self._rules.evaluate(judged, answers=answers)
+        decision = replace(self._weighed(also_asking(found, ask), around), proposal=proposal)
         if decision.ask is not None:
             return Outcome(decision, None, None)
         if decision.verdict is not Verdict.ALLOW:
@@ -378,6 +365,17 @@ class Gate:
         return urgent.receipt.done() and urgent.receipt.exception() is None
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _spoken(self, id: str, text: str, turn: int, caller_said: str) -> Proposal:
+        return Proposal(
+            Effect.SPEAK, self._call, turn, id, text=text, language=self._language, caller_said=caller_said
+        )
+
+    def _used(self, id: str, name: str, given: dict[str, Any], turn: int, caller_said: str) -> Proposal:
+        return Proposal(
+            Effect.TOOL, self._call, turn, id, language=self._language, tool=name, arguments=given,
+            caller_said=caller_said,
+        )  # fmt: skip
 
     def _mint(self, id: str, turn: int, text: str, receipt: PendingReceipt, phrase: str = "") -> Cleared:
         return Cleared(

@@ -14,6 +14,7 @@ from voice_runtime.agent import Release
 from voice_runtime.agent_folder import Parts
 from voice_runtime.offline_file import FILE, offline_name
 from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
+from voice_runtime.rule_checks import check_rules
 from voice_runtime.settings import Settings
 from voice_runtime.tool_checks import check_tools
 from voice_runtime.yaml_file import Path_
@@ -41,6 +42,7 @@ def check_parts(parts: Parts) -> None:
     _holding(parts)
     _handoff(parts)
     _rules(parts)
+    check_rules(parts)
     _disclosure(parts)
     _jurisdictions(parts)
     _retention(parts)

@@ -25,7 +25,7 @@ from controls.redaction.file import Redaction, unconfigured
 from controls.stop import Stopped
 from voice_runtime.agent import Release
 from voice_runtime.agent_folder import read_redaction
-from voice_runtime.binding import bound_suppliers, read_suppliers, rules_of, taggers_of
+from voice_runtime.binding import bound_judges, bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
 from voice_runtime.bypasses import record_bypasses, weakened
 from voice_runtime.call import Call
@@ -264,6 +264,7 @@ class App:
             self.agents[name] = Agent(
                 release, rules_of(release), endpoints, voices, phrases,
                 bound_suppliers(release, settings, endpoints, suppliers), served, spoken,
+                bound_judges(settings, endpoints, self._stack),
             )  # fmt: skip
         for speech in self._speech_suppliers():
             await speech.warm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from controls.errors import ConfigurationError, OperatorError, Problem
@@ -15,7 +16,8 @@ from voice_runtime.house import Supplier
 from voice_runtime.lines import Line
 from voice_runtime.resolve import RETENTION_FILE
 from voice_runtime.settings import Settings
-from voice_runtime.think.endpoints import Endpoints
+from voice_runtime.think.endpoints import Endpoints, endpoint_of
+from voice_runtime.think.judges import Judges
 
 SUPPLIERS_FILE = Path("configs/suppliers.yaml")
 STANDIN_NOTE = "rule-based stand-in, not a language model"
@@ -81,12 +83,29 @@ def bound_suppliers(
             )
         )  # fmt: skip
     found += [
+        Supplier("model", x.name, x.model, x.region, x.outside, x.address, "asked by rules, as a judge")
+        for x in settings.model.judges
+    ]
+    found += [
         Supplier("voice", x.name, x.model, x.region, x.outside, x.address, f"as {release.voice}")
         for x in settings.voice.engines
     ]
     for supplier in found:
         suppliers.check(supplier.stage, supplier.name, supplier.region)
     return tuple(found)
+
+
+def bound_judges(settings: Settings, endpoints: Endpoints, stack: AsyncExitStack) -> Judges:
+    """Whom this agent's rules may ask: the profile's judges, and its models, whose clients are shared.
+
+    Args:
+        stack: closes what the judges alone have.
+    """
+    if not settings.model.judges:
+        return Judges(endpoints)
+    own = Endpoints(tuple(endpoint_of(entry) for entry in settings.model.judges))
+    stack.push_async_callback(own.aclose)
+    return Judges(endpoints, own)
 
 
 def rules_of(release: Release) -> Rules:

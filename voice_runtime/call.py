@@ -11,15 +11,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from loguru import logger
 from pipecat.frames.frames import EndFrame, Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
-from pipecat.processors.frame_processor import FrameProcessor
 
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
@@ -28,10 +27,12 @@ from controls.opening import CLINICAL_END
 from controls.redaction.file import unconfigured
 from controls.stop import Kind as StopKind
 from voice_runtime.agent import Release
+from voice_runtime.call_ports import Carrier
 from voice_runtime.events import ClauseFrame, SayFrame
-from voice_runtime.house import Agent, Facts, House, Media
+from voice_runtime.house import Agent, Facts, House
 from voice_runtime.inline.capture import KeyCapture
 from voice_runtime.inline.counted import Counted
+from voice_runtime.inline.ends import CallEnds, SoFar
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure, opening_of, remember_opt_out
 from voice_runtime.inline.person import WayToAPerson
@@ -40,9 +41,8 @@ from voice_runtime.inline.redaction import CallRedaction, Redacting
 from voice_runtime.inline.spans import FollowingSpans
 from voice_runtime.inline.stopped import StoppedCall
 from voice_runtime.leg import Leg
-from voice_runtime.ports import CallControl, MediaLink
 from voice_runtime.speak.spoken import Reader
-from voice_runtime.speak.underrun import Cause
+from voice_runtime.think.call_judges import CallJudges
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
 from voice_runtime.tracing import CallTimes
@@ -51,34 +51,6 @@ EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure",
 
 #: Seconds a call gets to put its last records on disk.
 _LAST_RECORDS_S = 5.0
-
-
-class Carrier(Protocol):
-    """The two ends of the pipeline on one carrier, and what it can do besides."""
-
-    link: MediaLink
-    control: CallControl | None
-    #: How much audio may lie at the carrier unplayed, ms: what a caller still hears after a pause.
-    lead_ms: int
-    #: The frame that says the caller can be spoken to.
-    begins_with: type[Frame]
-    #: Takes each chunk on its way to the caller and the monotonic time it sounds, ns; echo is found by it.
-    on_sent: Callable[[bytes, int], None] | None
-    #: Told why what egress sends next comes too late, just before it is sent.
-    on_underrun: Callable[[Cause], None] | None
-
-    @property
-    def media(self) -> Media:
-        """What carries the voice, once ``begins_with`` has come."""
-        ...
-
-    def entry(self, call: Call) -> Sequence[FrameProcessor]:
-        """Processors before attention: the transport's input and the ear."""
-        ...
-
-    def exit(self) -> Sequence[FrameProcessor]:
-        """Processors after egress: the transport's output."""
-        ...
 
 
 @dataclass(slots=True)
@@ -101,7 +73,8 @@ class Call:
             house.tracing, release.name,
             lambda: CallTimes(lambda: self.journal.answered_ns, lambda turn: self.journal.marks(turn).asked),
         )  # fmt: skip
-        self._recorder = Counted(house.recorder, house.spool, spans)
+        so_far = SoFar(spans)
+        self._recorder = Counted(house.recorder, house.spool, so_far)
         self.redaction = CallRedaction(release.redaction or unconfigured(), self.language)
         self.writer = Redacting(
             self._recorder, self._recorder.spool, self.redaction, tenant=facts.tenant, call=id
@@ -113,6 +86,10 @@ class Call:
         self.gate = Gate(
             recorder=self.writer, tenant=facts.tenant, call=id, rules=agent.rules,
             language=self.language, spool=self.writer.spool, risk=release.risk,
+        )  # fmt: skip
+        self.ends = CallEnds(
+            self.writer, self.gate, self.journal, so_far, house.clock, language=self.language,
+            say=self.say, fetch_a_person=partial(self.fetch_a_person, answers=False),
         )  # fmt: skip
         opening = opening_of(
             release, facts.jurisdiction, self.language,
@@ -126,7 +103,7 @@ class Call:
         self.person = WayToAPerson(
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
-            finish=self._finish_by_person, on_nobody=self._nobody,
+            finish=self._finish_by_person, on_nobody=self._nobody, moments=self.ends.moments,
         )  # fmt: skip
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
@@ -135,6 +112,12 @@ class Call:
         self.capture = KeyCapture(
             self.journal, deadline_s=house.receipt_deadline_s, spawn=self.spawn,
             fetch_a_person=self.fetch_a_person,
+        )  # fmt: skip
+        self.judges = CallJudges(
+            agent.judges, self.journal, enter=house.recorder.append,
+            may_leave=lambda: self.opening.allows("supplier"),
+            for_model=lambda value, turn: self.writer.for_model(value, turn, "agent"),
+            now_ns=house.clock.monotonic_ns,
         )  # fmt: skip
         #: What becomes of the call once a person has stopped its agent.
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
@@ -256,6 +239,9 @@ class Call:
         if self.stopped.active:
             await self._goodbye("operator", "stopped")
             return
+        if self.ends.owed is not None:
+            await self._goodbye("agent", self.ends.owed[1])
+            return
         await self._opened(self.opening.back())
 
     async def _opened(self, step: Awaitable[None]) -> None:
@@ -275,7 +261,7 @@ class Call:
 
     async def finish(self, ended_by: str, reason: str) -> None:
         """End the call: what is being said is over by now."""
-        if self._ending.said:
+        if self._ending.said or not await self.ends.may_end(ended_by, reason):
             return
         self._ending = _Ending(*self.stopped.ending(ended_by, reason), said=True)  # type: ignore[arg-type]
         self.capture.gone("hung_up" if ended_by in ("caller", "carrier") else "stopped")
@@ -348,6 +334,8 @@ class Call:
         self.spawn(self._goodbye("agent", "too_long"))
 
     async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
+        if not await self.ends.may_end(ended_by, reason):
+            return
         self.capture.gone("stopped")
         await self.interrupt()
         await self.opening.ending()
@@ -411,6 +399,8 @@ class Call:
         await self.person.close()
         if self._tools is not None:
             await self._tools.aclose()
+        await self.judges.aclose()
+        self.ends.over(self._ending.by, self._ending.reason)
         if self.house.approvals is not None:
             self.house.approvals.call_over(self.id)
         for task in tuple(self._tasks):
@@ -439,16 +429,8 @@ class Call:
             logger.error("call {}: not taken, and its end is not on record", self.id)
 
     def _end(self) -> r.CallClosed:
-        """``call.closed`` as of now; a call that nobody answered took no time."""
-        lasted_s = self.journal.seconds(self.house.clock.monotonic_ns()) if self.answered else 0.0
-        return r.CallClosed(
-            tenant=self.journal.tenant,
-            call=self.id,
-            ended_by=self._ending.by,
-            reason=self._ending.reason,
-            duration_s=max(0, round(lasted_s)),
-            records=self._recorder.count,
-        )
+        """``call.closed`` as of now."""
+        return self.ends.closed(self._ending.by, self._ending.reason, self._recorder.count)
 
 
 def _log_failure(task: asyncio.Task[Any]) -> None:

@@ -25,8 +25,9 @@ from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
 from controls.stop import Stopped
 from voice_runtime.agent import Release
-from voice_runtime.call import Call, Carrier
+from voice_runtime.call import Call
 from voice_runtime.call_opening import open_call
+from voice_runtime.call_ports import Carrier
 from voice_runtime.caller_page import About, caller_page_router
 from voice_runtime.carrier import Hearing, TwilioCarrier, WebRtcCarrier
 from voice_runtime.house import Agent, Facts, House

@@ -180,6 +180,9 @@ class ModelSettings(Closed):
     endpoints: tuple[ModelEndpoint, ...] = Field(
         default=(), max_length=8, description="model servers, in order"
     )
+    judges: tuple[Endpoint, ...] = Field(
+        default=(), max_length=8, description="model servers that rules ask, and that never talk to callers"
+    )
     first_token_s: Seconds = Field(default=2.0, description="deadline for the first token, s")
     total_s: Seconds = Field(default=20.0, description="deadline for a whole answer, s")
     retries: int = Field(default=1, ge=0, le=5, description="further attempts at each endpoint")
@@ -193,7 +196,7 @@ class ModelSettings(Closed):
             raise PydanticCustomError(
                 "model", "needs one kind of model", {"remedy": "write standin: true, or endpoints, not both"}
             )
-        _each_once(self.endpoints)
+        _each_once((*self.endpoints, *self.judges))
         return self
 
 

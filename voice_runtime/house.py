@@ -21,6 +21,7 @@ from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import StopSwitch
 from voice_runtime.think.counting import UseBook
 from voice_runtime.think.endpoints import Endpoints
+from voice_runtime.think.judges import Judges
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.tracing import Tracing
 
@@ -45,6 +46,7 @@ class Agent:
     Attributes:
         languages: those its recogniser serves.
         spoken: fixed phrases as they are spoken, id → language → words; {} as they are written.
+        judges: who may be asked by its rules; without it nobody is, and such rules refuse.
     """
 
     release: Release
@@ -55,6 +57,7 @@ class Agent:
     suppliers: tuple[Supplier, ...] = ()
     languages: tuple[str, ...] = ()
     spoken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    judges: Judges | None = None
 
     @property
     def said(self) -> Mapping[str, Mapping[str, str]]:

@@ -36,7 +36,8 @@ from voice_runtime.think.tools import ToolRunner
 _LAST_WORDS_S = 1.5
 
 if TYPE_CHECKING:
-    from voice_runtime.call import Call, Carrier
+    from voice_runtime.call import Call
+    from voice_runtime.call_ports import Carrier
 
 
 @runtime_checkable
@@ -65,6 +66,7 @@ class Leg:
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
             redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
+            may_end=call.ends.may_end,
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
         self.worker = PipelineWorker(
@@ -147,6 +149,7 @@ class Leg:
             lexicon=release.say_as.get(call.language, {}),
             written={phrase: said.get(call.language, "") for phrase, said in release.phrases.items()},
             on_handoff=self._fetch_by_rule,
+            judges=call.judges,
             on_failed=call.guard_failed,
         )
         voice = Voice(
@@ -210,6 +213,7 @@ class Leg:
             counting=Counting(call.house.tool_uses, call.release.name),
             result_rules=ResultRules(call.agent.rules, [tool.name for tool in call.release.tools]),
             entry=call.capture,
+            judges=call.judges,
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:

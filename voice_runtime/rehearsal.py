@@ -34,6 +34,7 @@ from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.think.endpoints import Endpoint, Endpoints
+from voice_runtime.think.judges import Judges
 from voice_runtime.think.services import Service, ServiceClient
 
 _STANDIN_NOTE = "rule-based stand-in, not a language model"
@@ -128,7 +129,15 @@ async def rehearsing(
             tool_uses=await asyncio.to_thread(ToolUseBook, directory),
         )  # fmt: skip
         agent = Agent(
-            release, release.rules, endpoints, [engine], phrases, tuple(bound), release.languages, spoken
+            release,
+            release.rules,
+            endpoints,
+            [engine],
+            phrases,
+            tuple(bound),
+            release.languages,
+            spoken,
+            Judges(endpoints),
         )
         jurisdiction = next((line.jurisdiction for line in lines.of(name)), "")
         yield Rehearsal(agent, house, region, ledger, books, jurisdiction)

@@ -236,9 +236,10 @@ def _engines(settings: Settings) -> dict[str, str]:
 
 def _models(settings: Settings) -> list[dict[str, Any]]:
     """The models as their suppliers call them; a key is no part of a version."""
+    judges = [_entry(e) | {"note": "asked by rules"} for e in settings.model.judges]
     if settings.model.standin:
-        return [{"name": "standin", "note": "not a language model"}]
-    return [_entry(e) for e in settings.model.endpoints]
+        return [{"name": "standin", "note": "not a language model"}, *judges]
+    return [_entry(e) for e in settings.model.endpoints] + judges
 
 
 def _entry(engine: Any) -> dict[str, Any]:

@@ -287,7 +287,7 @@ class Profile(Closed):
 
     def engines(self) -> list[Any]:
         """Every entry of every chain."""
-        return [*self.recogniser.engines, *self.model.endpoints, *self.voice.engines]
+        return [*self.recogniser.engines, *self.model.endpoints, *self.model.judges, *self.voice.engines]
 
     def secrets(self) -> list[tuple[tuple[str | int, ...], Secret]]:
         """Every secret this profile names, with the path of its field."""
@@ -295,6 +295,7 @@ class Profile(Closed):
         for place, engines in (
             (("recogniser", "engines"), self.recogniser.engines),
             (("model", "endpoints"), self.model.endpoints),
+            (("model", "judges"), self.model.judges),
             (("voice", "engines"), self.voice.engines),
         ):
             for i, engine in enumerate(engines):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from controls.decision import Verdict
 from controls.ledger.records import Environment, Evidence, Latency
@@ -109,6 +109,34 @@ class RuleFinding(Shape):
     risk: int
     reason: str | None
     of: str
+
+
+class JudgeAnswer(Shape):
+    """A rule's question to a model, and what came of it; ``mode`` after prevents nothing."""
+
+    turn: int
+    of: str
+    rule: str | None
+    asks: str | None = None
+    mode: Literal["before", "after"]
+    supplier: str
+    model: str | None
+    answer: Literal["yes", "no", "none"]
+    why: str
+    ms: int
+
+
+class MomentJudged(Shape):
+    """What rules found as a person was fetched or the call ended; ``text`` is what would have been told."""
+
+    moment: Literal["handoff", "call_ends"]
+    turn: int
+    of: str
+    effect: Literal["withheld", "routed", "withheld and routed", "refused", "noted"]
+    text: str | None = None
+    facts: dict[str, Any] | None = None
+    instead: str | None = None
+    findings: list[RuleFinding] = []
 
 
 class RiskReason(Shape):
@@ -421,6 +449,8 @@ class Trace(Shape):
     consent: list[Consent]
     turns: list[Turn]
     summaries: list[Summary]
+    judges: list[JudgeAnswer] = []
+    moments: list[MomentJudged] = []
     handoff: Handoff | None
     earlier_handoffs: list[Handoff]
     receipts: list[Receipt]
@@ -433,3 +463,9 @@ class Trace(Shape):
     artifacts: list[Artifact]
     access: list[Access]
     ledger: Ledger
+
+    @model_serializer(mode="wrap")
+    def _without_what_came_later(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A call in which no model was asked and no rule spoke up at its ends has the trace it always had."""
+        shown: dict[str, Any] = whole(self)
+        return {k: v for k, v in shown.items() if v or k not in ("judges", "moments")}

@@ -14,6 +14,7 @@ from typing import Any
 from controls.errors import IntegrityError
 from controls.evidence import shape as s
 from controls.evidence.approvals import approvals, faults
+from controls.evidence.judged import judge_answers, moments
 from controls.evidence.times import rfc3339
 from controls.evidence.turns import FromLog, Opened, personal_field, records_of, turns
 from controls.ledger import records as r
@@ -65,6 +66,8 @@ def trace(
         consent=_consents(mine),
         turns=_with_approvals(turns(mine), approvals(mine)),
         summaries=[_summary(record, personal) for record, personal in records_of(mine, r.ContextSummarised)],
+        judges=judge_answers(mine),
+        moments=moments(mine),
         handoff=handoffs[-1] if handoffs else None,
         earlier_handoffs=handoffs[:-1],
         receipts=[

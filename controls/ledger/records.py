@@ -509,6 +509,50 @@ class ClauseRefused(CallRecord):
     annex_a: tuple[Control, ...] = ()
 
 
+class JudgeAskedDetails(Personal):
+    """What a model was asked about a clause or a tool's use, exactly as it was shown."""
+
+    kind = "decision"
+    rule: str
+    model: str
+    asks: str
+    shown: dict[str, Any] = Field(default_factory=dict)
+
+
+class JudgeRecord(CallRecord):
+    turn: Count
+    of: ClauseId | ToolUseId
+    mode: Literal["before", "after"] = Field(
+        description="after: nothing waits for it, and it prevents nothing"
+    )
+    supplier: Slug
+    question: Digest = Field(description="of the question's exact words, which the rule holds")
+
+
+class JudgeAsked(JudgeRecord):
+    """A rule's question to a model is about to be sent; durable before it leaves for an outside supplier."""
+
+    type = "judge.asked"
+    personal = JudgeAskedDetails
+
+
+class JudgeAnsweredDetails(Personal):
+    kind = "decision"
+    rule: str
+    model: str
+    text: str = Field(default="", description="as the model wrote it")
+
+
+class JudgeAnswered(JudgeRecord):
+    """What became of a rule's question; without an answer the rule applies (before), or nothing is known."""
+
+    type = "judge.answered"
+    personal = JudgeAnsweredDetails
+    answer: Literal["yes", "no", "none"]
+    why: Literal["answered", "deadline", "failed", "nonsense", "not_asked", "withdrawn"]
+    ms: Elapsed
+
+
 class Latency(Closed):
     """What the server can know, in ms, from the last speech sample received (docs/measuring).
 
@@ -765,6 +809,51 @@ class HandoffCompleted(HandoffRecord):
     type = "handoff.completed"
     mode: Literal["blind", "warm", "callback"]
     waited_s: Elapsed
+
+
+class HandoffWordsDetails(Personal):
+    """What the rules found on the words for a person, and the words themselves."""
+
+    kind = "handoff"
+    text: str
+    verdicts: tuple[Found, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict, description="what the rules went by besides")
+    desk: str = Field(default="", description="which is tried first instead")
+
+
+class HandoffJudged(CallRecord):
+    """Rules found something on what a person would be told. It never keeps the person away."""
+
+    type = "handoff.judged"
+    personal = HandoffWordsDetails
+    turn: Count
+    handoff: HandoffId
+    withheld: bool = Field(description="the words are not told")
+    routed: bool = Field(description="another desk is tried first")
+    risk: Percent
+    annex_a: tuple[Control, ...] = ()
+
+
+class EndingDetails(Personal):
+    """What the rules found as a call was about to end, and the facts they went by."""
+
+    kind = "decision"
+    verdicts: tuple[Found, ...] = ()
+    facts: dict[str, Any] = Field(default_factory=dict)
+    instead: Slug | None = Field(default=None, description="fixed phrase spoken first")
+
+
+class EndingJudged(CallRecord):
+    """Rules found something as the call was about to end; nobody's own hanging up is ever refused."""
+
+    type = "ending.judged"
+    personal = EndingDetails
+    turn: Count
+    ended_by: Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
+    refused: bool = Field(description="the agent may not end the call yet")
+    verdict: Verdict
+    risk: Percent
+    annex_a: tuple[Control, ...] = ()
 
 
 class PersonJoined(CallRecord):

@@ -25,9 +25,12 @@ WORDS: Mapping[type[r.Personal], tuple[Whose, tuple[str, ...]]] = {
     r.DecidedDetails: ("model", ("candidate", "tools")),
     r.SummaryDetails: ("model", ("summary",)),
     r.ClauseDetails: ("agent", ("text", "candidate")),
+    r.JudgeAskedDetails: ("agent", ("shown",)),
+    r.JudgeAnsweredDetails: ("model", ("text",)),
     r.PlayedDetails: ("agent", ("text", "played_text")),
     r.ToolDetails: ("tool", ("arguments", "result", "reason")),
     r.HandoffDetails: ("person", ("reason", "summary", "given")),
+    r.HandoffWordsDetails: ("person", ("text",)),
     r.CallbackDetails: ("person", ("reason", "summary")),
 }
 #: Model → why nothing in it is masked.
@@ -35,6 +38,7 @@ LEFT: Mapping[type[r.Personal], str] = {
     r.CallDetails: "who called whom is what it is for; no words of a conversation",
     r.RefusalDetails: "the carrier's id of a call",
     r.SupplierDetails: "of the profile",
+    r.EndingDetails: "rules' findings, counts and names: no words of a conversation",
     r.ReceiptDetails: "a code of ours",
     r.AccessDetails: "who looked, and why: a member of staff answers for these words",
     r.StopDetails: "what a member of staff stopped, and why: they answer for these words",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from controls.rules.topics import Likeness, Topic, topic_of
 class Case:
     """What one evaluation looks at; ``start`` is the first word of the part being judged.
 
+    ``facts`` are those of a handoff or of a call's end (``controls.rules.moments``).
     What several rules ask for is worked out when the first one does.
     """
 
@@ -30,6 +31,7 @@ class Case:
     tool: str
     arguments: Mapping[str, Any]
     language: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def clause(self) -> str:
@@ -145,6 +147,8 @@ class Rule:
                 return case.tool
             case "language":
                 return case.language
+            case "handoff" | "call":
+                return dict(case.facts)
             case _:
                 return case.text
 

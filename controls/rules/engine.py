@@ -17,12 +17,15 @@ from controls.rules.compiled import compiled
 from controls.rules.condition import Case, Rule, tool_case
 from controls.rules.contradictions import contradictions
 from controls.rules.examples import Tried, tried
+from controls.rules.judges import UNANSWERED, Answers, Question, about, shown
 from controls.rules.matchers import EMPTY, Span, Words, join, rewritten, tail, words
 from controls.rules.model import Moment, Pack, RuleSpec
 from controls.rules.why import Ground, grounds
 
 #: How many words of what was cleared just before are looked at together with a clause.
 LOOK_BACK = 24
+#: A rule that applies, what it finds, and where the words are that it goes by.
+_Applies = tuple[Rule, RuleVerdict, Sequence[Span]]
 #: The finding of no rule at all.
 _NONE = "default/allow"
 
@@ -47,6 +50,8 @@ class Rules:
         }
         self._guards = [compiled(p) for p in packs if p.kind == "guard"]
         self._emergencies = [compiled(p) for p in packs if p.kind == "emergency"]
+        #: Moments at which a model may be asked.
+        self._asking = {r.when for p in packs for r in p.rules if r.if_.judge is not None}
         self.digest = "sha256:" + hashlib.sha256(self.canonical).hexdigest()
 
     @classmethod
@@ -93,11 +98,15 @@ class Rules:
             if (spec := rule.spec).ask is not None and (not spec.tools or tool in spec.tools)
         )
 
-    def examples(self) -> Iterator[Tried]:
-        """Every rule's own examples, tried; the rules in the order they are written."""
+    def examples(self, answers: Answers = UNANSWERED) -> Iterator[Tried]:
+        """Every rule's own examples, tried; the rules in the order they are written.
+
+        Args:
+            answers: what a model answered on examples before.
+        """
         packs = {pack.pack: pack for pack in self.packs}
         for rule in self._every:
-            yield from tried(rule, packs[rule.pack.pack])
+            yield from tried(rule, packs[rule.pack.pack], answers)
 
     def objections(self, phrases: Mapping[str, Mapping[str, str]]) -> list[Problem]:
         """Fixed phrases that these rules would themselves refuse, for a release to be checked."""
@@ -106,7 +115,8 @@ class Rules:
             for language, text in said.items():
                 if language not in self.languages:
                     continue
-                decision = self.evaluate(Proposal(Effect.SPEAK, "", 0, "", text=text, language=language))
+                proposal = Proposal(Effect.SPEAK, "", 0, "", text=text, language=language)
+                decision = self.evaluate(proposal, answers=None)
                 if decision.verdict is not Verdict.ALLOW:
                     rule = decision.verdicts[0].rule
                     message = f"the rule {rule} would refuse this fixed phrase"
@@ -114,6 +124,15 @@ class Rules:
                         Problem(f"phrase {phrase}", 0, language, message, "change its words, or the rule")
                     )
         return found
+
+    def found(self, moment: Moment, case: Case) -> list[tuple[RuleSpec, RuleVerdict]]:
+        """What the rules of one moment find, gravest first; for moments that are not a proposal's.
+
+        Raises:
+            Exception: the rules could not be evaluated at all; one that fails by itself is found as refusing.
+        """
+        findings = [(rule.spec, finding) for rule, finding, _ in self._findings(moment, case)]
+        return sorted(findings, key=lambda f: (-f[1].verdict.gravity, -f[1].risk, f[1].rule))
 
     def why(self, rule: str, proposal: Proposal, before: Words = EMPTY) -> list[Ground]:
         """Which lines of a rule found which words in what was judged; empty for a rule that found nothing.
@@ -127,12 +146,38 @@ class Rules:
                 return grounds(known, _case(known.spec.when, proposal, before))
         return []
 
-    def evaluate(self, proposal: Proposal, before: Words = EMPTY) -> Decision:
+    def questions(self, proposal: Proposal, before: Words = EMPTY) -> tuple[Question, ...]:
+        """What models are to be asked about a proposal before it is evaluated, or (``mode: after``) later on.
+
+        Nothing where the other rules refuse at least as gravely already: what is not said is not told to a
+        judge either. Never raises; what cannot be asked stays unanswered, and refuses.
+
+        Args:
+            before: as in ``evaluate``.
+        """
+        moment: Moment = "tool" if proposal.effect is Effect.TOOL else "agent_says"
+        if moment not in self._asking or proposal.language not in self.languages:
+            return ()
+        try:
+            open_ = list(self._open(moment, proposal, before))
+            if moment == "agent_says":  # words that a rule changes are other words, and asked about as well
+                decision = self._speak(proposal, tail(before, LOOK_BACK), None)
+                if decision.verdict is Verdict.REWRITE:
+                    open_ += self._open(moment, replace(proposal, text=decision.text), before)
+        except Exception:  # noqa: BLE001  # as below
+            return ()
+        return tuple({question.key: question for question in open_}.values())
+
+    def evaluate(
+        self, proposal: Proposal, before: Words = EMPTY, answers: Answers | None = UNANSWERED
+    ) -> Decision:
         """Judge what the agent would say or do.
 
         Args:
             before: what was cleared just before in the same answer; a phrase may
                 begin there, so that it cannot slip through between two clauses.
+            answers: what came of ``questions``; one that is open and not answered counts as yes. None
+                leaves out every rule that asks a model, as for fixed phrases, which a person has read.
 
         Never raises: what cannot be judged is blocked.
         """
@@ -141,8 +186,9 @@ class Rules:
                 refused = _refusal("default/language", "nobody reviewed the rules for this language")
                 return _decide(proposal, [refused])
             if proposal.effect is Effect.TOOL:
-                return _decide(proposal, [f for _, f, _ in self._findings("tool", tool_case(proposal))])
-            return self._speak(proposal, tail(before, LOOK_BACK))
+                found = self._findings("tool", tool_case(proposal), answers, about(proposal))
+                return _decide(proposal, [f for _, f, _ in found])
+            return self._speak(proposal, tail(before, LOOK_BACK), answers)
         except Exception:  # noqa: BLE001  # whatever went wrong may only refuse
             return _decide(
                 proposal, [_refusal("default/engine", "rule failed: the rules could not be evaluated")]
@@ -182,8 +228,10 @@ class Rules:
 
     # -- inside -----------------------------------------------------------------------------------
 
-    def _findings(self, moment: Moment, case: Case) -> list[tuple[Rule, RuleVerdict, Sequence[Span]]]:
-        found: list[tuple[Rule, RuleVerdict, Sequence[Span]]] = []
+    def _applying(self, moment: Moment, case: Case) -> tuple[list[_Applies], list[_Applies]]:
+        """Rules that apply, and those that do if the model they ask says yes."""
+        found: list[_Applies] = []
+        asking: list[_Applies] = []
         for pack in self._guards:
             for rule, places in pack.candidates(moment, case):
                 try:
@@ -193,18 +241,54 @@ class Rules:
                     found.append((rule, failed, ()))
                     continue
                 if spans is not None:
-                    found.append((rule, rule.finding(case.language), spans))
+                    applies = (rule, rule.finding(case.language), spans)
+                    (found if rule.spec.if_.judge is None else asking).append(applies)
+        refused = max((f.verdict for _, f, _ in found), key=lambda v: v.gravity, default=Verdict.ALLOW)
+        if refused.gravity >= Verdict.BLOCK.gravity:  # a judge may only make that graver
+            asking = [a for a in asking if a[1].verdict.gravity > refused.gravity]
+        return found, asking
+
+    def _open(self, moment: Moment, proposal: Proposal, before: Words) -> Iterator[Question]:
+        case = _case(moment, proposal, before)
+        said = tail(before, LOOK_BACK)
+        earlier = said.text[said.spans[0][0] :] if said.tokens else ""
+        for rule, _, _ in self._applying(moment, case)[1]:
+            assert rule.spec.if_.judge is not None  # only such are open
+            judge, annex_a = rule.spec.if_.judge, rule.spec.annex_a
+            yield Question(rule.id, judge, about(proposal), shown(proposal, earlier), annex_a)
+
+    def _findings(
+        self, moment: Moment, case: Case, answers: Answers | None = None, subject: str = ""
+    ) -> list[_Applies]:
+        """What the rules find.
+
+        Args:
+            answers: as in ``evaluate``.
+            subject: what an answer has to be about.
+        """
+        found, asking = self._applying(moment, case)
+        for rule, finding, spans in asking if answers is not None else ():
+            judge = rule.spec.if_.judge
+            if answers is None or judge is None or judge.mode == "after":
+                continue  # asked later on: it prevents nothing
+            answer = answers.get((rule.id, subject))
+            if answer is None or answer.yes is None:
+                why = f"no answer from the judge, so the rule applies: {finding.reason}"
+                found.append((rule, replace(finding, reason=why), spans))
+            elif answer.yes:
+                found.append((rule, finding, spans))
         return found
 
-    def _speak(self, proposal: Proposal, before: Words) -> Decision:
+    def _speak(self, proposal: Proposal, before: Words, answers: Answers | None) -> Decision:
         clause = words(proposal.text)
         said = words(proposal.caller_said)
         start = len(before)
 
-        def case(text: str, new: Words) -> Case:
-            return Case(said, join(before, new), start, text, "", {}, proposal.language)
+        def findings_on(text: str, new: Words) -> list[_Applies]:
+            case = Case(said, join(before, new), start, text, "", {}, proposal.language)
+            return self._findings("agent_says", case, answers, text)
 
-        found = self._findings("agent_says", case(proposal.text, clause))
+        found = findings_on(proposal.text, clause)
         findings = [f for _, f, _ in found]
         rewriters = [(rule, spans) for rule, f, spans in found if f.verdict is Verdict.REWRITE]
         if not rewriters or any(f.verdict.gravity > Verdict.REWRITE.gravity for f in findings):
@@ -219,7 +303,7 @@ class Rules:
             return _decide(
                 proposal, [*findings, _refusal("default/rewrite", "the words cannot be taken back")]
             )
-        again = [f for _, f, _ in self._findings("agent_says", case(text, words(text)))]
+        again = [f for _, f, _ in findings_on(text, words(text))]
         if any(f.verdict is Verdict.REWRITE for f in again):
             again.append(_refusal("default/rewrite", "the words still need changing after they were changed"))
         # At most a block: nobody proposed these words, and a graver verdict here could be
@@ -284,6 +368,9 @@ def _case(moment: Moment, proposal: Proposal, before: Words = EMPTY) -> Case:
     said = words(proposal.caller_said)
     if moment == "tool":
         return tool_case(proposal)
+    if moment in ("handoff", "call_ends"):  # their facts, where a tool's use has its arguments
+        told = words(proposal.text)
+        return Case(said, told, 0, proposal.text, "", {}, proposal.language, proposal.arguments)
     if moment == "caller_says":
         return Case(said, said, 0, proposal.caller_said, "", {}, proposal.language)
     looked_back = tail(before, LOOK_BACK)

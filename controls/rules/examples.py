@@ -6,14 +6,17 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from controls.decision import Effect, Proposal
 from controls.errors import Problem
 from controls.rules.compiled import RuleIndex
 from controls.rules.condition import Case, Rule, tool_case
+from controls.rules.judges import UNANSWERED, Answers, Question, about, shown
 from controls.rules.matchers import rewritten, words
 from controls.rules.model import Example, Pack
+from controls.rules.moments import CallFacts, HandoffFacts
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Tried:
         wanted: whether it must be caught.
         shown: the example in one line.
         fault: what did not hold, or "".
+        asks: what a model would have to be asked, and no answer is known: the example was not tried.
     """
 
     rule: str
@@ -32,6 +36,7 @@ class Tried:
     shown: str
     where: Callable[[], tuple[str, int, str]] = field(repr=False, compare=False)
     fault: str = ""
+    asks: Question | None = field(default=None, compare=False)
 
     @cached_property
     def place(self) -> tuple[str, int, str]:
@@ -46,31 +51,57 @@ class Tried:
         return Problem(*self.place, self.fault, remedy)
 
 
-def tried(rule: Rule, pack: Pack) -> Iterator[Tried]:
+def tried(rule: Rule, pack: Pack, answers: Answers = UNANSWERED) -> Iterator[Tried]:
     """Every example of a rule, tried alone: what other rules would find does not count.
 
     Args:
         pack: where the rule is written.
+        answers: what a model answered on examples before; of a rule that asks one.
     """
     place = rule.pack.rules.index(rule.spec)
-    for name, i, shown, fault in _outcomes(rule):
+    for name, i, line, fault, asks in _outcomes(rule):
         where = partial(pack.where, place, name, i)
-        yield Tried(rule.id, name == "catches", shown, where, fault)
+        wanted = name == "catches"
+        answer = answers.get(asks.key) if asks is not None else None
+        if answer is not None and answer.yes is not None:
+            fault = "" if answer.yes is wanted else _JUDGED[answer.yes]
+            asks = None
+        yield Tried(rule.id, wanted, line, where, fault, asks)
 
 
-#: Rule → its examples' field, place in it, short form and fault: compiled once, tried once.
-_TRIED: WeakKeyDictionary[Rule, list[tuple[str, int, str, str]]] = WeakKeyDictionary()
+#: What does not hold, by what the model said.
+_JUDGED = {
+    True: "the model says yes to what the rule is to let pass",
+    False: "the model says no to what the rule is to catch",
+}
+_Outcome = tuple[str, int, str, str, Question | None]
+#: Rule → its examples' field, place in it, short form, fault, and what a model is to be asked.
+_TRIED: WeakKeyDictionary[Rule, list[_Outcome]] = WeakKeyDictionary()
 
 
-def _outcomes(rule: Rule) -> list[tuple[str, int, str, str]]:
+def _outcomes(rule: Rule) -> list[_Outcome]:
+    """Compiled once, tried once."""
     if rule not in _TRIED:
         index = RuleIndex([rule])
         _TRIED[rule] = [
-            (name, i, _shown(example), _fault(rule, index, example, name == "catches"))
+            (name, i, _shown(example), *_outcome(rule, index, example, name == "catches"))
             for name in ("catches", "lets_pass")
             for i, example in enumerate(getattr(rule.spec, name))
         ]
     return _TRIED[rule]
+
+
+def _outcome(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> tuple[str, Question | None]:
+    """What does not hold, or what a model has to be asked."""
+    judge = rule.spec.if_.judge
+    if judge is None:
+        return _fault(rule, index, example, wanted), None
+    missed = _fault(rule, index, example, True)
+    if missed and wanted:
+        return "nobody would be asked about it: the rest of the rule does not apply", None
+    proposal = _proposal(rule, example)
+    asks = Question(rule.id, judge, about(proposal), shown(proposal, ""), rule.spec.annex_a)
+    return "", None if missed else asks
 
 
 def _fault(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> str:
@@ -91,16 +122,38 @@ def _fault(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> str:
 
 
 def _case(rule: Rule, example: Example) -> Case:
-    language = example.language or rule.pack.languages[0]
+    proposal = _proposal(rule, example)
     if rule.spec.when == "tool":
-        proposal = Proposal(Effect.TOOL, "", 0, "", tool=example.tool, arguments=example.args)
-        return tool_case(replace(proposal, caller_said=example.said, language=language))
+        return tool_case(proposal)
+    facts = _facts(rule, example)
     text = words(example.text)
     said = text if rule.spec.when == "caller_says" else words(example.said)
-    return Case(said, text, 0, example.text, "", {}, language)
+    return Case(said, text, 0, example.text, "", {}, proposal.language, facts)
+
+
+def _facts(rule: Rule, example: Example) -> dict[str, Any]:
+    """Of a handoff or of a call's end; what the example does not give is as by default."""
+    match rule.spec.when:
+        case "handoff":
+            return (example.handoff or HandoffFacts()).model_dump()
+        case "call_ends":
+            return (example.call or CallFacts()).model_dump()
+        case _:
+            return {}
+
+
+def _proposal(rule: Rule, example: Example) -> Proposal:
+    effect = Effect.TOOL if rule.spec.when == "tool" else Effect.SPEAK
+    proposal = Proposal(effect, "", 0, "", text=example.text, tool=example.tool, arguments=example.args)
+    language = example.language or rule.pack.languages[0]
+    return replace(proposal, caller_said=example.said, language=language)
 
 
 def _shown(example: Example) -> str:
     if example.tool or example.args:
         return f"{example.tool or 'a tool'} {json.dumps(example.args, ensure_ascii=False)}"
+    facts = example.handoff or example.call
+    if facts is not None:
+        given = json.dumps(facts.model_dump(exclude_unset=True), ensure_ascii=False, default=list)
+        return f"{example.text} {given}".strip()
     return f"{example.text} (said: {example.said})" if example.said else example.text

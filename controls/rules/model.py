@@ -28,6 +28,7 @@ from controls.decision import Ask, Verdict
 from controls.documents import Document, Location, dotted, line_of, plain, validate
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language, Slug
+from controls.rules import judges, moments
 from controls.rules.expression import Expression
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.together import compile_together
@@ -35,10 +36,12 @@ from controls.rules.topic_files import Examples
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+){0,4}$", max_length=32)]
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
-Moment = Literal["agent_says", "caller_says", "tool"]
+Moment = Literal["agent_says", "caller_says", "tool", "handoff", "call_ends"]
 
 #: What a CEL expression may look at.
-VARIABLES = ("said", "clause", "text", "tool", "args", "numbers", "cards", "topics", "language")
+VARIABLES = (
+    "said", "clause", "text", "tool", "args", "numbers", "cards", "topics", "language", "handoff", "call",
+)  # fmt: skip
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)")
 _CONTROL = re.compile(r"\bA\.\d{1,2}(?:\.\d{1,2}){1,2}\b")
 
@@ -47,6 +50,7 @@ class Example(Document):
     """A sentence a rule must catch or let pass; written as plain text where that is enough.
 
     ``language`` counts where a rule goes by a topic's examples; the pack's first where it is not given.
+    ``handoff`` and ``call`` are facts of these moments; what an example does not give is as by default.
     """
 
     text: str = ""
@@ -54,6 +58,8 @@ class Example(Document):
     said: str = ""
     tool: str = ""
     args: dict[str, Any] = Field(default_factory=dict)
+    handoff: moments.HandoffFacts | None = None
+    call: moments.CallFacts | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -83,6 +89,7 @@ class Condition(Document):
         without: nor does what is found in the same sentence as one of these.
         cel: an expression over ``VARIABLES``; must yield true or false.
         like: what is said is like a topic. Beside phrases or an expression, both must hold.
+        judge: what a model is asked, once all the rest holds; see ``controls.rules.judges``.
     """
 
     phrases: tuple[Sentence, ...] = ()
@@ -91,6 +98,7 @@ class Condition(Document):
     without: tuple[Sentence, ...] = ()
     cel: str = ""
     like: Like | None = None
+    judge: judges.JudgeSpec | None = None
 
 
 class AskSpec(Document):
@@ -116,10 +124,12 @@ class RuleSpec(Document):
     """One rule as written.
 
     Attributes:
-        when: what is judged: the agent's words, the caller's, or a tool's use.
+        when: what is judged: the agent's words, the caller's, a tool's use, what a person is told, or whether
+            the agent may end the call (``controls.rules.moments``).
         tools: for ``tool``, the tools' names; empty means every tool.
         then: what happens with what is judged; ``approve``: a person decides before it happens.
         ask: for ``approve``, who decides.
+        to: for ``when: handoff`` and ``then: handoff``, the desk that is tried first.
         say: for ``block`` (and, if wanted, ``handoff``) the words spoken instead.
         rewrite_to: for ``rewrite``, what takes the place of the words found.
         risk: 0 to 100.
@@ -133,6 +143,7 @@ class RuleSpec(Document):
     if_: Condition = Field(alias="if")
     then: Literal["allow", "rewrite", "approve", "block", "handoff"]
     ask: AskSpec | None = None
+    to: Slug | None = None
     say: dict[Language, Sentence] = Field(default_factory=dict)
     rewrite_to: dict[Language, str] = Field(default_factory=dict)
     risk: int = Field(ge=0, le=100)
@@ -306,8 +317,10 @@ _Fault = tuple[Location, str, str]
 
 def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
     condition = rule.if_
-    if not (condition.phrases or condition.together or condition.cel or condition.like):
-        yield ("if",), "the rule never applies", "give `phrases`, `together`, `like` or `cel`"
+    if not (condition.phrases or condition.together or condition.cel or condition.like or condition.judge):
+        yield ("if",), "the rule never applies", "give `phrases`, `together`, `like`, `cel` or `judge`"
+    yield from judges.faults_of(rule)
+    yield from moments.faults_of(rule)
     if condition.like is not None:
         name = condition.like.topic
         topic = pack.topics.get(name, {})
@@ -367,7 +380,7 @@ def _celproblems_of(expression: str) -> Iterator[_Fault]:
 
 
 def _wordsproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
-    if rule.then == "block" or pack.kind == "emergency":
+    if (rule.then == "block" and rule.when != "handoff") or pack.kind == "emergency":
         for language in pack.languages:
             if language not in rule.say:
                 yield ("say",), f"no words in {language}", f"add `{language}: …`, what is spoken instead"

@@ -30,12 +30,19 @@ def grounds(rule: Rule, case: Case) -> list[Ground]:
     Empty when the rule does not apply.
     """
     if not rule.reads_words:
-        return list(_whole(rule, case)) if rule.applies(case, ()) is not None else []
+        return [*_whole(rule, case), *_judged(rule)] if rule.applies(case, ()) is not None else []
     found = []
     for line, spans in _lines(rule, case):
         for begin, end in rule.applies(case, spans) or ():
             found.append(Ground(line, _spoken(case.words, begin, end)))
-    return found
+    return [*found, *_judged(rule)] if found else []
+
+
+def _judged(rule: Rule) -> Iterator[Ground]:
+    """The question to a model, which the rule goes by as well; what was answered is on the call's record."""
+    if rule.spec.if_.judge is not None:
+        judge = rule.spec.if_.judge
+        yield Ground(f"asked of {judge.supplier} ({judge.mode}): {judge.asks}", "")
 
 
 def _whole(rule: Rule, case: Case) -> Iterator[Ground]:

@@ -14,7 +14,8 @@ from controls.approval import ApprovalState as State
 from controls.approvals import Request, Signature, UseFacts, still_signed
 from controls.decision import Ask, Verdict
 from controls.errors import ConfigurationError, InternalError, LedgerError
-from controls.gate import Gate, Outcome
+from controls.gate import Gate
+from controls.gate_values import Outcome
 from controls.rules.engine import Rules
 from controls.rules.pack_files import parse_pack
 from tests.controls.rules.packs import pack, rule

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from controls.decision import Cleared, PendingReceipt, Proposal, Receipt, Verdict
 from controls.errors import InternalError, LedgerError
-from controls.gate import Gate, Outcome, UnboundPhrase
+from controls.gate import Gate
+from controls.gate_values import Outcome, UnboundPhrase
 from controls.ids import new_id
 from controls.ledger.records import HandoffDetails, Personal, Record
 from controls.rules.engine import Rules

@@ -35,6 +35,7 @@ from voice_runtime.speak.voice import Engine, PhraseCache
 from voice_runtime.stops import StopSwitch
 from voice_runtime.think.counting import UseBook
 from voice_runtime.think.endpoints import Deadlines, Endpoint, Endpoints
+from voice_runtime.think.judges import Judges
 from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
 from voice_runtime.typed import TypedCarrier
@@ -245,6 +246,7 @@ async def on_the_line(
     suppliers: tuple[Supplier, ...] = (),
     opt_outs: OptOuts | None = None,
     tool_uses: UseBook | None = None,
+    judges: Judges | None = None,
     **changes: Any,
 ) -> AsyncIterator[OnTheLine]:
     """Open a call (``start`` answers it); at the end it is hung up if it still runs.
@@ -262,6 +264,7 @@ async def on_the_line(
         suppliers: who serves the agent's calls.
         opt_outs: remembers who opted out.
         tool_uses: counts uses of tools over all calls.
+        judges: whom the release's rules may ask.
         carrier_of: makes the two ends of the pipeline.
         people: where staff are kept who decide on uses of tools; without it nobody does.
         stops: what is stopped; without it nothing is.
@@ -279,7 +282,9 @@ async def on_the_line(
         voice, phrases = ToneSynthesiser(), PhraseCache()
         await phrases.fill(made.phrases, voice, voice=made.voice)
         assert made.rules is not None
-        agent = Agent(made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases, suppliers)
+        agent = Agent(
+            made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases, suppliers, judges=judges
+        )
         recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), carrier_of(), FakeControl()
         carrier.control = control
         house = House(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from controls.errors import ConfigurationError, OperatorError, Problem
+from voice_runtime.cli.rules_asked import ask_models, keep_asked, question_row
+from voice_runtime.cli.rules_explained import asked_lines, explained, finding_lines
 from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_table
 
 if TYPE_CHECKING:
-    from controls.decision import Proposal
-    from controls.evidence.shape import Trace, Turn
     from controls.rules.engine import Rules
     from controls.rules.examples import Tried
+    from controls.rules.judges import JudgeAnswer, Key
+    from voice_runtime.cli.rules_asked import Asked
     from voice_runtime.settings import Profile
 
 app = typer.Typer(
@@ -69,16 +71,31 @@ def keep(
     agent: Annotated[
         str, typer.Option(metavar="AGENT", help="The packs and own rules of an agent, all together.")
     ] = "",
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the models that rules ask about examples not tried yet.")
+    ] = False,
+    keep_answers: Annotated[
+        bool, typer.Option("--keep", help="With --ask: keep what they answered beside the packs.")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Hold every rule to its own examples; exit 1 when one does not hold, 2 when a file cannot be used."""
+    """Hold every rule to its own examples; exit 1 when one does not hold, 2 when a file cannot be used.
+
+    A rule that asks a model is tried by the answers kept in configs/rules/answers; an example without one is
+    not tried, and told to be so.
+    """
     from voice_runtime.cli.text import profile_of
 
     if packs and agent:
         raise OperatorError("name packs or --agent, not both")
     root = profile_of(config).root
-    tried = _of_agent(config, agent) if agent else _of_packs(root, packs or [])
+    tried = _of_agent(config, root, agent) if agent else _of_packs(root, packs or [])
+    if ask:
+        asked = ask_models(config, [example.asks for example in tried if example.asks is not None])
+        if keep_answers:
+            keep_asked(root, asked)
+        tried = _of_agent(config, root, agent, asked) if agent else _of_packs(root, packs or [], asked)
     broken = [example for example in tried if example.fault]
     if as_json:
         rows = [_example_row(example) for example in tried]
@@ -96,6 +113,9 @@ def try_(
     caller: Annotated[bool, typer.Option("--caller", help="The caller says it, not the agent.")] = False,
     said: Annotated[str, typer.Option(metavar="TEXT", help="What the caller said just before.")] = "",
     language: Annotated[str, typer.Option(help="The call's language; the agent's first by default.")] = "",
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the models that its rules ask; it leaves here.")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
@@ -114,7 +134,10 @@ def try_(
         caller_said=text if caller else said,
         language=spoken,
     )
-    decision = rules.caller(proposal) if caller else rules.evaluate(proposal)
+    questions = () if caller else rules.questions(proposal)
+    asked = ask_models(config, questions) if ask else {}
+    answers = {key: found.answer for key, found in asked.items()}
+    decision = rules.caller(proposal) if caller else rules.evaluate(proposal, answers=answers)
     emergency = rules.emergency(text, spoken) if caller else None
     found = [*([emergency] if emergency else []), *decision.verdicts]
     rows = [
@@ -128,11 +151,20 @@ def try_(
     phrase = emergency.say if emergency else decision.phrase
     instead = rules.phrases.get(phrase, {}).get(spoken) if phrase else decision.text or None
     if as_json:
-        emit_json({"agent": agent, "language": spoken, "verdict": verdict, "spoken": instead, "rules": rows})
+        emit_json(
+            {
+                "agent": agent, "language": spoken, "verdict": verdict, "spoken": instead, "rules": rows,
+                "asked": [question_row(question, asked.get(question.key)) for question in questions],
+            }
+        )  # fmt: skip
         return
+    for question in questions:
+        told = question_row(question, asked.get(question.key))
+        answer = f"{told['answer']}, {told['ms']} ms" if ask else "not asked: give --ask"
+        typer.echo(f"asked   {told['asks']}\n        {answer} ({told['supplier']}, for {told['rule']})")
     typer.echo(f"{verdict}" + (f": {instead}" if instead and instead != text else ""))
     for row in rows:
-        typer.echo("\n".join(_finding(row)))
+        typer.echo("\n".join(finding_lines(row)))
 
 
 @app.command(epilog="Example: sayso rules explain c_7Q2MZ0G4D9RWX3KA 3")
@@ -168,6 +200,7 @@ def explain(
                 "release": found.call.release,
                 "rules": rules is not None,
                 "judged": rows,
+                "asked": [a.model_dump() for a in found.judges if a.turn == turn],
             }
         )
         return
@@ -176,115 +209,16 @@ def explain(
         typer.echo(f"caller  {chosen.said.text or '(erased)'}")
     if rules is None:
         typer.echo(_UNKNOWN)
+    for line in asked_lines(found, turn):
+        typer.echo(line)
     for row in rows:
-        typer.echo(f"\n{row['what']:<7} {row['text'] or '(erased)'}")
-        typer.echo("\n".join(_finding(row)))
+        shown = row["text"] if row["what"] == "ending" else row["text"] or "(erased)"
+        typer.echo(f"\n{row['what']:<7} {shown}{row['effect']}")
+        typer.echo("\n".join(finding_lines(row)))
         if row["instead"]:
             typer.echo(f"        spoken instead: {row['instead']}")
     if not rows:
         typer.echo("nothing was judged in this turn")
-
-
-# --- what explains a turn ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One finding on one thing that was judged in a turn.
-
-    Attributes:
-        what: whose words, or a tool's use.
-        text: what was judged, None once erased.
-        words: each line of the rule that found something, and what it found.
-        instead: the fixed phrase spoken in its place.
-    """
-
-    what: Literal["caller", "agent", "tool"]
-    text: str | None
-    rule: str | None
-    verdict: str
-    risk: int
-    annex_a: tuple[str, ...]
-    reason: str | None
-    words: tuple[dict[str, str], ...]
-    instead: str | None = None
-
-
-def explained(trace: Trace, turn: Turn, rules: Rules | None) -> Iterator[Judged]:
-    """Every finding of a turn, in the order of its judgements; an emergency first."""
-    from controls.decision import Verdict
-
-    said = turn.said.text if turn.said is not None else None
-    if turn.emergency is not None:
-        proposal = _proposal(trace, said=said)
-        yield Judged(
-            "caller", said, turn.emergency.rule, Verdict.HANDOFF, 100, tuple(turn.emergency.annex_a), None,
-            _words(rules, turn.emergency.rule, proposal),
-        )  # fmt: skip
-    if turn.decision is None:
-        return
-    clauses = {clause.clause: clause for clause in turn.decision.clauses}
-    tools = {tool.use: tool for tool in turn.decision.tools}
-    before: list[str] = []
-    seen = ""
-    for finding in turn.decision.verdicts:
-        clause, tool = clauses.get(finding.of), tools.get(finding.of)
-        what: Literal["caller", "agent", "tool"] = "tool" if clause is None else "agent"
-        text: str | None = None
-        if clause is not None:
-            if seen and seen != finding.of and (spoken := clauses[seen].text if seen in clauses else None):
-                before.append(spoken)
-            seen = finding.of
-            text = clause.candidate or clause.text
-            if text == "":  # the caller's words were refused: nothing was put before a model
-                what, text = "caller", said
-        elif tool is not None:
-            text = f"{tool.name} {json.dumps(tool.arguments, ensure_ascii=False)}" if tool.name else None
-        proposal = _proposal(
-            trace, text="" if what != "agent" else text, said=said,
-            tool=tool.name if tool else None, arguments=tool.arguments if tool else None,
-        )  # fmt: skip
-        yield Judged(
-            what, text, finding.rule, finding.verdict, finding.risk, tuple(finding.annex_a), finding.reason,
-            _words(rules, finding.rule, proposal, " ".join(before)),
-            clause.instead if clause is not None else None,
-        )  # fmt: skip
-
-
-def _proposal(
-    trace: Trace,
-    *,
-    text: str | None = "",
-    said: str | None = "",
-    tool: str | None = None,
-    arguments: dict[str, Any] | None = None,
-) -> Proposal:
-    from controls.decision import Effect, Proposal
-
-    return Proposal(
-        Effect.TOOL if tool else Effect.SPEAK, trace.call.id, 0, "", text=text or "", caller_said=said or "",
-        tool=tool or "", arguments=arguments or {}, language=trace.call.language,
-    )  # fmt: skip
-
-
-def _words(
-    rules: Rules | None, rule: str | None, proposal: Proposal, before: str = ""
-) -> tuple[dict[str, str], ...]:
-    if rules is None or rule is None:
-        return ()
-    from controls.rules.matchers import words
-
-    return tuple(asdict(ground) for ground in rules.why(rule, proposal, words(before)))
-
-
-def _finding(row: dict[str, Any]) -> Iterator[str]:
-    controls = " ".join(row["annex_a"])
-    yield f"        {row['verdict']} by {row['rule'] or '(erased)'}, risk {row['risk']}   {controls}"
-    if row["reason"]:
-        yield f"        because {row['reason']}"
-    for ground in row["words"]:
-        found = f"“{ground['words']}” by `{ground['line']}`" if ground["words"] else f"`{ground['line']}`"
-        yield f"        words   {found}"
 
 
 # --- where rules come from --------------------------------------------------------------------------
@@ -317,16 +251,25 @@ def _rules_of(release: Any) -> Rules:
     return rules
 
 
-def _of_agent(config: Path, agent: str) -> list[Tried]:
-    return list(_rules_of(_release(config, agent)).examples())
+def _of_agent(config: Path, root: Path, agent: str, asked: Mapping[Key, Asked] | None = None) -> list[Tried]:
+    from controls.rules.answer_files import answers_beside
+    from voice_runtime.agent_folder import RULES_FOLDER
+
+    rules = _rules_of(_release(config, agent))
+    return list(rules.examples(answers_beside(root / RULES_FOLDER, rules.packs) | _answers(asked)))
 
 
-def _of_packs(root: Path, names: list[str]) -> list[Tried]:
+def _answers(asked: Mapping[Key, Asked] | None) -> dict[Key, JudgeAnswer]:
+    return {key: found.answer for key, found in (asked or {}).items()}
+
+
+def _of_packs(root: Path, names: list[str], asked: Mapping[Key, Asked] | None = None) -> list[Tried]:
     """Each pack alone, so that a broken one does not hide what the others say.
 
     Raises:
         ConfigurationError: files that cannot be used, and phrases of rules that rules refuse.
     """
+    from controls.rules.answer_files import answers_beside
     from controls.rules.engine import Rules
     from controls.rules.pack_files import load_packs, pack_names
     from voice_runtime.agent_folder import RULES_FOLDER
@@ -337,7 +280,7 @@ def _of_packs(root: Path, names: list[str]) -> list[Tried]:
     tried: list[Tried] = []
     for pack in found:
         rules = Rules([pack])
-        tried += rules.examples()
+        tried += rules.examples(answers_beside(folder, [pack]) | _answers(asked))
         problems += rules.objections(rules.phrases)
     if problems:
         raise ConfigurationError(problems)
@@ -375,16 +318,20 @@ def _account(tried: list[Tried], root: Path) -> Iterator[str]:
         )
         for example in broken:
             yield f"        {_at(example, root)}: {example.fault}: {example.shown}"
-    faults = sum(bool(e.fault) for e in tried)
-    end = f"{faults} do not hold" if faults else "all hold"
-    yield f"{len(by_rule)} rules, {len(tried)} examples: {end}"
+        for example in examples:
+            if example.asks:
+                yield f"        {_at(example, root)}: not tried: needs the model: {example.shown}"
+    faults, untried = sum(bool(e.fault) for e in tried), sum(bool(e.asks) for e in tried)
+    end = f"{faults} do not hold" if faults else "all hold" if not untried else "all others hold"
+    more = f", {untried} not tried (they need the model)" if untried else ""
+    yield f"{len(by_rule)} rules, {len(tried)} examples{more}: {end}"
 
 
 def _example_row(example: Tried) -> dict[str, Any]:
     file, line, field = example.place
     return {
         "rule": example.rule, "wanted": example.wanted, "shown": example.shown, "file": file, "line": line,
-        "field": field, "fault": example.fault,
+        "field": field, "fault": example.fault, "tried": example.asks is None,
     }  # fmt: skip
 
 

@@ -95,6 +95,7 @@ class Attention(FrameProcessor):
         begin: Callable[[], Awaitable[None]],
         begins_with: type[Frame] = OutputTransportReadyFrame,
         finish: Callable[[str, str], Awaitable[None]],
+        may_end: Callable[[str, str], Awaitable[bool]] | None = None,
         media_patience_s: float = 10.0,
     ) -> None:
         """Make the attention of one call.
@@ -106,6 +107,7 @@ class Attention(FrameProcessor):
             begin: called once the carrier can be spoken to.
             begins_with: the frame that says so.
             finish: ends the call, given ``call.closed``'s ``ended_by`` and ``reason``.
+            may_end: whether the agent may end it now, given the same; without it it always may.
             media_patience_s: media missing for longer than this ends the call.
         """
         super().__init__(name="attention")
@@ -123,6 +125,7 @@ class Attention(FrameProcessor):
         self._begin = begin
         self._begins_with = begins_with
         self._finish = finish
+        self._may_end = may_end
         self._media_patience_s = media_patience_s
         self._waiting: list[tuple[str, str]] = []  # as said, and as the model may see it
         self._receipt_waits = False
@@ -397,7 +400,7 @@ class Attention(FrameProcessor):
             await self.catch_up()
         elif step == 1 and self._opening.finished:
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
-        elif step == 2:
+        elif step == 2 and (self._may_end is None or await self._may_end("agent", "silence")):
             await self._opening.ending()
             frame = SayFrame(
                 phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence", answers=False

@@ -5,7 +5,8 @@ it came: tokens are gathered into clauses, each clause is put into the form in
 which it is spoken and before the gate, and what goes on is a ``ClauseFrame`` with
 its token. The gate is shown every form of a clause (spoken, before names were
 respelled, as written), so that no rule is passed by with a figure or a spelling.
-Whatever the runtime itself wants said (``SayFrame``) takes the same way.
+Whatever the runtime itself wants said (``SayFrame``) takes the same way. Where rules
+ask a model first, its answers are waited for here; a caller who speaks meanwhile ends that.
 
 The guard never leaves silence: what breaks here (a rule, a phrase that nobody bound, the guard's own
 code) is on record as a failure of ours, the caller hears the fallback, and a person is fetched.
@@ -31,11 +32,15 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import FALLBACK, Cleared, Verdict
 from controls.findings import rule_failed
-from controls.gate import Gate, UnboundPhrase
+from controls.gate import Gate
+from controls.gate_values import UnboundPhrase
+from controls.ids import new_id
+from controls.rules.judges import UNANSWERED
 from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.speak.clauses import ClauseSplitter
 from voice_runtime.speak.spoken import Reader, Spoken
+from voice_runtime.think.call_judges import NOBODY, AsksJudges
 
 
 class Guard(FrameProcessor):
@@ -51,6 +56,7 @@ class Guard(FrameProcessor):
         on_failed: Callable[[str, bool], None],
         lexicon: Mapping[str, str] | None = None,
         written: Mapping[str, str] | None = None,
+        judges: AsksJudges = NOBODY,
     ) -> None:
         """Make the guard of one call.
 
@@ -60,8 +66,10 @@ class Guard(FrameProcessor):
                 the fallback is spoken in its place.
             lexicon: word → how it is written for the voice, in the call's language.
             written: fixed phrase → how captions show it, where it is bound in its spoken form.
+            judges: asks the models that rules ask.
         """
-        # Directly: judging waits for nothing, and each hop through a queue costs a turn of the event loop.
+        # Directly: judging waits for nothing (but a model that is asked), and each hop through a queue costs
+        # a turn of the event loop.
         super().__init__(name="guard", enable_direct_mode=True)
         self._gate = gate
         self._journal = journal
@@ -70,6 +78,7 @@ class Guard(FrameProcessor):
         self._on_failed = on_failed
         self._reader = Reader(language, lexicon)
         self._written = dict(written or {})
+        self._judges = judges
         self._splitter = ClauseSplitter(language)
         self._turn = 0
         self._answer_over = False
@@ -113,23 +122,30 @@ class Guard(FrameProcessor):
             await self._broken(error, SayFrame(turn=self._turn))
 
     async def _judge(
-        self, text: str, turn: int, tag: str = "", final: bool = False, answers: bool = True
+        self, text: str, turn: int, tag: str = "", final: bool = False, answers_turn: bool = True
     ) -> None:
         started = time.perf_counter_ns()
         read = self._read(text)
         if not tag and not any(c.isalnum() for c in read.text):
             return  # nothing but markup
+        said, forms = self._journal.caller_text(), (read.unlexed, text)
+        clause, generation = new_id("k"), self._journal.generation
+        asks = self._gate.asks(clause, read.text, turn, said, forms)
+        answers = await self._judges.ask(clause, turn, asks) if asks else UNANSWERED
+        if self._journal.generation != generation:
+            return  # the caller spoke meanwhile: nobody waits for these words
         outcome = self._gate.clause(
-            read.text, turn, caller_said=self._journal.caller_text(), forms=(read.unlexed, text),
-            confidence=self._journal.confidence,
+            read.text, turn, caller_said=said, forms=forms, confidence=self._journal.confidence,
+            id=clause, answers=answers,
         )  # fmt: skip
         verdict_ms = (time.perf_counter_ns() - started) / 1e6
         if outcome.cleared is not None:
             # A caption of what a rule has rewritten can only show the words spoken.
             written = read.shown if outcome.cleared.text == read.text else ""
             await self._pass_on(
-                outcome.cleared, verdict_ms, tag=tag, final=final, written=written, answers=answers
+                outcome.cleared, verdict_ms, tag=tag, final=final, written=written, answers=answers_turn
             )
+            self._judges.later(outcome.cleared, asks)
             return
         # One clause that may not be said makes the rest of the answer meaningless.
         self._answer_over = True
@@ -138,7 +154,7 @@ class Guard(FrameProcessor):
         logger.info("call {} turn {}: {} by {}", self._journal.call, turn, decision.verdict, rule)
         if decision.phrase:
             instead = self._gate.phrase(decision.phrase, turn)
-            await self._pass_on(instead, verdict_ms, tag=tag, final=final, answers=answers)
+            await self._pass_on(instead, verdict_ms, tag=tag, final=final, answers=answers_turn)
         if rule_failed(decision):
             self._journal.control_failed("guard", "broken")
             self._on_failed(tag, bool(decision.phrase))
@@ -159,9 +175,7 @@ class Guard(FrameProcessor):
                 await self._fixed(frame, self._gate.phrase(frame.phrase, frame.turn), frame.tag)
             else:
                 self._answer_over = False
-                await self._judge(
-                    frame.text, frame.turn, tag=frame.tag, final=frame.final, answers=frame.answers
-                )
+                await self._judge(frame.text, frame.turn, frame.tag, frame.final, frame.answers)
         except Exception as error:  # noqa: BLE001 - as above
             await self._broken(error, frame)
 

@@ -21,7 +21,9 @@ from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
 from controls.ledger import records as r
+from controls.moments import Moments, Told
 from controls.rules.matchers import numbers, words
+from controls.rules.moments import HandoffFacts
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
 from voice_runtime.events import SayFrame, SpokenFrame
@@ -60,6 +62,7 @@ class WayToAPerson:
         interrupt: Callable[[], Awaitable[None]],
         finish: Callable[[str, str], Awaitable[None]],
         on_nobody: Callable[[], Awaitable[None]],
+        moments: Moments | None = None,
     ) -> None:
         """Make the way to a person of one call.
 
@@ -67,6 +70,7 @@ class WayToAPerson:
             caller: the number the call came from, "" when withheld.
             finish: ends the call (``ended_by``, ``reason``).
             on_nobody: the caller was told that nobody can be reached, and stays with the agent.
+            moments: judges what a person is told, and who is tried first; without it nothing is.
         """
         self.control: CallControl | None = None
         self._journal, self._gate, self._release = journal, gate, release
@@ -74,6 +78,7 @@ class WayToAPerson:
         self._clock, self._caller = clock, caller
         self._deadline_s = receipt_deadline_s
         self._say, self._interrupt, self._finish, self._on_nobody = say, interrupt, finish, on_nobody
+        self._moments, self._first = moments, ""
         self._machine: h.Handoff | None = None
         self._by, self._reason, self._id = "agent", "", ""
         self._events: asyncio.Queue[h.Event] = asyncio.Queue()
@@ -131,8 +136,12 @@ class WayToAPerson:
             )
             for route in self._release.routes_at(self._clock.unix_s())
         )  # fmt: skip
-        self._machine = h.Handoff.over(routes, self._caller)
         self._by, self._reason, self._id = by, reason, new_id("h")
+        self._first = next((route.desk for route in routes), "")
+        if to := self._told(self._words()).to:
+            routes = (*(x for x in routes if x.desk == to), *(x for x in routes if x.desk != to))
+            self._first = to
+        self._machine = h.Handoff.over(routes, self._caller)
         self._answers = answers
         if script:
             await self._speak(SayFrame(phrase=script))
@@ -389,6 +398,16 @@ class WayToAPerson:
         return r.HandoffDetails(to=desk, reason=self._reason, summary=self._summary())
 
     def _summary(self) -> str:
+        """The newest turns, unless a rule keeps them back."""
+        return self._told(self._words()).text
+
+    def _told(self, text: str) -> Told:
+        if self._moments is None:
+            return Told(text)
+        facts = HandoffFacts.model_validate({"by": self._by, "reason": self._reason, "desk": self._first})
+        return self._moments.handoff(self._id, text, facts, self._journal.turn)
+
+    def _words(self) -> str:
         """The newest turns in their own words; nobody's interpretation. "" where no text is kept."""
         if not self._journal.keeps_words:
             return ""

@@ -22,7 +22,7 @@ from openai import AsyncOpenAI, AsyncStream, OpenAIError
 from controls.errors import LedgerError, OperatorError, ProviderError
 from voice_runtime.breaker import Breaker, State, in_order, readings
 from voice_runtime.engine_settings import Endpoint as EndpointEntry
-from voice_runtime.engine_settings import ModelSettings
+from voice_runtime.engine_settings import ModelEndpoint, ModelSettings
 from voice_runtime.supplier_transport import SupplierTransport
 from voice_runtime.think.answer import Chunk, Gathering, Reply, translate
 from voice_runtime.think.event_stream import EventStream
@@ -137,15 +137,7 @@ class Endpoints:
         if settings.standin:
             endpoints: tuple[Endpoint, ...] = (standin,) if standin else ()
         else:
-            endpoints = tuple(
-                Endpoint(
-                    name=e.name, base_url=e.address, model=e.model,
-                    api_key=e.api_key.reveal() if isinstance(e, EndpointEntry) and e.api_key else "",
-                    region=e.region, outside=e.outside, receipt_first=e.receipt_first,
-                    source=None if isinstance(e, EndpointEntry) else (sources or {})[e.name],
-                )
-                for e in settings.endpoints
-            )  # fmt: skip
+            endpoints = tuple(endpoint_of(e, sources) for e in settings.endpoints)
         deadlines = Deadlines(
             first_token_s=settings.first_token_s,
             give_up_s=min(settings.total_s, settings.first_token_s * 3),
@@ -352,6 +344,17 @@ class Endpoints:
         """Close every connection; afterwards every request fails."""
         for client in self._clients.values():
             await client.close()
+
+
+def endpoint_of(entry: ModelEndpoint, sources: Mapping[str, ChatSource] | None = None) -> Endpoint:
+    """A profile's entry as it is asked; ``sources`` holds what answers for services by import path."""
+    by_address = isinstance(entry, EndpointEntry)
+    return Endpoint(
+        name=entry.name, base_url=entry.address, model=entry.model,
+        api_key=entry.api_key.reveal() if isinstance(entry, EndpointEntry) and entry.api_key else "",
+        region=entry.region, outside=entry.outside, receipt_first=entry.receipt_first,
+        source=None if by_address else (sources or {})[entry.name],
+    )  # fmt: skip
 
 
 def _parsed(data: bytes) -> Chunk:

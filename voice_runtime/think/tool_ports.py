@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from controls.capture import Outcome, Wanted
 from controls.decision import Ask, Cleared, Decision, PendingReceipt
 from controls.ledger import records as r
+from controls.rules.judges import Answers, Question
 from voice_runtime.events import SayFrame
 
 ReadBack = Literal["none", "confirmed"]
@@ -36,7 +37,12 @@ class ToolGate(Protocol):
         risk: Literal["low", "medium", "high"], read_back: ReadBack,
         idempotent: bool, caller_said: str, ask: Ask | None,
         undoable: bool, confidence: float | None, dry: bool, undo_of: str | None, by_keys: str,
+        answers: Answers,
     ) -> ToolOutcome: ...  # fmt: skip
+
+    def asks_of_use(
+        self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, caller_said: str = "",
+    ) -> tuple[Question, ...]: ...  # fmt: skip
 
     def approved(self, use_id: str) -> ToolOutcome: ...
 

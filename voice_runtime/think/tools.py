@@ -34,6 +34,7 @@ from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
 from voice_runtime.think import keyed
 from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
+from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.counting import Counting
 from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
 from voice_runtime.think.sending import Sending, Use
@@ -93,6 +94,7 @@ class ToolRunner:
         counting: Counting | None = None,
         result_rules: ResultRules | None = None,
         entry: KeyEntry | None = None,
+        judges: AsksJudges = NOBODY,
     ) -> None:
         """Compile the schemas.
 
@@ -108,6 +110,7 @@ class ToolRunner:
             counting: counts uses of a day; without it a tool with a limit per day is refused.
             result_rules: find instructions in what services answer; None looks for none.
             entry: takes what callers enter by keys; without it a tool that needs that is not used.
+            judges: asks the models that rules ask.
 
         Raises:
             OperatorError: a tool's schemas or read-back sentence is broken.
@@ -129,7 +132,7 @@ class ToolRunner:
         self._entry = entry
         self._on_handoff = on_handoff
         self._approving = approving
-        self._stopped, self._leaving = stopped, leaving
+        self._stopped, self._leaving, self._judges = stopped, leaving, judges
         self._uses: Counter[str] = Counter()
         self._jobs: list[_Job] = []
         self._told: list[ToolResult] = []
@@ -177,6 +180,7 @@ class ToolRunner:
 
     def _nobody_waits(self) -> None:
         """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
+        self._judges.withdraw()
         if self._approving is not None:
             why: Withdrawn = "hung_up" if self._leaving() else "interrupted"
             self._approving.withdraw(why)
@@ -300,6 +304,7 @@ class ToolRunner:
     async def aclose(self, deadline_s: float = 5.0) -> None:
         """The call is over: refuse what waits for a yes, and let what was sent come to its record."""
         self._drop("unconfirmed")
+        self._judges.withdraw()
         if self._approving is not None:
             self._approving.withdraw("hung_up")
         if self._running:
@@ -317,9 +322,13 @@ class ToolRunner:
             return self._refuse(use, tool.name, arguments, turn, *full)
         arguments = keyed.with_token(tool, arguments)
         try:
+            said = self._journal.caller_text()
+            judged = keyed.without_token(tool, arguments)
+            asks = self._gate.asks_of_use(use, tool.name, judged, turn, said)
+            answers = await self._judges.ask(use, turn, asks)
             outcome = self._gate.tool(
                 use, tool.name, arguments, turn, risk=tool.risk, read_back=read_back,
-                idempotent=tool.idempotent, caller_said=self._journal.caller_text(), ask=tool.approval,
+                idempotent=tool.idempotent, caller_said=said, ask=tool.approval, answers=answers,
                 undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
                 dry=tool.dry_run, undo_of=self._undoing.undoes(tool.name, arguments),
                 by_keys=tool.capture.argument if tool.capture else "",
@@ -328,6 +337,8 @@ class ToolRunner:
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
             await self._counting.give_back(use, tool)
             return not_done(use, tool.name, arguments, "rule", "not possible now")
+        if outcome.cleared is not None:
+            self._judges.later(outcome.cleared, asks)
         if outcome.decision.ask is not None and outcome.cleared is None:
             return await self._ask_a_person(tool, outcome.decision, turn, read_back, edits)
         return await self._cleared(use, tool, arguments, turn, outcome)

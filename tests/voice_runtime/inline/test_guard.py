@@ -19,7 +19,8 @@ from pipecat.frames.frames import (
 from pipecat.processors.aggregators.llm_context import LLMContext
 
 from controls.decision import Cleared
-from controls.gate import Gate, UnboundPhrase
+from controls.gate import Gate
+from controls.gate_values import UnboundPhrase
 from controls.ids import new_id
 from tests.controls.rules.packs import shipped
 from tests.simulators.house import DESK, DIGEST, PHRASES, on_the_line
