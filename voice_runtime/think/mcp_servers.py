@@ -83,7 +83,8 @@ class Offered:
 class McpServer:
     """One server; its connection is opened by the first use and anew by the first after it was lost.
 
-    Ordering: none between uses. Losing the connection makes unknown whatever is under way on it. Closing: ``aclose`` ends the connection, and a server that is a command.
+    Ordering: none between uses. Loss: what is under way on a connection that is lost becomes unknown.
+    Closing: ``aclose`` ends the connection, and a server that is a command.
     """
 
     def __init__(self, where: Where, *, connect_s: float = CONNECT_S) -> None:
