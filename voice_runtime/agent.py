@@ -55,11 +55,13 @@ class Known(NamedTuple):
         phrases: whole sentences, lower case, without punctuation or figures.
         words: names and terms, likewise.
         pronunciations: word → its sounds in ARPAbet, for an English recogniser.
+        urgent: sentences that name an emergency or ask for a person, likewise plain; not the agent's own.
     """
 
     phrases: tuple[str, ...]
     words: tuple[str, ...]
     pronunciations: Mapping[str, str]
+    urgent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

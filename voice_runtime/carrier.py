@@ -52,6 +52,13 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
     def urgent(text: str) -> bool:
         return intent(text, language) in _URGENT
 
+    def overrules(text: str, reading: str) -> bool:
+        """Whether another reading names an emergency, or asks for a person where the text asks nothing."""
+        meant, known = intent(reading, language), intent(text, language)
+        if meant is Intent.EMERGENCY:
+            return known is not Intent.EMERGENCY
+        return meant is Intent.PERSON and known is None
+
     def only_silences(text: str) -> bool:
         return intent(text, language) is Intent.STOP
 
@@ -68,6 +75,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         turn=hearing.turn,
         patience=release.patience,
         urgent=urgent,
+        overrules=overrules,
         only_silences=only_silences,
         language=language,
         clock=hearing.clock,

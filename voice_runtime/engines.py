@@ -187,7 +187,7 @@ async def load_hints(recogniser: Recogniser, release: Release, required: frozens
     served = []
     for language in release.languages:
         known = release.known_in(language)
-        hints = Hints(language, known.phrases, known.words, known.pronunciations)
+        hints = Hints(language, known.phrases, known.words, known.pronunciations, known.urgent)
         try:
             await recogniser.load(recogniser_key(release, language), hints)
         except OperatorError:

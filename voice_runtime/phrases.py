@@ -222,11 +222,11 @@ def intent_phrases(rules: Path, language: str) -> list[str]:
         if path.stem == "intents":
             found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"), language)
         elif data.get("kind") == "emergency" and language in (data.get("languages") or ()):
-            found += _sentences(_in_language(data, language), ("catches",), language)
+            found += _sentences(in_language(data, language), ("catches",), language)
     return list(dict.fromkeys(p for s in found if (p := plain(s, language))))
 
 
-def _in_language(pack: dict[str, Any], language: str) -> list[Any]:
+def in_language(pack: dict[str, Any], language: str) -> list[Any]:
     """An emergency pack's rules with words of one language: a name ending in ``-es`` holds Spanish ones."""
     languages = [str(tag) for tag in pack.get("languages") or ()]
     endings = tuple(f"-{tag.partition('-')[0]}" for tag in languages[1:])

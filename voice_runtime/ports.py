@@ -25,6 +25,8 @@ class Recognition:
         engine: which one of a chain said so; "" is the one that was asked.
         language: as detected, where the engine detects it; "" otherwise.
         failed: engines of a chain that were asked first and failed, each with why.
+        also: other readings of the same sound, asked only whether they name an emergency or ask for a person.
+            One that does becomes the turn's text; any other goes nowhere, neither to a model nor on record.
     """
 
     text: str
@@ -32,6 +34,7 @@ class Recognition:
     engine: str = ""
     language: str = ""
     failed: tuple[tuple[str, FailedAs], ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,15 @@ class Hints:
         phrases: whole sentences, for an engine that needs a phrase model.
         words: names and terms of the house.
         pronunciations: word → its sounds in ARPAbet.
+        urgent: what emergencies sound like, for an engine that knows little beyond its phrases: it gives a
+            second reading with these (``Recognition.also``).
     """
 
     language: str
     phrases: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     pronunciations: Mapping[str, str] = field(default_factory=dict)
+    urgent: tuple[str, ...] = ()
 
 
 class SpeechDetector(Protocol):

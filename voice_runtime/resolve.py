@@ -30,6 +30,7 @@ from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
 from voice_runtime.phrases import CLINICAL, known_phrases, plain
 from voice_runtime.settings import Settings
+from voice_runtime.urgent_phrases import urgent_sentences
 
 __all__ = ["RETENTION_FILE", "load_release", "resolve", "validate_agent"]
 
@@ -296,6 +297,7 @@ def _known(parts: Parts) -> dict[str, Known]:
             known_phrases(parts.offline.get(language), parts.root / RULES_FOLDER, language),
             tuple(dict.fromkeys(plain(k.word, language) for k in words)),
             {plain(k.word, language): k.sounds for k in words if k.sounds},
+            urgent_sentences(parts.root / RULES_FOLDER, language),
         )
     return found
 

@@ -91,6 +91,7 @@ class Ear(FrameProcessor):
         turn: Turn,
         patience: Patience,
         urgent: Callable[[str], bool],
+        overrules: Callable[[str, str], bool] = lambda _, other: False,
         only_silences: Callable[[str], bool],
         language: str,
         clock: Clock,
@@ -111,6 +112,7 @@ class Ear(FrameProcessor):
         Args:
             phrases_key: names the phrase model (the release's digest).
             urgent: whether words act at once (emergency, person, stop, opting out).
+            overrules: whether another reading of a turn (second) counts before its text (first).
             only_silences: whether they are nothing but "stop" or "hold on".
             ask_after_s: nobody says anything for this long: ``CallerSilentFrame`` step 1.
             end_after_s: and for this long: step 2. Both in media time.
@@ -135,7 +137,7 @@ class Ear(FrameProcessor):
         self._on_audio = on_audio
         self._vad = vad()
         self._echo = echo
-        self._urgent = urgent
+        self._urgent, self._overrules = urgent, overrules
         self._started_ms = 0
         self._cut = self._dropped = self._proposed = self._silenced = False
         policy = policy_of(turn, patience, recognition_s)
@@ -366,7 +368,7 @@ class Ear(FrameProcessor):
                 self._on_failover(why)
         if not self._machine.awaits(pause):
             return  # the caller went on meanwhile
-        self._audio.heard = heard
+        self._audio.heard = heard = heard.settled(LEAST_CONFIDENCE, self._overrules)
         understood = heard.confidence >= LEAST_CONFIDENCE
         await self._act(self._machine.final(pause, heard.text, understood=understood))
 

@@ -127,7 +127,8 @@ class SphinxUtterance:
         else:
             text, confidence = str(body["text"]), float(body["confidence"])
             self._partial = text
-            self._result = Recognition(text, min(1.0, max(0.0, confidence)))
+            also = tuple(str(reading) for reading in body["also"])
+            self._result = Recognition(text, min(1.0, max(0.0, confidence)), also=also)
             self._close()
 
     def fail(self, why: str) -> None:
@@ -234,7 +235,8 @@ class SphinxRecogniser:
                 "name another recogniser in the profile, or take the language's lines away"
             )
         sounds = dict(hints.pronunciations)
-        wanted = {"key": key, "phrases": list(hints.phrases), "pronunciations": sounds}
+        wanted = {"key": key, "phrases": list(hints.phrases), "pronunciations": sounds,
+                  "urgent": list(hints.urgent)}  # fmt: skip
         if self._loaded.get(key) == wanted:
             return
         if not self._processes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controls.errors import ProviderError
 from voice_runtime.events import CHUNK_MS, RATE_HZ
+from voice_runtime.listen.confidence import ASSUMED
 from voice_runtime.ports import FailedAs, Recogniser, Recognition, Utterance
 
 #: A turn longer than this keeps the text of its first part when the caller goes on after a pause.
@@ -22,6 +23,7 @@ class Understood:
         failure: "" or why it failed: ``deadline``, ``crash``.
         engine: which recogniser of a chain said so; "" is the one asked.
         failed: those of a chain that were asked before it and failed, each with why.
+        also: other readings (``ports.Recognition.also``).
     """
 
     text: str = ""
@@ -30,6 +32,20 @@ class Understood:
     failure: str = ""
     engine: str = ""
     failed: tuple[tuple[str, FailedAs], ...] = ()
+    also: tuple[str, ...] = ()
+
+    def settled(self, least: float, overrules: Callable[[str, str], bool]) -> Understood:
+        """With the reading that counts: the engine's own text, unless another one overrules it.
+
+        Args:
+            least: confidence under which the text counts for nothing.
+            overrules: whether a reading (the second argument) counts before the text (the first).
+        """
+        text = self.text if self.confidence >= least else ""
+        for reading in self.also:
+            if overrules(text, reading):
+                return replace(self, text=reading, confidence=ASSUMED)
+        return self
 
 
 class TurnAudio:
@@ -120,8 +136,9 @@ class TurnAudio:
         text = f"{self._kept.text} {result.text}".strip()
         confidence = min(self._kept.confidence, result.confidence) if result.text else self._kept.confidence
         return Understood(
-            text, confidence if text else 0.0, self._now_ns(), engine=result.engine, failed=result.failed
-        )
+            text, confidence if text else 0.0, self._now_ns(), engine=result.engine, failed=result.failed,
+            also=result.also,
+        )  # fmt: skip
 
     def _open(self) -> None:
         try:
