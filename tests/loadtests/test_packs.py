@@ -152,23 +152,34 @@ async def test_emergencies_are_scored_from_audio_too(healthcare: Release, monkey
     asked = tuple(
         Sentence.model_validate(
             {
-                "pack": "emergency-us",
+                "pack": pack,
                 "moment": "caller_says",
                 "language": "en-US",
                 "label": label,
                 "text": text,
             }
         )
-        for label, text in (("block", "i have chest pain"), ("pass", "when do you close on friday"))
+        for pack, label, text in (
+            ("emergency-us", "block", "i have chest pain"),
+            ("emergency-us", "pass", "can i see doctor patel on tuesday"),
+            ("abuse", "pass", "when do you close on friday"),
+        )
     )
     monkeypatch.setattr(audio, "sentences", lambda name: asked)
-    text, slt = await audio.measured(healthcare, ["development"], ["slt"])
-    assert (text.voice, slt.voice) == ("text", "slt")
+    found = await audio.measured(healthcare, "development", ["slt"], paced=1)
+    text, slt, every = found.rows
+    assert (text.voice, slt.voice, every.voice) == ("text", "slt", "all")
     for row in (text, slt):
         assert row.found is not None and (row.found.found, row.found.n) == (1, 1)
+        assert row.near is not None and (row.near.found, row.near.n) == (0, 1)
         assert row.false is not None and (row.false.found, row.false.n) == (0, 1)
+    assert slt.persons is not None and (slt.persons.found, slt.persons.n) == (0, 2)
     assert slt.words_known is not None and slt.words_known > 50
-    assert "1 of 1" in "\n".join(audio.table([text, slt]))
+    assert 0 < found.cpu_share < 5
+    [waited] = found.found_after_ms
+    assert waited >= 200, "an ear waits for so much silence"
+    shown = "\n".join(audio.summary(found))
+    assert "1 of 1" in shown and f"median {waited} ms" in shown
 
 
 def test_a_topic_s_threshold_is_told_by_its_own_examples(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -80,7 +80,7 @@ def test_without_a_sentence_there_is_no_model() -> None:
 
 def test_the_shipped_pairs_know_common_english() -> None:
     pairs = word_pairs.read()
-    assert list(pairs.words)[0] == "the"
+    assert next(iter(pairs.words)) == "the"
     assert pairs.after["chest"]["pain"] > 0.01
     assert "chest" not in pairs.after["<s>"]
     kept = pairs.of(["chest", "pain", "zorbax"])
