@@ -45,7 +45,7 @@ async def test_the_ear_knows_what_the_agent_asked() -> None:
         ("", "my husband can't breathe", True),
         ("can i see doctor patel", "my husband can't breathe", True),
         ("stop calling me", "my husband can't breathe", True),
-        ("i have chest pain", "my husband can't breathe", False),  # an emergency already, in the engine's text
+        ("i have chest pain", "my husband can't breathe", False),  # it is one already
         ("", "let me talk to a person", True),
         ("yes", "let me talk to a person", False),  # a word that means something to the runtime is kept
         ("stop calling me", "let me talk to a person", False),
