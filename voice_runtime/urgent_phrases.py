@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +48,25 @@ def urgent_sentences(folder: Path, language: str) -> tuple[str, ...]:
         folder: ``configs/rules``. What cannot be read there is reported by whoever compiles it, and left
             out here.
     """
-    found: list[str] = []
+    texts = []
     for path in (*sorted(folder.glob("emergency-*.yaml")), folder / "intents.yaml"):
         try:
-            data = quickly(path.read_text(encoding="utf-8"))
+            texts.append(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             continue
+    return _of(folder, tuple(texts), language)
+
+
+@lru_cache(maxsize=8)  # half a second of computing, and every agent of a house has the same packs
+def _of(folder: Path, texts: tuple[str, ...], language: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for data in map(quickly, texts):
         if not isinstance(data, dict):
             continue
         if data.get("kind") == "emergency" and language in (data.get("languages") or ()):
             found += urgent_phrases(in_language(data, language), data.get("lists") or {})
-        elif path.stem == "intents":
-            given = (data.get("languages") or {}).get(language) or {}
+        elif isinstance(data.get("languages"), dict):  # the intents
+            given = data["languages"].get(language) or {}
             asks = (given.get("person") or {}).get("anywhere")
             found += urgent_phrases([{"if": {"phrases": asks}}], given.get("lists") or {})
     return tuple(dict.fromkeys([*intent_phrases(folder, language), *found])) if found else ()

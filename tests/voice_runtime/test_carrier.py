@@ -39,6 +39,30 @@ async def test_the_ear_knows_what_the_agent_asked() -> None:
         assert ear._machine._contest._asking() == Expected(Wanted.YES_NO)
 
 
+@pytest.mark.parametrize(
+    ("text", "reading", "counts"),
+    [
+        ("", "my husband can't breathe", True),
+        ("can i see doctor patel", "my husband can't breathe", True),
+        ("stop calling me", "my husband can't breathe", True),
+        ("i have chest pain", "my husband can't breathe", False),  # it is one already
+        ("", "let me talk to a person", True),
+        ("yes", "let me talk to a person", False),  # a word that means something to the runtime is kept
+        ("stop calling me", "let me talk to a person", False),
+        ("", "stop calling me", False),
+        ("", "can i see doctor patel", False),
+    ],
+)
+async def test_another_reading_counts_for_an_emergency_and_for_a_person(
+    text: str, reading: str, counts: bool
+) -> None:
+    async with on_the_line(say("We do.")) as line:
+        chain = RecogniserChain([Link(FakeRecogniser(), 1.0, Breaker("fake"))], 3.0)
+        hearing = Hearing(chain, FakeTurnModel(), Turn(), SystemClock())
+        ear = make_ear(hearing, line.call, line.call.release, Echo(lambda active: None))
+        assert ear._overrules(text, reading) is counts
+
+
 class Browser:
     """A carrier for a browser whose track is sent by hand; what it tells the house of."""
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from voice_runtime.listen.word_pairs import END, START, WordPairs
 
@@ -120,6 +121,16 @@ class UrgentModel:
     def _after(self, word: str, nxt: str) -> float:
         row = self._two.get(word, {})
         return row[nxt] if nxt in row else self._rest_one.get(word, 1.0) * self._one[nxt]
+
+    def attested(self, words: Sequence[str]) -> float:
+        """The share of steps from word to word that a sentence or common English has, 0 to 1.
+
+        The sentence's start and end count as words. Speech that was no emergency and is read as one is
+        mostly a row of an emergency's words that nobody says one after the other.
+        """
+        said = [START, *words, END]
+        steps = list(pairwise(said))
+        return sum(nxt in self._two.get(word, {}) for word, nxt in steps) / len(steps)
 
     def arpa(self) -> str:
         """The model as an ARPA file: base-10 logarithms of probabilities and back-off weights."""

@@ -73,6 +73,14 @@ def test_a_sentence_is_likelier_than_the_ground_it_stands_on() -> None:
     assert probabilities["chest", "pain"] > 2 * probabilities["chest", "pane"] > 0
 
 
+def test_what_nobody_says_in_a_row_is_not_attested() -> None:
+    model = UrgentModel(["chest pain", "my chest"], WordPairs({"pain": 0.1}, {"my": {"pain": 0.1}}))
+    assert model.attested(["my", "chest", "pain"]) == 1.0
+    assert model.attested(["my", "pain"]) == 1.0, "common English has it"
+    assert model.attested(["pain", "my", "chest"]) == 0.5
+    assert model.attested([]) == 0.0
+
+
 def test_without_a_sentence_there_is_no_model() -> None:
     with pytest.raises(ValueError, match="sentence"):
         UrgentModel([], WordPairs({}, {}))
