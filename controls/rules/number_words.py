@@ -112,7 +112,8 @@ def _number(raw: Sequence[str], i: int, end: int, before: str, spanish: bool) ->
     if word in _REPEAT and (following in _UNITS or following.isdigit()):
         return str(_UNITS.get(following, following)) * _REPEAT[word], 2, False
     if word in _ZERO:
-        english = following in _ENGLISH or following.isdigit() or before.isdigit()
+        behind = next((w for w in raw[i + 1 : end] if w not in _ZERO), "")  # "oh oh nine"
+        english = behind in _ENGLISH or behind.isdigit() or before.isdigit()
         return ("0", 1, False) if english and not spanish else ("", 1, False)
     if word in _BEGIN_ENGLISH or word.isdigit():
         found = _composed(raw, i, end, _english, _SCALES)

@@ -24,6 +24,8 @@ from voice_runtime.speak.spoken import spoken_form
         ("2 million or two million", "2 0 0 0 0 0 0 or 2 0 0 0 0 0 0"),
         ("a person and a hundred", "a person and 1 0 0"),
         ("double four nine oh two", "4 4 9 0 2"),
+        ("cvc is oh oh nine", "cvc is 0 0 9"),
+        ("oh oh my god", "oh oh my god"),
         ("oh, one hundred. Two hundred", "0 1 0 0 2 0 0"),
         ("hundred thousand million", "hundred thousand million"),
         ("nueve uno uno", "9 1 1"),
