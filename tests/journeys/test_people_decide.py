@@ -105,6 +105,7 @@ async def test_a_stop_reaches_a_running_call_within_two_seconds_and_keeps_others
     spoken = " ".join(t.played.played_text or "" for t in trace.turns if t.played is not None)
     assert "I can't go on with this call." in spoken
     await server.call(Wait(timeout_s=3), HangUp())
+    await server.until(r.CallRefused)  # the carrier's answer does not wait for it
     refused = [x for x in await asyncio.to_thread(server.records) if isinstance(x, r.CallRefused)]
     assert [x.reason for x in refused] == ["stopped"]
     assert await server.down() == 0
