@@ -12,11 +12,12 @@ from typing import Any
 from controls.approvals import still_signed
 from controls.decision import Verdict
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.evidence.times import rfc3339
 from controls.evidence.turns import Opened, personal_field
 from controls.ledger import records as r
 
-_OUTCOMES: Mapping[type[r.ApprovalRecord], s.ApprovalOutcome] = {
+_OUTCOMES: Mapping[type[r.ApprovalRecord], d.ApprovalOutcome] = {
     r.ApprovalGranted: "granted", r.ApprovalEdited: "edited", r.ApprovalRefused: "refused",
     r.ApprovalTakenOver: "taken_over", r.ApprovalExpired: "expired", r.ApprovalAbandoned: "abandoned",
 }  # fmt: skip
@@ -109,9 +110,9 @@ def faults(records: Iterable[Opened]) -> list[s.Fault]:
     return [s.Fault(leaf=leaf, use=use, what=what) for leaf, use, what in sorted(order.faults)]
 
 
-def approvals(mine: Sequence[Opened]) -> dict[int, list[s.Approval]]:
+def approvals(mine: Sequence[Opened]) -> dict[int, list[d.Approval]]:
     """Turn → the requests that were made in it, in order, with all that became of them."""
-    found: dict[str, s.Approval] = {}
+    found: dict[str, d.Approval] = {}
     turn_of = {x.use: x.turn for _, x, _ in mine if isinstance(x, r.ToolRecord)}
     turn = 0
     for leaf, record, personal in mine:
@@ -121,14 +122,14 @@ def approvals(mine: Sequence[Opened]) -> dict[int, list[s.Approval]]:
             found[record.use] = _asked(leaf, record, personal)
         elif isinstance(record, r.ApprovalRecord) and (known := found.get(record.use)) is not None:
             found[record.use] = known.model_copy(update=_step(known, record, personal))
-    by_turn: dict[int, list[s.Approval]] = {}
+    by_turn: dict[int, list[d.Approval]] = {}
     for use, approval in found.items():
         by_turn.setdefault(turn_of[use], []).append(approval)
     return by_turn
 
 
-def _asked(leaf: int, record: r.ApprovalRequested, personal: r.Personal | None) -> s.Approval:
-    return s.Approval(
+def _asked(leaf: int, record: r.ApprovalRequested, personal: r.Personal | None) -> d.Approval:
+    return d.Approval(
         use=record.use,
         leaf=leaf,
         role=record.role,
@@ -144,9 +145,9 @@ def _asked(leaf: int, record: r.ApprovalRequested, personal: r.Personal | None) 
     )
 
 
-def _step(known: s.Approval, record: r.ApprovalRecord, personal: r.Personal | None) -> dict[str, Any]:
+def _step(known: d.Approval, record: r.ApprovalRecord, personal: r.Personal | None) -> dict[str, Any]:
     if isinstance(record, r.ApprovalLate):
-        late = s.LateDecision(
+        late = d.LateDecision(
             at=rfc3339(record.at), verdict=record.verdict, by=record.by, label=record.label,
             who=personal_field(personal, "who"),
         )  # fmt: skip

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.evidence.turns import Opened, personal_field
 from controls.ledger import records as r
 
 _Effect = Literal["withheld", "routed", "withheld and routed", "refused", "noted"]
 
 
-def judge_answers(mine: Sequence[Opened]) -> list[s.JudgeAnswer]:
+def judge_answers(mine: Sequence[Opened]) -> list[d.JudgeAnswer]:
     """Every question's end, in order; the words of the question stand with its asking."""
     asks: dict[tuple[str, str], str | None] = {}
     found = []
@@ -21,7 +21,7 @@ def judge_answers(mine: Sequence[Opened]) -> list[s.JudgeAnswer]:
             asks[record.of, record.question] = personal_field(personal, "asks")
         elif isinstance(record, r.JudgeAnswered):
             found.append(
-                s.JudgeAnswer(
+                d.JudgeAnswer(
                     turn=record.turn, of=record.of, rule=personal_field(personal, "rule"),
                     asks=asks.get((record.of, record.question)), mode=record.mode, supplier=record.supplier,
                     model=personal_field(personal, "model"), answer=record.answer, why=record.why,
@@ -31,7 +31,7 @@ def judge_answers(mine: Sequence[Opened]) -> list[s.JudgeAnswer]:
     return found
 
 
-def moments(mine: Sequence[Opened]) -> list[s.MomentJudged]:
+def moments(mine: Sequence[Opened]) -> list[d.MomentJudged]:
     """What rules found beside turns, in order."""
     return [
         _moment(record, personal)
@@ -40,9 +40,9 @@ def moments(mine: Sequence[Opened]) -> list[s.MomentJudged]:
     ]
 
 
-def _moment(record: r.HandoffJudged | r.EndingJudged, personal: Any) -> s.MomentJudged:
+def _moment(record: r.HandoffJudged | r.EndingJudged, personal: Any) -> d.MomentJudged:
     of = record.handoff if isinstance(record, r.HandoffJudged) else record.call
-    return s.MomentJudged(
+    return d.MomentJudged(
         moment="handoff" if isinstance(record, r.HandoffJudged) else "call_ends",
         turn=record.turn,
         of=of,
@@ -51,7 +51,7 @@ def _moment(record: r.HandoffJudged | r.EndingJudged, personal: Any) -> s.Moment
         facts=personal_field(personal, "facts"),
         instead=getattr(personal, "instead", None),
         findings=[
-            s.RuleFinding(
+            d.RuleFinding(
                 rule=v.rule, verdict=v.verdict, annex_a=list(v.annex_a), risk=v.risk, reason=v.reason, of=of
             )
             for v in personal_field(personal, "verdicts") or ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from controls.annex_a import ANNEX_A
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.evidence.markup import Html, joined, shown, table, tag, words
 from controls.evidence.page_turns import OUTCOMES, by_number, controls, plain
 from controls.evidence.release_facts import ReleaseFacts
@@ -79,7 +80,7 @@ def tools(trace: s.Trace) -> Html:
     return table("Every use of a tool.", ("Tool", "Turn", "Risk", "Read back", "Outcome", "Took"), rows)
 
 
-def _used_later(n: int, proposal: s.ToolTrace, every: Sequence[tuple[int, s.ToolTrace]]) -> bool:
+def _used_later(n: int, proposal: d.ToolTrace, every: Sequence[tuple[int, d.ToolTrace]]) -> bool:
     """Whether a use came of it: what is read back to the caller is used (or refused) in a later turn."""
     wanted = (proposal.name, proposal.arguments)
     return any(m > n and t.use is not None and (t.name, t.arguments) == wanted for m, t in every)

@@ -9,6 +9,7 @@ from typing import Any
 from controls.annex_a import ANNEX_A
 from controls.decision import Verdict
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.evidence.markup import Html, joined, quoted, tag, words
 
 #: What a claim that audio was played rests on, in words.
@@ -184,7 +185,7 @@ def _decision(decision: s.TurnDecision, lang: str | None) -> Iterator[tuple[obje
             yield "Risk", words_of, tag("span", f" {clause.risk}: {made_of(clause.reasons)}", class_="small")
 
 
-def _finding(found: s.RuleFinding) -> Iterator[object]:
+def _finding(found: d.RuleFinding) -> Iterator[object]:
     yield tag("strong", found.verdict.value.upper())
     yield " "
     yield words(found.rule)
@@ -194,7 +195,7 @@ def _finding(found: s.RuleFinding) -> Iterator[object]:
     yield tag("span", f" risk {found.risk}, {controls(found.annex_a)}", class_="small")
 
 
-def _approval(asked: s.Approval) -> Iterator[object]:
+def _approval(asked: d.Approval) -> Iterator[object]:
     """What was asked of whom, what they decided and when, and what came too late."""
     yield tag("strong", asked.role)
     yield " was asked about "
@@ -219,7 +220,7 @@ def _approval(asked: s.Approval) -> Iterator[object]:
         yield joined([tag("br"), tag("span", told, words(late.who), f" ({late.by})", class_="small")])
 
 
-def _tool(tool: s.ToolTrace) -> Iterator[object]:
+def _tool(tool: d.ToolTrace) -> Iterator[object]:
     yield words(tool.name)
     yield f" {OUTCOMES[tool.outcome]}"
     details = [f"risk {tool.risk}"] if tool.risk else []
@@ -234,7 +235,7 @@ def _tool(tool: s.ToolTrace) -> Iterator[object]:
             yield joined([tag("br"), tag("span", f"{label} ", tag("code", compact(value)), class_="small")])
 
 
-def made_of(reasons: Sequence[s.RiskReason]) -> str:
+def made_of(reasons: Sequence[d.RiskReason]) -> str:
     """What a score is made of, such as ``tool-class 15, first-use 5``."""
     return ", ".join(f"{reason.feature} {reason.points}" for reason in reasons) or "(erased)"
 

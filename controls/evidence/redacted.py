@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.ledger import records as r
 from controls.redaction.redactor import Redactor
 from controls.redaction.sealed import WORDS, masked_value
@@ -19,7 +20,7 @@ _WORDS = frozenset((
     "text", "played_text", "candidate", "said", "summary", "reason", "arguments", "result", "tools", "to",
 ))  # fmt: skip
 
-S = TypeVar("S", bound=s.Shape)
+S = TypeVar("S", bound=d.Shape)
 
 
 def redacted_trace(trace: s.Trace, redactor: Redactor) -> s.Trace:
@@ -50,9 +51,9 @@ def _masked(value: S, redactor: Redactor, language: str, asked: str) -> S:
     changed: dict[str, Any] = {}
     for field in type(value).model_fields:
         old = getattr(value, field)
-        if isinstance(old, s.Shape):
+        if isinstance(old, d.Shape):
             new: Any = _masked(old, redactor, language, asked)
-        elif isinstance(old, list) and old and isinstance(old[0], s.Shape):
+        elif isinstance(old, list) and old and isinstance(old[0], d.Shape):
             new = [_masked(part, redactor, language, asked) for part in old]
         elif field in _WORDS:
             new, _ = masked_value(old, words)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from controls.decision import Verdict
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 
 Kind = Literal["head", "caller", "agent", "verdict", "refused", "tool", "note", "handoff", "proof", "bad"]
 
@@ -128,7 +129,7 @@ def _decision(decision: s.TurnDecision) -> Iterator[Line]:
         yield Line("tool", f"{tool.name or ERASED} {tool.outcome}{took}{why}{back}{score}")
 
 
-def _approval(asked: s.Approval) -> Iterator[Line]:
+def _approval(asked: d.Approval) -> Iterator[Line]:
     by = f" by {asked.who or ERASED} ({asked.label})" if asked.by is not None else ""
     after = f" after {asked.after_s} s" if asked.after_s is not None else ""
     why = f" ({asked.reason.replace('_', ' ')})" if asked.reason else ""
@@ -143,7 +144,7 @@ def _approval(asked: s.Approval) -> Iterator[Line]:
         yield Line("note", f"too late: {late.verdict} by {late.who or ERASED} at {late.at}")
 
 
-def _made_of(reasons: list[s.RiskReason]) -> str:
+def _made_of(reasons: list[d.RiskReason]) -> str:
     return ", ".join(f"{reason.feature} {reason.points}" for reason in reasons) or ERASED
 
 

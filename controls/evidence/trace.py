@@ -13,6 +13,7 @@ from typing import Any
 
 from controls.errors import IntegrityError
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.evidence.approvals import approvals, faults
 from controls.evidence.judged import judge_answers, moments
 from controls.evidence.times import rfc3339
@@ -100,7 +101,7 @@ def trace(
     )
 
 
-def _with_approvals(found: list[s.Turn], asked: dict[int, list[s.Approval]]) -> list[s.Turn]:
+def _with_approvals(found: list[s.Turn], asked: dict[int, list[d.Approval]]) -> list[s.Turn]:
     """Each turn with what people were asked in it; a request of no turn stands with the last."""
     told = {turn.n for turn in found}
     strays = [a for n, every in asked.items() if n not in told for a in every]

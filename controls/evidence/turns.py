@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from controls.evidence import shape as s
+from controls.evidence import shape_of_decisions as d
 from controls.ledger import records as r
 
 #: One record as read back: its 0-based leaf, the record, and its personal content
@@ -150,8 +151,8 @@ def _decision(records: Sequence[Opened]) -> s.TurnDecision | None:
 
 
 def _proposed(
-    decided: list[tuple[r.TurnDecided, r.DecidedDetails | None]], uses: list[s.ToolTrace]
-) -> list[s.ToolTrace]:
+    decided: list[tuple[r.TurnDecided, r.DecidedDetails | None]], uses: list[d.ToolTrace]
+) -> list[d.ToolTrace]:
     """What the model asked for without a use in the same turn: it waits for the caller's yes."""
     made = [use.name for use in uses]
     found = []
@@ -161,7 +162,7 @@ def _proposed(
                 made.remove(tool.name)
             else:
                 found.append(
-                    s.ToolTrace(use=None, outcome="proposed", name=tool.name, arguments=tool.arguments)
+                    d.ToolTrace(use=None, outcome="proposed", name=tool.name, arguments=tool.arguments)
                 )
     return found
 
@@ -170,9 +171,9 @@ def _is_clause(record: r.Record) -> bool:
     return isinstance(record, r.ClauseCleared | r.ClauseRefused)
 
 
-def _clause(leaf: int, record: r.Record, personal: Any) -> s.Clause:
+def _clause(leaf: int, record: r.Record, personal: Any) -> d.Clause:
     assert isinstance(record, r.ClauseCleared | r.ClauseRefused)
-    return s.Clause(
+    return d.Clause(
         clause=record.clause,
         leaf=leaf,
         verdict=record.verdict,
@@ -184,13 +185,13 @@ def _clause(leaf: int, record: r.Record, personal: Any) -> s.Clause:
     )
 
 
-def _reasons(personal: Any) -> list[s.RiskReason]:
+def _reasons(personal: Any) -> list[d.RiskReason]:
     """What a score is made of; nothing where it was erased or not made."""
     found = personal_field(personal, "reasons") or ()
-    return [s.RiskReason(feature=reason.feature, points=reason.points) for reason in found]
+    return [d.RiskReason(feature=reason.feature, points=reason.points) for reason in found]
 
 
-def _verdicts(record: r.Record, personal: Any) -> list[s.RuleFinding]:
+def _verdicts(record: r.Record, personal: Any) -> list[d.RuleFinding]:
     """Every rule's finding on a clause or a tool use.
 
     Once erased, the leaf still tells the verdict, the risk and the controls.
@@ -199,7 +200,7 @@ def _verdicts(record: r.Record, personal: Any) -> list[s.RuleFinding]:
         of = record.clause
         if personal is None:
             return [
-                s.RuleFinding(
+                d.RuleFinding(
                     rule=None,
                     verdict=record.verdict,
                     annex_a=list(record.annex_a),
@@ -213,18 +214,18 @@ def _verdicts(record: r.Record, personal: Any) -> list[s.RuleFinding]:
     else:
         return []
     return [
-        s.RuleFinding(
+        d.RuleFinding(
             rule=v.rule, verdict=v.verdict, annex_a=list(v.annex_a), risk=v.risk, reason=v.reason, of=of
         )
         for v in personal.verdicts
     ]
 
 
-def _tools(records: list[tuple[r.ToolRecord, r.ToolDetails | None]]) -> list[s.ToolTrace]:
+def _tools(records: list[tuple[r.ToolRecord, r.ToolDetails | None]]) -> list[d.ToolTrace]:
     """One entry for each use, whatever its last record says became of it."""
-    uses: dict[str, s.ToolTrace] = {}
+    uses: dict[str, d.ToolTrace] = {}
     for record, personal in records:
-        use = uses.get(record.use) or s.ToolTrace(use=record.use, outcome="requested")
+        use = uses.get(record.use) or d.ToolTrace(use=record.use, outcome="requested")
         update: dict[str, Any] = {}
         if personal is not None:
             update = {"name": personal.name, "arguments": personal.arguments}

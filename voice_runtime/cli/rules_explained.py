@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from controls.decision import Proposal
-    from controls.evidence.shape import MomentJudged, Trace, Turn
+    from controls.evidence.shape import Trace, Turn
+    from controls.evidence.shape_of_decisions import MomentJudged
     from controls.rules.engine import Rules
 
 What = Literal["caller", "agent", "tool", "handoff", "ending"]

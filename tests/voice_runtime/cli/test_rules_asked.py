@@ -70,7 +70,7 @@ def judge(house: House, *says: str | int) -> Iterator[JudgeServer]:
 
 
 @pytest.fixture
-def prices(own: House) -> House:  # noqa: F811
+def prices(own: House) -> House:  # noqa: F811 - a fixture of that name is imported
     """A house with a pack that asks a model, used by one agent."""
     FILE.write_text(PACK)
     agent = Path("agents/healthcare/agent.yaml")
