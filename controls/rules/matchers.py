@@ -34,6 +34,8 @@ _TOKEN = re.compile(
 )
 _PARTS = re.compile(r"\d|[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…;]")
+#: Titles that are written with a full stop which ends no sentence.
+_TITLES = frozenset(("mr", "mrs", "ms", "dr", "dra", "sr", "sra", "srta", "prof"))
 #: Signs that are read as a word: money before its amount or after it, the others where they stand.
 _SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "¢": "cents", "%": "percent"}
 _WHOLE = {
@@ -99,7 +101,8 @@ def words(text: str) -> Words:
     for match in _TOKEN.finditer(text):
         start, end = match.span()
         if raw and start - last_end > 1 and _SENTENCE_END.search(text, last_end, start):
-            breaks.append(len(raw))
+            if raw[-1] not in _TITLES or text[last_end:start].strip() != ".":
+                breaks.append(len(raw))
         last_end = end
         for part in _read(match):
             special = special or part in SPECIAL
