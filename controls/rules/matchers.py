@@ -101,7 +101,8 @@ def words(text: str) -> Words:
     for match in _TOKEN.finditer(text):
         start, end = match.span()
         if raw and start - last_end > 1 and _SENTENCE_END.search(text, last_end, start):
-            if raw[-1] not in _TITLES or text[last_end:start].strip() != ".":
+            title = raw[-1] in _TITLES and text[last_end:start].strip() == "."
+            if not title:
                 breaks.append(len(raw))
         last_end = end
         for part in _read(match):
