@@ -11,7 +11,8 @@ from voice_runtime.offline_file import offline_name
 #: Disclosure rules a fresh agent meets, and packs it begins with; all reviewed for every language below.
 MEETS = "us-general"
 PACKS = (
-    "truthful-ai", "forbidden-promises", "out-of-scope", "personal-data", "payment", "injection", "abuse", "minors", "emergency-us",
+    "truthful-ai", "forbidden-promises", "out-of-scope", "personal-data", "payment", "injection", "abuse",
+    "minors", "emergency-us",
 )  # fmt: skip
 
 
