@@ -10,7 +10,10 @@ from voice_runtime.offline_file import offline_name
 
 #: Disclosure rules a fresh agent meets, and packs it begins with; all reviewed for every language below.
 MEETS = "us-general"
-PACKS = ("truthful-ai", "personal-data", "abuse", "emergency-us")
+PACKS = (
+    "truthful-ai", "forbidden-promises", "out-of-scope", "personal-data", "payment", "injection", "abuse",
+    "minors", "emergency-us",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ _TOKEN = re.compile(
 )
 _PARTS = re.compile(r"\d|[^\W\d_]+")
 _SENTENCE_END = re.compile(r"[.!?…;]")
+#: Titles that are written with a full stop which ends no sentence.
+_TITLES = frozenset(("mr", "mrs", "ms", "dr", "dra", "sr", "sra", "srta", "prof"))
 #: Signs that are read as a word: money before its amount or after it, the others where they stand.
 _SIGNS = {"$": "dollars", "€": "euros", "£": "pounds", "¢": "cents", "%": "percent"}
 _WHOLE = {
@@ -126,7 +128,9 @@ def words(text: str) -> Words:
     for match in _TOKEN.finditer(text):
         start, end = match.span()
         if raw and start - last_end > 1 and _SENTENCE_END.search(text, last_end, start):
-            breaks.append(len(raw))
+            title = raw[-1] in _TITLES and text[last_end:start].strip() == "."
+            if not title:
+                breaks.append(len(raw))
         last_end = end
         for part in _read(match):
             special = special or part in SPECIAL

@@ -30,11 +30,11 @@ FORBIDDEN = {
     },
     ("salon", "en-US"): {
         "You won't have a reaction.": "ours/no-skin-promises",
-        "I can give you a ten percent discount.": "prices/no-discount",
+        "I can give you a ten percent discount.": "forbidden-promises/no-discount-or-waiver",
     },
     ("salon", "es-US"): {
         "No le va a dar alergia.": "ours/no-skin-promises",
-        "Le puedo hacer un descuento del diez por ciento.": "prices/no-discount",
+        "Le puedo hacer un descuento del diez por ciento.": "forbidden-promises/no-discount-or-waiver",
     },
 }
 CASES = sorted(FORBIDDEN)

@@ -13,7 +13,7 @@ from controls.rules.pack_files import load_packs
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "configs" / "rules"
 SHIPPED = ("truthful-ai", "health-boundaries", "personal-data", "payment", "abuse", "emergency-us")
-#: Packs of other trades, and those no agent names yet.
+#: The others, of other trades or places too.
 OTHERS = (
     "cards", "prices", "fair-housing", "mortgage", "forbidden-promises", "injection", "minors",
     "out-of-scope", "emergency-eu",

@@ -137,3 +137,9 @@ def test_rewriting_keeps_the_rest() -> None:
     assert rewritten(said, 0, [(0, 2)], None) is None
     assert rewritten(said, 1, [(0, 2)], "i expect") is None
     assert rewritten(words("I promise."), 0, [(0, 2)], "") is None
+
+
+def test_a_title_s_full_stop_ends_no_sentence():
+    assert words("Mrs. Lopez came. Dr. Lee did too.").breaks == {3}
+    assert words("La Sra. López vino. El Dr. Lee también.").breaks == {4}
+    assert words("Ask the Dr... He knows.").breaks == {3}
