@@ -6,6 +6,8 @@ here, four there, none of them a card. The trail remembers the figures of the tu
 * Once the caller has spoken of a card to pay with, each group of figures that follows is masked.
 * Without that, the figures are joined, and the turn in which they become a card's number is masked whole. The
   groups before it stand where they went by then: of those figures nobody could know.
+* As many figures as a card has, said in one breath and not as something else, are masked though its check digit
+  fails and no card was understood: a recogniser that loses the word "card" loses a figure as easily.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _PATIENCE = 2
 _KEPT = 18
 #: Figures that can be a group of a card's, once one is spoken of; and in the very turn that names it.
 _GROUP, _NAMED_GROUP = 3, 4
+#: Figures a card's number has (ISO/IEC 7812-1, as in use).
+_WHOLE_CARD = range(13, 20)
 #: Labels that do not make figures something else than a card's.
 _OF_CARDS = frozenset(("payment", "card", "card-code", "number"))
 #: A card may be told by its last four (PCI DSS 4.0.1, requirement 3.4.1).
@@ -73,6 +77,7 @@ class Trail:
             if whole
             or (self.card and goes_on and len(run.digits) >= _GROUP)
             or (speaks and _said_to_be(seen, run))
+            or _as_long_as_a_card(seen, run)
         )
         if whole:
             return Trail(card=True), found
@@ -93,6 +98,10 @@ def _said_to_be(seen: Marked, run: Run) -> bool:
     if _LAST_FOUR & set(seen.tokens[seen.fresh : run.first]):
         return False
     return any(seen.labelled(name, run.first, run.last, before=4, after=0) for name in ("payment", "card"))
+
+
+def _as_long_as_a_card(seen: Marked, run: Run) -> bool:
+    return len(run.digits) in _WHOLE_CARD and not NOT_FOR_PAYING & set(seen.tokens[seen.fresh : run.first])
 
 
 def _found(seen: Marked, sources: list[tuple[int, int]] | None, run: Run) -> Found:

@@ -54,6 +54,17 @@ def test_other_figures_are_left(turns: list[str]) -> None:
     assert said(*turns) == [turn[1] if isinstance(turn, tuple) else turn for turn in turns]
 
 
+@pytest.mark.parametrize(("turn", "masked"), [
+    ("my carbon sure five three nine one one two two three three four four five oh oh oh", "[card]"),
+    ("it's 5391 1223 3445 000", "[card]"),
+    ("my member number is 5391 1223 3445 000", "000"),
+    ("my phone is 202 555 0143", "0143"),
+])  # fmt: skip
+def test_a_card_misheard_by_word_and_figure_is_masked(turn: str, masked: str) -> None:
+    """Found where a recogniser read "my card is four" as "my carbon sure"."""
+    assert said(turn)[0].endswith(masked)
+
+
 @given(planted.cards(), st.lists(st.integers(3, 6), min_size=1, max_size=6))
 def test_no_card_stands_however_it_is_said_in_groups(digits: str, sizes: list[int]) -> None:
     """From the group on that makes it a card all are masked; all of them once it was named."""
