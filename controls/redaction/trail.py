@@ -6,8 +6,8 @@ here, four there, none of them a card. The trail remembers the figures of the tu
 * Once the caller has spoken of a card to pay with, each group of figures that follows is masked.
 * Without that, the figures are joined, and the turn in which they become a card's number is masked whole. The
   groups before it stand where they went by then: of those figures nobody could know.
-* As many figures as a card has, said in one breath and not as something else, are masked though its check digit
-  fails and no card was understood: a recogniser that loses the word "card" loses a figure as easily.
+* As many figures as a card has, said in one breath and not as something else, are masked though its check
+  digit fails and no card was understood: a recogniser that loses the word "card" loses a figure as easily.
 """
 
 from __future__ import annotations
