@@ -101,6 +101,7 @@ async def test_the_service_gets_the_figures_and_nobody_else_does() -> None:
 
 async def test_not_even_the_most_talkative_log_shows_a_key() -> None:
     lines: list[str] = []
+    logger.enable("pipecat")  # a command may have silenced it
     sink = logger.add(lambda message: lines.append(str(message)), level="TRACE", diagnose=True)
     try:
         async with line_of(PAY, say("Taken.")) as line:

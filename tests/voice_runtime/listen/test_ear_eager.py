@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pipecat.frames.frames import EagerEndOfTurnCancelFrame, Frame
 
+from tests.voice_runtime.listen.ear_stage import LOUD, QUIET, Stage, staged
 from tests.voice_runtime.listen.fakes import settle
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, Stage, staged
 from tests.voice_runtime.listen.test_ear_typed_and_echo import FakeEcho
 from voice_runtime.events import CallerPausedFrame, CallerSaidFrame, TypedWordsFrame
 from voice_runtime.ports import Recognition

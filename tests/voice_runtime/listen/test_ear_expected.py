@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.voice_runtime.listen.test_ear import QUIET, staged
+from tests.voice_runtime.listen.ear_stage import QUIET, staged
 from voice_runtime.events import TurnEnd
 from voice_runtime.listen.expected import FOUR, Expected, Wanted
 

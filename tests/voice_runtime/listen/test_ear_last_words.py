@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from tests.voice_runtime.listen.ear_stage import LOUD, QUIET, staged
 from tests.voice_runtime.listen.fakes import settle
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, staged
 from voice_runtime.events import TurnEnd
 from voice_runtime.ports import Recognition
 

@@ -9,7 +9,7 @@ from pipecat.frames.frames import InterruptionFrame
 
 from tests.simulators import whisper_model as said
 from tests.simulators.recogniser import ScriptedRecogniser
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, staged
+from tests.voice_runtime.listen.ear_stage import LOUD, QUIET, staged
 from tests.voice_runtime.listen.test_whisper import Gate
 from tests.voice_runtime.listen.test_whisper import running as whisper_running
 from voice_runtime.breaker import Breaker

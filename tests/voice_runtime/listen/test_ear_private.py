@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, staged
+from tests.voice_runtime.listen.ear_stage import LOUD, QUIET, staged
 from voice_runtime.events import AgentSpeakingFrame
 from voice_runtime.listen.private import Private
 from voice_runtime.ports import Recognition

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from pipecat.frames.frames import InterruptionFrame
 
+from tests.voice_runtime.listen.ear_stage import LOUD, QUIET, staged
 from tests.voice_runtime.listen.fakes import settle
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, staged
 from voice_runtime.events import CallerSaidFrame, ThinkingFrame, TypedWordsFrame
 from voice_runtime.listen.patience import policy_of
 from voice_runtime.listen.turn import TurnMachine

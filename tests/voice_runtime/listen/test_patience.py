@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from tests.voice_runtime.listen.test_ear import LOUD, QUIET, staged
+from tests.voice_runtime.listen.ear_stage import LOUD, QUIET, staged
 from tests.voice_runtime.listen.turns import kinds, speak_and_pause, the_end
 from voice_runtime.events import TurnEnd
 from voice_runtime.listen.patience import Patience, policy_of
