@@ -14,6 +14,7 @@ force where a worker's own and the shared one differ. What nobody can be sure of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -217,17 +218,19 @@ class Stops(_Value):
     def meeting(self, found: Stops) -> Stops:
         """What is in force, now that the shared store shows ``found``.
 
-        A newer state counts, with what was stopped here alone. One that is older, or another of the same
-        version, was lost, put back or forged: then everything is stopped that either says, and wishes to
-        resume count for nothing.
+        A newer state counts, or the one that is known, with what was stopped here alone. One that is older,
+        or another of the same version, was lost, put back or forged: then everything is stopped that either
+        says, and wishes to resume count for nothing.
         """
-        if found.version > self.version:
-            after = found
-            for mine in self.stops:
-                after = after.joined_by(mine) if mine.alone else after
-            return after
         if found == self:
             return self
+        alone = [mine for mine in self.stops if mine.alone]
+        known = found.version == self.version and self._besides(alone) == found._besides(alone)
+        if known or found.version > self.version:
+            after = found
+            for mine in alone:
+                after = after.joined_by(mine)
+            return after
         both = {x.scope: x for x in (*found.stops, *self.stops)}
         kept = tuple(x.model_copy(update={"resume_by": None, "resuming_by": None}) for x in both.values())
         return Stops(stops=kept, version=max(self.version, found.version))
@@ -244,6 +247,11 @@ class Stops(_Value):
     def told(self, version: int) -> Stops:
         """The same, as every worker will know it under that version."""
         return Stops(stops=tuple(x.model_copy(update={"alone": False}) for x in self.stops), version=version)
+
+    def _besides(self, stops: Sequence[Stopped]) -> dict[Scope, Stopped]:
+        """What is stopped in other scopes."""
+        scopes = {stopped.scope for stopped in stops}
+        return {x.scope: x for x in self.stops if x.scope not in scopes}
 
     def _of(self, scope: Scope) -> Stopped | None:
         return next((s for s in self.stops if s.scope == scope), None)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from loguru import logger
 from pipecat.frames.frames import EndFrame, Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
 
+from controls.capture import EndedFor
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ledger import records as r
@@ -45,6 +47,7 @@ from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.call_judges import CallJudges
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
+from voice_runtime.think.undoing import Undoing
 from voice_runtime.tracing import CallTimes
 
 EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
@@ -111,7 +114,7 @@ class Call:
         )  # fmt: skip
         self.capture = KeyCapture(
             self.journal, deadline_s=house.receipt_deadline_s, spawn=self.spawn,
-            fetch_a_person=self.fetch_a_person,
+            fetch_a_person=self.fetch_a_person, barred=self._nobody_enters,
         )  # fmt: skip
         self.judges = CallJudges(
             agent.judges, self.journal, enter=house.recorder.append,
@@ -123,6 +126,8 @@ class Call:
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
         #: The agent's words of which the last ones sound now; the present leg's egress knows.
         self.last_words: Callable[[], str] = lambda: ""
+        self.uses: Counter[str] = Counter()
+        self.undoing = Undoing({tool.name: tool for tool in release.tools})
         self._ending = _Ending()
         self._leg: Leg | None = None
         self._tools: ToolRunner | None = None
@@ -181,6 +186,7 @@ class Call:
 
     async def _leg_over(self, carrier: Carrier) -> None:
         if self.person.transferring:
+            self.capture.gone("person")
             if self._tools is not None:  # the next leg has its own; a question still open is refused
                 await self._tools.aclose()
             for cleared in self.journal.owed():
@@ -194,6 +200,12 @@ class Call:
                 await carrier.control.hang_up()
             except SayError as error:
                 logger.error("the carrier did not hang up: {}", type(error).__name__)
+
+    def _nobody_enters(self) -> EndedFor | None:
+        """Why the caller is not to be asked for figures now."""
+        if self.leaving or self.stopped.active:
+            return "hung_up" if self.leaving else "stopped"
+        return "person" if self.person.under_way else None
 
     # -- what stages ask of the call --------------------------------------------------------------
 

@@ -151,6 +151,7 @@ class Leg:
             on_handoff=self._fetch_by_rule,
             judges=call.judges,
             on_failed=call.guard_failed,
+            on_dropped=call.person.never_said,
         )
         voice = Voice(
             call.agent.voices,
@@ -214,11 +215,14 @@ class Leg:
             result_rules=ResultRules(call.agent.rules, [tool.name for tool in call.release.tools]),
             entry=call.capture,
             judges=call.judges,
+            undoing=call.undoing,
+            uses=call.uses,
         )
 
     def _tool_is_stopped(self, tool: str) -> bool:
+        """It, or the agent that uses it: what was cleared before the stop does not leave after it either."""
         stops = self.call.house.stops
-        return stops is not None and stops.of_tool(tool)
+        return self.call.stopped.active or (stops is not None and stops.of_tool(tool))
 
     def _underrun(self, cause: Cause) -> None:
         for told in (self.call.house.on_underrun, self.carrier.on_underrun):

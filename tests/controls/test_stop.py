@@ -223,3 +223,12 @@ def test_workers_that_share_a_store_come_to_the_same(steps: list[tuple[int, s.Ev
     assert {x.scope for x in shared.stops} == stopped
     if not resumed:
         assert {e.scope for _, e, _ in steps if isinstance(e, s.Stop)} == stopped
+
+
+def test_stopping_something_else_takes_no_resumption_back() -> None:
+    """A tool was stopped while ``agent.resumed`` was written: the agent stayed stopped, but for the log."""
+    shared, _ = run(s.Stops(version=5), stop(), s.Resume(AGENT, BEN, 5), s.Resume(AGENT, CEM, 6))
+    mine = run(shared, stop(TOOL, at_s=7))[0].alone(TOOL)
+    met = mine.meeting(shared)
+    assert met.of_tool("refund") is not None
+    assert run(met, s.Durable(AGENT))[1] == [s.Lift(AGENT)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from controls.capture import CARD, Key
+from controls.capture import CARD, Key, Wanted
 from controls.decision import Ask
 from controls.errors import OperatorError
 from tests.simulators.house import DESK, PHRASES, OnTheLine, booking, on_the_line, release
@@ -314,6 +314,34 @@ async def test_a_stopped_tool_takes_none_and_another_tools_stop_changes_nothing(
         await line.settled()
         await nothing_done(line, "stopped")
         assert line.played()[-1] == "That is not possible now."
+
+
+async def test_nobody_is_asked_for_figures_who_waits_for_a_person_or_whose_agent_is_stopped() -> None:
+    """What they asked for between the use's clearance and its first question was not known to the entry."""
+    wanted = Wanted("card", 13, 19, luhn=True)
+    async with line_of(PAY) as line:
+        await line.opened()
+        line.call.stopped.active = True
+        assert (
+            await line.call.capture.collect("pay", "u_1", "entered:x", wanted, 1, line.call.say) == "stopped"
+        )
+        line.call.stopped.active = False
+        await line.say("i want to speak to a person")
+        assert line.call.person.under_way
+        assert (
+            await line.call.capture.collect("pay", "u_1", "entered:x", wanted, 1, line.call.say) == "person"
+        )
+        assert not line.of("capture.started")
+
+
+async def test_what_was_cleared_before_its_agent_was_stopped_does_not_leave_after_it() -> None:
+    async with line_of(PAY, say("That is not possible now.")) as line:
+        await asked(line)
+        line.call.stopped.active = True
+        await line.press(VISA + "#")
+        assert not line.service.uses
+        [(refused, _)] = line.of("tool.refused")
+        assert refused.reason == "stopped"
 
 
 async def test_opting_out_ends_it_and_the_call() -> None:

@@ -50,6 +50,7 @@ class KeyCapture:
         spawn: Callable[[Coroutine[Any, Any, Any]], None],
         fetch_a_person: Callable[[str, str], None],
         recording: Recording | None = None,
+        barred: Callable[[], c.EndedFor | None] = lambda: None,
     ) -> None:
         """Make the key entry of one call.
 
@@ -58,12 +59,14 @@ class KeyCapture:
             spawn: runs what waits beside the call.
             fetch_a_person: as ``call.Call.fetch_a_person``; not called for what the caller said.
             recording: paused together with the rest, where there is one.
+            barred: why none may begin now: the caller waits for somebody, or nobody is to ask them anything.
         """
         self._journal = journal
         self._deadline_s = deadline_s
         self._spawn = spawn
         self._fetch_a_person = fetch_a_person
         self._recording = recording
+        self._barred = barred
         self._machine: c.Capture | None = None
         self._speak: Speak | None = None
         self._turn = 0
@@ -92,6 +95,8 @@ class KeyCapture:
         """As ``KeyEntry``; cancelling it ends the entry."""
         if self._machine is not None:
             return "failed"  # another use's figures are being entered: uses run one after another
+        if (because := self._barred()) is not None:
+            return because
         self._machine, self._speak, self._turn, self._asked = c.Capture(wanted), speak, turn, False
         self.tool = tool
         ended: asyncio.Future[c.Outcome] = asyncio.get_running_loop().create_future()

@@ -76,6 +76,8 @@ class CallEnds:
         end = self.moments.end(self._facts(ended_by, reason), self._journal.turn)
         if not end.refused:
             return True
+        if reason == "too_long":
+            self.owed = (ended_by, reason)
         if end.phrase:
             # Behind it the call ends, and this is asked again; or a person is on the way meanwhile.
             tag = "" if end.person else f"end:{ended_by}:{reason}"
@@ -83,7 +85,6 @@ class CallEnds:
             frame.interruptible = False
             await self._say(frame)
         if end.person:
-            self.owed = (ended_by, reason) if reason == "too_long" else None
             self._fetch_a_person("rule", end.rule)
         return False
 

@@ -14,6 +14,7 @@ code) is on record as a failure of ours, the caller hears the fallback, and a pe
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 
@@ -54,6 +55,7 @@ class Guard(FrameProcessor):
         language: str,
         on_handoff: Callable[[str], None],
         on_failed: Callable[[str, bool], None],
+        on_dropped: Callable[[str], None] = lambda tag: None,
         lexicon: Mapping[str, str] | None = None,
         written: Mapping[str, str] | None = None,
         judges: AsksJudges = NOBODY,
@@ -64,6 +66,8 @@ class Guard(FrameProcessor):
             on_handoff: called with a rule's name when its verdict is ``handoff``.
             on_failed: called when something of ours broke, with the tag of what was to be said and whether
                 the fallback is spoken in its place.
+            on_dropped: called with the tag of words of the runtime's own that will not be said: the caller
+                spoke while a model was asked about them.
             lexicon: word → how it is written for the voice, in the call's language.
             written: fixed phrase → how captions show it, where it is bound in its spoken form.
             judges: asks the models that rules ask.
@@ -76,6 +80,7 @@ class Guard(FrameProcessor):
         self._language = language
         self._on_handoff = on_handoff
         self._on_failed = on_failed
+        self._on_dropped = on_dropped
         self._reader = Reader(language, lexicon)
         self._written = dict(written or {})
         self._judges = judges
@@ -131,9 +136,14 @@ class Guard(FrameProcessor):
         said, forms = self._journal.caller_text(), (read.unlexed, text)
         clause, generation = new_id("k"), self._journal.generation
         asks = self._gate.asks(clause, read.text, turn, said, forms)
-        answers = await self._judges.ask(clause, turn, asks) if asks else UNANSWERED
+        try:
+            answers = await self._judges.ask(clause, turn, asks) if asks else UNANSWERED
+        except asyncio.CancelledError:
+            self._on_dropped(tag)
+            raise
         if self._journal.generation != generation:
-            return  # the caller spoke meanwhile: nobody waits for these words
+            self._on_dropped(tag)  # the caller spoke meanwhile: nobody waits for these words
+            return
         outcome = self._gate.clause(
             read.text, turn, caller_said=said, forms=forms, confidence=self._journal.confidence,
             id=clause, answers=answers,

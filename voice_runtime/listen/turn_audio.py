@@ -155,7 +155,10 @@ class TurnAudio:
 
 
 class Silence:
-    """Counts how long nobody has said anything, in media time; ``step`` 1 asks, 2 ends."""
+    """Counts how long nobody has said anything, in media time; ``step`` 1 asks, 2 ends.
+
+    Should the call go on (a rule may have a person fetched first), it begins anew.
+    """
 
     def __init__(self, ask_after_s: float, end_after_s: float) -> None:
         self._limits_ms = (round(ask_after_s * 1000), round(end_after_s * 1000))
@@ -166,8 +169,12 @@ class Silence:
         """20 ms in which neither side did anything: the step reached just now, or 0."""
         self._for_ms += CHUNK_MS
         if self._step < len(self._limits_ms) and self._for_ms >= self._limits_ms[self._step]:
-            self._step += 1
-            return self._step
+            step = self._step + 1
+            if step == len(self._limits_ms):
+                self.broken()
+            else:
+                self._step = step
+            return step
         return 0
 
     @property

@@ -75,6 +75,7 @@ class Redis:
                 await streams[1].wait_closed()
 
     async def _exchange(self, words: tuple[str | bytes | int, ...]) -> Reply:
+        ready = self._streams is not None
         try:
             if self._streams is None:
                 self._streams = await self._connect()
@@ -82,8 +83,11 @@ class Redis:
                     await self._send("AUTH", self._password)
                 if self._database:
                     await self._send("SELECT", self._database)
+                ready = True
             return await self._send(*words)
         except RedisRefused:
+            if not ready:  # nobody is to go on unauthenticated, or in another database
+                await self.close()
             raise
         except BaseException:  # also cancelled half-way: the next reply would be taken for another's
             streams, self._streams = self._streams, None

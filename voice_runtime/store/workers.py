@@ -162,8 +162,11 @@ class Workers:
         waiting = self._connection()
         try:
             await waiting.call("RPUSH", inbox, number.encode() + sealed)
-            await waiting.call("EXPIRE", inbox, KEPT_S)
-            found = await waiting.call("BLPOP", answers, str(within_s), within_s=within_s + 1)
+            try:
+                await waiting.call("EXPIRE", inbox, KEPT_S)
+                found = await waiting.call("BLPOP", answers, str(within_s), within_s=within_s + 1)
+            except StoreUnreachable:  # the question lies there: it may be taken all the same
+                return None
         finally:
             await waiting.close()
         if not (isinstance(found, list) and len(found) == 2 and isinstance(found[1], bytes)):

@@ -78,11 +78,17 @@ class Entered:
 
     def answer(self, answer: Answer) -> Answer:
         """What the service said, without them."""
-        return replace(answer, body=without_figures(answer.body, self.figures))
+        return replace(answer, body=self._taken_out(answer.body))
 
     def asked(self, asked: Reconciled) -> Reconciled:
         """As ``answer``."""
-        return replace(asked, result=without_figures(asked.result, self.figures))
+        return replace(asked, result=self._taken_out(asked.result))
+
+    def _taken_out(self, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return dict(without_figures(body, self.figures))
+        except RecursionError:  # nested too deep to look through: none of it is shown to anybody
+            return {}
 
 
 async def entered(

@@ -34,6 +34,8 @@ from voice_runtime.think.answers import MOST_BYTES, Answer, Came
 
 #: How long a server may take to start and to shake hands, s.
 CONNECT_S = 10.0
+#: With less time left than this, s, a use is not sent.
+_LEAST_S = 0.5
 _OTHER = "tool {}: server {} offers another one than was reviewed"
 #: Pages of a server's list of tools that are read.
 _MOST_PAGES = 20
@@ -69,6 +71,13 @@ class Offered:
     def digest(self) -> str:
         """``sha256:…`` over the canonical form (RFC 8785) of all that describes it."""
         return "sha256:" + hashlib.sha256(self.canonical).hexdigest()
+
+    def is_pinned(self, pinned: str) -> bool:
+        """Whether it is what was reviewed; what has no canonical form was not."""
+        try:
+            return self.digest == pinned
+        except ValueError:  # RFC 8785 knows no integers beyond 2^53, and no lone surrogates
+            return False
 
     @property
     def canonical(self) -> bytes:
@@ -115,12 +124,14 @@ class McpServer:
             self._lost(error)
             return answer(Came.UNREACHED)
         found = offered.get(tool.mcp.tool)
-        if found is None or found.digest != tool.mcp.pinned:
+        if found is None or not found.is_pinned(tool.mcp.pinned):
             logger.error(
                 "tool {}: server {} offers another one than was reviewed", tool.name, self._where.name
             )
             return answer(Came.CHANGED)
-        left_s = max(0.01, tool.timeout_s - (time.monotonic_ns() - started) / 1e9)
+        left_s = tool.timeout_s - (time.monotonic_ns() - started) / 1e9
+        if left_s < min(_LEAST_S, tool.timeout_s / 4):  # what would come of it, nobody would know
+            return answer(Came.UNREACHED)
         try:
             async with asyncio.timeout(left_s):
                 made = await session.call_tool(

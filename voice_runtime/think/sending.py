@@ -17,12 +17,11 @@ from voice_runtime.think.keyed import Entered
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_ports import ToolJournal
 from voice_runtime.think.tool_results import Read, ResultReader
-from voice_runtime.think.tool_values import DRY, ToolResult, answered, not_done
+from voice_runtime.think.tool_values import DRY, UNKNOWN, ToolResult, answered, not_done
 from voice_runtime.think.undoing import Undoing
 
 _CHANGED = "this tool is not what was reviewed, and is not used; do not try again, offer a person"
 _MAY_UNDO = "; if the caller wants that, the tool under undo takes it back"
-_UNKNOWN = "it is not known whether it was done; do not try again, offer a person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,12 @@ class Sent:
 
     Attributes:
         undone: it was certainly not done, so that it does not count.
+        done: the service says that it was, whether or not its answer could be read.
     """
 
     result: ToolResult
     undone: bool
+    done: bool = False
 
 
 class Sending:
@@ -80,12 +81,12 @@ class Sending:
         if asked.state != "no":
             self._unknown(use, reason, asked.state, asked.result)
         if asked.state == "done":
-            return Sent(await self._done(use, asked.result), undone=False)
+            return Sent(await self._done(use, asked.result), undone=False, done=True)
         if asked.state == "not_done":
             told = not_done(use.id, use.tool.name, use.arguments, "not_done", "the service did not do it")
             return Sent(told, undone=True)
         self._undoing.made(use.id, use.tool, use.arguments, {})
-        return Sent(self._with_undo(use, "unknown", _UNKNOWN), undone=False)
+        return Sent(self._with_undo(use, "unknown", UNKNOWN), undone=False)
 
     async def _executed(self, use: Use, answer: Answer) -> Sent:
         ok = answer.came is Came.DONE
@@ -99,7 +100,7 @@ class Sending:
             ),
         )  # fmt: skip
         if ok:
-            return Sent(await self._done(use, answer.body), undone=False)
+            return Sent(await self._done(use, answer.body), undone=False, done=True)
         if answer.came is Came.UNREACHED:
             why = "the service cannot be reached"
             return Sent(not_done(use.id, use.tool.name, use.arguments, "unreached", why), undone=True)
@@ -109,7 +110,7 @@ class Sending:
         if answer.came is Came.REFUSED:
             return Sent(told, undone=True)
         self._undoing.made(use.id, use.tool, use.arguments, {})
-        said = self._with_undo(use, "failed", _UNKNOWN)
+        said = self._with_undo(use, "failed", UNKNOWN)
         return Sent(replace(told, content=told.content | said.content), undone=False)
 
     def _refused(self, use: Use) -> ToolResult:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STOPPED = "this was stopped by a person; do not try again, offer a person"
+UNKNOWN = "it is not known whether it was done; do not try again, offer a person"
 DRY = (
     "dry run: nothing was done and nothing will be; never say that it was, say that it could not be done now"
 )

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from controls.decision import Decision, Verdict
 from controls.errors import LedgerError
 from controls.ids import new_id
 from controls.result_text import ResultRules
+from controls.rules.judges import Question
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
 from voice_runtime.think import keyed
@@ -50,7 +51,7 @@ from voice_runtime.think.tool_ports import (
     ToolOutcome,
 )
 from voice_runtime.think.tool_results import ResultReader
-from voice_runtime.think.tool_values import STOPPED, ToolResult, not_done
+from voice_runtime.think.tool_values import STOPPED, UNKNOWN, ToolResult, not_done
 from voice_runtime.think.undoing import Undoing
 
 #: Once a person has changed a use so often, it is refused.
@@ -95,6 +96,8 @@ class ToolRunner:
         result_rules: ResultRules | None = None,
         entry: KeyEntry | None = None,
         judges: AsksJudges = NOBODY,
+        undoing: Undoing | None = None,
+        uses: Counter[str] | None = None,
     ) -> None:
         """Compile the schemas.
 
@@ -111,6 +114,7 @@ class ToolRunner:
             result_rules: find instructions in what services answer; None looks for none.
             entry: takes what callers enter by keys; without it a tool that needs that is not used.
             judges: asks the models that rules ask.
+            undoing, uses: of the call, where it has had another runner before.
 
         Raises:
             OperatorError: a tool's schemas or read-back sentence is broken.
@@ -119,7 +123,7 @@ class ToolRunner:
         self._gate = gate
         self._journal = journal
         self._counting = counting or Counting(None, "")
-        self._undoing = Undoing({t.name: t for t in tools})
+        self._undoing = undoing if undoing is not None else Undoing({t.name: t for t in tools})
         self._sending = Sending(services, journal, ResultReader(tools, result_rules), self._undoing)
         self._language = language
         self._receipt_deadline_s = receipt_deadline_s
@@ -133,7 +137,7 @@ class ToolRunner:
         self._on_handoff = on_handoff
         self._approving = approving
         self._stopped, self._leaving, self._judges = stopped, leaving, judges
-        self._uses: Counter[str] = Counter()
+        self._uses: Counter[str] = uses if uses is not None else Counter()
         self._jobs: list[_Job] = []
         self._told: list[ToolResult] = []
         self._running: set[asyncio.Task[ToolResult]] = set()
@@ -199,10 +203,20 @@ class ToolRunner:
         self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
     ) -> asyncio.Task[ToolResult]:
         self._uses[tool.name] += 1
-        task = asyncio.create_task(self._carry_out(use, tool, arguments, turn, read_back), name=f"tool {use}")
+        task = asyncio.create_task(self._made(use, tool, arguments, turn, read_back), name=f"tool {use}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+    async def _made(
+        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
+    ) -> ToolResult:
+        """As ``_carry_out``; what breaks in it leaves the model told that nobody knows."""
+        try:
+            return await self._carry_out(use, tool, arguments, turn, read_back)
+        except Exception as error:  # noqa: BLE001  # it may have left: said, not tried again
+            logger.error("tool {}: {} after it was cleared", tool.name, type(error).__name__)
+            return not_done(use, tool.name, arguments, "unknown", UNKNOWN)
 
     def _refuse(
         self, use: str, name: str, arguments: dict[str, Any], turn: int, reason: RefusedBecause, why: str
@@ -337,14 +351,18 @@ class ToolRunner:
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
             await self._counting.give_back(use, tool)
             return not_done(use, tool.name, arguments, "rule", "not possible now")
-        if outcome.cleared is not None:
-            self._judges.later(outcome.cleared, asks)
         if outcome.decision.ask is not None and outcome.cleared is None:
-            return await self._ask_a_person(tool, outcome.decision, turn, read_back, edits)
-        return await self._cleared(use, tool, arguments, turn, outcome)
+            return await self._ask_a_person(tool, outcome.decision, turn, read_back, edits, asks)
+        return await self._cleared(use, tool, arguments, turn, outcome, asks)
 
     async def _cleared(
-        self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, outcome: ToolOutcome
+        self,
+        use: str,
+        tool: Tool,
+        arguments: dict[str, Any],
+        turn: int,
+        outcome: ToolOutcome,
+        asks: Sequence[Question],
     ) -> ToolResult:
         """Steps 5 and 6, if the use may be made at all."""
         cleared, decision = outcome.cleared, outcome.decision
@@ -371,15 +389,22 @@ class ToolRunner:
         if self._stopped(tool.name):  # while they were entered
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, exact, turn, "stopped", STOPPED)
+        self._judges.later(cleared, asks)
         sent = await self._sending.send(Use(use, tool, exact, turn, kept))
         if sent.undone:
             await self._counting.give_back(use, tool)
-        elif sent.result.ok and undone is not None:
+        elif sent.done and undone is not None:
             self._undoing.undone(undone)
         return sent.result
 
     async def _ask_a_person(
-        self, tool: Tool, decision: Decision, turn: int, read_back: ReadBack, edits: int
+        self,
+        tool: Tool,
+        decision: Decision,
+        turn: int,
+        read_back: ReadBack,
+        edits: int,
+        asks: Sequence[Question],
     ) -> ToolResult:
         """The use waits for a person; it is made only if they grant it as it is."""
         use, arguments = decision.proposal.id, dict(decision.proposal.arguments)
@@ -403,7 +428,7 @@ class ToolRunner:
             say=self._says,
         )
         if came.state is ApprovalState.GRANTED and not self._stopped(tool.name):
-            return await self._cleared(use, tool, arguments, turn, self._gate.approved(use))
+            return await self._cleared(use, tool, arguments, turn, self._gate.approved(use), asks)
         await self._counting.give_back(use, tool)
         told = self._refuse(use, tool.name, arguments, turn, "not_approved", came.detail or STOPPED)
         if came.handoff and self._on_handoff is not None:
@@ -412,6 +437,7 @@ class ToolRunner:
             return told
         # A use of its own: read back where its values are, judged, and asked about again.
         if tool.read_back:
+            self._uses[tool.name] -= 1  # it is counted when it is confirmed
             return self._read_back(came.becomes, tool, came.edited, turn)
         return await self._carry_out(came.becomes, tool, came.edited, turn, read_back, edits + 1)
 

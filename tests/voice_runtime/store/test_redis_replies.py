@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulators.redis_server import redis_server
 from voice_runtime.ports import StoreUnreachable
 from voice_runtime.store.redis import Redis, RedisRefused, Reply, _reply
 
@@ -81,3 +82,14 @@ async def test_an_address_nobody_listens_at_is_a_store_out_of_reach() -> None:
     with pytest.raises(StoreUnreachable, match="ConnectionRefusedError"):
         await redis.call("PING")
     await redis.close()
+
+
+@pytest.mark.anyio
+async def test_who_was_refused_at_the_door_does_not_go_on_inside() -> None:
+    """A refused AUTH or SELECT left the connection in use: unauthenticated, or in another database."""
+    with redis_server() as server:
+        redis = Redis(server.url, password="of another house")
+        for _ in range(2):
+            with pytest.raises(RedisRefused):
+                await redis.call("PING")
+        await redis.close()

@@ -22,7 +22,7 @@ from voice_runtime.agent import McpTool, Tool
 from voice_runtime.store.tool_uses import ToolUseBook
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.counting import Counting
-from voice_runtime.think.mcp_servers import McpServer, Where, import_package
+from voice_runtime.think.mcp_servers import McpServer, Offered, Where, import_package
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_values import NOTE
 from voice_runtime.think.tools import ToolRunner
@@ -243,3 +243,9 @@ async def test_a_dry_run_reaches_no_server(call: Call, calendar: Calendar) -> No
 
 def test_a_key_is_never_printed() -> None:
     assert KEY not in repr(Where("calendar", key=KEY))
+
+
+@pytest.mark.parametrize("schema", [{"maximum": 2**63}, {"title": "\ud800"}])
+def test_a_schema_without_a_canonical_form_is_not_what_was_reviewed(schema: dict[str, Any]) -> None:
+    """It raised out of a use that had been counted."""
+    assert not Offered("book", "books", schema, None).is_pinned("sha256:0")
