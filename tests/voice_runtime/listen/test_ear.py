@@ -53,7 +53,7 @@ def _overrules(text: str, reading: str) -> bool:
     return reading == "chest pain" and text != "a person"
 
 
-@pytest.mark.parametrize(("text", "confidence"), [("i have a test plan", 0.9), ("gibberish", 0.1), ("", 0.0)])
+@pytest.mark.parametrize(("text", "confidence"), [("i have a test plan", 0.6), ("gibberish", 0.1), ("", 0.0)])
 async def test_another_reading_that_names_an_emergency_is_the_turn(text: str, confidence: float) -> None:
     async with staged(overrules=_overrules, urgent=lambda text: text == "chest pain") as stage:
         stage.recogniser.hears = Recognition(text, confidence, also=("nothing", "chest pain"))
@@ -67,6 +67,7 @@ async def test_another_reading_that_names_an_emergency_is_the_turn(text: str, co
     ("text", "confidence", "also", "said"),
     [
         ("when are you open", 0.9, ("when a few hope on",), ["when are you open"]),
+        ("when are you open", 0.75, ("chest pain",), ["when are you open"]),  # it is sure of that
         ("a person", 0.9, ("chest pain",), ["a person"]),
         ("gibberish", 0.1, ("pain of some kind",), []),
     ],
@@ -297,7 +298,7 @@ async def test_silence_is_asked_about_and_then_ended() -> None:
     async with staged(ask_after_s=2, end_after_s=5) as stage:
         await stage.line((QUIET, 10_000))
         steps = [(f.step, f.for_s) for f in stage.ours if isinstance(f, CallerSilentFrame)]
-        assert steps == [(1, 2.0), (2, 5.0)]
+        assert steps == [(1, 2.0), (2, 5.0)] * 2, "a call that goes on all the same is asked about again"
 
 
 async def test_silence_does_not_count_while_the_agent_has_the_floor() -> None:
