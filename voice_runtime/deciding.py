@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controls.errors import OperatorError
 from controls.ledger.ledger import Ledger
@@ -20,7 +20,9 @@ from voice_runtime.people import People
 from voice_runtime.ports import Shared
 from voice_runtime.settings import Settings
 from voice_runtime.stops import Names, StopSwitch
-from voice_runtime.store.workers import Workers
+
+if TYPE_CHECKING:
+    from voice_runtime.store.workers import Workers
 
 Enter = Callable[[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]], Awaitable[None]]
 
@@ -75,6 +77,10 @@ async def _workers(settings: Settings, enter: Enter) -> Workers | None:
     wanted = settings.workers
     if wanted is None:
         return None
+    from voice_runtime.store.workers import (
+        Workers,  # its client takes 0.2 s to import, and one worker needs none
+    )
+
     secret = wanted.key.reveal()
     if len(secret) < 32:
         raise OperatorError("workers.key is shorter than 32 letters: set one made by `openssl rand -hex 32`")

@@ -8,12 +8,10 @@ digests behind that nobody can match to a number any more.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-from controls.errors import OperatorError
 from controls.opt_outs import new_salt, subject, subject_key
+from voice_runtime.store.small_file import SmallFile
 
 FILE = "opt-outs.db"
 
@@ -33,20 +31,13 @@ class OptOutBook:
         Raises:
             OperatorError: the file cannot be made there.
         """
-        self._path = folder / FILE
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
-        except OSError as error:
-            raise OperatorError(f"{FILE} cannot be made in the data folder: {error.strerror}") from error
-        with self._open() as db:
-            db.executescript(_TABLES)
+        self._file = SmallFile(folder, FILE, _TABLES, busy_s=2.0)
 
     def known(self, tenant: str, number: str) -> bool:
         """As ``OptOuts``: a tenant without a salt has nobody who opted out."""
         if not subject(number):
             return False
-        with self._open() as db:
+        with self._file.open() as db:
             salt = _salt(db, tenant)
             if salt is None:
                 return False
@@ -60,7 +51,7 @@ class OptOutBook:
         """As ``OptOuts``: durable when it returns."""
         if not subject(number):
             return
-        with self._open() as db:
+        with self._file.open() as db:
             db.execute("BEGIN IMMEDIATE")  # two first callers of a tenant make one salt
             db.execute("INSERT OR IGNORE INTO salts VALUES (?, ?)", (tenant, new_salt()))
             salt = _salt(db, tenant)
@@ -74,23 +65,10 @@ class OptOutBook:
         Raises:
             OperatorError: the store cannot be written.
         """
-        with self._open() as db:
+        with self._file.open() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("DELETE FROM salts WHERE tenant = ?", (tenant,))
             db.execute("DELETE FROM opted WHERE tenant = ?", (tenant,))
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose work is committed at the end."""
-        try:
-            with closing(sqlite3.connect(self._path, timeout=2.0, isolation_level=None)) as db:
-                db.execute("PRAGMA secure_delete = ON")
-                db.execute("PRAGMA synchronous = FULL")
-                yield db
-                if db.in_transaction:
-                    db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise OperatorError(f"{FILE} cannot be used: {type(error).__name__}") from error
 
 
 def _salt(db: sqlite3.Connection, tenant: str) -> bytes | None:

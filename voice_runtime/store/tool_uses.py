@@ -9,13 +9,11 @@ that want the last use of a day one gets it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-from controls.errors import OperatorError
 from controls.tool_limits import DAY_S, AmountLimit, Over, Used, over
 from voice_runtime.clock import Clock, SystemClock
+from voice_runtime.store.small_file import SmallFile
 
 FILE = "tool-uses.db"
 #: How long another worker's transaction is waited for, s.
@@ -39,15 +37,8 @@ class ToolUseBook:
         Raises:
             OperatorError: the file cannot be made there.
         """
-        self._path = folder / FILE
+        self._file = SmallFile(folder, FILE, _TABLES, busy_s=BUSY_S)
         self._clock = clock or SystemClock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)
-        except OSError as error:
-            raise OperatorError(f"{FILE} cannot be made in the data folder: {error.strerror}") from error
-        with self._open() as db:
-            db.executescript(_TABLES)
 
     def room(
         self, agent: str, tool: str, amount: int, per_day: int | None, limit: AmountLimit | None
@@ -57,7 +48,7 @@ class ToolUseBook:
         Raises:
             OperatorError: the file cannot be read.
         """
-        with self._open() as db:
+        with self._file.open() as db:
             return over(per_day, limit, amount, self._used(db, agent, tool))
 
     def take(
@@ -71,7 +62,7 @@ class ToolUseBook:
             OperatorError: the file cannot be written.
         """
         now = int(self._clock.unix_s())
-        with self._open() as db:
+        with self._file.open() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute("DELETE FROM uses WHERE at <= ?", (now - DAY_S,))
             if db.execute("SELECT 1 FROM uses WHERE use = ?", (use,)).fetchone():
@@ -87,7 +78,7 @@ class ToolUseBook:
         Raises:
             OperatorError: the file cannot be written.
         """
-        with self._open() as db:
+        with self._file.open() as db:
             db.execute("DELETE FROM uses WHERE use = ?", (use,))
 
     def _used(self, db: sqlite3.Connection, agent: str, tool: str) -> Used:
@@ -96,16 +87,3 @@ class ToolUseBook:
             (agent, tool, int(self._clock.unix_s()) - DAY_S),
         ).fetchone()
         return Used(int(row[0]), int(row[1]))
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose work is committed at the end."""
-        try:
-            with closing(sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)) as db:
-                db.execute("PRAGMA secure_delete = ON")
-                db.execute("PRAGMA synchronous = FULL")
-                yield db
-                if db.in_transaction:
-                    db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise OperatorError(f"{FILE} cannot be used: {type(error).__name__}") from error

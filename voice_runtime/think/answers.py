@@ -18,6 +18,7 @@ class Came(StrEnum):
     FAILED = "failed"  # it says that it failed; whether anything was changed, it does not say
     UNREACHED = "unreached"  # nothing left this host
     CHANGED = "changed"  # what is offered is not what was reviewed; nothing left
+    STOPPED = "stopped"  # a person stopped it meanwhile; nothing left
     TIMEOUT = "timeout"  # it left; no answer in time
     BROKEN = "broken_answer"  # it left; what came back says nothing
 

@@ -19,7 +19,7 @@ import importlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,14 @@ class McpServer:
         self._owner: asyncio.Task[None] | None = None
         self._leave = asyncio.Event()
 
-    async def call(self, tool: Tool, arguments: Mapping[str, Any], use: str) -> Answer:
+    async def call(
+        self, tool: Tool, arguments: Mapping[str, Any], use: str, may_leave: Callable[[], bool]
+    ) -> Answer:
         """Use a tool, once. Never raises for what a server or network does.
 
         Args:
             use: the tool use id (``u_…``); sent as metadata, for servers that know what to do with it.
+            may_leave: asked at the very last; connecting and asking what is offered take their time.
         """
         started = time.monotonic_ns()
 
@@ -132,6 +135,8 @@ class McpServer:
         left_s = tool.timeout_s - (time.monotonic_ns() - started) / 1e9
         if left_s < min(_LEAST_S, tool.timeout_s / 4):  # what would come of it, nobody would know
             return answer(Came.UNREACHED)
+        if not may_leave():
+            return answer(Came.STOPPED)
         try:
             async with asyncio.timeout(left_s):
                 made = await session.call_tool(

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from voice_runtime.think.keyed import Entered
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_ports import ToolJournal
 from voice_runtime.think.tool_results import Read, ResultReader
-from voice_runtime.think.tool_values import DRY, UNKNOWN, ToolResult, answered, not_done
+from voice_runtime.think.tool_values import DRY, STOPPED, UNKNOWN, ToolResult, answered, not_done
 from voice_runtime.think.undoing import Undoing
 
 _CHANGED = "this tool is not what was reviewed, and is not used; do not try again, offer a person"
@@ -57,20 +58,30 @@ class Sending:
     """One call's requests to its tools' services."""
 
     def __init__(
-        self, services: ServiceClient, journal: ToolJournal, reader: ResultReader, undoing: Undoing
+        self,
+        services: ServiceClient,
+        journal: ToolJournal,
+        reader: ResultReader,
+        undoing: Undoing,
+        stopped: Callable[[str], bool],
     ) -> None:
         self._services, self._journal = services, journal
-        self._reader, self._undoing = reader, undoing
+        self._reader, self._undoing, self._stopped = reader, undoing, stopped
 
     async def send(self, use: Use) -> Sent:
         """Send it, wait for what comes of it, and record that. Never raises for what a service does."""
         if use.tool.dry_run:
             told = not_done(use.id, use.tool.name, use.arguments, "dry_run", DRY)
             return Sent(replace(told, content=told.content | {"dry_run": True}), undone=True)
-        came = await self._services.call(use.tool, use.arguments, use.id, exchange=use.kept.exchange)
+        came = await self._services.call(
+            use.tool, use.arguments, use.id, exchange=use.kept.exchange,
+            may_leave=lambda: not self._stopped(use.tool.name),
+        )  # fmt: skip
         answer = use.kept.answer(came)
         if answer.came is Came.CHANGED:
-            return Sent(self._refused(use), undone=True)
+            return Sent(self._refused(use, "changed", _CHANGED), undone=True)
+        if answer.came is Came.STOPPED:
+            return Sent(self._refused(use, "stopped", STOPPED), undone=True)
         if answer.outcome_known:
             return await self._executed(use, answer)
         reason: Literal["timeout", "broken_answer"] = (
@@ -113,16 +124,16 @@ class Sending:
         said = self._with_undo(use, "failed", UNKNOWN)
         return Sent(replace(told, content=told.content | said.content), undone=False)
 
-    def _refused(self, use: Use) -> ToolResult:
-        """Its server offers something else under its name by now: nothing left."""
+    def _refused(self, use: Use, reason: Literal["changed", "stopped"], why: str) -> ToolResult:
+        """Its server offers something else under its name by now, or a person stopped it: nothing left."""
         self._journal.append(
             r.ToolRefused(
                 tenant=self._journal.tenant, call=self._journal.call, turn=use.turn, use=use.id,
-                reason="changed",
+                reason=reason,
             ),
-            r.ToolDetails(name=use.tool.name, arguments=use.arguments, reason=_CHANGED),
+            r.ToolDetails(name=use.tool.name, arguments=use.arguments, reason=why),
         )  # fmt: skip
-        return not_done(use.id, use.tool.name, use.arguments, "changed", _CHANGED)
+        return not_done(use.id, use.tool.name, use.arguments, reason, why)
 
     async def _done(self, use: Use, body: dict[str, Any]) -> ToolResult:
         read = await self._reader.read(use.tool.name, body)

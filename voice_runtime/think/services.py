@@ -102,16 +102,23 @@ class ServiceClient:
             raise OperatorError(f"no address for the services of {', '.join(lacking)}: see services")
 
     async def call(
-        self, tool: Tool, arguments: Mapping[str, Any], use: str, *, exchange: Exchange = _as_they_are
+        self,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        use: str,
+        *,
+        exchange: Exchange = _as_they_are,
+        may_leave: Callable[[], bool] = lambda: True,
     ) -> Answer:
         """Send one request. Never raises for what a service or network does; never sends twice.
 
         Args:
             use: the tool use id (``u_…``), which is the idempotency key.
             exchange: puts into the request, and nowhere else, what the caller entered by keys.
+            may_leave: asked just before it does, where something takes its time before.
         """
         if tool.mcp is not None:
-            return await self._mcp[tool.service].call(tool, arguments, use)
+            return await self._mcp[tool.service].call(tool, arguments, use, may_leave)
         started = time.monotonic_ns()
 
         def answer(came: Came, status: int = 0, body: dict[str, Any] | None = None) -> Answer:

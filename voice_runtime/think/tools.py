@@ -124,7 +124,7 @@ class ToolRunner:
         self._journal = journal
         self._counting = counting or Counting(None, "")
         self._undoing = undoing if undoing is not None else Undoing({t.name: t for t in tools})
-        self._sending = Sending(services, journal, ResultReader(tools, result_rules), self._undoing)
+        self._sending = Sending(services, journal, ResultReader(tools, result_rules), self._undoing, stopped)
         self._language = language
         self._receipt_deadline_s = receipt_deadline_s
         self._slow_after_s = slow_after_s

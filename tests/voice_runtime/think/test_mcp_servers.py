@@ -198,6 +198,18 @@ async def test_a_server_that_stalls_leaves_the_outcome_unknown(call: Call, calen
     await call.client.aclose()
 
 
+async def test_a_use_that_is_stopped_while_its_server_is_asked_what_it_offers_is_not_sent(
+    call: Call, calendar: Calendar
+) -> None:
+    """A person stopped the tool between the last look and the request, which left all the same."""
+    looks = iter([False, False, False])
+    uses = runner(call, calendar, stopped=lambda tool: next(looks, True))
+    assert (await uses.use("enter_event", MONDAY, 1)).content["reason"] == "stopped"
+    assert call.types() == ["tool.requested", "tool.refused"]
+    assert not calendar.asked
+    await call.client.aclose()
+
+
 async def test_a_server_that_dies_is_started_anew_by_the_next_use(call: Call, calendar: Calendar) -> None:
     calendar.mood("dies")
     uses = runner(call, calendar)
