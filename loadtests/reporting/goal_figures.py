@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtests.memory import mb_per_added_call, memory_points
+from loadtests.pairs import later, neighbours
 from loadtests.ramp import gaps_in_answers
 from loadtests.ratios import beyond
 from loadtests.reporting import goal_file as g
@@ -202,16 +203,22 @@ def _beyond_rule(reads: g.BeyondRule, kept: Kept) -> Figure:
 
 
 def _controls(reads: g.ControlsCost, kept: Kept) -> Figure:
-    on, off = kept.load(reads, reads.calls), kept.load(reads, reads.calls, "controls_off")
-    first = [load.summary.get("first_audio_out_ms") for load in (on, off)]
-    if first[0] is None or first[1] is None:
-        raise NotMeasured(f"{reads.kept}: no turn has this figure")
-    value = first[0].p50 - first[1].p50
+    comparison = kept.of(reads.kept).comparison
+    if comparison is None or not comparison.valid:
+        why = "no comparison" if comparison is None else "; ".join(comparison.invalid_because)
+        raise NotMeasured(f"{reads.kept} does not count: {why}")
+    on = kept.load(reads, reads.calls)
+    kept.load(reads, reads.calls, "controls_off")  # that counts, too
+    runs = kept.of(reads.kept).runs
+    sides = neighbours(comparison.blocks, runs, "controls_off", reads.calls)
+    made = later(sides, "first_audio_out_ms")
+    if made is None:
+        raise NotMeasured(f"{reads.kept}: too few turns were answered on both sides")
     words = (
-        f"{value:+.1f} ms ({ms(first[0].p50)} on, {ms(first[1].p50)} off; "
-        f"{first[0].n:,} and {first[1].n:,} turns)"
+        f"{made.mean:+.1f} ms (95 %: {made.interval[0]:+.1f} to {made.interval[1]:+.1f}; {made.n:,} turns "
+        f"with and without; medians {ms(made.median_with)} and {ms(made.median_without)})"
     )
-    return Figure(value, words, place_words(on))
+    return Figure(made.mean, words, place_words(on))
 
 
 def _governance(reads: g.Governance, kept: Kept) -> Figure:
