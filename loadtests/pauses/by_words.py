@@ -148,11 +148,7 @@ def _speech(line: Rendered) -> Sequence[bool]:
 
 
 async def _judged(policy: Ours, lines: Sequence[Line]) -> list[Verdict]:
-    found = []
-    for line in lines:
-        found.append(judge(line, await decisions(policy, line)))
-        await asyncio.sleep(0)  # a line takes some tenths of a second, and waits for nothing itself
-    return found
+    return [judge(line, await decisions(policy, line)) for line in lines]
 
 
 def _parts(
