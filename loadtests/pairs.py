@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtests.compare import ORDER
+from loadtests.compare import ORDER, whole_rounds
 from loadtests.ratios import MIN_CALLS
 from loadtests.results import Block, Measure, Run, SystemName
 from loadtests.statistics import percentile
@@ -55,9 +55,9 @@ def neighbours(
         for block, run in zip(blocks, runs, strict=False)
         if (block.baseline, block.concurrency) == (baseline, concurrency)
     ]
-    found: list[Pair] = []
-    for begun in range(0, len(mine) - len(mine) % len(ORDER), len(ORDER)):
-        first, second, third, fourth = mine[begun : begun + len(ORDER)]
+    whole, found = whole_rounds(mine), list[Pair]()
+    for begun in range(0, len(whole), len(ORDER)):
+        first, second, third, fourth = whole[begun : begun + len(ORDER)]
         found += [(first, second), (fourth, third)]
     return found
 
