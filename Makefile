@@ -49,7 +49,7 @@ demo: .venv ## a simulated phone call to the clinic's front desk, and the proof 
 # other, after the rest. Tests' files lie in memory where 4 GB of it are to spare: tests
 # are about what is written and in which order, and a shared disk that stalls for
 # seconds (it has just taken a whole .venv) fails whoever waits for it.
-test: .venv ## every test, about 20 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
+test: .venv ## every test, about 35 minutes on two cores (REQUIRE_ALL=1: a missing program fails)
 	@set -eu; sync; \
 	if [ "$$(df -Pm /dev/shm 2>/dev/null | awk 'NR == 2 { print $$4 }')" -ge 4096 ] 2>/dev/null; then \
 	  TMPDIR="$$(mktemp -d /dev/shm/sayso.XXXX)"; export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \

@@ -14,6 +14,7 @@ figures of a lighter one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import isnan
 from typing import Literal
 
 from loadtests.ratios import ratios
@@ -77,9 +78,9 @@ def comparison(
 ) -> Comparison:
     """Rows of every baseline and load over its whole rounds, and why they count, or do not.
 
-    Blocks of a baseline are compared with those of ours from the same rounds only. A
-    baseline that took more or less CPU from block to block has no ratio of CPU: its
-    other rows stay.
+    Blocks of a baseline are compared with those of ours from the same rounds only. Where
+    ours took another share of the baseline's CPU from round to round, there is no ratio of
+    CPU: the other rows stay.
 
     Args:
         done: blocks in the order of their plan, as far as they were made.
@@ -103,11 +104,11 @@ def comparison(
         theirs = [run for run in runs if run.system != "ours"]
         reasons += [f"{where}: {why}" for why in why_no_comparison(ours, theirs)]
         found = ratios(ours, theirs, seed=seed, left_out=left_out)
-        drift = cpu_drift_percent(theirs)
+        drift = cpu_drift_percent(runs)
         if drift is not None and drift > MOST_DRIFT_PERCENT:
             found = tuple(row for row in found if row.measure != _CPU)
             left_out(
-                f"{where}: {_CPU}: {baseline} drifted by {drift:.1f} % between its blocks, "
+                f"{where}: {_CPU}: its ratio drifted by {drift:.1f} % between rounds, "
                 f"over {MOST_DRIFT_PERCENT:.0f} %"
             )
         rows += found
@@ -133,12 +134,21 @@ def whole_rounds(made: Sequence[Run]) -> list[Run]:
     return found
 
 
-def cpu_drift_percent(blocks: Sequence[Run]) -> float | None:
-    """How much CPU time a call-second took more in one of a system's blocks than in another.
+def cpu_drift_percent(runs: Sequence[Run]) -> float | None:
+    """How much more of a baseline's CPU ours took in one round than in another, of whole rounds.
 
-    Percent of the smallest; None: fewer than two blocks tell.
+    A machine that grows slower from block to block makes both sides of a round dearer, and their ratio
+    stays: that is what the order A B B A is for. Percent of the smallest ratio; None: fewer than two rounds
+    tell, and a row then says the range over its blocks.
     """
-    found = [cpu for run in blocks if (cpu := run.resources.cpu_ms_per_call_s) is not None]
-    if len(found) < 2 or min(found) <= 0:
+    found: list[float] = []
+    for begun in range(0, len(runs), len(ORDER)):
+        sums = {"ours": 0.0, "theirs": 0.0}
+        for side, run in zip(ORDER, runs[begun : begun + len(ORDER)], strict=True):
+            sums[side] += run.resources.cpu_ms_per_call_s or float("nan")
+        share = sums["ours"] / sums["theirs"]
+        if not isnan(share):
+            found.append(share)
+    if len(found) < 2:
         return None
     return 100 * (max(found) - min(found)) / min(found)

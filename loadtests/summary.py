@@ -53,12 +53,12 @@ def summarise(turns: Sequence[Turn], calls: Sequence[Call]) -> dict[Measure, Spr
 
 def turn_values(turns: Sequence[Turn], measure: Measure) -> list[tuple[int, float, bool]]:
     """Call, ms, whether it stands at the cap: of every turn that counts for a measure of turns."""
-    counted = list(_counted(turns, measure))
+    those = list(counted(turns, measure))
     tokens_known = measure == "asr_to_first_token_ms" and any(
-        turn.asr_to_first_token_ms is not None for turn in counted
+        turn.asr_to_first_token_ms is not None for turn in those
     )
     found = []
-    for turn in counted:
+    for turn in those:
         value: float | None = getattr(turn, measure)
         missing = value is None and tokens_known
         if missing:
@@ -68,7 +68,8 @@ def turn_values(turns: Sequence[Turn], measure: Measure) -> list[tuple[int, floa
     return found
 
 
-def _counted(turns: Iterable[Turn], measure: Measure) -> Iterable[Turn]:
+def counted(turns: Iterable[Turn], measure: Measure) -> Iterable[Turn]:
+    """Turns that count for a measure, with or without a value: none cold, none at an edge of the load."""
     for turn in turns:
         if not (turn.cold or turn.edge) and (turn.kind in SPOKEN or measure not in _FROM_SPEECH):
             yield turn

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from loguru import logger
 
+from controls.intents import current
 from tests import leftovers
 from tests.needs import needs_system as _needs_system
 
@@ -50,6 +51,12 @@ def _freeze_what_stays() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _intents_are_read() -> None:
+    """As a server reads them when it starts: whichever test's loop came first would stand still over them."""
+    current()
 
 
 @pytest.fixture

@@ -89,6 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         f"{found.at_least:g}", f"{found.like_percent:.0f}", f"{found.unlike_percent:.1f}",
                     )
                 )  # fmt: skip
+    if not lines:
+        print("no pack goes by a topic: docs/rules.md, By example, shows how one does")
+        return 0
     print("\n".join(markdown.table(columns, lines)))
     return 0
 

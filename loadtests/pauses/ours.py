@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from controls.errors import ProviderError
-from controls.intents import Intent, intent
+from controls.intents import Intent, current, intent
 from loadtests.pauses.lines import Rendered
 from loadtests.pauses.overlaps import FloorEvent
 from loadtests.pauses.policies import Listener
@@ -83,6 +83,7 @@ class Ours:
         self._text_ms = text_ms
         self._turn = Turn()
         self._policy = policy_of(self._turn, patience)
+        current()  # intents are read now, by the thread that makes this, and not in the midst of a line
 
     def listen(self, line: Rendered) -> Listener:
         return self._ear(line)

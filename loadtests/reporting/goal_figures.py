@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtests.memory import mb_per_added_call, memory_points
+from loadtests.pairs import later, neighbours
 from loadtests.ramp import gaps_in_answers
 from loadtests.ratios import beyond
 from loadtests.reporting import goal_file as g
 from loadtests.reporting.loads import SYSTEMS, Load, commit_words, loads, machine_words, where_words
 from loadtests.reporting.tables import bound_words, ms
 from loadtests.reporting.verdict import bend, calls_words, pooled
-from loadtests.results import MIN_P99, Calibration, Results, Run, SystemName, Transport
+from loadtests.results import MIN_P99, Calibration, Comparison, Results, Run, SystemName, Transport
 from loadtests.statistics import spread
 
 #: How long ``equal_silence`` waits, as its engines' lines say it (``loadtests.baseline.system``).
@@ -59,6 +60,18 @@ class Kept:
         if name not in self.results:
             raise NotMeasured(f"no result is kept under {name}")
         return self.results[name]
+
+    def comparison(self, name: str) -> Comparison:
+        """The comparison of one kept result, if it counts.
+
+        Raises:
+            NotMeasured: there is none, or it does not.
+        """
+        found = self.of(name).comparison
+        if found is None or not found.valid:
+            why = "no comparison" if found is None else "; ".join(found.invalid_because)
+            raise NotMeasured(f"{name} does not count: {why}")
+        return found
 
     def error_ms(self, transport: Transport) -> float:
         """The instrument's own error on a transport, p95.
@@ -159,10 +172,7 @@ def _percentile(reads: g.Percentile, kept: Kept) -> Figure:
 
 
 def _ratio(reads: g.Ratio, kept: Kept) -> Figure:
-    comparison = kept.of(reads.kept).comparison
-    if comparison is None or not comparison.valid:
-        why = "no comparison" if comparison is None else "; ".join(comparison.invalid_because)
-        raise NotMeasured(f"{reads.kept} does not count: {why}")
+    comparison = kept.comparison(reads.kept)
     wanted = (reads.measure, reads.against, reads.calls)
     row = next(
         (row for row in comparison.rows if (row.measure, row.baseline, row.concurrency) == wanted), None
@@ -202,16 +212,19 @@ def _beyond_rule(reads: g.BeyondRule, kept: Kept) -> Figure:
 
 
 def _controls(reads: g.ControlsCost, kept: Kept) -> Figure:
-    on, off = kept.load(reads, reads.calls), kept.load(reads, reads.calls, "controls_off")
-    first = [load.summary.get("first_audio_out_ms") for load in (on, off)]
-    if first[0] is None or first[1] is None:
-        raise NotMeasured(f"{reads.kept}: no turn has this figure")
-    value = first[0].p50 - first[1].p50
+    comparison = kept.comparison(reads.kept)
+    on = kept.load(reads, reads.calls)
+    kept.load(reads, reads.calls, "controls_off")  # that counts, too
+    runs = kept.of(reads.kept).runs
+    sides = neighbours(comparison.blocks, runs, "controls_off", reads.calls)
+    made = later(sides, "first_audio_out_ms")
+    if made is None:
+        raise NotMeasured(f"{reads.kept}: too few turns were answered on both sides")
     words = (
-        f"{value:+.1f} ms ({ms(first[0].p50)} on, {ms(first[1].p50)} off; "
-        f"{first[0].n:,} and {first[1].n:,} turns)"
+        f"{made.mean:+.1f} ms (95 %: {made.interval[0]:+.1f} to {made.interval[1]:+.1f}; {made.n:,} turns "
+        f"with and without; medians {ms(made.median_with)} and {ms(made.median_without)})"
     )
-    return Figure(value, words, place_words(on))
+    return Figure(made.mean, words, place_words(on))
 
 
 def _governance(reads: g.Governance, kept: Kept) -> Figure:

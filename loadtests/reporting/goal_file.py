@@ -76,7 +76,11 @@ class BeyondRule(Place):
 
 
 class ControlsCost(Place):
-    """First audio out p50 of a comparison, ours less ours without controls, ms."""
+    """First audio out in a comparison, ours less ours without controls, turn by turn, mean, ms.
+
+    Callers play 20 ms at a time and say a few sentences only: a median lies on one of some ten steps,
+    which are up to 28 ms apart, and tells no smaller difference.
+    """
 
     of: Literal["controls"]
     calls: int

@@ -124,16 +124,14 @@ def test_what_is_whole_is_made_of_whole_rounds_only(finished: list[bool]):
     assert len(whole_rounds(runs)) == 4 * rounds.count([True] * 4)
 
 
-def test_a_baseline_whose_cpu_drifted_has_no_ratio_of_cpu_and_all_others():
+def test_a_share_of_cpu_that_drifted_from_round_to_round_is_no_ratio_and_all_others_stay():
     said: list[str] = []
-    still = comparison(blocks_of(9, 40, 43.9, 11), seed=1)
-    moved = comparison(blocks_of(9, 40, 44.2, 11), seed=1, left_out=said.append)
-    assert {row.measure for row in still.rows} - {row.measure for row in moved.rows} == {"cpu_ms_per_call_s"}
-    assert still.valid
+    slower = comparison(blocks_of(9, 40, 44.2, 11, 18, 80, 88.4, 22), seed=1)
+    moved = comparison(blocks_of(9, 40, 40, 9, 9, 36, 36, 9), seed=1, left_out=said.append)
+    assert {row.measure for row in slower.rows} - {row.measure for row in moved.rows} == {"cpu_ms_per_call_s"}
+    assert slower.valid, "a machine that grew slower met both sides of each round alike"
     assert moved.valid, "what the callers were given is as comparable as before"
-    assert (
-        "defaults at 1: cpu_ms_per_call_s: defaults drifted by 10.5 % between its blocks, over 10 %" in said
-    )
+    assert "defaults at 1: cpu_ms_per_call_s: its ratio drifted by 11.1 % between rounds, over 10 %" in said
 
 
 def test_ours_may_cost_more_from_block_to_block():
@@ -142,27 +140,34 @@ def test_ours_may_cost_more_from_block_to_block():
     assert (row.ci, row.ci_is, row.n) == ((9 / 40, 18 / 40), "range", 2)
 
 
+def costing(*cpu_ms: float | None) -> list[Run]:
+    return [RUN.model_copy(update={"resources": Resources(cpu_ms_per_call_s=v)}) for v in cpu_ms]
+
+
+COST = st.floats(1, 1000)
+
+
 @settings(deadline=None)
-@given(st.lists(st.floats(1, 1000), min_size=2, max_size=8), st.floats(0.1, 10))
-def test_drift_is_of_the_smallest_whatever_the_unit_and_the_order(cpu_ms: list[float], factor: float):
-    def drift(*values: float) -> float:
-        found = cpu_drift_percent(
-            [RUN.model_copy(update={"resources": Resources(cpu_ms_per_call_s=v)}) for v in values]
-        )
+@given(st.lists(st.tuples(COST, COST, st.floats(0.1, 10)), min_size=2, max_size=4))
+def test_drift_is_of_the_smallest_share_however_fast_the_machine_was(
+    rounds: list[tuple[float, float, float]],
+):
+    def drift(made: list[tuple[float, float, float]]) -> float:
+        blocks = [cost * pace for a, b, pace in made for cost in (a, b, b, a)]
+        found = cpu_drift_percent(costing(*blocks))
         assert found is not None
         return found
 
-    expected = 100 * (max(cpu_ms) / min(cpu_ms) - 1)
-    assert drift(*cpu_ms) == pytest.approx(expected, abs=1e-6)
-    assert drift(*reversed(cpu_ms)) == drift(*cpu_ms)
-    assert drift(*(factor * v for v in cpu_ms)) == pytest.approx(expected, abs=1e-6)
+    shares = [a / b for a, b, _ in rounds]
+    assert drift(rounds) == pytest.approx(100 * (max(shares) / min(shares) - 1), rel=1e-6, abs=1e-6)
+    assert drift(rounds[::-1]) == pytest.approx(drift(rounds), rel=1e-6, abs=1e-6)
 
 
-def test_drift_needs_two_blocks_that_tell():
-    alone = RUN.model_copy(update={"resources": Resources(cpu_ms_per_call_s=9.0)})
-    silent = RUN.model_copy(update={"resources": Resources()})
-    assert cpu_drift_percent([alone, silent]) is None
+def test_drift_needs_two_rounds_that_tell():
     assert cpu_drift_percent([]) is None
+    assert cpu_drift_percent(costing(9, 40, 80, 9)) is None
+    assert cpu_drift_percent(costing(9, 40, 40, 9, 9, None, 40, 9)) is None
+    assert cpu_drift_percent(costing(9, 40, 40, 9, 9, 40, 40, 9)) == 0
 
 
 def test_a_block_that_does_not_count_makes_the_comparison_invalid():

@@ -11,6 +11,7 @@ import pytest
 from controls.errors import ConfigurationError
 from loadtests.baseline.system import BarePipecat
 from loadtests.options import parse
+from loadtests.pairs import later, neighbours
 from loadtests.ratios import beyond, ratios
 from loadtests.reporting.goal_figures import RULE, Figure, Kept
 from loadtests.reporting.goal_file import FILE, Goal, GoalFile, kept_by, read_goals
@@ -204,22 +205,43 @@ def test_the_baseline_says_its_rule_where_it_is_read():
     assert [m[1] for line in bare.engines if (m := RULE.search(line))] == ["320"]
 
 
-def test_what_controls_cost_counts_from_the_instruments_error():
+def test_what_controls_cost_is_told_turn_by_turn_from_the_instruments_error_on():
     reads = {"of": "controls", "kept": "a", "calls": 16}
     one = goal(reads, must=5, aim=0, above_error=True)
-    made = compared("controls_off", calibrations=())
+    made = same_calls(compared("controls_off", calibrations=()))
     assert judge(one, Kept({"a": made})) == ("not measured", "the instrument's error on twilio is not kept")
-    [on, off] = [
-        next(r for r in made.runs if r.system == system).summary["first_audio_out_ms"].p50
-        for system in ("ours", "controls_off")
-    ]
+    assert made.comparison is not None
+    pairs = neighbours(made.comparison.blocks, made.runs, "controls_off", 16)
+    found = later(pairs, "first_audio_out_ms")
+    assert found is not None
     exact = Calibration(
         delay_ms=300, bias_ms=40, error_p50_ms=0, error_p95_ms=0.5, error_max_ms=1, n=200
     )  # fmt: skip
-    wide = exact.model_copy(update={"error_p95_ms": 100.0})
-    assert on > off + 5.5
-    assert judge(one, Kept({"a": made}, (exact,)))[0] == "missed"
+    wide = exact.model_copy(update={"error_p95_ms": 1000.0})
+    assert found.mean > 5.5
+    said, words = judge(one, Kept({"a": made}, (exact,)))
+    assert said == "missed"
+    assert words.startswith(f"{found.mean:+.1f} ms (95 %: ")
     assert judge(one, Kept({"a": made}, (wide,)))[0] == "met, aim too"
+
+
+def test_what_controls_cost_needs_a_comparison_that_counts_and_turns():
+    one = goal({"of": "controls", "kept": "a", "calls": 16}, above_error=True)
+    made = same_calls(compared("controls_off"))
+    assert made.comparison is not None
+    worthless = made.comparison.model_copy(update={"valid": False, "invalid_because": ("it drifted",)})
+    silent = made.model_copy(update={"runs": tuple(r.model_copy(update={"turns": ()}) for r in made.runs)})
+    for other, why in (
+        (made.model_copy(update={"comparison": worthless}), "a does not count: it drifted"),
+        (made.model_copy(update={"comparison": None}), "a does not count: no comparison"),
+        (silent, "a: too few turns were answered on both sides"),
+    ):
+        assert judge(one, Kept({"a": other})) == ("not measured", why)
+
+
+def same_calls(made: Results) -> Results:
+    """With one seed, as the blocks of one load have."""
+    return made.model_copy(update={"runs": tuple(r.model_copy(update={"seed": 1}) for r in made.runs)})
 
 
 def lines(*concurrency: int, slow: int = 0, **changed: object) -> list[Run]:

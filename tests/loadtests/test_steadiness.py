@@ -123,6 +123,16 @@ def test_what_cannot_be_told_is_neither_met_nor_missed() -> None:
     assert found(unread.model_copy(update={"calls": calls}))["ledger"] is None
 
 
+def test_195_turns_at_an_end_of_an_hour_told_no_p95() -> None:
+    def p95(each: int) -> Gate:
+        made = gates(run(each=each), STRETCH, (EDGE, EDGE), (IDLE, IDLE), (STOOD, STOOD))
+        return next(gate for gate in made if gate.name == "p95")
+
+    assert (p95(200).met, p95(200).found) == (True, "500 ms → 500 ms, 10 min at either end")
+    assert (p95(150).met, p95(150).found) == (True, "500 ms → 500 ms, 11 min at either end")
+    assert p95(50).met is None, "a third of the time is the most"
+
+
 def test_turns_that_were_cold_or_at_an_edge_count_at_neither_end() -> None:
     made = run()
     slow = tuple(
