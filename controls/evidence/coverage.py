@@ -56,7 +56,9 @@ class FaultShown(Shown):
         description="bypass: a setting weakens it"
     )
     at: str
-    told_by: Place
+    until: str | None = Field(default=None, description="when it was restored; null: not yet")
+    setting: r.WeakenedBy | None = Field(default=None, description="for bypass: what weakens it")
+    told_by: Place | None = Field(description="null: no record does, but the configuration as it is now")
     missed: Place | None = Field(description="the record at which the control should have acted")
 
 
@@ -101,7 +103,7 @@ class ControlCoverage(Shown):
             raise ValueError(f"{self.id}: the counts do not add up")
         green = (
             self.population > 0
-            and not (self.failed or self.unexplained or self.faults)
+            and not (self.failed or self.unexplained or any(f.until is None for f in self.faults))
             and self.last_challenged is not None
             and (self.evidence == "A" or (self.document is not None and self.document.current))
             and self.evidence != "N"
@@ -253,7 +255,7 @@ class Coverage:
         document = standing(entry, documents.get(named or ""), today)
         judged = judge(
             control.evidence, tally, mine, entry, document,
-            now=self._now, within_days=self._soa.challenged_within(control.id),
+            now=self._now, within_days=self._soa.challenged_within(control.id), since=self._since,
         )  # fmt: skip
         return ControlCoverage(
             id=control.id, title=control.title, evidence=control.evidence,
@@ -295,7 +297,9 @@ def _fault(fault: Fault) -> FaultShown:
         {
             "what": fault.what,
             "at": rfc3339(fault.at),
-            "told_by": _place(fault.where),
+            "until": None if fault.until is None else rfc3339(fault.until),
+            "setting": fault.setting,
+            "told_by": None if fault.where is None else _place(fault.where),
             "missed": None if fault.missed is None else _place(fault.missed),
         }
     )

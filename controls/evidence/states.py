@@ -8,13 +8,15 @@ the operator has to write something, that document as it was reviewed, and in ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from controls.evidence.occasions.house import Fault
 from controls.evidence.occasions.tally import Tally
+from controls.ledger import records as r
 from controls.soa import ControlEntry, DocumentStanding
 
 DAY_S = 86_400
@@ -43,8 +45,23 @@ _FAULTS = {
     "missed": "a failure was found later and is not put right",
     "broken": "it broke outside of any call and that is not put right",
     "disabled": "it is switched off",
-    "bypass": "a setting weakens it: bypass",
 }
+#: What makes it weaker than it comes, in words.
+BYPASSES: Mapping[r.WeakenedBy | None, str] = {
+    None: "a setting weakens it",
+    "risk_limits": "the risk score blocks, or asks a person, later than it comes, or never",
+    "risk_points": "features of the risk score count less than they come, or are gone",
+    "receipt_first": "an outside model is sent the caller's words before they are on record",
+    "redaction": "less personal data is masked than it comes",
+    "rules": "rules that come with Sayso are gone, milder, or worded anew",
+    "emergency": "emergencies are looked for by less than comes",
+    "intents": "words that ask for a person, an end or no record are fewer than they come",
+    "tool_limits": "a tool may be used more often, or for more, or less is asked first, than was declared",
+    "approvals": "a tool's use waits for nobody, or for somebody else, since it was declared",
+    "cleared_below": "what is cleared counts as failed from a higher risk on than it comes",
+}
+if set(BYPASSES) != {None, *get_args(r.WeakenedBy)}:
+    raise AssertionError("what may weaken a control, and its words, differ")
 
 
 def judge(
@@ -56,6 +73,7 @@ def judge(
     *,
     now: int,
     within_days: int,
+    since: int = 0,
 ) -> Judged:
     """The state of one control.
 
@@ -64,8 +82,25 @@ def judge(
         document: how the one the operator names stands; None where none is named.
         now: Unix time in s.
         within_days: how long a test counts.
+        since: Unix time in s from which on a period is judged, 0 for how things stand. What was off or
+            weakened is red for the period in which it was, and told afterwards.
     """
-    red = _red(tally, faults)
+    over = tuple(f for f in faults if f.until is not None)
+    red = _red(tally, faults if since else [f for f in faults if f.until is None])
+    told = () if since else tuple(_weaker(f) for f in over)
+    judged = _judged(evidence, tally, red, entry, document, now, within_days)
+    return Judged(judged.state, (*judged.because, *told))
+
+
+def _judged(
+    evidence: Literal["A", "P", "N"],
+    tally: Tally,
+    red: tuple[str, ...],
+    entry: ControlEntry | None,
+    document: DocumentStanding | None,
+    now: int,
+    within_days: int,
+) -> Judged:
     not_here = entry.not_applicable if entry is not None else None
     if red:
         denied = ("the operator says that it does not apply",) if not_here else ()
@@ -81,12 +116,27 @@ def judge(
 
 
 def _red(tally: Tally, faults: Sequence[Fault]) -> tuple[str, ...]:
-    found = [_FAULTS[what] for what in _FAULTS if any(f.what == what for f in faults)]
+    found = [
+        said for what, said in _FAULTS.items() if any(f.what == what and f.until is None for f in faults)
+    ]
+    found += dict.fromkeys(_weaker(f) for f in faults if f.what == "bypass" or f.until is not None)
     if tally.failed:
         found.append(f"{tally.failed} of {tally.population} occasions went wrong")
     if tally.unexplained and tally.exercised:
         found.append(f"of {tally.unexplained} of {tally.population} occasions nothing is on record")
     return tuple(found)
+
+
+def _weaker(fault: Fault) -> str:
+    """What was off or weakened, in words, with its end where it has one."""
+    if fault.what == "bypass":
+        said = f"bypass: {BYPASSES[fault.setting]}"
+    else:
+        said = _FAULTS["disabled"]
+    if fault.until is None:
+        return said
+    days = [datetime.fromtimestamp(at, UTC).date().isoformat() for at in (fault.at, fault.until)]
+    return f"{said} (from {days[0]} to {days[1]}, restored since)"
 
 
 def _document(evidence: str, document: DocumentStanding | None) -> str | None:

@@ -203,8 +203,9 @@ def _failing(control: ControlCoverage) -> Iterator[str]:
         for place in places:
             yield f"      {what}: {place.call or 'no call'}, record {place.leaf} of {place.origin}"
     for fault in control.faults:
-        told = f"record {fault.told_by.leaf} of {fault.told_by.origin}"
-        yield f"      {fault.what} since {fault.at}: {told}"
+        told = "configs/soa.yaml" if (by := fault.told_by) is None else f"record {by.leaf} of {by.origin}"
+        when = f"since {fault.at}" if fault.until is None else f"from {fault.at} to {fault.until}"
+        yield f"      {fault.what} {when}: {told}"
 
 
 def _day(text: str) -> int:

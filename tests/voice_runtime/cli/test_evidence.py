@@ -8,11 +8,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from controls.evidence.coverage import Statement
+from controls.evidence.occasions.house import SERVES
 from controls.ledger import records as r
 from controls.ledger.read_only import log_directories
 from controls.ledger.reader import LogView, Reader
@@ -303,3 +304,16 @@ def test_only_what_tells_of_a_fault_can_be_put_right(house: House) -> None:
     for leaf in (clause_leaf(house, script.call), broke):
         code, _, err = house.sayso("evidence", "corrected", str(leaf), "--as", "r", "--how", "h")
         assert (code, "tells of nothing to put right" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", get_args(r.ControlName))
+def test_each_of_the_runtimes_controls_can_be_said_to_have_missed_something(house: House, name: str) -> None:
+    """`sayso evidence missed redaction` ended in a traceback."""
+    script = whole()
+    house.fill(script)
+    leaf = clause_leaf(house, script.call)
+    code, _, err = house.sayso(
+        "evidence", "missed", name, "--call", script.call, "--leaf", str(leaf), "--as", "r", "--why", "late"
+    )
+    assert code == 0, err
+    assert control(soa(house, "--no-verify", code=1), SERVES[name][0]).state == "failing"
