@@ -212,6 +212,10 @@ class Coverage:
         """One record that belongs to no call, or tells about one that did not make it (``ABOUT_CALLS``)."""
         self._house.add(Where(origin, leaf, getattr(record, "call", None) or ""), record)
 
+    def weaker(self, settings: Iterable[r.WeakenedBy]) -> None:
+        """What the configuration this is judged by weakens, as it is now and whatever the record says."""
+        self._house.weaker |= set(settings)
+
     def verified(self, ok: bool) -> None:
         """A whole log was verified just now, or does not hold."""
         self._verified = ok if self._verified is None else self._verified and ok

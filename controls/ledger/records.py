@@ -1149,6 +1149,17 @@ class ReleaseApproved(ReleaseRecord):
     type = "release.approved"
 
 
+class ReleaseServed(Record):
+    """A process that takes calls began to serve this release, for the first time on this record.
+
+    An agent's limits count as declared in the newest of its releases that was approved, else in the first
+    that was served; what a later one loosens is a bypass (``control.disabled``).
+    """
+
+    type = "release.served"
+    release: Digest
+
+
 class ReleasePromoted(ReleaseRecord):
     type = "release.promoted"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -14,7 +15,7 @@ from controls.annex_a import ANNEX_A
 from controls.errors import ConfigurationError, OperatorError, Problem
 from controls.ledger import records as r
 from voice_runtime.cli.records import append, existing, ledger_root, opening_of
-from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, profile_of
+from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_table, emit_text, profile_of
 
 if TYPE_CHECKING:
     from controls.evidence.coverage import ControlCoverage, Coverage, Statement
@@ -78,12 +79,14 @@ def statement(settings: Profile, *, since: int = 0, tenant: str = "", verify: bo
         IntegrityError: a leaf cannot be parsed.
     """
     from controls.evidence.coverage import Coverage
+    from controls.floor import shipped
     from controls.ledger.reader import Reader
     from controls.ledger.verify import verify_directory
 
     decided, suppliers = read_soa(settings.root), read_suppliers(settings.root)
     now = int(datetime.now(UTC).timestamp())
     coverage = Coverage(decided, suppliers, now=now, since=since)
+    coverage.weaker(one.setting for one in shipped().soa(decided))
     with Reader.open(existing(ledger_root(settings))) as reader:
         views = [v for v in reader.views() if v.tenant != r.REGISTER and tenant in ("", v.tenant)]
         if tenant and not views:
@@ -215,6 +218,37 @@ def _day(text: str) -> int:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:
         raise OperatorError(f"--since {text}: give a date such as 2026-11-01") from None
+
+
+# --- what is weaker than it comes ------------------------------------------------------------------
+
+
+@app.command(epilog="Example: sayso evidence weaker --config configs/profiles/cloud.yaml")
+def weaker(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """What of the configuration is weaker now than it comes, or than was declared: exit 1 when anything is.
+
+    A server puts the same on record when it starts (control.disabled, bypass), and `soa`
+    shows it red until it is restored. This tells file by file what would be.
+    """
+    from voice_runtime.bypasses import weakened
+    from voice_runtime.cli.agents import configured
+    from voice_runtime.declared import read_declared
+    from voice_runtime.lines import known_agents
+    from voice_runtime.resolve import load_release
+
+    settings, lines = configured(config)
+    releases = [load_release(settings.root, name, settings, lines) for name in known_agents(settings.root)]
+    root = ledger_root(settings)
+    declared = read_declared(root, settings.data_dir) if root.is_dir() else None
+    found = weakened(settings, releases, declared)
+    if as_json:
+        parts = {tenant: [asdict(one) for one in mine] for tenant, mine in found.items()}
+        emit_json({"weaker": parts})
+    else:
+        rows = [[tenant, one.setting, one.place, one.what] for tenant, mine in found.items() for one in mine]
+        emit_table(["tenant", "setting", "where", "what"], rows, empty="nothing is weaker than it comes")
+    if any(found.values()):
+        raise typer.Exit(1)
 
 
 # --- failures found later -------------------------------------------------------------------------

@@ -89,6 +89,7 @@ class House:
     missed: dict[tuple[str, int], Fault] = field(default_factory=dict)
     broken: dict[tuple[str, int], Fault] = field(default_factory=dict)
     disabled: list[tuple[Where, r.ControlDisabled]] = field(default_factory=list)
+    weaker: set[r.WeakenedBy] = field(default_factory=set)
     corrected: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def binds(self, release: str, where: Where) -> None:
@@ -211,9 +212,13 @@ class House:
         return [*found, *self._weakened()]  # what is off is put right by being restored, not by words
 
     def _weakened(self) -> Iterator[Fault]:
+        on_record: set[r.WeakenedBy | None] = set()
         for period in periods(self.disabled):
             if period.until is None or period.until >= self.since:
                 setting = period.what.setting
                 annex_a = SERVES[period.what.control] if setting is None else WEAKENED[setting]
                 what = "bypass" if period.how == "bypass" else "disabled"
+                on_record |= {setting} if period.until is None else set()
                 yield Fault(what, annex_a, period.where, period.at, None, setting, period.until)
+        for now in sorted(self.weaker - on_record):
+            yield Fault("bypass", WEAKENED[now], None, self.terms.now, None, now)

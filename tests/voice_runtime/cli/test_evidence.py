@@ -317,3 +317,34 @@ def test_each_of_the_runtimes_controls_can_be_said_to_have_missed_something(hous
     )
     assert code == 0, err
     assert control(soa(house, "--no-verify", code=1), SERVES[name][0]).state == "failing"
+
+
+# --- what is weaker than it comes -------------------------------------------------------------------
+
+
+def test_terms_of_the_report_itself_cannot_be_loosened_unseen(house: House, own_root: Path) -> None:
+    """A11: `cleared_below: 100` let every clearance pass A.9.3."""
+    house.fill(whole())
+    assert control(soa(house, "--no-verify"), "A.9.3").faults == []
+    path = own_root / "configs" / "soa.yaml"
+    path.write_text(path.read_text().replace("cleared_below: 95", "cleared_below: 100"))
+    found = control(soa(house, "--no-verify", code=1), "A.9.3")
+    [fault] = found.faults
+    assert (found.state, fault.what, fault.setting, fault.told_by) == (
+        "failing",
+        "bypass",
+        "cleared_below",
+        None,
+    )
+    code, out, _ = house.sayso("evidence", "soa", "--no-verify")
+    assert (code, "configs/soa.yaml" in out) == (1, True)
+
+
+def test_what_is_weaker_is_told_file_by_file(house: House, own_root: Path) -> None:
+    told = house.json("evidence", "weaker")["weaker"]
+    assert "riverside" in told and not any(told.values())
+    path = own_root / "agents" / "salon" / "agent.yaml"
+    path.write_text(path.read_text().replace("at_most: {per_call: 3}", "at_most: {per_call: 30}", 1))
+    code, out, _ = house.sayso("evidence", "weaker")
+    assert code == 1
+    assert "agents/salon, tool book_appointment" in out and "per_call is 30, and was 3" in out
