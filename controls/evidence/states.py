@@ -1,9 +1,10 @@
 """From what was counted, documented and found faulty to one state of one control. Pure.
 
 The existence of records is never green. ``operating`` takes all of: occasions; a record of
-what was done on each of them; nothing that failed; a real test not longer ago than the
-operator says; nothing off, weakened, broken or found to have missed something; and, where
-the operator has to write something, that document as it was reviewed, and in time.
+what was done on each of them; nothing that failed; a real test, of each kind of occasion
+that there was, not longer ago than the operator says; nothing off, weakened, broken or found
+to have missed something; and, where the operator has to write something, that document as it
+was reviewed, and in time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from controls.evidence.occasions.house import Fault
@@ -74,6 +76,8 @@ def judge(
     now: int,
     within_days: int,
     since: int = 0,
+    kinds: Mapping[str, Tally] = MappingProxyType({}),
+    testable: bool = True,
 ) -> Judged:
     """The state of one control.
 
@@ -84,11 +88,14 @@ def judge(
         within_days: how long a test counts.
         since: Unix time in s from which on a period is judged, 0 for how things stand. What was off or
             weakened is red for the period in which it was, and told afterwards.
+        kinds: where it is of several kinds of occasion, each by itself.
+        testable: whether any record can be a test of it.
     """
     over = tuple(f for f in faults if f.until is not None)
     red = _red(tally, faults if since else [f for f in faults if f.until is None])
     told = () if since else tuple(_weaker(f) for f in over)
-    judged = _judged(evidence, tally, red, entry, document, now, within_days)
+    counted = _counted(tally, now, within_days, kinds, testable)
+    judged = _judged(evidence, tally, red, entry, document, counted)
     return Judged(judged.state, (*judged.because, *told))
 
 
@@ -98,8 +105,7 @@ def _judged(
     red: tuple[str, ...],
     entry: ControlEntry | None,
     document: DocumentStanding | None,
-    now: int,
-    within_days: int,
+    counted: Judged,
 ) -> Judged:
     not_here = entry.not_applicable if entry is not None else None
     if red:
@@ -109,10 +115,10 @@ def _judged(
         seen = (f"there were {tally.population} occasions all the same",) if tally.population else ()
         return Judged(State.NOT_APPLICABLE, (not_here, *seen))
     if (lacking := _document(evidence, document)) is not None:
-        return Judged(State.DOCUMENT_MISSING, (lacking,))
+        return Judged(State.DOCUMENT_MISSING, (lacking, *(counted.because if evidence != "N" else ())))
     if evidence == "N":
         return Judged(State.NO_EVIDENCE, ("the document is there; no record of a runtime shows more",))
-    return _counted(tally, now, within_days)
+    return counted
 
 
 def _red(tally: Tally, faults: Sequence[Fault]) -> tuple[str, ...]:
@@ -121,9 +127,9 @@ def _red(tally: Tally, faults: Sequence[Fault]) -> tuple[str, ...]:
     ]
     found += dict.fromkeys(_weaker(f) for f in faults if f.what == "bypass" or f.until is not None)
     if tally.failed:
-        found.append(f"{tally.failed} of {tally.population} occasions went wrong")
+        found.append(f"{tally.failed} of {_occasions(tally)} went wrong")
     if tally.unexplained and tally.exercised:
-        found.append(f"of {tally.unexplained} of {tally.population} occasions nothing is on record")
+        found.append(f"of {tally.unexplained} of {_occasions(tally)} nothing is on record")
     return tuple(found)
 
 
@@ -146,14 +152,29 @@ def _document(evidence: str, document: DocumentStanding | None) -> str | None:
     return None if evidence == "A" else "the operator names no document"
 
 
-def _counted(tally: Tally, now: int, within_days: int) -> Judged:
+def _counted(tally: Tally, now: int, within_days: int, kinds: Mapping[str, Tally], testable: bool) -> Judged:
     if not tally.population:
         return Judged(State.NOT_EXERCISED, ("there was no occasion",))
     if tally.unexplained:  # all of them: some would be red
-        because = f"of {tally.population} occasions, no record says what was done"
+        because = f"of {_occasions(tally)}, no record says what was done"
         return Judged(State.NO_EVIDENCE, (because,))
+    held = f"{_occasions(tally)} held" if tally.population == 1 else f"all {_occasions(tally)} held"
+    if not testable:
+        return Judged(State.NOT_EXERCISED, (held, "no record can be a test of it"))
     if not tally.challenged_at:
-        return Judged(State.NOT_EXERCISED, ("nothing has ever put it to the test",))
+        return Judged(State.NOT_EXERCISED, (held, "nothing has ever put it to the test"))
     if now - tally.challenged_at > within_days * DAY_S:
-        return Judged(State.NOT_EXERCISED, (f"nothing has put it to the test for {within_days} days",))
-    return Judged(State.OPERATING, (f"all {tally.population} occasions held",))
+        return Judged(State.NOT_EXERCISED, (held, f"nothing has put it to the test for {within_days} days"))
+    untested = [
+        f"{kind} ({_occasions(mine)})"
+        for kind, mine in kinds.items()
+        if mine.population and now - mine.challenged_at > within_days * DAY_S
+    ]
+    if untested:
+        because = f"nothing has put these kinds to the test within {within_days} days: {', '.join(untested)}"
+        return Judged(State.NOT_EXERCISED, (held, because))
+    return Judged(State.OPERATING, (held,))
+
+
+def _occasions(tally: Tally) -> str:
+    return "1 occasion" if tally.population == 1 else f"{tally.population} occasions"

@@ -47,6 +47,10 @@ _MARKS = {
 def soa(
     since: Annotated[str, typer.Option(help="Only calls from this day on, UTC.")] = "",
     tenant: Annotated[str, typer.Option(help="Only this tenant's logs.")] = "",
+    environment: Annotated[
+        list[r.Environment] | None,
+        typer.Option(help="Only calls of this one; may be repeated. Without it demo calls count as well."),
+    ] = None,
     verify: Annotated[bool, typer.Option(help="Verify the whole log first; that tests A.6.2.8.")] = True,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
@@ -57,7 +61,10 @@ def soa(
     tested; and the state that follows. That there are records is never green. What the
     operator decides stands in configs/soa.yaml. Opens nothing personal.
     """
-    found = statement(profile_of(config), since=_day(since), tenant=tenant, verify=verify)
+    environments = tuple(environment or r.Environment)
+    found = statement(
+        profile_of(config), since=_day(since), tenant=tenant, verify=verify, environments=environments
+    )
     if as_json:
         emit_json(found)
     else:
@@ -66,12 +73,20 @@ def soa(
         raise typer.Exit(1)
 
 
-def statement(settings: Profile, *, since: int = 0, tenant: str = "", verify: bool = True) -> Statement:
+def statement(
+    settings: Profile,
+    *,
+    since: int = 0,
+    tenant: str = "",
+    verify: bool = True,
+    environments: tuple[r.Environment, ...] = tuple(r.Environment),
+) -> Statement:
     """Annex A held against a profile's record as it is now.
 
     Args:
         since: Unix time in s; calls opened before are left out.
         tenant: only this one's logs; "" for all.
+        environments: only calls opened in these.
 
     Raises:
         ConfigurationError: configs/soa.yaml or the register of suppliers cannot be used.
@@ -85,7 +100,7 @@ def statement(settings: Profile, *, since: int = 0, tenant: str = "", verify: bo
 
     decided, suppliers = read_soa(settings.root), read_suppliers(settings.root)
     now = int(datetime.now(UTC).timestamp())
-    coverage = Coverage(decided, suppliers, now=now, since=since)
+    coverage = Coverage(decided, suppliers, now=now, since=since, environments=environments)
     coverage.weaker(one.setting for one in shipped().soa(decided))
     with Reader.open(existing(ledger_root(settings))) as reader:
         views = [v for v in reader.views() if v.tenant != r.REGISTER and tenant in ("", v.tenant)]
@@ -180,6 +195,8 @@ def _lines(found: Statement) -> Iterator[str]:
     calls = ", ".join(f"{n} in {environment}" for environment, n in found.calls.items()) or "no calls"
     when = f" since {found.since[:10]}" if found.since else ""
     yield f"ISO/IEC 42001:2023 Annex A held against {calls}{when}, as of {found.made_at}"
+    if found.left_out:
+        yield "  left out: " + ", ".join(f"{n} in {environment}" for environment, n in found.left_out.items())
     yield "  " + ", ".join(f"{n} {state}" for state, n in found.states.items() if n)
     yield ""
     yield f"  {'':<9}{'':<18}{'had to':>7} {'did':>6} {'passed':>7} {'failed':>7} {'unexpl.':>8}  last tested"
