@@ -40,8 +40,9 @@ def release_floor(resolved: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "packs": sorted(rules.get("packs", ())),
         "ours": {x["name"]: {"then": x["then"], "risk": x["risk"]} for x in rules.get("ours", ())},
-        "limits": {name: resolved["risk"]["limits"][name] for name in ("block_at", "approve_at")},
-        "redaction": {sink: sorted(types) for sink, types in resolved["redaction"]["sinks"].items()},
+        # what every agent has besides is held against how that comes
+        "limits": {name: agent.get("risk", {}).get(name) for name in ("block_at", "approve_at")},
+        "redaction": {sink: sorted(types) for sink, types in agent.get("redaction", {}).items()},
         "tools": {tool["name"]: _tool(tool) for tool in resolved.get("tools", ())},
     }
 
@@ -73,11 +74,11 @@ def weaker_release(agent: str, least: Mapping[str, Any], mine: Mapping[str, Any]
         elif now["risk"] < rule["risk"] or now["then"] != rule["then"]:
             yield Weaker("rules", place, f"its own rule {name} does something else, or counts less")
     for name, limit in least["limits"].items():
-        if mine["limits"][name] > limit:
-            yield Weaker("risk_limits", place, f"{name} is above {limit}")
+        if _above(mine["limits"][name], limit):
+            yield Weaker("risk_limits", place, f"its own {name} is above {limit}, or gone")
     for sink, types in least["redaction"].items():
         if gone := sorted(set(types) - set(mine["redaction"].get(sink, ()))):
-            yield Weaker("redaction", place, f"{', '.join(gone)} no longer masked before the {sink}")
+            yield Weaker("redaction", place, f"{', '.join(gone)} no longer added to what is masked before the {sink}")
     for name, tool in least["tools"].items():
         if name in mine["tools"]:
             yield from _weaker_tool(f"{place}, tool {name}", tool, mine["tools"][name])

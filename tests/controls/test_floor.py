@@ -244,9 +244,11 @@ def tool(**more: Any) -> dict[str, Any]:
 def release(*tools: dict[str, Any], **more: Any) -> dict[str, Any]:
     ours = [{"name": "no-promises", "then": "say", "risk": 80}]
     return {
-        "agent": {"rules": {"packs": ["abuse", "payment"], "ours": ours} | more.get("rules", {})},
-        "risk": {"limits": {"block_at": 90, "approve_at": 70} | more.get("limits", {})},
-        "redaction": {"sinks": {"record": ["card", "email"]} | more.get("sinks", {})},
+        "agent": {
+            "rules": {"packs": ["abuse", "payment"], "ours": ours} | more.get("rules", {}),
+            "risk": {"block_at": 90, "approve_at": None} | more.get("limits", {}),
+            "redaction": {"record": ["card", "email"]} | more.get("sinks", {}),
+        },
         "tools": list(tools or (tool(),)),
     }
 
@@ -291,6 +293,8 @@ def test_what_an_agent_added_and_takes_away_again() -> None:
     assert weaker(release(rules={"ours": []})) == ["rules"]
     assert weaker(release(rules={"ours": [{"name": "no-promises", "then": "say", "risk": 20}]})) == ["rules"]
     assert weaker(release(limits={"block_at": 95})) == ["risk_limits"]
+    assert weaker(release(limits={"block_at": None})) == ["risk_limits"]
+    assert weaker(release(limits={"block_at": 80, "approve_at": 10})) == []
     assert weaker(release(sinks={"record": ["card"]})) == ["redaction"]
 
 
