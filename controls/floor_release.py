@@ -78,7 +78,7 @@ def weaker_release(agent: str, least: Mapping[str, Any], mine: Mapping[str, Any]
             yield Weaker("risk_limits", place, f"its own {name} is above {limit}, or gone")
     for sink, types in least["redaction"].items():
         if gone := sorted(set(types) - set(mine["redaction"].get(sink, ()))):
-            yield Weaker("redaction", place, f"{', '.join(gone)} no longer added to what is masked before the {sink}")
+            yield Weaker("redaction", place, f"{', '.join(gone)} no longer masked besides before the {sink}")
     for name, tool in least["tools"].items():
         if name in mine["tools"]:
             yield from _weaker_tool(f"{place}, tool {name}", tool, mine["tools"][name])
