@@ -58,6 +58,7 @@ class FaultShown(Shown):
     at: str
     until: str | None = Field(default=None, description="when it was restored; null: not yet")
     setting: r.WeakenedBy | None = Field(default=None, description="for bypass: what weakens it")
+    tenant: str | None = Field(description="whose; null: every one's")
     told_by: Place | None = Field(description="null: no record does, but the configuration as it is now")
     missed: Place | None = Field(description="the record at which the control should have acted")
 
@@ -333,6 +334,7 @@ def _fault(fault: Fault) -> FaultShown:
             "at": rfc3339(fault.at),
             "until": None if fault.until is None else rfc3339(fault.until),
             "setting": fault.setting,
+            "tenant": fault.tenant or None,
             "told_by": None if fault.where is None else _place(fault.where),
             "missed": None if fault.missed is None else _place(fault.missed),
         }

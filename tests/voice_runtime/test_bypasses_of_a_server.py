@@ -59,6 +59,7 @@ def test_masks_that_were_thinned_are_red_until_they_are_put_back_and_told_afterw
     red = prepared(project)
     [fault] = red.faults
     assert (red.state, fault.what, fault.setting, fault.until) == ("failing", "bypass", "redaction", None)
+    assert fault.tenant == "riverside"
     assert red.because[0] == "bypass: less personal data is masked than it comes"
     project.edit("configs/redaction.yaml", THIN, MASKS)
     starts(project)

@@ -225,7 +225,8 @@ def _failing(control: ControlCoverage) -> Iterator[str]:
     for fault in control.faults:
         told = "configs/soa.yaml" if (by := fault.told_by) is None else f"record {by.leaf} of {by.origin}"
         when = f"since {fault.at}" if fault.until is None else f"from {fault.at} to {fault.until}"
-        yield f"      {fault.what} {when}: {told}"
+        whose = "" if fault.tenant is None else f"{fault.tenant}: "
+        yield f"      {whose}{fault.what} {when}: {told}"
 
 
 def _day(text: str) -> int:

@@ -59,6 +59,7 @@ class Fault:
         missed: for ``missed``, the leaf at which the control should have acted.
         at: Unix time in s.
         setting: for ``bypass``, what weakens it.
+        tenant: whose; "" for every one's.
         until: Unix time in s at which something off or weakened was restored; None: it is so now.
     """
 
@@ -69,6 +70,7 @@ class Fault:
     missed: Where | None = None
     setting: r.WeakenedBy | None = None
     until: int | None = None
+    tenant: str = ""
 
 
 @dataclass(slots=True)
@@ -164,12 +166,14 @@ class House:
             case r.ControlMissed():
                 annex_a = record.annex_a or SERVES.get(record.control or "", ("A.6.2.6",))
                 there = Where(record.origin or where.origin, record.leaf, record.call or "")
-                self.missed[key] = Fault("missed", annex_a, where, record.at, there)
+                self.missed[key] = Fault("missed", annex_a, where, record.at, there, tenant=record.tenant)
             case r.ControlCorrected():
                 told = (record.origin, record.leaf)
                 self.corrected[told] = min(record.at, self.corrected.get(told, record.at))
             case r.ControlFailed():
-                self.broken[key] = Fault("broken", SERVES[record.control], where, record.at)
+                self.broken[key] = Fault(
+                    "broken", SERVES[record.control], where, record.at, tenant=record.tenant
+                )
             case r.ControlDisabled():
                 self.disabled.append((where, record))
 
@@ -219,6 +223,7 @@ class House:
                 annex_a = SERVES[period.what.control] if setting is None else WEAKENED[setting]
                 what = "bypass" if period.how == "bypass" else "disabled"
                 on_record |= {setting} if period.until is None else set()
-                yield Fault(what, annex_a, period.where, period.at, None, setting, period.until)
+                at, until, tenant = period.at, period.until, period.what.tenant
+                yield Fault(what, annex_a, period.where, at, None, setting, until, tenant)
         for now in sorted(self.weaker - on_record):
             yield Fault("bypass", WEAKENED[now], None, self.terms.now, None, now)
