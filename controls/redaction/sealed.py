@@ -29,6 +29,7 @@ WORDS: Mapping[type[r.Personal], tuple[Whose, tuple[str, ...]]] = {
     r.JudgeAnsweredDetails: ("model", ("text",)),
     r.PlayedDetails: ("agent", ("text", "played_text")),
     r.ToolDetails: ("tool", ("arguments", "result", "reason")),
+    r.ApprovalDetails: ("tool", ("arguments", "edited", "shown", "note")),
     r.HandoffDetails: ("person", ("reason", "summary", "given")),
     r.HandoffWordsDetails: ("person", ("text",)),
     r.CallbackDetails: ("person", ("reason", "summary")),
@@ -45,7 +46,6 @@ LEFT: Mapping[type[r.Personal], str] = {
     r.RouteDetails: "of the configuration",
     r.MissedDetails: "who found a failure, and what they write of it: they answer for these words",
     r.CorrectedDetails: "who put it right, and how: as above",
-    r.ApprovalDetails: "a person signs exactly what is shown; card numbers are refused to tools before that",
 }
 
 
