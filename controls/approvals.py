@@ -122,6 +122,7 @@ class Approvals:
         changed: Callable[[], None] = lambda: None,
         decoy: bool = False,
         written_by: str = "",
+        quotes: bool = False,
     ) -> Request:
         """Queue ``approval.requested``; nobody is asked before its receipt has come.
 
@@ -131,6 +132,7 @@ class Approvals:
             now_s: Unix time, s.
             changed: called when something has become of it.
             written_by: who wrote a decoy.
+            quotes: what is shown holds words that were said in the call.
 
         Raises:
             InternalError: the decision asks nobody, this use has a request already, or nobody can tell what
@@ -154,7 +156,7 @@ class Approvals:
         receipt = self._recorder.append(
             r.ApprovalRequested(
                 tenant=self._tenant, call=self._call, use=proposal.id, nonce=nonce, role=ask.role,
-                expires_at=expires_at, risk=decision.risk, annex_a=decision.annex_a,
+                expires_at=expires_at, risk=decision.risk, annex_a=decision.annex_a, kept=quotes,
             ),
             r.ApprovalDetails(
                 tool=about.tool, arguments=dict(about.arguments), shown=shown, verdicts=found(decision),
@@ -268,7 +270,7 @@ class Approvals:
             return
         request.approval = after
         common: dict[str, Any] = {
-            "tenant": self._tenant, "call": self._call, "use": after.use, "nonce": after.nonce,
+            "tenant": self._tenant, "call": self._call, "use": after.use, "nonce": after.nonce, "kept": False,
         }  # fmt: skip
         sealed = r.ApprovalDetails(tool=request.about.tool, decoy=after.decoy)
         for output in outputs:
@@ -295,7 +297,7 @@ class Approvals:
     ) -> PendingReceipt:
         common: dict[str, Any] = {
             "tenant": self._tenant, "call": self._call, "use": request.approval.use,
-            "nonce": request.approval.nonce, "by": decided.by, "label": label,
+            "nonce": request.approval.nonce, "by": decided.by, "label": label, "kept": False,
             "after_s": max(0, int(decided.at_s - request.approval.asked_at_s)),
         }  # fmt: skip
         if decided.word == "edited":
@@ -307,7 +309,7 @@ class Approvals:
     ) -> PendingReceipt:
         late = r.ApprovalLate(
             tenant=self._tenant, call=self._call, use=request.approval.use, nonce=request.approval.nonce,
-            by=decided.by, label=label, verdict=decided.word,
+            by=decided.by, label=label, verdict=decided.word, kept=False,
         )  # fmt: skip
         return self._recorder.append(late, details)
 
@@ -316,7 +318,7 @@ class Approvals:
     ) -> r.ApprovalDetails:
         about = request.about
         return r.ApprovalDetails(
-            tool=about.tool, arguments=dict(about.arguments), shown=about.shown, salt=about.salt,
+            tool=about.tool, arguments=dict(about.arguments), salt=about.salt,
             edited=None if edited is None else dict(edited), decoy=request.approval.decoy,
             who=signature.who, note=signature.note,
             statement=base64.b64encode(signed).decode(),
@@ -326,19 +328,24 @@ class Approvals:
 
 
 def still_signed(
-    requested: r.ApprovalRequested, record: r.ApprovalRecord, details: r.ApprovalDetails, release: str
+    requested: r.ApprovalRequested,
+    shown: str,
+    record: r.ApprovalRecord,
+    details: r.ApprovalDetails,
+    release: str,
 ) -> bool:
     """Whether a decision on record is signed over exactly what was requested, for whoever reviews it.
 
     Args:
-        requested: the request's leaf; record: the decision's, and details: what was sealed beside it.
+        requested: the request's leaf, and shown: what the person was shown, sealed beside it.
+        record: the decision's leaf, and details: what was sealed beside that.
         release: the digest that the call's ``release.bound`` names.
     """
     word = record.verdict if isinstance(record, r.ApprovalLate) else record.type.rpartition(".")[2]
     about = a.Subject(
         call=requested.call, use=requested.use, release=release, nonce=requested.nonce,
         expires_at=requested.expires_at, tool=details.tool, arguments=details.arguments,
-        shown=details.shown, salt=details.salt,
+        shown=shown, salt=details.salt,
     )  # fmt: skip
     try:
         signed, made, public = (

@@ -152,7 +152,9 @@ class _Recovery:
             if decoy and record.use in granted:  # granted, and never carried out: that was its end
                 continue
             self._append(
-                r.ApprovalAbandoned(**self._common, use=record.use, nonce=record.nonce, reason="crashed"),
+                r.ApprovalAbandoned(
+                    **self._common, use=record.use, nonce=record.nonce, reason="crashed", kept=False
+                ),
                 r.ApprovalDetails(decoy=decoy),
             )
 

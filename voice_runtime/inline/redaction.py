@@ -20,7 +20,7 @@ from controls.ledger import records as r
 from controls.redaction.file import Redaction, Sink
 from controls.redaction.marked import Seen, marked
 from controls.redaction.redactor import Found, Redacted, applied, united
-from controls.redaction.sealed import WORDS, Whose, masked, masked_value
+from controls.redaction.sealed import WORDS, Whose, masked, masked_value, told
 from controls.redaction.trail import Trail
 from voice_runtime.inline.counted import Spool
 
@@ -131,7 +131,7 @@ class Redacting:
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
         """As ``controls.decision.Recorder``, with the personal content masked."""
         clean, made = self._masked(record, personal)
-        receipt = self._recorder.append(record, clean)
+        receipt = self._recorder.append(told(record, clean), clean)
         for redaction in made:
             try:
                 self._recorder.append(redaction)
@@ -147,7 +147,7 @@ class Redacting:
     def _into_spool(self, record: r.Record, personal: r.Personal | None) -> Receipt:
         assert self._spool is not None
         clean, made = self._masked(record, personal)
-        receipt = self._spool(record, clean)
+        receipt = self._spool(told(record, clean), clean)
         for redaction in made:
             self._spool(redaction, None)
         return receipt

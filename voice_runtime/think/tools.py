@@ -411,7 +411,7 @@ class ToolRunner:
         if self._approving is None or edits > MOST_EDITS:
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
-        ready = self._tools[tool.name]
+        ready, said = self._tools[tool.name], self._journal.transcript.newest(SHOWN_TURNS)
         came = await self._approving.decided(
             decision,
             UseFacts(
@@ -421,12 +421,8 @@ class ToolRunner:
                 tool.dry_run,
                 self._undoing.undoes(tool.name, arguments),
             ),
-            shown=shown_to_a_person(
-                tool.name,
-                tool.does,
-                tuple(v.reason for v in decision.verdicts),
-                self._journal.transcript.newest(SHOWN_TURNS),
-            ),
+            shown=shown_to_a_person(tool.name, tool.does, tuple(v.reason for v in decision.verdicts), said),
+            quotes=bool(said),
             fault=lambda changed: fault(ready, keyed.without_token(tool, changed)),
             say=self._says,
         )

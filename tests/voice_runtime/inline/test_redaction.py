@@ -287,6 +287,20 @@ def test_every_kind_of_content_was_decided_on() -> None:
         assert set(fields) <= set(model.model_fields)
 
 
+def test_every_record_that_may_quote_the_caller_says_whether_it_does() -> None:
+    """A consent is judged by it, whichever record the words are sealed beside."""
+    of_their_own = {
+        r.DecidedDetails, r.ClauseDetails, r.PlayedDetails, r.JudgeAskedDetails, r.JudgeAnsweredDetails,
+        r.ToolDetails,
+    }  # fmt: skip  # what the agent says and does
+    assert sealed.QUOTES.keys() == sealed.WORDS.keys() - of_their_own
+    for kind in r.RECORDS.values():
+        if kind.personal in sealed.QUOTES:
+            assert "kept" in kind.model_fields, kind.type
+    for model, quoting in sealed.QUOTES.items():
+        assert set(quoting) <= set(sealed.WORDS[model][1])
+
+
 PIECES = st.lists(
     st.one_of(planted.CHAFF.filter(bool), planted.cards().flatmap(planted.aloud)), min_size=1, max_size=6
 )
