@@ -44,6 +44,7 @@ from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
 from voice_runtime.listen.vad import silero_session
 from voice_runtime.local import LocalSocket, socket_path
+from voice_runtime.masked_counts import MaskedCounts
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.process_usage import ProcessUsage
 from voice_runtime.record_keeping import DIRECTORY, open_ledger, witnesses_of
@@ -111,7 +112,7 @@ class App:
         self._voices: list[Engine] = []
         self._smart_turn: SmartTurn | None = None
         self._underruns = 0
-        self._redaction = unconfigured()
+        self._masked = MaskedCounts(unconfigured())
         self._chats: Mapping[str, ChatSource] = {}
         self._model_breakers: dict[str, Breaker] = {}  # one for each supplier, whichever agents it serves
 
@@ -161,8 +162,8 @@ class App:
 
     def _configuration(self) -> dict[str, Release]:
         root = self.settings.root
-        self._redaction = Redaction(read_redaction(root))
-        mask_logs(self._redaction.before("log").mask)
+        self._masked = MaskedCounts(Redaction(read_redaction(root)))
+        mask_logs(self._masked.log.mask)
         self.lines = load_lines(root)
         releases = {
             name: load_release(root, name, self.settings, self.lines)
@@ -186,6 +187,8 @@ class App:
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
         weak = weakened(self.settings, releases.values())
         await record_bypasses(self.settings.data_dir / DIRECTORY, self.ledger, weak)
+        await self._masked.start(self.ledger, {line.tenant for line in lines})
+        self._stack.push_async_callback(self._masked.close)
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -205,7 +208,7 @@ class App:
             environment=self.settings.environment.value,
             now_unix_ns=lambda: round(self.clock.unix_s() * 1e9),
             now_monotonic_ns=self.clock.monotonic_ns,
-            mask=self._redaction.before("span").mask,
+            mask=self._masked.span.mask,
         )
         self._stack.push_async_callback(asyncio.to_thread, tracing.close)
         return tracing

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from controls.evidence import shape as s
 from controls.evidence import shape_of_decisions as d
 from controls.ledger import records as r
-from controls.redaction.redactor import Redactor
+from controls.redaction.redactor import Redacts
 from controls.redaction.sealed import masked_value
 
 #: Fields of a trace that leaves alone fill: ids, times, digests and closed lists, in which nobody's words
@@ -31,7 +31,7 @@ _OPAQUE = frozenset(("salt", "statement", "signature", "public"))
 S = TypeVar("S", bound=d.Shape)
 
 
-def redacted_trace(trace: s.Trace, redactor: Redactor) -> s.Trace:
+def redacted_trace(trace: s.Trace, redactor: Redacts) -> s.Trace:
     """The trace with what is personal in it masked; ids, times and closed lists stay."""
     language, asked, turns = trace.call.language, "", []
     for turn in trace.turns:
@@ -41,7 +41,7 @@ def redacted_trace(trace: s.Trace, redactor: Redactor) -> s.Trace:
     return _masked(rest, redactor, language, "").model_copy(update={"turns": turns})
 
 
-def holds_personal(personal: r.Personal, redactor: Redactor, language: str) -> bool:
+def holds_personal(personal: r.Personal, redactor: Redacts, language: str) -> bool:
     """Whether something is found in content that a packet would open, in any field of any model.
 
     Figures that stand alone in a field of their own are our clocks' and counts; within a mapping or a list
@@ -53,7 +53,7 @@ def holds_personal(personal: r.Personal, redactor: Redactor, language: str) -> b
     return bool(found)
 
 
-def _masked(value: S, redactor: Redactor, language: str, asked: str) -> S:
+def _masked(value: S, redactor: Redacts, language: str, asked: str) -> S:
     """A part of a trace, gone through by the names of its fields."""
 
     def words(text: str, name: str) -> Any:

@@ -1006,6 +1006,22 @@ class RedactionMade(CallRecord):
     version: Digest
 
 
+class RedactionCounted(Record):
+    """Personal data was masked where no record of a call stands behind it; counted, one for each type.
+
+    ``log``, ``span``: in lines and spans of a process since it last told; in each log of a tenant it serves.
+    ``export``: in what somebody took out behind the ``access.viewed`` at ``origin`` and ``leaf``.
+    """
+
+    type = "redaction.counted"
+    sink: Literal["log", "span", "export"]
+    what: PersonalData
+    found: Count
+    version: Digest
+    origin: OriginId | None = None
+    leaf: Count | None = None
+
+
 #: What is entered by keys, with everything else paused.
 CaptureOf = Literal["card", "card-code", "account", "national-id", "number"]
 

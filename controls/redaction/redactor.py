@@ -90,6 +90,15 @@ class Recogniser(Protocol):
         ...
 
 
+class Redacts(Protocol):
+    """Masks texts: a ``Redactor``, or what stands before one."""
+
+    @property
+    def version(self) -> str: ...
+
+    def redact(self, text: str, language: str = "en-US", context: str = "") -> Redacted: ...
+
+
 class Redactor:
     """Masks some types of personal data. Immutable; one serves every call of a release.
 

@@ -135,6 +135,7 @@ DECIDED = {
     "judge.asked.supplier": "the judge's name from the profile",
     "origin.opened.public": "a public key of ours",
     "origin.routed.of": "a tenant, in the register",
+    "redaction.counted.version": "SHA-256 of the recognisers, the same for every call",
     "redaction.made.version": "SHA-256 of the recognisers, the same for every call",
     "release.approved.release": "digest of an agent version",
     "release.bound.fixed[].digest": "SHA-256 of a fixed phrase's words, never of a caller's",
