@@ -274,7 +274,10 @@ class App:
         warmth = Warmth(self._suppliers_in_use)
         await self._enter(warmth.start, warmth.close)
         tools = {(name, tool.name): tool for name, release in releases.items() for tool in release.tools}
-        self.recovered = await close_what_is_open(settings.data_dir / "ledger", ledger, services, tools)
+        masks = {name: release.redaction for name, release in releases.items() if release.redaction}
+        self.recovered = await close_what_is_open(
+            settings.data_dir / "ledger", ledger, services, tools, masks
+        )
 
     def _speech_suppliers(self) -> list[Warmable]:
         """Recognisers and voices with connections of their own."""

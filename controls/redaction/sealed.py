@@ -28,7 +28,7 @@ WORDS: Mapping[type[r.Personal], tuple[Whose, tuple[str, ...]]] = {
     r.JudgeAskedDetails: ("agent", ("shown",)),
     r.JudgeAnsweredDetails: ("model", ("text",)),
     r.PlayedDetails: ("agent", ("text", "played_text")),
-    r.ToolDetails: ("tool", ("arguments", "result", "reason")),
+    r.ToolDetails: ("tool", ("name", "arguments", "result", "reason")),
     r.ApprovalDetails: ("tool", ("arguments", "edited", "shown", "note")),
     r.HandoffDetails: ("person", ("reason", "summary", "given")),
     r.HandoffWordsDetails: ("person", ("text",)),
