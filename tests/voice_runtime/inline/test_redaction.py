@@ -328,6 +328,26 @@ def test_no_planted_card_leaves_a_figure_in_record_or_model(pieces: list[str]) -
         assert isinstance(record, r.RedactionMade | r.CallerSaid | r.ToolRefused)
 
 
+@given(PIECES)
+@settings(max_examples=100, deadline=None)
+def test_what_a_person_signs_is_what_is_sealed(pieces: list[str]) -> None:
+    """It is masked before it is shown, and once more on its way to the record: that must change nothing."""
+    recorder = MemoryRecorder()
+    _, end = writer(unconfigured(), recorder)
+    arguments: dict[str, Any] = {"note": pieces[0], "deep": [{"x": piece} for piece in pieces]}
+    shown = end.kept("pay: Pays.\n" + "\n".join(f"caller: {piece}" for piece in pieces))
+    asked = r.ApprovalRequested(
+        tenant="clinic", call="c_" + "A" * 16, use="u_" + "A" * 16, nonce="n_" + "0" * 64, role="owner",
+        expires_at=1, risk=1,
+    )  # fmt: skip
+    end.append(asked, r.ApprovalDetails(tool="pay", arguments=arguments, shown=shown))
+    details = recorder.records[0][1]
+    assert isinstance(details, r.ApprovalDetails)
+    assert details.shown == shown == end.kept(shown)
+    assert details.arguments == end.kept(arguments) == end.kept(details.arguments)
+    assert figures(shown) == ""
+
+
 def _strings(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [s for pair in value.items() for part in pair for s in _strings(part)]
