@@ -33,6 +33,7 @@ from voice_runtime.carrier import Hearing
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.deciding import Deciding, start_deciding
+from voice_runtime.declared import read_declared, record_served
 from voice_runtime.doors import Doors
 from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
 from voice_runtime.garbage import Ahead
@@ -102,9 +103,8 @@ class App:
         self._deciding: Deciding | None = None
         self.house: House | None = None
         self.hearing: Hearing | None = None
-        self.public_url = (
-            settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
-        )
+        server = settings.server
+        self.public_url = server.public_url or f"http://{server.host}:{server.port}"
         self.recovered = 0
         self._stack = AsyncExitStack()
         self._services: dict[str, Service] = {}
@@ -127,8 +127,9 @@ class App:
         try:
             await self._enter(self.vitals.start, self.vitals.close)
             releases = self._configuration()
-            await self._start_ledger(releases)
+            # First, so that what is on record as served can be read again.
             await asyncio.to_thread(archive_releases, self.settings.data_dir, releases.values())
+            await self._start_ledger(releases)
             await self._start_engines(releases)
             routers = await self._open_doors()
             self.begin()
@@ -179,16 +180,18 @@ class App:
         return releases
 
     async def _start_ledger(self, releases: dict[str, Release]) -> None:
-        lines = self._all_lines()
-        taggers = taggers_of(self.settings.root, list(releases.values()), lines)
+        lines, mine = self._all_lines(), list(releases.values())
+        taggers = taggers_of(self.settings.root, mine, lines)
         if (witnesses := witnesses_of(self.settings.ledger)) is not None:
             self.witnesses = witnesses
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
-        weak = weakened(self.settings, releases.values())
-        await record_bypasses(self.settings.data_dir / DIRECTORY, self.ledger, weak)
-        await self._masked.start(self.ledger, {line.tenant for line in lines})
-        self._stack.push_async_callback(self._masked.close)
+        root = self.settings.data_dir / DIRECTORY
+        declared = await asyncio.to_thread(read_declared, root, self.settings.data_dir)
+        weak = await asyncio.to_thread(weakened, self.settings, mine, declared)
+        await record_bypasses(root, self.ledger, weak)
+        await record_served(self.settings, self.ledger, mine, declared)
+        await self._stack.enter_async_context(self._masked.telling(self.ledger, {x.tenant for x in lines}))
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -201,15 +204,12 @@ class App:
         otlp = self.settings.telemetry.otlp
         if otlp is None:
             return None
+        headers = {name: secret.reveal() for name, secret in otlp.headers.items()}
         tracing = Tracing(
-            otlp.endpoint,
-            {name: secret.reveal() for name, secret in otlp.headers.items()},
-            content=otlp.content,
-            environment=self.settings.environment.value,
-            now_unix_ns=lambda: round(self.clock.unix_s() * 1e9),
-            now_monotonic_ns=self.clock.monotonic_ns,
+            otlp.endpoint, headers, content=otlp.content, environment=self.settings.environment.value,
+            now_unix_ns=lambda: round(self.clock.unix_s() * 1e9), now_monotonic_ns=self.clock.monotonic_ns,
             mask=self._masked.span.mask,
-        )
+        )  # fmt: skip
         self._stack.push_async_callback(asyncio.to_thread, tracing.close)
         return tracing
 

@@ -8,7 +8,8 @@ count of the log's is a line that broke this rule.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from typing import Literal
 
 from loguru import logger
@@ -50,6 +51,15 @@ class MaskedCounts:
         """From now on what is masked is told, to these tenants."""
         self._recorder, self._tenants = recorder, frozenset(tenants)
         self._task = asyncio.create_task(self._run(), name="masked counts")
+
+    @asynccontextmanager
+    async def telling(self, recorder: Recorder, tenants: Collection[str]) -> AsyncIterator[None]:
+        """``start``, and ``close`` at the end."""
+        await self.start(recorder, tenants)
+        try:
+            yield
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Tell what is left; the ledger is still open."""
