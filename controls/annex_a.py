@@ -216,7 +216,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
         "A.7.6", "Data preparation", "A",
         "redactions, by type and by version of the rules",
         "what was left in by mistake",
-        ("redaction.made",),
+        ("redaction.made", "redaction.counted"),
     ),
     AnnexControl(
         "A.8.2", "System documentation and information for users", "P",

@@ -15,13 +15,19 @@ says. ``Run`` and ``Propose`` are put out at most once, only behind ``Durable``,
 What is signed (Ed25519, RFC 8032): canonical JSON (RFC 8785) over the call, an HMAC (RFC 2104) of the
 exact tool and arguments under a salt that is sealed with them, the release, a digest of what the person
 was shown, what they decided, a nonce used once, and until when it could be decided.
+
+Where the record masks something in the arguments, two HMACs are signed: of the exact ones, under a salt that
+nobody keeps (with it, a number of nine figures is tried out in minutes), and of the masked ones, which the
+person was shown, under the sealed salt.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -41,6 +47,7 @@ Label = Literal["server_attested", "own_key"]
 #: Put before what is signed, so that no other statement of ours can stand in for a decision.
 CONTEXT = b"sayso approval v1\n"
 _SALT = 32
+_MAC = re.compile("hmac-sha256:[0-9a-f]{64}")
 
 
 class ApprovalState(StrEnum):
@@ -263,8 +270,11 @@ class Subject:
 
     Attributes:
         release: digest of the agent's version.
+        arguments: exactly those the use is made with.
+        kept: the same as the record holds them and the person is shown them; None: as they are.
         shown: exactly the words the person was shown.
         salt: sealed beside the request; without it the HMAC says nothing about the arguments.
+        secret: salt of the HMAC of arguments in which something is masked; kept nowhere.
     """
 
     call: str
@@ -276,30 +286,90 @@ class Subject:
     arguments: Mapping[str, Any] = field(repr=False)
     shown: str = field(repr=False)
     salt: str = field(repr=False)
+    kept: Mapping[str, Any] | None = field(default=None, repr=False)
+    secret: str = field(default="", repr=False)
 
 
-def statement(about: Subject, word: Word, edited: Mapping[str, Any] | None = None) -> bytes:
+def statement(
+    about: Subject,
+    word: Word,
+    edited: Mapping[str, Any] | None = None,
+    edited_kept: Mapping[str, Any] | None = None,
+) -> bytes:
     """The bytes a person signs; ``CONTEXT`` comes first.
 
     Args:
         edited: for ``edited``, the arguments that take the place of those asked for.
+        edited_kept: the same as the record holds them; None: as they are.
 
     Raises:
         ValueError: as ``arguments_mac``.
     """
-    content = {
+    content = _content(about, word)
+    content |= _macs("arguments", about, about.arguments, about.kept)
+    if edited is not None:
+        content |= _macs("edited", about, edited, edited_kept)
+    return CONTEXT + _canonical(content)
+
+
+def states(
+    signed: bytes, about: Subject, word: Word, edited: Mapping[str, Any] | None = None,
+    *, masked: Callable[[Mapping[str, Any]], bool] = lambda arguments: False,
+) -> bool:  # fmt: skip
+    """Whether these bytes are the statement over this, for whoever has the record alone.
+
+    Args:
+        about: as on record; ``arguments`` and ``edited`` may be masked there.
+        masked: whether something is, in arguments. Only then may the statement hold an HMAC of exact ones
+            that nobody can make again.
+
+    Raises:
+        ValueError: as ``arguments_mac``.
+    """
+    content = _content(about, word)
+    told = _told(signed)
+    for name, on_record in (("arguments", about.arguments), ("edited", edited)):
+        if on_record is None:
+            continue
+        mac, exact = arguments_mac(about.tool, on_record, about.salt), told.get(name)
+        if f"{name}_kept" in told and masked(on_record) and isinstance(exact, str) and _MAC.fullmatch(exact):
+            content |= {name: exact, f"{name}_kept": mac}
+        else:
+            content[name] = mac
+    return CONTEXT + _canonical(content) == signed
+
+
+def _content(about: Subject, word: Word) -> dict[str, Any]:
+    """What is signed besides arguments."""
+    return {
         "call": about.call,
         "use": about.use,
-        "arguments": arguments_mac(about.tool, about.arguments, about.salt),
         "release": about.release,
         "shown": "sha256:" + hashlib.sha256(about.shown.encode()).hexdigest(),
         "verdict": word,
         "nonce": about.nonce,
         "expires_at": about.expires_at,
     }
-    if edited is not None:
-        content["edited"] = arguments_mac(about.tool, edited, about.salt)
-    return CONTEXT + _canonical(content)
+
+
+def _macs(
+    name: str, about: Subject, exact: Mapping[str, Any], kept: Mapping[str, Any] | None
+) -> dict[str, str]:
+    if kept is None or kept == exact:
+        return {name: arguments_mac(about.tool, exact, about.salt)}
+    return {
+        name: arguments_mac(about.tool, exact, about.secret),
+        f"{name}_kept": arguments_mac(about.tool, kept, about.salt),
+    }
+
+
+def _told(signed: bytes) -> dict[str, Any]:
+    """What a statement says, or nothing where it is none."""
+    try:
+        told = json.loads(signed.removeprefix(CONTEXT))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def signed_by(public: bytes, signature: bytes, signed: bytes) -> bool:

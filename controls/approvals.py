@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,6 +23,12 @@ from controls.ledger import records as r
 _DECIDED: dict[a.Word, type[r.ApprovalDecided]] = {
     "granted": r.ApprovalGranted, "refused": r.ApprovalRefused, "taken_over": r.ApprovalTakenOver,
 }  # fmt: skip
+
+
+#: What stands in place of something masked (``controls.redaction``).
+_MASKS = tuple(f"[{kind.value}]" for kind in r.PersonalData)
+#: A tool's arguments, or a text, as the record holds them: ``inline.redaction`` masks them.
+Kept = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +95,21 @@ class Approvals:
     Not thread-safe: call it from one thread. Nothing here waits.
     """
 
-    def __init__(self, *, recorder: Recorder, tenant: str, call: str) -> None:
+    def __init__(
+        self, *, recorder: Recorder, tenant: str, call: str, kept: Kept = lambda value: value
+    ) -> None:
+        """Begin with no request.
+
+        Args:
+            kept: what is masked on record is masked for whoever decides, too; the use itself is made with the
+                exact arguments. It raises InternalError where it cannot tell.
+        """
         #: Digest of the release the call is bound to, once it is.
         self.release = ""
         self._recorder = recorder
         self._tenant = tenant
         self._call = call
+        self._kept = kept
         self._requests: dict[str, Request] = {}
 
     def request(
@@ -107,36 +122,41 @@ class Approvals:
         changed: Callable[[], None] = lambda: None,
         decoy: bool = False,
         written_by: str = "",
+        quotes: bool = False,
     ) -> Request:
         """Queue ``approval.requested``; nobody is asked before its receipt has come.
 
         Args:
             decision: the gate's on the use, with somebody to ask.
-            shown: exactly what the person will be shown.
+            shown: what the person will be shown, once it is masked as the record is.
             now_s: Unix time, s.
             changed: called when something has become of it.
             written_by: who wrote a decoy.
+            quotes: what is shown holds words that were said in the call.
 
         Raises:
-            InternalError: the decision asks nobody, or this use has a request already.
+            InternalError: the decision asks nobody, this use has a request already, or nobody can tell what
+                of it may be kept.
             ValueError: the arguments have no canonical form, so that nobody can sign them.
             LedgerError: the ledger takes no records.
         """
         ask, proposal = decision.ask, decision.proposal
         if ask is None or proposal.id in self._requests:
             raise InternalError("a request for approval names whom it asks, and each use has one")
-        salt, nonce = a.new_salt(os.urandom(32)), "n_" + os.urandom(32).hex()
+        salt, secret = a.new_salt(os.urandom(32)), a.new_salt(os.urandom(32))
+        nonce, shown, arguments = "n_" + os.urandom(32).hex(), self._kept(shown), dict(proposal.arguments)
         expires_at = int(now_s) + ask.within_s
         about = a.Subject(
             call=self._call, use=proposal.id, release=self.release, nonce=nonce, expires_at=expires_at,
-            tool=proposal.tool, arguments=dict(proposal.arguments), shown=shown, salt=salt,
+            tool=proposal.tool, arguments=arguments, shown=shown, salt=salt, secret=secret,
+            kept=self._kept(arguments),
         )  # fmt: skip
         a.statement(about, "granted")  # what cannot be signed is not asked for
         approval = a.Approval(proposal.id, nonce, now_s, expires_at, otherwise=ask.otherwise, decoy=decoy)
         receipt = self._recorder.append(
             r.ApprovalRequested(
                 tenant=self._tenant, call=self._call, use=proposal.id, nonce=nonce, role=ask.role,
-                expires_at=expires_at, risk=decision.risk, annex_a=decision.annex_a,
+                expires_at=expires_at, risk=decision.risk, annex_a=decision.annex_a, kept=quotes,
             ),
             r.ApprovalDetails(
                 tool=about.tool, arguments=dict(about.arguments), shown=shown, verdicts=found(decision),
@@ -146,6 +166,16 @@ class Approvals:
         request = Request(approval, about, decision, facts, ask.role, receipt, changed)
         self._requests[proposal.id] = request
         return request
+
+    def to_sign(self, use: str, word: a.Word, edited: Mapping[str, Any] | None = None) -> bytes:
+        """What a person signs for this decision.
+
+        Raises:
+            KeyError, ValueError: as ``decide``.
+            InternalError: nobody can tell what of the new arguments may be kept.
+        """
+        kept = None if edited is None else self._kept(dict(edited))
+        return a.statement(self._requests[use].about, word, edited, kept)
 
     def get(self, use: str) -> Request | None:
         """This use's request, whatever became of it."""
@@ -178,7 +208,7 @@ class Approvals:
         request = self._requests[use]
         if (edited is not None) is not (word == "edited"):
             raise ValueError("an edit names new arguments, and nothing else does")
-        signed = a.statement(request.about, word, edited)
+        signed = self.to_sign(use, word, edited)
         if not a.signed_by(signature.public, signature.made, signed):
             raise PermissionError("the signature is not over this request and this decision")
         decision = a.Decide(word, signature.by, now_s, dict(edited or {}))
@@ -240,7 +270,7 @@ class Approvals:
             return
         request.approval = after
         common: dict[str, Any] = {
-            "tenant": self._tenant, "call": self._call, "use": after.use, "nonce": after.nonce,
+            "tenant": self._tenant, "call": self._call, "use": after.use, "nonce": after.nonce, "kept": False,
         }  # fmt: skip
         sealed = r.ApprovalDetails(tool=request.about.tool, decoy=after.decoy)
         for output in outputs:
@@ -267,7 +297,7 @@ class Approvals:
     ) -> PendingReceipt:
         common: dict[str, Any] = {
             "tenant": self._tenant, "call": self._call, "use": request.approval.use,
-            "nonce": request.approval.nonce, "by": decided.by, "label": label,
+            "nonce": request.approval.nonce, "by": decided.by, "label": label, "kept": False,
             "after_s": max(0, int(decided.at_s - request.approval.asked_at_s)),
         }  # fmt: skip
         if decided.word == "edited":
@@ -279,7 +309,7 @@ class Approvals:
     ) -> PendingReceipt:
         late = r.ApprovalLate(
             tenant=self._tenant, call=self._call, use=request.approval.use, nonce=request.approval.nonce,
-            by=decided.by, label=label, verdict=decided.word,
+            by=decided.by, label=label, verdict=decided.word, kept=False,
         )  # fmt: skip
         return self._recorder.append(late, details)
 
@@ -288,7 +318,7 @@ class Approvals:
     ) -> r.ApprovalDetails:
         about = request.about
         return r.ApprovalDetails(
-            tool=about.tool, arguments=dict(about.arguments), shown=about.shown, salt=about.salt,
+            tool=about.tool, arguments=dict(about.arguments), salt=about.salt,
             edited=None if edited is None else dict(edited), decoy=request.approval.decoy,
             who=signature.who, note=signature.note,
             statement=base64.b64encode(signed).decode(),
@@ -298,27 +328,49 @@ class Approvals:
 
 
 def still_signed(
-    requested: r.ApprovalRequested, record: r.ApprovalRecord, details: r.ApprovalDetails, release: str
+    requested: r.ApprovalRequested,
+    shown: str,
+    record: r.ApprovalRecord,
+    details: r.ApprovalDetails,
+    release: str,
 ) -> bool:
     """Whether a decision on record is signed over exactly what was requested, for whoever reviews it.
 
     Args:
-        requested: the request's leaf; record: the decision's, and details: what was sealed beside it.
+        requested: the request's leaf, and shown: what the person was shown, sealed beside it.
+        record: the decision's leaf, and details: what was sealed beside that.
         release: the digest that the call's ``release.bound`` names.
     """
     word = record.verdict if isinstance(record, r.ApprovalLate) else record.type.rpartition(".")[2]
     about = a.Subject(
         call=requested.call, use=requested.use, release=release, nonce=requested.nonce,
         expires_at=requested.expires_at, tool=details.tool, arguments=details.arguments,
-        shown=details.shown, salt=details.salt,
+        shown=shown, salt=details.salt,
     )  # fmt: skip
     try:
         signed, made, public = (
             base64.b64decode(text, validate=True)
             for text in (details.statement, details.signature, details.public)
         )
-        expected = a.statement(about, word, details.edited)  # type: ignore[arg-type]  # from a closed list
+        says = a.states(signed, about, word, details.edited, masked=holds_mask)  # type: ignore[arg-type]  # closed
     except ValueError:
         return False
     same = (record.call, record.use, record.nonce) == (requested.call, requested.use, requested.nonce)
-    return same and signed == expected and a.signed_by(public, made, signed)
+    return same and says and a.signed_by(public, made, signed)
+
+
+def holds_mask(arguments: Mapping[str, Any]) -> bool:
+    """Whether something is masked in arguments, as they stand on record."""
+    return any(mask in text for text in _texts(arguments) for mask in _MASKS)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, held in value.items():
+            yield key
+            yield from _texts(held)
+    elif isinstance(value, list | tuple):
+        for held in value:
+            yield from _texts(held)

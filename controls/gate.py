@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from controls.approvals import Approvals, UseFacts
+from controls.approvals import Approvals, Kept, UseFacts
 from controls.bound_phrases import bound_records
 from controls.decision import (
     _MINT,
@@ -59,6 +59,7 @@ class Gate:
         language: str,
         spool: Spool | None = None,
         risk: RiskModel | None = None,
+        kept: Kept = lambda value: value,
     ) -> None:
         """Make the gate of one call.
 
@@ -67,6 +68,7 @@ class Gate:
             spool: writes a record to the fallback spool at once; used for an
                 emergency's or a requested person's transfer when the ledger fails.
                 May be called from the ledger's thread.
+            kept: for ``controls.approvals``.
         """
         self._recorder = recorder
         self._tenant = tenant
@@ -79,8 +81,7 @@ class Gate:
         self._risk = None if risk is None else CallRisk(risk)
         self._before = Before()
         self._urgent: dict[str, UrgentReceipt] = {}
-        #: Uses that wait for a person, and what became of them.
-        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call)
+        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call, kept=kept)
 
     @property
     def rules(self) -> Rules:

@@ -45,6 +45,7 @@ from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
 from voice_runtime.listen.vad import silero_session
 from voice_runtime.local import LocalSocket, socket_path
+from voice_runtime.masked_counts import MaskedCounts
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.process_usage import ProcessUsage
 from voice_runtime.record_keeping import DIRECTORY, open_ledger, witnesses_of
@@ -102,9 +103,8 @@ class App:
         self._deciding: Deciding | None = None
         self.house: House | None = None
         self.hearing: Hearing | None = None
-        self.public_url = (
-            settings.server.public_url or f"http://{settings.server.host}:{settings.server.port}"
-        )
+        server = settings.server
+        self.public_url = server.public_url or f"http://{server.host}:{server.port}"
         self.recovered = 0
         self._stack = AsyncExitStack()
         self._services: dict[str, Service] = {}
@@ -112,7 +112,7 @@ class App:
         self._voices: list[Engine] = []
         self._smart_turn: SmartTurn | None = None
         self._underruns = 0
-        self._redaction = unconfigured()
+        self._masked = MaskedCounts(unconfigured())
         self._chats: Mapping[str, ChatSource] = {}
         self._model_breakers: dict[str, Breaker] = {}  # one for each supplier, whichever agents it serves
 
@@ -163,8 +163,8 @@ class App:
 
     def _configuration(self) -> dict[str, Release]:
         root = self.settings.root
-        self._redaction = Redaction(read_redaction(root))
-        mask_logs(self._redaction.before("log").mask)
+        self._masked = MaskedCounts(Redaction(read_redaction(root)))
+        mask_logs(self._masked.log.mask)
         self.lines = load_lines(root)
         releases = {
             name: load_release(root, name, self.settings, self.lines)
@@ -180,17 +180,18 @@ class App:
         return releases
 
     async def _start_ledger(self, releases: dict[str, Release]) -> None:
-        lines = self._all_lines()
-        taggers = taggers_of(self.settings.root, list(releases.values()), lines)
+        lines, mine = self._all_lines(), list(releases.values())
+        taggers = taggers_of(self.settings.root, mine, lines)
         if (witnesses := witnesses_of(self.settings.ledger)) is not None:
             self.witnesses = witnesses
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
-        root, mine = self.settings.data_dir / DIRECTORY, list(releases.values())
+        root = self.settings.data_dir / DIRECTORY
         declared = await asyncio.to_thread(read_declared, root, self.settings.data_dir)
         weak = await asyncio.to_thread(weakened, self.settings, mine, declared)
         await record_bypasses(root, self.ledger, weak)
         await record_served(self.settings, self.ledger, mine, declared)
+        await self._stack.enter_async_context(self._masked.telling(self.ledger, {x.tenant for x in lines}))
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -203,15 +204,12 @@ class App:
         otlp = self.settings.telemetry.otlp
         if otlp is None:
             return None
+        headers = {name: secret.reveal() for name, secret in otlp.headers.items()}
         tracing = Tracing(
-            otlp.endpoint,
-            {name: secret.reveal() for name, secret in otlp.headers.items()},
-            content=otlp.content,
-            environment=self.settings.environment.value,
-            now_unix_ns=lambda: round(self.clock.unix_s() * 1e9),
-            now_monotonic_ns=self.clock.monotonic_ns,
-            mask=self._redaction.before("span").mask,
-        )
+            otlp.endpoint, headers, content=otlp.content, environment=self.settings.environment.value,
+            now_unix_ns=lambda: round(self.clock.unix_s() * 1e9), now_monotonic_ns=self.clock.monotonic_ns,
+            mask=self._masked.span.mask,
+        )  # fmt: skip
         self._stack.push_async_callback(asyncio.to_thread, tracing.close)
         return tracing
 
@@ -276,7 +274,10 @@ class App:
         warmth = Warmth(self._suppliers_in_use)
         await self._enter(warmth.start, warmth.close)
         tools = {(name, tool.name): tool for name, release in releases.items() for tool in release.tools}
-        self.recovered = await close_what_is_open(settings.data_dir / "ledger", ledger, services, tools)
+        masks = {name: release.redaction for name, release in releases.items() if release.redaction}
+        self.recovered = await close_what_is_open(
+            settings.data_dir / "ledger", ledger, services, tools, masks
+        )
 
     def _speech_suppliers(self) -> list[Warmable]:
         """Recognisers and voices with connections of their own."""

@@ -15,8 +15,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from controls import approval as a
-from controls.approvals import Approvals, Request, Signature
+from controls.approvals import Approvals, Request, Signature, holds_mask
 from controls.decision import Ask, Decision, Effect, Proposal, Recorder, RuleVerdict, Verdict
 from controls.errors import LedgerError, OperatorError
 from controls.ids import new_id
@@ -256,7 +255,7 @@ class ApprovalDesk:
         about, decision = waiting.request.about, waiting.request.decision
         return _row(waiting) | {
             "tool": about.tool,
-            "arguments": dict(about.arguments),
+            "arguments": dict(about.arguments if about.kept is None else about.kept),
             "shown": about.shown,
             "reasons": [{"rule": v.rule, "risk": v.risk, "reason": v.reason} for v in decision.verdicts],
         }
@@ -267,7 +266,7 @@ class ApprovalDesk:
         person = await asyncio.to_thread(self._people.named, wanted.who)
         waiting = self._find(wanted.use)
         edited = self._edited(waiting, wanted)
-        signed = a.statement(waiting.request.about, wanted.word, edited)
+        signed = waiting.approvals.to_sign(wanted.use, wanted.word, edited)
         signature = Signature(
             person.id, person.name, person.public, person.sign(signed), person.label, wanted.why
         )
@@ -288,6 +287,8 @@ class ApprovalDesk:
             if wanted.changed:
                 raise OperatorError("only an edit sets arguments: use edit, or leave --set out")
             return None
+        if holds_mask(wanted.changed):
+            raise OperatorError("a mask is no value: set the fields that change, and leave masked ones out")
         edited = dict(waiting.request.about.arguments) | wanted.changed
         if edited == dict(waiting.request.about.arguments):
             raise OperatorError("nothing was changed: give --set FIELD=VALUE, or grant it")

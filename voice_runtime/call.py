@@ -84,11 +84,11 @@ class Call:
         )
         self.journal = Journal(
             self.writer, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
-            spool=self.writer.spool, on_governed=house.on_governed,
+            spool=self.writer.spool, on_governed=house.on_governed, as_sealed=self.writer.as_sealed,
         )  # fmt: skip
         self.gate = Gate(
             recorder=self.writer, tenant=facts.tenant, call=id, rules=agent.rules,
-            language=self.language, spool=self.writer.spool, risk=release.risk,
+            language=self.language, spool=self.writer.spool, risk=release.risk, kept=self.writer.kept,
         )  # fmt: skip
         self.ends = CallEnds(
             self.writer, self.gate, self.journal, so_far, house.clock, language=self.language,

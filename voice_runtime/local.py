@@ -24,12 +24,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from controls.decision import Receipt, Recorder
 from controls.errors import LedgerError, OperatorError, SayError
-from controls.ledger.records import RECORDS, Personal, Record, Slug
+from controls.ledger.records import RECORDS, Personal, Record, RedactionCounted, Slug
 from controls.ledger.unix_sockets import connect_to, listen_at, peer_user
 from voice_runtime.receipts import receipt_in_time
 
 #: Record types a command may append through the server.
-ACCEPTED = frozenset({"access.viewed", "control.missed", "control.corrected"})
+ACCEPTED = frozenset({"access.viewed", "control.missed", "control.corrected", "redaction.counted"})
 OperationName = Literal["rotate_log", "rotate_node", "rewrap"]
 #: What a command may have done: give logs, or the node, a new key; wrap every subject's key anew.
 OPERATIONS = frozenset(get_args(OperationName))
@@ -330,6 +330,8 @@ def _rebuild(asked: Any) -> tuple[Record, Personal | None]:
         raise ValueError("record type not accepted")
     model = RECORDS[request.type]
     record = model.model_validate(request.record)
+    if isinstance(record, RedactionCounted) and record.sink != "export":
+        raise ValueError("what was masked in logs and spans is the server's to tell")
     if request.personal is None:
         return record, None
     if model.personal is None:

@@ -24,8 +24,10 @@ from controls.decision import PendingReceipt, Recorder
 from controls.errors import SayError
 from controls.ledger import records as r
 from controls.ledger.reader import Opened, Reader
+from controls.redaction.file import Redaction, unconfigured
 from voice_runtime.agent import Tool
 from voice_runtime.events import RATE_HZ
+from voice_runtime.inline.redaction import CallRedaction, Redacting
 from voice_runtime.think.services import ServiceClient
 
 _OUTCOMES = (r.ToolExecuted, r.ToolRefused, r.ToolUnknown)
@@ -35,19 +37,24 @@ _DECIDED = (
 
 
 async def close_what_is_open(
-    root: Path, recorder: Recorder, services: ServiceClient, tools: Mapping[tuple[str, str], Tool]
+    root: Path,
+    recorder: Recorder,
+    services: ServiceClient,
+    tools: Mapping[tuple[str, str], Tool],
+    redactions: Mapping[str, Redaction] | None = None,
 ) -> int:
     """Close every unfinished call; returns how many there were.
 
     Args:
         tools: (agent, tool) → the tool.
+        redactions: agent → what its records mask; what is masked where nothing is configured, for others.
 
     Raises:
         SayError: the record of one cannot be read or written.
     """
     found = await asyncio.to_thread(_unfinished, root)
     for records in found:
-        await _Recovery(records, recorder, services, tools).run()
+        await _Recovery(records, recorder, services, tools, redactions or {}).run()
     if found:
         logger.warning("{} call(s) left open by a crash were closed as recovered", len(found))
     return len(found)
@@ -56,6 +63,18 @@ async def close_what_is_open(
 def _unfinished(root: Path) -> list[list[Opened]]:
     with Reader.open(root) as reader:
         return [reader.opened(info.call) for info in reader.calls(unfinished=True)]
+
+
+class _Into:
+    """Appends as recovered, and keeps the receipts; implements ``Recorder``."""
+
+    def __init__(self, recorder: Recorder, pending: list[PendingReceipt]) -> None:
+        self._recorder, self._pending = recorder, pending
+
+    def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
+        receipt = self._recorder.append(record.model_copy(update={"recovered": True}), personal)
+        self._pending.append(receipt)
+        return receipt
 
 
 class _Recovery:
@@ -67,9 +86,9 @@ class _Recovery:
         recorder: Recorder,
         services: ServiceClient,
         tools: Mapping[tuple[str, str], Tool],
+        redactions: Mapping[str, Redaction],
     ) -> None:
         self._records = records
-        self._recorder = recorder
         self._services = services
         self._tools = tools
         first = next(o.record for o in records if isinstance(o.record, r.CallRecord))
@@ -78,6 +97,11 @@ class _Recovery:
         opened = next((o.personal for o in records if isinstance(o.personal, r.CallDetails)), None)
         self._agent = opened.agent if opened is not None else ""
         self._pending: list[PendingReceipt] = []
+        language = next((o.record.language for o in records if isinstance(o.record, r.CallOpened)), "en-US")
+        redaction = CallRedaction(redactions.get(self._agent) or unconfigured(), language)
+        into = _Into(recorder, self._pending)
+        #: What a service answers when it is asked is masked as it would have been in the call.
+        self._writer = Redacting(into, None, redaction, tenant=first.tenant, call=first.call)
 
     async def run(self) -> None:
         """Write what is missing, and wait until it is durable."""
@@ -99,7 +123,7 @@ class _Recovery:
             await asyncio.wrap_future(receipt)
 
     def _append(self, record: r.Record, personal: r.Personal | None = None) -> None:
-        self._pending.append(self._recorder.append(record, personal))
+        self._writer.append(record, personal)
 
     def _settle_clauses(self) -> None:
         played = {o.record.clause for o in self._records if isinstance(o.record, r.AgentPlayed)}
@@ -152,7 +176,9 @@ class _Recovery:
             if decoy and record.use in granted:  # granted, and never carried out: that was its end
                 continue
             self._append(
-                r.ApprovalAbandoned(**self._common, use=record.use, nonce=record.nonce, reason="crashed"),
+                r.ApprovalAbandoned(
+                    **self._common, use=record.use, nonce=record.nonce, reason="crashed", kept=False
+                ),
                 r.ApprovalDetails(decoy=decoy),
             )
 

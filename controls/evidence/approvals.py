@@ -32,6 +32,7 @@ class _Request:
     granted: bool = False
     ended: str = ""
     signed: bool | None = None
+    shown: str | None = None
     decoy: bool = False
 
 
@@ -64,7 +65,8 @@ class ApprovalOrder:
 
     def _asked(self, leaf: int, record: r.ApprovalRequested, personal: r.Personal | None) -> None:
         decoy = isinstance(personal, r.ApprovalDetails) and personal.decoy
-        self._requests.setdefault(record.use, _Request(leaf, record, decoy=decoy))
+        shown = personal.shown if isinstance(personal, r.ApprovalDetails) else None
+        self._requests.setdefault(record.use, _Request(leaf, record, shown=shown, decoy=decoy))
         if (left := self._left.get(record.use)) is not None:  # it was made before anybody was asked
             self.faults = [fault for fault in self.faults if fault[1] != record.use]
             self._fault(left, record.use, "used_before_grant")
@@ -75,8 +77,11 @@ class ApprovalOrder:
             return  # of another request: it decides nothing here
         if isinstance(record, r.ApprovalGranted):
             request.granted = not request.ended
-            if isinstance(personal, r.ApprovalDetails):
-                request.signed = still_signed(request.record, record, personal, self.release)
+            shown = request.shown
+            if isinstance(personal, r.ApprovalDetails) and (personal.shown or shown is not None):
+                # A decision of an earlier version repeats what was shown.
+                said = personal.shown or shown or ""
+                request.signed = still_signed(request.record, said, record, personal, self.release)
         elif not request.ended:
             request.ended = record.type
 

@@ -174,6 +174,14 @@ class CallRecord(Record):
     call: CallId
 
 
+class Quoting(CallRecord):
+    """A record whose sealed part may hold what was said, in the caller's words or close to them."""
+
+    kept: bool | None = Field(
+        default=None, description="whether it does; null: written where nobody told, or before it was told"
+    )
+
+
 # --- the call -------------------------------------------------------------------------------------
 
 
@@ -266,7 +274,7 @@ class CallbackDetails(Personal):
     due_at: str = Field(description="RFC 3339")
 
 
-class CallbackPromised(CallRecord):
+class CallbackPromised(Quoting):
     type = "callback.promised"
     personal = CallbackDetails
     handoff: HandoffId
@@ -438,7 +446,7 @@ class SummaryDetails(Personal):
     summary: str = Field(description="what the model is given in place of the turns it replaces")
 
 
-class ContextSummarised(CallRecord):
+class ContextSummarised(Quoting):
     """The conversation no longer fitted: what the model is shown of its beginning was replaced."""
 
     type = "context.summarised"
@@ -673,6 +681,7 @@ class ToolAnswer(ToolRecord):
 class ApprovalDetails(Personal):
     """What was asked and what a person made of it; ``statement`` and all below it of decisions only.
 
+    What was shown stands with the request alone: a decision's signature says that it is about these words.
     ``salt`` (hexadecimal) is that of the HMAC in the statement. ``decoy``: made up, to be refused.
     """
 
@@ -680,7 +689,7 @@ class ApprovalDetails(Personal):
     tool: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict)
     edited: dict[str, Any] | None = Field(default=None, description="what takes the place of the arguments")
-    shown: str = Field(default="", description="exactly what the person was shown")
+    shown: str = Field(default="", description="with a request: exactly what the person is shown")
     verdicts: tuple[Found, ...] = ()
     salt: str = ""
     decoy: bool = False
@@ -696,7 +705,7 @@ class ApprovalDetails(Personal):
 Nonce = Annotated[str, StringConstraints(pattern=r"^n_[0-9a-f]{64}$")]
 
 
-class ApprovalRecord(CallRecord):
+class ApprovalRecord(Quoting):
     personal = ApprovalDetails
     use: ToolUseId
     nonce: Nonce
@@ -780,7 +789,7 @@ class HandoffDetails(Personal):
     given: dict[str, str] = Field(default_factory=dict, description="details the caller gave")
 
 
-class HandoffRecord(CallRecord):
+class HandoffRecord(Quoting):
     personal = HandoffDetails
     handoff: HandoffId
 
@@ -821,7 +830,7 @@ class HandoffWordsDetails(Personal):
     desk: str = Field(default="", description="which is tried first instead")
 
 
-class HandoffJudged(CallRecord):
+class HandoffJudged(Quoting):
     """Rules found something on what a person would be told. It never keeps the person away."""
 
     type = "handoff.judged"
@@ -873,7 +882,7 @@ class EmergencyDetails(Personal):
     said: str
 
 
-class EmergencyDetected(CallRecord):
+class EmergencyDetected(Quoting):
     type = "emergency.detected"
     personal = EmergencyDetails
     turn: Count
@@ -1003,6 +1012,22 @@ class RedactionMade(CallRecord):
     what: PersonalData
     found: Count
     version: Digest
+
+
+class RedactionCounted(Record):
+    """Personal data was masked where no record of a call stands behind it; counted, one for each type.
+
+    ``log``, ``span``: in lines and spans of a process since it last told; in each log of a tenant it serves.
+    ``export``: in what somebody took out behind the ``access.viewed`` at ``origin`` and ``leaf``.
+    """
+
+    type = "redaction.counted"
+    sink: Literal["log", "span", "export"]
+    what: PersonalData
+    found: Count
+    version: Digest
+    origin: OriginId | None = None
+    leaf: Count | None = None
 
 
 #: What is entered by keys, with everything else paused.

@@ -15,7 +15,6 @@ from typing import Any, Protocol, cast
 import rfc8785
 
 from controls.ledger.records import PersonalData
-from controls.redaction import tables
 from controls.redaction.marked import Marked, Seen, marked
 from controls.redaction.numbers import (
     NATIONAL,
@@ -27,6 +26,7 @@ from controls.redaction.numbers import (
     telephones,
 )
 from controls.redaction.places import birth_dates, spoken_addresses, streets, written_addresses
+from controls.redaction.revision import revision
 
 #: Regions whose numbers are known.
 REGIONS = tuple(NATIONAL)
@@ -66,7 +66,7 @@ class Redacted:
     Attributes:
         text: with a mask such as ``[card]`` in place of each finding.
         found: in order, none over another.
-        version: of the tables it was found by, ``sha256:…``.
+        version: of the recognisers it was found by, ``sha256:…``.
     """
 
     text: str
@@ -90,13 +90,22 @@ class Recogniser(Protocol):
         ...
 
 
+class Redacts(Protocol):
+    """Masks texts: a ``Redactor``, or what stands before one."""
+
+    @property
+    def version(self) -> str: ...
+
+    def redact(self, text: str, language: str = "en-US", context: str = "") -> Redacted: ...
+
+
 class Redactor:
     """Masks some types of personal data. Immutable; one serves every call of a release.
 
     Attributes:
         types: what is masked.
         regions: whose telephone and national numbers are known.
-        version: ``sha256:…`` of the tables and of whatever else decides what is found.
+        version: ``sha256:…`` of whatever decides what is found: types, regions, recognisers, libraries.
     """
 
     def __init__(
@@ -250,28 +259,14 @@ def _is_masked(text: str, found: Found) -> bool:
 
 @lru_cache(maxsize=64)
 def _version(types: tuple[str, ...], regions: tuple[str, ...], recognisers: tuple[str, ...]) -> str:
-    known = {
-        name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in vars(tables).items()
-        if name.isupper()
-    }
     seen = {
-        "tables": _plain(known),
+        "recognisers-of-ours": revision(),
         "types": list(types),
         "regions": list(regions),
         "recognisers": list(recognisers),
         "phonenumbers": library_version(),
     }
     return "sha256:" + hashlib.sha256(rfc8785.dumps(cast("Any", seen))).hexdigest()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, str | int):
-        return value
-    assert isinstance(value, Iterable)
-    return [_plain(v) for v in value]
 
 
 #: Masks a text; ``Redactor.mask`` is one.

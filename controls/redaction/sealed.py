@@ -28,10 +28,22 @@ WORDS: Mapping[type[r.Personal], tuple[Whose, tuple[str, ...]]] = {
     r.JudgeAskedDetails: ("agent", ("shown",)),
     r.JudgeAnsweredDetails: ("model", ("text",)),
     r.PlayedDetails: ("agent", ("text", "played_text")),
-    r.ToolDetails: ("tool", ("arguments", "result", "reason")),
+    r.ToolDetails: ("tool", ("name", "arguments", "result", "reason")),
+    r.ApprovalDetails: ("tool", ("arguments", "edited", "shown", "note")),
     r.HandoffDetails: ("person", ("reason", "summary", "given")),
     r.HandoffWordsDetails: ("person", ("text",)),
     r.CallbackDetails: ("person", ("reason", "summary")),
+}
+#: Model → fields that hold what was said in the call. They are empty where the caller lets no words be kept,
+#: and the record's ``kept`` tells which it is.
+QUOTES: Mapping[type[r.Personal], tuple[str, ...]] = {
+    r.SaidDetails: ("text",),
+    r.EmergencyDetails: ("said",),
+    r.SummaryDetails: ("summary",),
+    r.HandoffDetails: ("summary", "given"),
+    r.HandoffWordsDetails: ("text",),
+    r.CallbackDetails: ("summary",),
+    r.ApprovalDetails: (),  # ``controls.approvals`` knows what of the words shown was said by whom
 }
 #: Model → why nothing in it is masked.
 LEFT: Mapping[type[r.Personal], str] = {
@@ -45,7 +57,6 @@ LEFT: Mapping[type[r.Personal], str] = {
     r.RouteDetails: "of the configuration",
     r.MissedDetails: "who found a failure, and what they write of it: they answer for these words",
     r.CorrectedDetails: "who put it right, and how: as above",
-    r.ApprovalDetails: "a person signs exactly what is shown; card numbers are refused to tools before that",
 }
 
 
@@ -69,6 +80,14 @@ def masked(personal: r.Personal, redact: Redact) -> tuple[r.Personal, Counter[r.
         if new is not value:
             changed[field] = new
     return (personal.model_copy(update=changed) if changed else personal), counted
+
+
+def told(record: r.Record, personal: r.Personal | None) -> r.Record:
+    """The record, saying whether its sealed part holds what was said in the call."""
+    fields = QUOTES.get(type(personal)) if personal is not None else None
+    if not fields or not isinstance(record, r.Quoting):
+        return record
+    return record.model_copy(update={"kept": any(getattr(personal, field) for field in fields)})
 
 
 def masked_value(value: Any, redact: Redact) -> tuple[Any, Counter[r.PersonalData]]:

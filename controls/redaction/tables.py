@@ -1,16 +1,13 @@
 """What the recognisers go by: words that say what a number is, months, streets, countries. Data, no logic.
 
 Words are written as ``controls.rules.matchers`` compares them: no case, no accents, figures for numbers.
-A change in here changes the version that every redaction is recorded with. German words stand beside
+A change in here is another version of the recognisers (``revision``). German words stand beside
 English and Spanish ones for the numbers of Germany; no agent speaks German yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-#: Counts changes of the recognisers that no table shows; part of the version.
-REVISION = 1
 
 #: What a number is said to be, by name → phrases (``controls.rules.matchers``).
 LABELS: Mapping[str, tuple[str, ...]] = {

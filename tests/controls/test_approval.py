@@ -188,6 +188,36 @@ def test_nonsense_is_no_signature(public: bytes, made: bytes) -> None:
     assert not a.signed_by(public, made, a.statement(SUBJECT, "granted"))
 
 
+MASKED = replace(SUBJECT, kept={"amount": 40, "to": "[name]"}, secret="7" * 64)
+ON_RECORD = replace(SUBJECT, arguments={"amount": 40, "to": "[name]"})
+
+
+def says(signed: bytes, about: a.Subject = ON_RECORD, **more: Any) -> bool:
+    return a.states(signed, about, "granted", masked=lambda arguments: "[name]" in arguments.values(), **more)
+
+
+def test_a_statement_over_masked_arguments_can_be_told_by_the_record_and_not_undone() -> None:
+    signed = a.statement(MASKED, "granted")
+    assert says(signed)
+    exact = a.arguments_mac("refund", SUBJECT.arguments, SUBJECT.salt)
+    assert exact.encode() not in signed, "under the sealed salt the value could be tried out"
+    assert not says(signed, replace(ON_RECORD, arguments={"amount": 41, "to": "[name]"}))
+    assert not says(a.statement(replace(MASKED, kept={"amount": 1, "to": "[name]"}), "granted"))
+    assert a.statement(replace(MASKED, arguments={"amount": 40, "to": "eve"}), "granted") != signed
+
+
+def test_only_where_something_is_masked_may_a_statement_hide_what_it_is_over() -> None:
+    hidden = a.statement(replace(MASKED, arguments={"amount": 9999}, kept={"amount": 40}), "granted")
+    assert not says(hidden, replace(SUBJECT, arguments={"amount": 40}))
+    assert says(a.statement(SUBJECT, "granted"), SUBJECT), "what hides nothing is signed as ever"
+
+
+@given(st.binary(max_size=200))
+def test_nonsense_states_nothing(signed: bytes) -> None:
+    assert not says(signed)
+    assert not says(a.CONTEXT + signed)
+
+
 def test_what_has_no_canonical_form_cannot_be_signed() -> None:
     for amount in (float("nan"), float("inf"), 2**60):
         with pytest.raises(ValueError, match="canonical"):

@@ -96,10 +96,12 @@ def test_a_request_and_its_grant_on_record() -> None:
         "p_" + "A" * 16, "server_attested", 7, record.nonce,
     )  # fmt: skip
     assert (details.who, details.note) == ("anna", "a note")
-    assert still_signed(record, granted, details, RELEASE)
-    assert not still_signed(record, granted, details, "sha256:" + "b" * 64)
-    assert not still_signed(record, granted, details.model_copy(update={"arguments": {"amount": 4}}), RELEASE)
-    assert not still_signed(record, granted, details.model_copy(update={"shown": "other words"}), RELEASE)
+    assert details.shown == "", "what was shown stands with the request alone"
+    assert still_signed(record, sealed.shown, granted, details, RELEASE)
+    assert not still_signed(record, sealed.shown, granted, details, "sha256:" + "b" * 64)
+    other = details.model_copy(update={"arguments": {"amount": 4}})
+    assert not still_signed(record, sealed.shown, granted, other, RELEASE)
+    assert not still_signed(record, "other words", granted, details, RELEASE)
 
 
 def test_the_use_is_cleared_once_and_only_behind_the_durable_grant() -> None:
@@ -176,7 +178,7 @@ def test_who_comes_second_is_on_record_as_late() -> None:
     assert not decide(gate, asked, "granted", who="ben")
     [(late, details)] = recorder.of("approval.late")
     assert (late.by, late.verdict, details.who) == ("p_" + "B" * 16, "granted", "ben")
-    assert still_signed(recorder.of("approval.requested")[0][0], late, details, RELEASE)
+    assert still_signed(recorder.of("approval.requested")[0][0], "the words", late, details, RELEASE)
     with pytest.raises(PermissionError):
         gate.approved(USE)
 

@@ -81,7 +81,9 @@ async def test_a_caller_waits_a_person_grants_and_it_is_done(server: Server) -> 
         assert isinstance(requested.record, r.ApprovalRequested)
         assert isinstance(granted.record, r.ApprovalGranted)
         assert isinstance(granted.personal, r.ApprovalDetails)
-        assert still_signed(requested.record, granted.record, granted.personal, bound.release)
+        assert isinstance(requested.personal, r.ApprovalDetails)
+        shown = requested.personal.shown
+        assert still_signed(requested.record, shown, granted.record, granted.personal, bound.release)
         types = [x.type for x in server.records() if getattr(x, "call", None) == trace.call.id]
         assert types.index("approval.granted") < types.index("tool.requested") < types.index("tool.executed")
         assert not trace.ledger.gaps

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from loguru import logger
 
+from tests.simulators.recorder import MemoryRecorder
 from voice_runtime import app as under_test
 from voice_runtime.app import App
+from voice_runtime.lines import load_lines
 from voice_runtime.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,3 +118,33 @@ def test_each_silence_of_a_browser_counts_for_admission_once(tmp_path: Path) -> 
     sample = app.telemetry.registry.get_sample_value
     assert sample("sayso_track_underruns_total", {"cause": "unknown"}) == 1.0
     assert sample("sayso_track_underruns_total", {"cause": "loop"}) == 1.0
+
+
+async def test_what_is_masked_in_its_log_lines_is_told_to_each_tenant_before_the_ledger_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(ROOT / "configs" / "profiles" / "offline.yaml")
+    app = App(settings.model_copy(update={"data_dir": tmp_path}))
+    app.lines = await asyncio.to_thread(load_lines, ROOT)
+    recorder = MemoryRecorder()
+
+    async def opened(*args: Any) -> tuple[MemoryRecorder, None]:
+        app._stack.callback(setattr, recorder, "refusing", True)  # what comes behind it finds it closed
+        return recorder, None
+
+    async def nothing(*args: Any) -> None:
+        pass
+
+    monkeypatch.setattr(under_test, "open_ledger", opened)
+    for name in ("record_bypasses", "record_served"):
+        monkeypatch.setattr(under_test, name, nothing)
+    for name in ("taggers_of", "weakened", "read_declared"):
+        monkeypatch.setattr(under_test, name, lambda *args: {})
+    await app._start_ledger({})
+    assert app._masked.log.mask("no card: 4111 1111 1111 1111") == "no card: [card]"
+    await app._stack.aclose()
+    tenants = {line.tenant for line in app._all_lines()}
+    assert tenants
+    told = {record.tenant: record.found for record, _ in recorder.records}
+    assert told == dict.fromkeys(tenants, 1)
+    assert {record.type for record, _ in recorder.records} == {"redaction.counted"}

@@ -120,6 +120,15 @@ FORGED = r.RedactionMade(
     tenant="clinic", call=new_id("c"), turn=1, sink="record", of="caller", what=r.PersonalData.CARD, found=1,
     version="sha256:" + "0" * 64,
 )  # fmt: skip
+COUNTED = r.RedactionCounted(
+    tenant="clinic", sink="export", what=r.PersonalData.CARD, found=1, version="sha256:" + "0" * 64
+)
+
+
+async def test_what_was_masked_in_an_export_is_told_through_the_server(server, recorder, tmp_path):
+    receipt = await asyncio.to_thread(append_via_server, tmp_path, COUNTED, None)
+    assert receipt is not None
+    assert recorder.records == [(COUNTED, None)]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +140,7 @@ FORGED = r.RedactionMade(
         b"\xff\xfe\n",
         b'{"type": "access.viewed"}\n',
         request(FORGED, None),
+        request(COUNTED.model_copy(update={"sink": "log"}), None),
         request(VIEWED, WHO, type="clause.cleared"),
         request(VIEWED, WHO, type="no.such.type"),
         request(VIEWED, WHO, extra=1),

@@ -17,12 +17,15 @@ from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
 from controls.ledger.reader import Reader
 from controls.ledger.verify import verify_directory
+from controls.redaction.file import unconfigured
 from tests.controls.ledger.support import tagger
+from tests.simulators.sealed_words import raw
 from voice_runtime.agent import ByKeys, Tool
 from voice_runtime.offline.appointments import build
 from voice_runtime.offline.book import Book
 from voice_runtime.offline.book_file import load_book
 from voice_runtime.recovery import close_what_is_open
+from voice_runtime.think.answers import Reconciled
 from voice_runtime.think.services import Service, ServiceClient
 
 pytestmark = pytest.mark.anyio
@@ -126,6 +129,31 @@ async def test_a_tool_that_was_done_is_found_by_its_key_and_not_done_again(
     assert details.result["row"] == 1
     again = await crashed.services.call(BOOK, {**SLOT, "time": "half past two"}, new_id("u"))
     assert again.body["row"] == 2, "the recovery booked something"
+
+
+async def test_what_a_service_answers_after_a_crash_is_masked_as_in_the_call(
+    crashed: Crashed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The janitor wrote to the log past what masks a call's records."""
+
+    async def reconcile(tool: Tool, use: str) -> Reconciled:
+        return Reconciled("done", {"note": "paid with 4111 1111 1111 1111", "row": 3})
+
+    await asyncio.to_thread(crashed.leave)
+    monkeypatch.setattr(crashed.services, "reconcile", reconcile)
+    await crashed.recover()
+    found = await asyncio.to_thread(crashed.records)
+    assert raw(found, unconfigured().before("record")) == []
+    [details] = [p for x, p in found if isinstance(x, r.ToolUnknown)]
+    assert isinstance(details, r.ToolDetails)
+    assert details.result == {"note": "paid with [card]", "row": 3}
+    types = [x.type for x, _ in found]
+    assert types[types.index("tool.unknown") + 1] == "redaction.made"
+    assert [x.n for x, _ in found] == list(range(len(found)))
+    closed = found[-1][0]
+    assert isinstance(closed, r.CallClosed)
+    assert (closed.records, closed.recovered) == (len(found) - 1, True)
+    assert (await asyncio.to_thread(verify_directory, crashed.root)).ok
 
 
 async def test_a_tool_that_never_arrived_is_known_not_to_be_done(crashed: Crashed) -> None:

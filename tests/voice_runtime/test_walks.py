@@ -21,8 +21,10 @@ from controls.consent import Scope
 from controls.decision import Ask
 from controls.errors import OperatorError
 from controls.ledger import records as r
+from controls.redaction.file import unconfigured
 from tests.simulators.house import PHRASES, RULES, OnTheLine, booking, on_the_line
 from tests.simulators.model_server import DIE, Plan, call, pieces, refuse, say
+from tests.simulators.sealed_words import quoted, raw
 from tests.simulators.whole import Entry, problems
 from tests.voice_runtime.inline.test_consent_on_the_line import LAW, OUTSIDE
 from voice_runtime.agent import DeskRoute, Tool
@@ -70,6 +72,7 @@ QUESTIONS = {
     if (question := LAW.at(where).wording(scope, "en-US")) is not None
 }
 KEYS = ("0", "1", "2", "9", "*", "#", "5550143", "4111111111111111")
+RECORD = unconfigured().before("record")
 WORDS_OF_STAFF = ("granted", "refused", "taken_over")
 
 
@@ -170,8 +173,8 @@ async def walked(seed: int, people: Path) -> list[str]:
         await walk.go(line)
         recorder, service = line.recorder, line.service
     entries = recorder.records
-    found = [*problems(entries), *_opened_and_closed(entries), *_consents(entries, walk.asking)]
-    found += _tools(entries, service.connections)
+    found = [*problems(entries), *_opened_and_closed(entries), *_consents(entries, walk)]
+    found += [*raw(entries, RECORD), *_tools(entries, service.connections)]
     return [f"seed {seed} ({', '.join(walk.way)}): {problem}" for problem in found]
 
 
@@ -181,17 +184,22 @@ def _opened_and_closed(entries: list[Entry]) -> list[str]:
     return [] if counted == (1, 1) else [f"{counted[0]} call.opened, {counted[1]} call.closed"]
 
 
-def _consents(entries: list[Entry], asking: bool) -> list[str]:
-    """No words of a caller's are kept who was to be asked and did not say yes, or took it back."""
-    found, kept = [], not asking
+def _consents(entries: list[Entry], walk: Walk) -> list[str]:
+    """No words of a caller's are kept who was to be asked and did not say yes, or took it back.
+
+    In no field of any record: an approval and a handoff's summary once held what their turns did not.
+    """
+    found, kept = [], not walk.asking
     for record, personal in entries:
+        if not kept:
+            found += quoted([(record, personal)], walk.said)
+            if getattr(record, "kept", False):
+                found.append(f"{record.type} says that it holds words, without consent")
         match record:
             case r.ConsentRecorded() if record.scope == "transcript":
                 kept = record.given
             case r.ConsentWithdrawn() if record.scope in ("transcript", "record"):
                 kept = False
-            case r.CallerSaid() if personal.text and not kept:
-                found.append(f"turn {record.turn} is kept without consent")
     return found
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controls.errors import LedgerError, OperatorError
+from voice_runtime.cli.exports import export_redactor, tell_masked
 from voice_runtime.cli.records import (
     existing,
-    export_redactor,
     ledger_root,
     node_signer,
     opening_of,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from controls.decision import Receipt
     from controls.evidence.packet_files import Place
     from controls.ledger.records import Personal
-    from voice_runtime.settings import Profile
+    from controls.redaction.redactor import Redacts
 
 app = typer.Typer()
 
@@ -75,10 +75,13 @@ def audit(
     )
     access = under_checkpoint(root, receipt)
     release = archived_release(settings.data_dir, opening.release)
+    redactor = export_redactor(settings) if redact else None
     made = audit_packet(
         root, call, access=access, release=release, signer=signer, version=version_of_sayso(),
-        withhold=_withhold(settings, opening.language) if redact else None,
+        withhold=None if redactor is None else _withhold(redactor, opening.language),
     )  # fmt: skip
+    if redactor is not None:
+        tell_masked(settings, opening, receipt, redactor)
     report = verify_bytes(made.data)
     write_out(out, made.data, force=force)
     if as_json:
@@ -102,11 +105,10 @@ def audit(
         raise typer.Exit(1)
 
 
-def _withhold(settings: Profile, language: str) -> Callable[[Personal], bool]:
+def _withhold(redactor: Redacts, language: str) -> Callable[[Personal], bool]:
     """Which content a redacted packet leaves sealed."""
     from controls.evidence.redacted import holds_personal
 
-    redactor = export_redactor(settings)
     return lambda personal: holds_personal(personal, redactor, language)
 
 

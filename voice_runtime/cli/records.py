@@ -16,6 +16,7 @@ import typer
 
 from controls.errors import IntegrityError, LedgerError, OperatorError
 from controls.ledger import records as r
+from voice_runtime.cli.exports import export_redactor, tell_masked
 from voice_runtime.cli.text import (
     DEFAULT_CONFIG,
     Config,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from controls.ledger.keys import Signer
     from controls.ledger.notes import Checkpoint
     from controls.ledger.reader import CallInfo, LogView, Reader
-    from controls.redaction.redactor import Redactor
     from voice_runtime.settings import Profile
 
 calls_app = typer.Typer()
@@ -161,11 +161,12 @@ def trace(
 
     settings = profile_of(config)
     redactor = export_redactor(settings) if redact else None
-    found = read_trace(settings, call, who=who, purpose=purpose, verify=verify)
+    found, opening, access = open_trace(settings, call, who=who, purpose=purpose, verify=verify)
     if redactor is not None:
         from controls.evidence.redacted import redacted_trace
 
         found = redacted_trace(found, redactor)
+        tell_masked(settings, opening, access, redactor)
     if as_json:
         emit_json(found)
     else:
@@ -174,23 +175,20 @@ def trace(
         raise typer.Exit(1)
 
 
-def export_redactor(settings: Profile) -> Redactor:
-    """What an export is masked by: the configured types, and names where a recogniser is installed.
-
-    Raises:
-        ConfigurationError: configs/redaction.yaml cannot be used.
-    """
-    from controls.redaction.file import Redaction
-    from voice_runtime.agent_folder import read_redaction
-    from voice_runtime.presidio import installed
-
-    return Redaction(read_redaction(settings.root), recognisers=installed()).before("export")
-
-
 def read_trace(
     settings: Profile, call: str, *, who: str = "", purpose: str = "", verify: bool = True
 ) -> Trace:
+    """As ``open_trace``, for whoever needs the trace alone."""
+    return open_trace(settings, call, who=who, purpose=purpose, verify=verify)[0]
+
+
+def open_trace(
+    settings: Profile, call: str, *, who: str = "", purpose: str = "", verify: bool = True
+) -> tuple[Trace, r.CallOpened, Receipt]:
     """Rebuild a call's trace; that somebody looks is durable before anything is opened.
+
+    Returns:
+        The trace, the call's first record, and the receipt of the look.
 
     Raises:
         OperatorError: no such call, or nobody said who looks where that must be said.
@@ -203,18 +201,20 @@ def read_trace(
     with Reader.open(existing(ledger_root(settings))) as reader:
         view = reader.view_of(call)
         opening = opening_of(reader, call)
-        record_access(settings, opening.tenant, opening.region, call, viewer(settings, opening, who, purpose))
+        looks = viewer(settings, opening, who, purpose)
+        access = record_access(settings, opening.tenant, opening.region, call, looks)
         opened = reader.opened(call)
         # Who looked afterwards is no part of what has to be covered.
         mine = [o for o in opened if o.origin == view.origin and not isinstance(o.record, r.AccessViewed)]
         last = max(o.leaf for o in mine)
-        return rebuild.trace(
+        found = rebuild.trace(
             opened,
             origin=view.origin,
             checkpoint=_covering(view.checkpoint(), last),
             witnessed=_covering(newest_cosigned(view), last),
             verified=verify_directory(view.directory).ok if verify else None,
         )
+        return found, opening, access
 
 
 def existing(root: Path) -> Path:
@@ -276,7 +276,7 @@ def record_access(
     return append(settings, region, r.AccessViewed(tenant=tenant, call=call, what=what), details)
 
 
-def append(settings: Profile, region: str, record: r.Record, details: r.Personal) -> Receipt:
+def append(settings: Profile, region: str, record: r.Record, details: r.Personal | None) -> Receipt:
     """Append a record a command may make, through the running server or under the writer lock.
 
     Args:
@@ -292,12 +292,12 @@ def append(settings: Profile, region: str, record: r.Record, details: r.Personal
     return receipt or _append_alone(settings, region, record, details)
 
 
-def _append_alone(settings: Profile, region: str, record: r.Record, details: r.Personal) -> Receipt:
+def _append_alone(settings: Profile, region: str, record: r.Record, details: r.Personal | None) -> Receipt:
     from controls.ledger.ledger import Ledger
 
-    options = settings.ledger
+    options, kind = settings.ledger, "access" if details is None else details.kind
     ledger = Ledger.open(
-        ledger_root(settings), tagger=_tagger(settings, region, details.kind), period=options.period,
+        ledger_root(settings), tagger=_tagger(settings, region, kind), period=options.period,
         kept_months=options.kept_months, publish=options.publish,
     )  # fmt: skip
     try:

@@ -25,6 +25,7 @@ from voice_runtime.clock import Clock
 from voice_runtime.events import RATE_HZ, TYPED, CallerPausedFrame, CallerSaidFrame, ProvisionalTurnFrame
 from voice_runtime.inline.counted import Spool
 from voice_runtime.inline.marks import ClauseMarks, TurnMarks, latency
+from voice_runtime.inline.transcript import AsSealed, Transcript
 from voice_runtime.ports import PlayedClause
 from voice_runtime.receipts import receipt_in_time
 
@@ -55,11 +56,12 @@ class Journal:
         context: LLMContext,
         spool: Spool | None = None,
         on_governed: Callable[[float], object] | None = None,  # as ``House`` has it
+        as_sealed: AsSealed = lambda personal: personal,
     ) -> None:
         self.tenant, self.call = tenant, call
         self.turn = self.generation = self.answered_ns = 0
-        #: Whether the text of what the caller says may be kept; without it a record holds times only.
-        self.keeps_words = True
+        #: What people may be shown of what was said.
+        self.transcript = Transcript(as_sealed)
         self._recorder = recorder
         self._clock = clock
         self._context = context
@@ -79,7 +81,6 @@ class Journal:
         self._spooled: WeakSet[PendingReceipt] = WeakSet()
         self.misheard = 0
         self._answered = -1  # newest turn that something was cleared for
-        self.transcript: list[tuple[str, str]] = []
         self._to_model: list[int] = []
         self._summarised_to = 0
 
@@ -138,16 +139,17 @@ class Journal:
             recognised=frame.recognised_ns if spoken else 0,
         )
         self._marks.pop(self.turn - 8, None)
+        said = self._said(frame)
         if not frame.aside:
             self.newest, self._words, self.confidence = self.turn, frame.text, frame.confidence
-            self.transcript.append(("caller", frame.text))
+            self.transcript.caller(said)
         if addressed == "model":
             self._to_model.append(self.turn)
         self._said_receipt = self.append(
             r.CallerSaid(
                 **self._at(self.turn), engine=frame.engine, addressed=addressed, kept=self.keeps_words
             ),
-            self._said(frame),
+            said,
         )
         return self.turn
 
@@ -173,17 +175,17 @@ class Journal:
         return self._words
 
     def newly_played(self) -> str:
-        """The agent's newest words up to where the caller last spoke before them; "" when there are none.
+        """As ``Transcript.newly_played``; a clause is among them once it is settled, as far as it sounded."""
+        return self.transcript.newly_played()
 
-        A clause is among them once it is settled: played to its end, or as far as it was when it was cut.
-        """
-        played: list[str] = []
-        for who, text in reversed(self.transcript):
-            if who == "agent":
-                played.append(text)
-            elif played:
-                break
-        return " ".join(reversed(played))
+    @property
+    def keeps_words(self) -> bool:
+        """Whether the text of what the caller says may be kept; without it a record holds times only."""
+        return self.transcript.keeps
+
+    @keeps_words.setter
+    def keeps_words(self, keeps: bool) -> None:
+        self.transcript.keeps = keeps
 
     # -- the model ------------------------------------------------------------------------------
 
@@ -312,24 +314,21 @@ class Journal:
         receipt_ns = 0
         if cleared.receipt.done() and cleared.receipt.exception() is None:
             receipt_ns = cleared.receipt.result().durable_at_ns
+        details = r.PlayedDetails(
+            phrase=cleared.phrase or None, text=cleared.text, played_text=result.text,
+            started_s=round(result.started_s, 3), receipt_at_ns=receipt_ns,
+            first_sample_at_ns=result.first_sample_at_ns, latency_ms=self._latency(owed, result),
+        )  # fmt: skip
         self.append(
             r.AgentPlayed(
                 tenant=self.tenant, call=self.call, turn=cleared.turn, clause=cleared.id,
                 fixed=bool(cleared.phrase), samples=result.samples, of_samples=result.of_samples,
                 rate_hz=RATE_HZ, interrupted=result.interrupted, evidence=result.evidence,
             ),
-            r.PlayedDetails(
-                phrase=cleared.phrase or None,
-                text=cleared.text,
-                played_text=result.text,
-                started_s=round(result.started_s, 3),
-                receipt_at_ns=receipt_ns,
-                first_sample_at_ns=result.first_sample_at_ns,
-                latency_ms=self._latency(owed, result),
-            ),
+            details,
         )  # fmt: skip
         if result.text:
-            self.transcript.append(("agent", result.text))
+            self.transcript.agent(details)
             self._into_context(cleared.turn, result.text)
 
     def _latency(self, owed: _Open, result: PlayedClause) -> r.Latency | None:

@@ -408,8 +408,6 @@ class WayToAPerson:
         return self._moments.handoff(self._id, text, facts, self._journal.turn)
 
     def _words(self) -> str:
-        """The newest turns in their own words; nobody's interpretation. "" where no text is kept."""
-        if not self._journal.keeps_words:
-            return ""
-        newest = self._journal.transcript[-_SUMMARY_TURNS:]
+        """The newest turns as the record holds them; nobody's interpretation. "" where no text is kept."""
+        newest = self._journal.transcript.newest(_SUMMARY_TURNS)
         return " / ".join(f"{who}: {text}" for who, text in newest)[:2000]

@@ -15,12 +15,12 @@ from typing import Any, Literal
 from loguru import logger
 
 from controls.decision import PendingReceipt, Receipt, Recorder
-from controls.errors import LedgerError
+from controls.errors import InternalError, LedgerError
 from controls.ledger import records as r
 from controls.redaction.file import Redaction, Sink
 from controls.redaction.marked import Seen, marked
 from controls.redaction.redactor import Found, Redacted, applied, united
-from controls.redaction.sealed import WORDS, Whose, masked, masked_value
+from controls.redaction.sealed import WORDS, Whose, masked, masked_value, told
 from controls.redaction.trail import Trail
 from voice_runtime.inline.counted import Spool
 
@@ -131,7 +131,7 @@ class Redacting:
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt:
         """As ``controls.decision.Recorder``, with the personal content masked."""
         clean, made = self._masked(record, personal)
-        receipt = self._recorder.append(record, clean)
+        receipt = self._recorder.append(told(record, clean), clean)
         for redaction in made:
             try:
                 self._recorder.append(redaction)
@@ -147,7 +147,7 @@ class Redacting:
     def _into_spool(self, record: r.Record, personal: r.Personal | None) -> Receipt:
         assert self._spool is not None
         clean, made = self._masked(record, personal)
-        receipt = self._spool(record, clean)
+        receipt = self._spool(told(record, clean), clean)
         for redaction in made:
             self._spool(redaction, None)
         return receipt
@@ -160,22 +160,45 @@ class Redacting:
             logger.error("call {}: redaction failed: {}", self._call, type(error).__name__)
             return WITHHELD
 
+    def as_sealed(self, personal: r.Personal) -> r.Personal:
+        """Personal content as it stands on record, and as people may be shown it. Never raises."""
+        return self._clean(personal)[0]
+
+    def kept(self, value: Any) -> Any:
+        """A tool's arguments, or what a person is shown, as the record will hold it.
+
+        Raises:
+            InternalError: it cannot be redacted, and so goes nowhere.
+        """
+        try:
+            return masked_value(value, partial(self._before, "record", "tool"))[0]
+        except Exception as error:  # noqa: BLE001  # whatever it is, nobody is shown what could not be masked
+            raise InternalError(f"redaction failed: {type(error).__name__}") from None
+
     def _masked(
         self, record: r.Record, personal: r.Personal | None
     ) -> tuple[r.Personal | None, list[r.Record]]:
         if personal is None or type(personal) not in WORDS:
             return personal, []
-        turn = int(getattr(record, "turn", 0))
-        whose, _ = WORDS[type(personal)]
-        try:
-            clean, counted = masked(personal, partial(self._before, "record", whose))
-        except Exception as error:  # noqa: BLE001  # what cannot be redacted is not written
-            logger.error("call {}: redaction failed: {}", self._call, type(error).__name__)
+        clean, counted = self._clean(personal)
+        if counted is None:
             failed = r.ControlFailed(
                 tenant=self._tenant, call=self._call, control="redaction", reason="broken"
             )
-            return withheld(personal), [failed]
+            return clean, [failed]
+        turn, (whose, _) = int(getattr(record, "turn", 0)), WORDS[type(personal)]
         return clean, [*self._redaction_made(turn, "record", whose, counted)]
+
+    def _clean(self, personal: r.Personal) -> tuple[r.Personal, Counter[r.PersonalData] | None]:
+        """Content masked for the record, and what was found; None where it could not be masked."""
+        if type(personal) not in WORDS:
+            return personal, Counter()
+        whose, _ = WORDS[type(personal)]
+        try:
+            return masked(personal, partial(self._before, "record", whose))
+        except Exception as error:  # noqa: BLE001  # what cannot be redacted is not written
+            logger.error("call {}: redaction failed: {}", self._call, type(error).__name__)
+            return withheld(personal), None
 
     def for_model(self, value: Any, turn: int, whose: Whose) -> Any:
         """A text, or a tool's result, as the model may see it; what was masked is on record. Never raises."""

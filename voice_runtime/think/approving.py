@@ -107,13 +107,14 @@ class Approving:
         facts: UseFacts,
         *,
         shown: str,
+        quotes: bool = False,
         fault: Callable[[dict[str, Any]], str],
         say: SayPhrase,
     ) -> Came:
         """Wait for a person. Never raises but for cancellation, which withdraws the request.
 
         Args:
-            shown: what the person is shown besides the arguments.
+            shown: what the person is shown besides the arguments; quotes: with words of this call.
             fault: what is wrong with arguments that a person would put in their place.
             say: tells the caller what is waited for.
         """
@@ -125,8 +126,9 @@ class Approving:
 
         try:
             request = self._approvals.request(
-                decision, facts, shown=shown[:MOST_SHOWN], now_s=asked_at_s, changed=moved.set
-            )
+                decision, facts, shown=shown[:MOST_SHOWN], quotes=quotes, now_s=asked_at_s,
+                changed=moved.set,
+            )  # fmt: skip
         except (LedgerError, ValueError, InternalError) as error:
             logger.error("an approval was not asked for: {}", type(error).__name__)
             return Came(a.ApprovalState.REFUSED, detail="not possible now")

@@ -52,13 +52,20 @@ class ToolGate(Protocol):
     ) -> object: ...  # fmt: skip
 
 
+class Words(Protocol):
+    """What was said, as people may be shown it (``inline.transcript``)."""
+
+    def newest(self, most: int) -> list[tuple[str, str]]: ...
+
+
 class ToolJournal(Protocol):
     """What is needed of the call's journal."""
 
     tenant: str
     call: str
-    transcript: list[tuple[str, str]]
 
+    @property
+    def transcript(self) -> Words: ...
     @property
     def confidence(self) -> float | None: ...
     def append(self, record: r.Record, personal: r.Personal | None = None) -> PendingReceipt: ...

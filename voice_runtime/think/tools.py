@@ -34,7 +34,7 @@ from controls.rules.judges import Question
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
 from voice_runtime.think import keyed
-from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
+from voice_runtime.think.approving import SHOWN_TURNS, Approving, SayPhrase, shown_to_a_person
 from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.counting import Counting
 from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
@@ -411,7 +411,7 @@ class ToolRunner:
         if self._approving is None or edits > MOST_EDITS:
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
-        ready = self._tools[tool.name]
+        ready, said = self._tools[tool.name], self._journal.transcript.newest(SHOWN_TURNS)
         came = await self._approving.decided(
             decision,
             UseFacts(
@@ -421,9 +421,8 @@ class ToolRunner:
                 tool.dry_run,
                 self._undoing.undoes(tool.name, arguments),
             ),
-            shown=shown_to_a_person(
-                tool.name, tool.does, tuple(v.reason for v in decision.verdicts), self._journal.transcript
-            ),
+            shown=shown_to_a_person(tool.name, tool.does, tuple(v.reason for v in decision.verdicts), said),
+            quotes=bool(said),
             fault=lambda changed: fault(ready, keyed.without_token(tool, changed)),
             say=self._says,
         )

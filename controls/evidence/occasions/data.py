@@ -62,11 +62,19 @@ class Data:
         self.tallies["artefact"].judge(ref.tag.expires_at > 0, where)
         asks = _TRAINING in ref.tag.purpose
         self.tallies["purpose"].judge(self.training or not asks, where)
-        if not isinstance(record, r.CallerSaid | r.TurnProvisional) or not record.kept:
+        self._words(leaf, record)
+
+    def _words(self, leaf: int, record: r.Record) -> None:
+        """Words of the call, whatever record they are sealed beside: of each that can hold any, it tells."""
+        if not isinstance(record, r.Quoting | r.CallerSaid | r.TurnProvisional) or record.kept is False:
+            return
+        denied = bool(_TRANSCRIPT & self.denied.keys())
+        if record.kept is None:  # nobody told: only where there may be none does that matter
+            if denied:
+                self.tallies["basis"].judge(None, self.of.where(leaf))
             return
         self.said = leaf if self.said < 0 else self.said
-        denied = bool(_TRANSCRIPT & self.denied.keys())
-        self.tallies["basis"].judge(not denied, where)
+        self.tallies["basis"].judge(not denied, self.of.where(leaf))
         if denied:
             self.broken |= _TRANSCRIPT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from importlib.util import find_spec
 
@@ -13,6 +14,7 @@ from controls.ledger.records import PersonalData as P
 from controls.redaction import numbers
 from controls.redaction.file import PATTERNS
 from controls.redaction.redactor import Found, Redactor, applied, mask_of
+from controls.redaction.revision import DECIDES, revision, revision_of, source_of
 from controls.rules.matchers import words
 from tests.controls.redaction import planted
 
@@ -145,6 +147,28 @@ def test_numbers_of_a_region_that_is_not_served_are_left() -> None:
 def test_what_overlaps_becomes_one_of_the_graver_type() -> None:
     # a telephone by its form, an NHS number by what is said of it
     assert EVERY.redact("nhs 943 476 5919").text == "nhs [national-id]"
+
+
+def test_a_changed_recogniser_is_another_version_by_itself() -> None:
+    """A number that somebody had to count up stood for it, and stayed 1."""
+    sources = {name: source_of(name) for name in DECIDES}
+    assert revision_of(sources) == revision()
+    for name, text in sources.items():
+        assert revision_of(sources | {name: text + b"# less\n"}) != revision(), name
+    assert revision_of({name: text.replace(b"\n", b"\r\n") for name, text in sources.items()}) == revision()
+
+
+def test_whatever_a_text_goes_through_is_part_of_the_version() -> None:
+    """By what the redactor imports of ours, and what that imports; names of types decide nothing."""
+    values = {"controls.ledger.records", "controls.redaction.revision"}
+    reached: set[str] = set()
+    ahead = {"controls.redaction.redactor", "controls.redaction.trail"}
+    while ahead:
+        reached |= ahead
+        trees = [ast.parse(source_of(name)) for name in ahead]
+        named = {n.module for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        ahead = {name for name in named if name and name.startswith("controls.")} - values - reached
+    assert reached == set(DECIDES)
 
 
 def test_the_version_tells_what_decides() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,6 +25,9 @@ from voice_runtime.key_operations import key_operations
 from voice_runtime.local import LocalSocket, Question, socket_path
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+R = TypeVar("R", bound=r.Record)
 
 
 def tagger(kind: str, at: int) -> r.RetentionTag:
@@ -73,6 +76,11 @@ class House:
         with Reader.open(self.ledger) as reader:
             found = [e.record for e in reader.records() if isinstance(e.record, r.AccessViewed)]
             return [(record, reader.personal(record)) for record in found]  # type: ignore[misc]
+
+    def of(self, kind: type[R]) -> list[tuple[int, R]]:
+        """Each record of a type, with its leaf."""
+        with Reader.open(self.ledger) as reader:
+            return [(e.leaf, e.record) for e in reader.records() if isinstance(e.record, kind)]
 
     def cosign(self, tenant: str) -> VerifierKey:
         """An invented witness cosigns the tenant's newest checkpoint, at 1790000999 s."""

@@ -302,3 +302,7 @@ def test_a_redacted_packet_leaves_personal_content_sealed_and_holds(house: House
     code, text, _ = house.sayso("audit", script.call, "-o", str(tmp_path / "b.zip"), "--redact", *WHO)
     assert code == 0
     assert "pieces of content are left sealed" in text
+    told = house.of(r.RedactionCounted)
+    assert {record.what.value for _, record in told} == {"email", "telephone"}, "the call-back's number too"
+    assert {record.sink for _, record in told} == {"export"}
+    assert {record.leaf for _, record in told} == {leaf for leaf, _ in house.of(r.AccessViewed)}

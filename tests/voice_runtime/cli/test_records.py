@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from controls.errors import LedgerError
 from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
 from controls.ledger.notes import Checkpoint, VerifierKey, parse_checkpoint, verify_checkpoint
 from controls.ledger.reader import LogView, Reader
+from controls.ledger.verify import verify_directory
 from tests.controls.evidence.calls import clinic_call
 from tests.voice_runtime.cli.records_house import House, serving, tagger
+from voice_runtime.cli import records
 
 # --- calls ------------------------------------------------------------------------------------------
 
@@ -335,3 +338,32 @@ def test_a_trace_can_be_masked_for_whoever_needs_no_names_or_numbers(house: Hous
     assert masked["turns"][1]["said"]["text"] == "my number is [telephone], card [card]"
     assert house.json("trace", script.call)["turns"][1]["said"]["text"].endswith("1111")
     assert len(house.access()) == 2, "masked or not, who looked is on record"
+    told = house.of(r.RedactionCounted)
+    found = {record.what.value: record.found for _, record in told}
+    assert found.keys() == {"card", "telephone"}
+    assert all(found.values())
+    [looked, _] = [leaf for leaf, _ in house.of(r.AccessViewed)]
+    assert {(record.sink, record.leaf) for _, record in told} == {("export", looked)}
+    assert verify_directory(house.ledger).ok
+
+
+def test_an_export_whose_masking_cannot_be_told_is_not_handed_out(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    script = clinic_call()
+    for n, (leaf, record, personal) in enumerate(script.opened):
+        if isinstance(personal, r.SaidDetails):
+            changed = personal.model_copy(update={"text": "write to maria@example.com"})
+            script.opened[n] = (leaf, record, changed)
+    house.fill(script)
+    whole = records.append
+
+    def refusing(settings: Any, region: str, record: r.Record, details: Any) -> Any:
+        if isinstance(record, r.RedactionCounted):
+            raise LedgerError("the disk is full")
+        return whole(settings, region, record, details)
+
+    monkeypatch.setattr(records, "append", refusing)
+    code, out, _ = house.sayso("trace", script.call, "--redact")
+    assert code != 0
+    assert out == ""

@@ -12,6 +12,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from controls.gate import Gate
 from controls.ids import new_id
+from controls.ledger import records as r
 from tests.controls.rules.packs import shipped
 from tests.simulators.house import CALLER, DESK, DIGEST, FakeControl, FakeSpool, release
 from tests.simulators.recorder import MemoryRecorder
@@ -244,7 +245,9 @@ async def test_who_hangs_up_before_anything_is_asked_gets_a_failed_handoff() -> 
 
 async def test_a_person_gets_the_newest_turns_in_their_own_words() -> None:
     way = Way(CALLBACK)
-    way.way._journal.transcript = [("caller", f"turn {n}") for n in range(9)]
+    for n in range(9):
+        said = r.SaidDetails(text=f"turn {n}", confidence=1, started_s=n, ended_s=n + 1)
+        way.way._journal.transcript.caller(said)
     await way.way.wanted("caller_voice", "asked")
     await way.until(lambda: len(way.said) == 2)
     [(_, details)] = way.recorder.of("handoff.requested")

@@ -287,6 +287,20 @@ def test_every_kind_of_content_was_decided_on() -> None:
         assert set(fields) <= set(model.model_fields)
 
 
+def test_every_record_that_may_quote_the_caller_says_whether_it_does() -> None:
+    """A consent is judged by it, whichever record the words are sealed beside."""
+    of_their_own = {
+        r.DecidedDetails, r.ClauseDetails, r.PlayedDetails, r.JudgeAskedDetails, r.JudgeAnsweredDetails,
+        r.ToolDetails,
+    }  # fmt: skip  # what the agent says and does
+    assert sealed.QUOTES.keys() == sealed.WORDS.keys() - of_their_own
+    for kind in r.RECORDS.values():
+        if kind.personal in sealed.QUOTES:
+            assert "kept" in kind.model_fields, kind.type
+    for model, quoting in sealed.QUOTES.items():
+        assert set(quoting) <= set(sealed.WORDS[model][1])
+
+
 PIECES = st.lists(
     st.one_of(planted.CHAFF.filter(bool), planted.cards().flatmap(planted.aloud)), min_size=1, max_size=6
 )
@@ -312,6 +326,26 @@ def test_no_planted_card_leaves_a_figure_in_record_or_model(pieces: list[str]) -
         shown = "" if personal is None else " ".join(_strings(personal.model_dump()))
         assert figures(shown) == ""
         assert isinstance(record, r.RedactionMade | r.CallerSaid | r.ToolRefused)
+
+
+@given(PIECES)
+@settings(max_examples=100, deadline=None)
+def test_what_a_person_signs_is_what_is_sealed(pieces: list[str]) -> None:
+    """It is masked before it is shown, and once more on its way to the record: that must change nothing."""
+    recorder = MemoryRecorder()
+    _, end = writer(unconfigured(), recorder)
+    arguments: dict[str, Any] = {"note": pieces[0], "deep": [{"x": piece} for piece in pieces]}
+    shown = end.kept("pay: Pays.\n" + "\n".join(f"caller: {piece}" for piece in pieces))
+    asked = r.ApprovalRequested(
+        tenant="clinic", call="c_" + "A" * 16, use="u_" + "A" * 16, nonce="n_" + "0" * 64, role="owner",
+        expires_at=1, risk=1,
+    )  # fmt: skip
+    end.append(asked, r.ApprovalDetails(tool="pay", arguments=arguments, shown=shown))
+    details = recorder.records[0][1]
+    assert isinstance(details, r.ApprovalDetails)
+    assert details.shown == shown == end.kept(shown)
+    assert details.arguments == end.kept(arguments) == end.kept(details.arguments)
+    assert figures(shown) == ""
 
 
 def _strings(value: Any) -> list[str]:
