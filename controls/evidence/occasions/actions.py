@@ -12,6 +12,8 @@ from controls.ledger import records as r
 _ENDED_BY_US = frozenset(("agent", "operator", "failure", "person"))
 #: Uses that ask for what the agent does not have, or not so.
 _NOT_OURS = frozenset(("unknown_tool", "bad_arguments"))
+#: A handoff that ended so was not tried any further.
+_GIVEN_UP = frozenset(("overtaken", "declined"))
 
 
 @dataclass(slots=True)
@@ -32,8 +34,8 @@ class Actions:
     captures: dict[str, int] = field(default_factory=dict)
     # people
     handoffs: dict[str, int] = field(default_factory=dict)
+    # emergencies of which no record says yet that somebody was fetched: leaf → when it was detected
     emergencies: dict[int, int] = field(default_factory=dict)
-    fetching: bool = False
     # what broke: leaf → the record
     broken: dict[int, r.ControlFailed] = field(default_factory=dict)
 
@@ -52,8 +54,6 @@ class Actions:
                 self._captured(leaf, record)
             case r.EmergencyDetected():
                 self.emergencies[leaf] = record.at
-                if self.fetching:
-                    self._handled_emergencies()
             case r.HandoffRecord():
                 self._handoff(leaf, record)
             case r.CallbackPromised():
@@ -134,10 +134,10 @@ class Actions:
     # -- people -----------------------------------------------------------------------------------
 
     def _handoff(self, leaf: int, record: r.HandoffRecord) -> None:
+        if _fetches(record):
+            self._handled_emergencies()
         if isinstance(record, r.HandoffRequested):
             self.handoffs[record.handoff] = leaf
-            self.fetching = True
-            self._handled_emergencies()
             return
         self._outcome(record.handoff)
         if isinstance(record, r.HandoffFailed):
@@ -149,6 +149,7 @@ class Actions:
             self.tallies["person"].judge(True, self.of.where(leaf))
 
     def _handled_emergencies(self) -> None:
+        """Behind an emergency stands that a person is fetched, whoever they were first fetched for."""
         for leaf, at in self.emergencies.items():
             self.tallies["emergency"].judge(True, self.of.where(leaf))
             self.tallies["emergency"].challenge(at)
@@ -172,8 +173,8 @@ class Actions:
                 self.tallies["person"].judge(None, self.of.where(leaf))
             for leaf in self.captures.values():
                 self.tallies["capture"].judge(False, self.of.where(leaf))  # a pause without an end
-            for leaf in self.emergencies:
-                self.tallies["emergency"].judge(False, self.of.where(leaf))  # and nobody was fetched
+            for leaf in self.emergencies:  # nobody was fetched; or what became of it is on no record
+                self.tallies["emergency"].judge(None if self.handoffs else False, self.of.where(leaf))
             for leaf, record in self.broken.items():
                 for topic in _topics(record):
                     self.tallies[topic].judge(None, self.of.where(leaf))
@@ -186,6 +187,11 @@ class Actions:
 
 def _topics(record: r.ControlFailed) -> tuple[str, ...]:
     return ("break", "recognition") if record.control == "recogniser" else ("break",)
+
+
+def _fetches(record: r.HandoffRecord) -> bool:
+    """Whether this shows that a person is being fetched now: who was given up for an emergency is not."""
+    return not (isinstance(record, r.HandoffFailed) and record.reason in _GIVEN_UP)
 
 
 def _handles(record: r.Record) -> bool:
