@@ -15,6 +15,7 @@ from controls.opening import (
     Answered,
     Asked,
     Back,
+    CallbackAnswered,
     Consent,
     Cut,
     End,
@@ -303,6 +304,35 @@ def test_a_disclaimer_that_cannot_be_played_leads_to_a_person() -> None:
     assert run(failed, Back())[1] == []
 
 
+# --- a call-back ------------------------------------------------------------------------------------------
+
+
+def test_a_call_back_is_agreed_to_and_taken_back() -> None:
+    opening, _ = run(Opening(), Answered(), FULL)
+    opening, outputs = run(opening, CallbackAnswered(True, "voice", DIGEST, 9))
+    assert outputs == [RecordConsent("callback", True, "voice", DIGEST, 9)]
+    assert run(opening, CallbackAnswered(False, "default", DIGEST, 12))[1] == []  # silence takes nothing back
+    _, outputs = run(opening, CallbackAnswered(False, "keypad", DIGEST, 14))
+    assert outputs == [RecordWithdrawal("callback", "keypad", 14)]
+
+
+def test_no_call_back_is_a_refusal_and_may_be_changed() -> None:
+    opening, outputs = run(Opening(), Answered(), FULL, CallbackAnswered(False, "voice", DIGEST))
+    assert outputs[-1] == RecordConsent("callback", False, "voice", DIGEST)
+    _, outputs = run(opening, CallbackAnswered(True, "voice", DIGEST))
+    assert outputs == [RecordConsent("callback", True, "voice", DIGEST)]
+
+
+@pytest.mark.parametrize("opening", [Opening(opted_out=True), Opening()])
+def test_who_opted_out_agrees_to_no_call_back(opening: Opening) -> None:
+    opening, _ = run(opening, Answered(), FULL)
+    if not opening.opted_out:
+        opening, _ = run(opening, CallbackAnswered(True, "voice", DIGEST), Asked("opt_out"))
+    opening, outputs = run(opening, CallbackAnswered(True, "voice", DIGEST))
+    assert outputs == []
+    assert not opening.consents.given("callback")
+
+
 # --- any order of events ---------------------------------------------------------------------------------
 
 PHRASES = st.sampled_from(
@@ -317,6 +347,7 @@ EVENTS = st.one_of(
     st.builds(Asked, st.sampled_from(["emergency", "person", "key_0", "opt_out"]), HOW),
     st.builds(Consent, st.sampled_from([True, False, None]), HOW),
     st.builds(Objected, HOW, st.sampled_from([("record",), ("record", "transcript"), ("supplier",)])),
+    st.builds(CallbackAnswered, st.booleans(), st.sampled_from(["voice", "keypad", "default"])),
     st.just(Back()),
     st.just(Ending()),
     st.just(Gone()),
@@ -389,6 +420,11 @@ def test_whatever_happens(walk: tuple[Opening, list[Event]]) -> None:
                     recorded.append(output)
                     if isinstance(output, RecordConsent) and output.given:
                         # nothing by silence, and nothing before the question had been played
+                        if isinstance(event, CallbackAnswered):
+                            assert (output.scope, event.given) == ("callback", True)
+                            assert event.how != "default"
+                            assert not before.opted_out
+                            continue
                         assert output.how in ("voice", "keypad")
                         assert before.state is OpeningState.ASKING
                         assert not before.playing or (isinstance(event, Played) and event.full)
