@@ -113,7 +113,7 @@ class Call:
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
             finish=self._finish_by_person, on_nobody=self._nobody, moments=self.ends.moments,
-            barred=lambda: self.opening.opted_out,
+            barred=lambda: self.opening.opted_out, place=facts.jurisdiction,
             consent=partial(
                 self.opening.callback, asked=phrase_digest(agent.said.get(OFFER, {}).get(self.language, ""))
             ),

@@ -16,6 +16,7 @@ from loguru import logger
 
 from controls import handoff as h
 from controls.decision import Cleared
+from controls.emergency import script_at
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
@@ -40,8 +41,7 @@ _STAYS, _ENDS = h.NOBODY, "nobody"
 _YES, _NO = "1", "2"
 #: How much of the conversation a person is given.
 _SUMMARY_TURNS = 6
-#: A promise on its way to disk is waited for so long when the caller goes, s.
-_PROMISE_S = 3.0
+_PROMISE_S = 3.0  #: a promise on its way to disk is waited for so long when the caller goes
 
 
 class WayToAPerson:
@@ -64,6 +64,7 @@ class WayToAPerson:
         consent: Callable[[bool, h.How], Awaitable[None]],
         barred: Callable[[], bool],
         moments: Moments | None = None,
+        place: str = "",
     ) -> None:
         """Make the way to a person of one call.
 
@@ -73,6 +74,7 @@ class WayToAPerson:
             caller: the number the call came from, "" when withheld.
             finish: ends the call (``ended_by``, ``reason``).
             on_nobody: the caller was told that nobody can be reached, and stays with the agent.
+            place: jurisdiction of the line, whose emergency numbers are named; "" is unknown.
             moments: judges what a person is told, and who is tried first; without it nothing is.
         """
         self.control: CallControl | None = None
@@ -83,7 +85,7 @@ class WayToAPerson:
         self._saying = Saying(TAG, journal, say)
         self._interrupt, self._finish, self._on_nobody = interrupt, finish, on_nobody
         self._consent, self._barred = consent, barred
-        self._moments, self._first = moments, ""
+        self._moments, self._first, self._place = moments, "", place
         self._machine: h.Handoff | None = None
         self._by, self._reason, self._id = "agent", "", ""
         self._events: asyncio.Queue[h.Event] = asyncio.Queue()
@@ -136,6 +138,7 @@ class WayToAPerson:
         goes_on = (busy and self.urgent) or (self.under_way and by != "emergency")
         if goes_on or self._script_due or self._closed.is_set():
             return
+        script = script and script_at(self._release.rules, reason, script, self._language, self._place)
         self._saying.answers = answers
         self._script_due = by == "emergency"
         try:
