@@ -886,6 +886,9 @@ class EmergencyDetected(CallRecord):
     type = "emergency.detected"
     personal = EmergencyDetails
     turn: Count
+    asked_back: bool = Field(
+        default=False, description="the words were too unsure: told what to dial, and asked whether it is one"
+    )
     annex_a: tuple[Control, ...] = ("A.9.2",)
 
 

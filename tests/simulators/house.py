@@ -64,6 +64,7 @@ PHRASES = {
     "ask-callback": "May we call you back?",
     "callback-cancelled": "Nobody will call you.",
     "ask-number": "Which number?",
+    "ask-emergency": "Is this an emergency?",
     "emergency-nobody": "This is the AI again. Nobody is here.",
     "callback-promised": "Somebody will call you.",
     "opted-out": "This call ends here.",

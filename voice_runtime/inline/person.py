@@ -138,7 +138,7 @@ class WayToAPerson:
         goes_on = (busy and self.urgent) or (self.under_way and by != "emergency")
         if goes_on or self._script_due or self._closed.is_set():
             return
-        script = script and script_at(self._release.rules, reason, script, self._language, self._place)
+        script = script and self.script_at(reason, script)
         self._saying.answers = answers
         self._script_due = by == "emergency"
         try:
@@ -146,6 +146,10 @@ class WayToAPerson:
                 self._begin(by, reason, script)
         finally:
             self._script_due = False
+
+    def script_at(self, rule: str, script: str) -> str:
+        """What to say on this line where ``rule`` found an emergency; ``script`` where no release knows."""
+        return script_at(self._release.rules, rule, script, self._language, self._place)
 
     async def _makes_way(self, by: str, reason: str, script: str, *, busy: bool) -> bool:
         """Silence the agent, say the script and end what was under way. False: that goes on instead."""
@@ -196,7 +200,9 @@ class WayToAPerson:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-        self._let_go()
+        self._keys.drop()
+        self._saying.let_go()
+        self._events, self._stepping, self.transferring = asyncio.Queue(), False, False
         await self._interrupt()
         if script:
             await self._saying.speak(SayFrame(phrase=script))
@@ -207,13 +213,6 @@ class WayToAPerson:
             for output in outputs:
                 if isinstance(output, h.RecordFailed):
                     self._record(output)
-
-    def _let_go(self) -> None:
-        """Nothing that was said or keyed for the handoff so far is waited for."""
-        self._keys.drop()
-        self._saying.let_go()
-        self._events = asyncio.Queue()
-        self._stepping = self.transferring = False
 
     async def answer(self, text: str, yes: bool | None) -> None:
         """What the caller said to our question; ``yes`` is None when it was neither yes nor no."""

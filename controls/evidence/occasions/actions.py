@@ -36,6 +36,8 @@ class Actions:
     handoffs: dict[str, int] = field(default_factory=dict)
     # emergencies of which no record says yet that somebody was fetched: leaf → when it was detected
     emergencies: dict[int, int] = field(default_factory=dict)
+    # asked back whether it is one, and nothing played to the caller since: turn → leaf and when
+    asked_back: dict[int, tuple[int, int]] = field(default_factory=dict)
     # what broke: leaf → the record
     broken: dict[int, r.ControlFailed] = field(default_factory=dict)
 
@@ -52,6 +54,12 @@ class Actions:
                 self.captures[record.use] = leaf
             case r.CaptureEnded():
                 self._captured(leaf, record)
+            case r.EmergencyDetected() if record.asked_back:
+                self.asked_back[record.turn] = (leaf, record.at)
+            case r.AgentPlayed() if record.fixed and record.samples and record.turn in self.asked_back:
+                asked, at = self.asked_back.pop(record.turn)  # the number to dial was said
+                self.tallies["emergency"].judge(True, self.of.where(asked))
+                self.tallies["emergency"].challenge(at)
             case r.EmergencyDetected():
                 self.emergencies[leaf] = record.at
             case r.HandoffRecord():
@@ -175,6 +183,8 @@ class Actions:
                 self.tallies["capture"].judge(False, self.of.where(leaf))  # a pause without an end
             for leaf in self.emergencies:  # nobody was fetched; or what became of it is on no record
                 self.tallies["emergency"].judge(None if self.handoffs else False, self.of.where(leaf))
+            for leaf, _ in self.asked_back.values():  # nothing was said to who may have one
+                self.tallies["emergency"].judge(False, self.of.where(leaf))
             for leaf, record in self.broken.items():
                 for topic in _topics(record):
                     self.tallies[topic].judge(None, self.of.where(leaf))

@@ -290,6 +290,26 @@ def test_an_emergency_holds_only_where_a_person_was_fetched_for_it(
     assert tuple(now - then for now, then in zip(found, before, strict=True)) == expected
 
 
+def _asked_back(script: CallScript) -> None:
+    script.add(r.EmergencyDetected, r.EmergencyDetails(rule="x", said="help"), turn=1, asked_back=True)
+
+
+def _asked_back_aloud(script: CallScript) -> None:
+    _asked_back(script)
+    played(script, 1, new_id("k"), "Dial 9 1 1.", phrase="rule.x.y")
+
+
+@pytest.mark.parametrize(("story", "held"), [(_asked_back, 0), (_asked_back_aloud, 1)])
+def test_an_emergency_that_was_asked_back_holds_where_the_number_was_said(story: Spoil, held: int) -> None:
+    quiet, script = begun(), begun()
+    before = counts(statement(ended(quiet)), "A.9.2")
+    story(script)
+    found = statement(ended(script))
+    counted = [now - then for now, then in zip(counts(found, "A.9.2"), before, strict=True)]
+    assert counted[2] == 1 - held
+    assert (of(found, "A.9.2").challenged["emergency"] is not None) == bool(held)
+
+
 def test_an_emergency_whose_handoff_has_no_outcome_is_unexplained() -> None:
     quiet, script = begun(), begun()
     before = counts(statement(ended(quiet)), "A.9.2")
