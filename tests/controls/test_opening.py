@@ -288,51 +288,6 @@ def test_a_hand_back_during_a_question_goes_on_with_it() -> None:
     assert outputs[-2:] == [Say(AGAIN, 1), Say(RECORD.phrase, 1)]
 
 
-def test_the_clinical_disclaimer_frames_the_conversation() -> None:
-    opened, outputs = run(Opening(clinical=True), Answered(), FULL, Played(CLINICAL_START, True, 1, 1))
-    assert outputs[-2:] == [Say(CLINICAL_START, 1), Proceed(recorded=False)]
-    ended, outputs = run(opened, Ending(), Ending())
-    assert outputs == [Say(CLINICAL_END, 1)]
-    assert ended.finished  # the caller may come back from the goodbye
-    assert run(run(Opening(), Answered(), FULL)[0], Ending())[1] == []
-
-
-def test_a_disclaimer_that_cannot_be_played_leads_to_a_person() -> None:
-    cut = Played(CLINICAL_START, False, 0, 1)
-    failed, outputs = run(Opening(clinical=True, attempts_max=2), Answered(), FULL, cut, cut)
-    assert outputs[-3:] == [Say(CLINICAL_START, 2), RecordFailure(2), ToPerson("failure")]
-    assert run(failed, Back())[1] == []
-
-
-# --- a call-back ------------------------------------------------------------------------------------------
-
-
-def test_a_call_back_is_agreed_to_and_taken_back() -> None:
-    opening, _ = run(Opening(), Answered(), FULL)
-    opening, outputs = run(opening, CallbackAnswered(True, "voice", DIGEST, 9))
-    assert outputs == [RecordConsent("callback", True, "voice", DIGEST, 9)]
-    assert run(opening, CallbackAnswered(False, "default", DIGEST, 12))[1] == []  # silence takes nothing back
-    _, outputs = run(opening, CallbackAnswered(False, "keypad", DIGEST, 14))
-    assert outputs == [RecordWithdrawal("callback", "keypad", 14)]
-
-
-def test_no_call_back_is_a_refusal_and_may_be_changed() -> None:
-    opening, outputs = run(Opening(), Answered(), FULL, CallbackAnswered(False, "voice", DIGEST))
-    assert outputs[-1] == RecordConsent("callback", False, "voice", DIGEST)
-    _, outputs = run(opening, CallbackAnswered(True, "voice", DIGEST))
-    assert outputs == [RecordConsent("callback", True, "voice", DIGEST)]
-
-
-@pytest.mark.parametrize("opening", [Opening(opted_out=True), Opening()])
-def test_who_opted_out_agrees_to_no_call_back(opening: Opening) -> None:
-    opening, _ = run(opening, Answered(), FULL)
-    if not opening.opted_out:
-        opening, _ = run(opening, CallbackAnswered(True, "voice", DIGEST), Asked("opt_out"))
-    opening, outputs = run(opening, CallbackAnswered(True, "voice", DIGEST))
-    assert outputs == []
-    assert not opening.consents.given("callback")
-
-
 # --- any order of events ---------------------------------------------------------------------------------
 
 PHRASES = st.sampled_from(
