@@ -55,6 +55,18 @@ class Emergencies:
         return find(self._rules, text, language)
 
 
+def script_at(rules: Rules | None, rule: str, script: str, language: str, place: str) -> str:
+    """The fixed phrase to speak on a line of that place (a jurisdiction, "" for unknown).
+
+    Args:
+        rule: that found the emergency.
+        script: what is spoken where no release says more.
+    """
+    if rules is None or not place:
+        return script
+    return rules.script(rule, language, place) or SCRIPT
+
+
 def find(rules: Rules, text: str, language: str) -> Emergency | None:
     """As ``Emergencies.find``, with the rules of a release."""
     finding = rules.emergency(text, language)

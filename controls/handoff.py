@@ -3,7 +3,10 @@
     IDLE ──Wanted──▶ CLEARING ──Durable──▶ TRANSFERRING ──Accepted──▶ DONE (completed)
                         │                     │ Failed: the next route
                         │                     ▼
-                        └──Refused──▶ ASKING ◀── a call-back route
+                        └──Refused──▶ OFFERING ◀── a call-back route
+                                       │ yes   └── no, or twice no answer ──▶ DONE (nobody)
+                                       ▼
+                                     ASKING
                                        │ ▲ number not right, or not understood
                                        ▼ │
                                    CONFIRMING ──yes──▶ PROMISING ──Durable──▶ DONE (promised)
@@ -13,6 +16,14 @@ Routes are tried in their order: desks that are open, then call-backs. Whoever
 enacts this answers every output that waits (Transfer, Say with an answer,
 PromiseCallback) with one event; a deadline passed is an event too (Failed,
 Refused, Unclear). A handoff ends exactly once, with ``Finish``.
+
+1. A call-back is promised to nobody who did not say yes to one: not to who says no, is silent, hangs up
+   before the answer, opted out in this call or an earlier one, or has an emergency (47 CFR 64.1200(a)(10);
+   GDPR Art. 6 and 7: no consent by silence).
+2. An emergency's handoff asks for nothing. With nobody reached it ends with what to do instead: its script,
+   which names the number to dial, once more.
+3. A handoff that an emergency overtakes is settled on record; one whose transfer is under way becomes the
+   emergency's.
 """
 
 from __future__ import annotations
@@ -20,195 +31,100 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
 
-RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
-FailReason = Literal["nobody_there", "no_answer", "busy", "carrier", "outside_hours", "no_desk"]
-Ending = Literal["completed", "promised", "nobody"]
+from controls.handoff_values import (
+    Accepted,
+    Consent,
+    Durable,
+    Ending,
+    Event,
+    Failed,
+    FailReason,
+    Finish,
+    Gone,
+    How,
+    No,
+    Number,
+    Output,
+    Overtaken,
+    PromiseCallback,
+    ReadBack,
+    RecordAccepted,
+    RecordCompleted,
+    RecordFailed,
+    Refused,
+    Request,
+    RequestedBy,
+    Route,
+    Say,
+    Transfer,
+    Unclear,
+    Urgent,
+    Wanted,
+    Yes,
+)
+
+__all__ = [
+    "NOBODY",
+    "OFFER",
+    "OFFERS",
+    "TRIES",
+    "URGENT_NOBODY",
+    "Accepted",
+    "Consent",
+    "Durable",
+    "Ending",
+    "Event",
+    "FailReason",
+    "Failed",
+    "Finish",
+    "Gone",
+    "Handoff",
+    "HandoffState",
+    "How",
+    "No",
+    "Number",
+    "Output",
+    "Overtaken",
+    "PromiseCallback",
+    "ReadBack",
+    "RecordAccepted",
+    "RecordCompleted",
+    "RecordFailed",
+    "Refused",
+    "Request",
+    "RequestedBy",
+    "Route",
+    "Say",
+    "Step",
+    "Transfer",
+    "Unclear",
+    "Urgent",
+    "Wanted",
+    "Yes",
+    "clean_number",
+    "spoken_number",
+]  # fmt: skip
 
 #: A call-back number is asked for, or read back, at most this often.
 TRIES = 3
+#: Whether they may be called back is asked at most this often.
+OFFERS = 2
+#: What is asked, and what is said where nobody came: to a caller with an emergency, ahead of its script.
+OFFER, NOBODY, URGENT_NOBODY = "ask-callback", "nobody-reached", "emergency-nobody"
 
 
 class HandoffState(StrEnum):
     IDLE = "idle"
     CLEARING = "clearing"  # handoff.requested is on its way to disk
     TRANSFERRING = "transferring"
+    OFFERING = "offering"  # a call-back: yes or no
     ASKING = "asking"  # for a number
     CONFIRMING = "confirming"  # a number was read back
     PROMISING = "promising"  # callback.promised is on its way to disk
     DONE = "done"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One place to try.
-
-    Attributes:
-        closed_because: why nobody is there, when ``open_now`` is False.
-        wait_s: bounds a desk.
-        within_working_h: a call-back's promise.
-    """
-
-    kind: Literal["desk", "callback"]
-    desk: str
-    number: str = field(default="", repr=False)
-    open_now: bool = True
-    wait_s: float = 40.0
-    within_working_h: int = 4
-    closed_because: FailReason = "outside_hours"
-
-
-# --- what comes in --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A person is wanted."""
-
-    requested_by: RequestedBy
-
-
-@dataclass(frozen=True, slots=True)
-class Durable:
-    """The record awaited (handoff.requested, callback.promised) has its receipt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """That record could not be made durable, not even in the spool."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The desk has the caller. ``waited_s``: since the transfer began."""
-
-    waited_s: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The desk cannot be reached, or its time ran out."""
-
-    reason: FailReason
-    waited_s: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """Digits the caller said or keyed, with or without a leading +."""
-
-    digits: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Yes:
-    """The number read back is right."""
-
-
-@dataclass(frozen=True, slots=True)
-class No:
-    """It is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unclear:
-    """Neither an answer nor a number, or silence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The caller hung up."""
-
-
-Event = Wanted | Durable | Refused | Accepted | Failed | Number | Yes | No | Unclear | Gone
-
-
-# --- what is to be done ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Append ``handoff.requested`` through the gate; answer Durable or Refused."""
-
-    requested_by: RequestedBy
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Speak a fixed phrase; ``answer``: then listen (Number, Yes, No or Unclear follow)."""
-
-    phrase: str
-    answer: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """Read the number back digit by digit and ask whether it is right (Yes, No, Number, Unclear)."""
-
-    number: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """Hand the caller to ``route``; answer Accepted or Failed within its ``wait_s``."""
-
-    route: Route
-
-
-@dataclass(frozen=True, slots=True)
-class RecordAccepted:
-    """Append ``handoff.accepted``."""
-
-    mode: Literal["blind"]
-    waited_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecordFailed:
-    """Append ``handoff.failed`` for one route, or for the whole."""
-
-    desk: str
-    reason: FailReason
-    waited_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecordCompleted:
-    """Append ``handoff.completed``."""
-
-    mode: Literal["blind"]
-    waited_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class PromiseCallback:
-    """Append ``callback.promised``, which is the handoff's outcome; answer Durable or Refused."""
-
-    route: Route
-    number: str = field(repr=False)
-    confirmed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """It is over. After ``nobody`` the caller has been told so, unless they hung up."""
-
-    ending: Ending
-    caller_there: bool
-
-
-Output = (
-    Request
-    | Say
-    | ReadBack
-    | Transfer
-    | RecordAccepted
-    | RecordFailed
-    | RecordCompleted
-    | PromiseCallback
-    | Finish
-)
 Step = tuple["Handoff", tuple[Output, ...]]
 
 
@@ -224,6 +140,11 @@ class Handoff:
         tries: how often a number was asked for or read back.
         waited_s: over all routes, whole seconds.
         urgent: an emergency asked for it.
+        script: fixed phrase that says what to do in it.
+        barred: the caller may not be called back: they opted out.
+        agreed: they said yes to a call-back.
+        offers: how often they were asked.
+        told: the caller knows that they are being connected.
         there: the caller has not hung up.
     """
 
@@ -235,12 +156,21 @@ class Handoff:
     tries: int = 0
     waited_s: int = 0
     urgent: bool = False
+    script: str = ""
+    barred: bool = False
+    agreed: bool = False
+    offers: int = 0
+    told: bool = False
     there: bool = True
 
     @classmethod
-    def over(cls, routes: Sequence[Route], caller_number: str = "") -> Handoff:
+    def over(cls, routes: Sequence[Route], caller_number: str = "", script: str = "") -> Handoff:
         """A handoff that has not begun. ``caller_number`` counts only if it can be dialled."""
-        return cls(tuple(routes), clean_number(caller_number))
+        return cls(tuple(routes), clean_number(caller_number), script=script)
+
+    def bar(self) -> Handoff:
+        """The same, of a caller who is not to be called back, whatever they said before."""
+        return replace(self, barred=True, agreed=False)
 
     def step(self, event: Event) -> Step:
         """Take one event; returns the next state and what is to be done, in order.
@@ -267,11 +197,19 @@ class Handoff:
                 return after._next((RecordFailed(desk, reason, waited),))
             case Number(digits) if state in (HandoffState.ASKING, HandoffState.CONFIRMING):
                 return self._number(digits)
+            case Yes(how) if state is HandoffState.OFFERING:
+                return self._take_up(how)
+            case No(how) if state in (HandoffState.OFFERING, HandoffState.ASKING):
+                return self._decline(how)
+            case Number(digits) if state is HandoffState.OFFERING and clean_number(digits):
+                return self._take_up("voice", clean_number(digits))  # "call me on …" is a yes as well
+            case Number() | Unclear() if state is HandoffState.OFFERING:
+                return self._offer(())
             case Yes() if state is HandoffState.CONFIRMING:
                 return self._promise(True, ())
             case No() if state is HandoffState.CONFIRMING:
                 return replace(self, number="")._ask(())
-            case Yes() | No() | Unclear() if state is HandoffState.ASKING:
+            case Yes() | Unclear() if state is HandoffState.ASKING:
                 return self._ask(())
             case Unclear() if state is HandoffState.CONFIRMING:
                 return self._read_back(())
@@ -279,6 +217,10 @@ class Handoff:
                 return self._promised(isinstance(event, Durable))
             case Gone():
                 return replace(self, there=False)._gone()
+            case Urgent(script) if state is HandoffState.TRANSFERRING:
+                return replace(self, urgent=True, script=script or self.script), ()
+            case Overtaken():
+                return self._overtaken()
         return self, ()
 
     @property
@@ -288,7 +230,7 @@ class Handoff:
     @property
     def asking(self) -> bool:
         """Whether the caller's next words answer a question of the handoff."""
-        return self.state in (HandoffState.ASKING, HandoffState.CONFIRMING)
+        return self.state in (HandoffState.OFFERING, HandoffState.ASKING, HandoffState.CONFIRMING)
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -300,12 +242,16 @@ class Handoff:
         for i in range(self.at + 1, len(self.routes)):
             route = self.routes[i]
             if route.kind == "callback":
+                if self.urgent or self.barred:
+                    continue
                 return replace(self, at=i)._callback(tuple(outputs))
+            if route.urgent_only and not self.urgent:
+                continue
             if route.open_now and route.number:
                 after = replace(self, at=i, state=HandoffState.TRANSFERRING)
-                # an emergency's own script has been spoken; nothing more before the transfer
-                spoken = () if self.urgent or self.at >= 0 else (Say("handoff"),)
-                return after, (*outputs, *spoken, Transfer(route))
+                # a script says what to do, and promises nobody: at night that would be untrue
+                spoken = () if self.told else (Say("handoff"),)
+                return replace(after, told=True), (*outputs, *spoken, Transfer(route))
             outputs.append(RecordFailed(route.desk, "no_desk" if route.open_now else route.closed_because, 0))
         return replace(self, at=len(self.routes))._nobody(tuple(outputs))
 
@@ -319,10 +265,26 @@ class Handoff:
         )
 
     def _callback(self, before: tuple[Output, ...]) -> Step:
-        told = (*before, Say("no-one-free"))
-        if self.caller_number:
-            return replace(self, number=self.caller_number)._read_back(told)
-        return self._ask(told)
+        return self._offer((*before, Say("no-one-free")))
+
+    def _offer(self, before: tuple[Output, ...]) -> Step:
+        if self.offers >= OFFERS:
+            return self._decline("default", before)
+        offered = replace(self, state=HandoffState.OFFERING, offers=self.offers + 1)
+        return offered, (*before, Say(OFFER, answer=True))
+
+    def _take_up(self, how: How, number: str = "") -> Step:
+        if self.barred:
+            return self._nobody((self._failed("declined"),))
+        agreed, said = replace(self, agreed=True), (Consent(True, how),)
+        if number := number or self.caller_number:
+            return replace(agreed, number=number)._read_back(said)
+        return agreed._ask(said)
+
+    def _decline(self, how: How, before: tuple[Output, ...] = ()) -> Step:
+        """No call-back: on record, and said, before anything else is."""
+        told = (Consent(False, how), self._failed("declined"), Say("callback-cancelled"))
+        return replace(self, agreed=False)._nobody((*before, *told))
 
     def _ask(self, before: tuple[Output, ...]) -> Step:
         if self.tries >= TRIES:
@@ -345,11 +307,13 @@ class Handoff:
     def _settle(self, before: tuple[Output, ...]) -> Step:
         """Nothing was confirmed: promise on the best number known, marked unconfirmed, or own up."""
         number = self.number or self.caller_number
-        if not number:
-            return self._nobody((*before, self._failed("nobody_there")))
+        if not number or not self.agreed:
+            return self._nobody((*before, self._failed("nobody_there" if self.agreed else "declined")))
         return replace(self, number=number)._promise(False, before)
 
     def _promise(self, confirmed: bool, before: tuple[Output, ...]) -> Step:
+        if not self.agreed:  # opted out meanwhile
+            return self._nobody((*before, self._failed("declined")))
         after = replace(self, state=HandoffState.PROMISING)
         return after, (*before, PromiseCallback(self.routes[self.at], self.number, confirmed))
 
@@ -363,7 +327,11 @@ class Handoff:
     def _nobody(self, before: tuple[Output, ...]) -> Step:
         if not any(isinstance(output, RecordFailed) for output in before):
             before = (*before, self._failed("no_desk" if not self.routes else "nobody_there"))
-        spoken: tuple[Output, ...] = (Say("nobody-reached"),) if self.there else ()
+        spoken: tuple[Output, ...] = (Say(NOBODY),)
+        if self.urgent:
+            spoken = (Say(URGENT_NOBODY), Say(self.script)) if self.script else (Say(URGENT_NOBODY),)
+        if not self.there:
+            spoken = ()
         return replace(self, state=HandoffState.DONE), (*before, *spoken, Finish("nobody", self.there))
 
     def _failed(self, reason: FailReason) -> RecordFailed:
@@ -371,16 +339,23 @@ class Handoff:
         return RecordFailed(desk, reason, self.waited_s)
 
     def _gone(self) -> Step:
-        """The caller hung up: who asked for a person is still called back, where a number is known."""
+        """The caller hung up: who said yes to a call-back is called back, where a number is known."""
         if self.state is HandoffState.IDLE:
             return replace(self, state=HandoffState.DONE), (Finish("nobody", False),)
         if self.state is HandoffState.PROMISING:
             return self, ()  # its receipt decides
         number = self.number or self.caller_number
         at = next((i for i, route in enumerate(self.routes) if route.kind == "callback"), -1)
-        if not number or at < 0 or self.state is HandoffState.CLEARING:
-            return self._nobody((self._failed("nobody_there"),))
+        if not number or at < 0 or not self.agreed:
+            return self._nobody((self._failed("declined" if self.barred else "hung_up"),))
         return replace(self, at=at, number=number)._promise(False, ())
+
+    def _overtaken(self) -> Step:
+        """Settled at once, and nothing is said of it: the emergency's words come instead."""
+        over = replace(self, state=HandoffState.DONE)
+        if self.state in (HandoffState.IDLE, HandoffState.PROMISING):  # what was promised stays promised
+            return over, (Finish("nobody", self.there),)
+        return over, (self._failed("overtaken"), Finish("nobody", self.there))
 
 
 def clean_number(digits: str) -> str:

@@ -15,6 +15,7 @@ Legal messages by state:
 * ASKING: Played (of the question), Consent, Asked, Objected, Back (a person was fetched for another reason).
 * PERSON, EMERGENCY: Played (the account of what was cut), Back (no person could be reached), Objected.
 * OPEN: Back, Objected, Ending, Played, and opting out; other wishes are the call's own business then.
+* any but ENDED: CallbackAnswered (a way to a person asked whether the caller may be called back).
 * ENDED: nothing more.
 
 1. ``Proceed`` is put out once, after a disclosure was played in full and every question was answered, or
@@ -49,6 +50,7 @@ from controls.opening_values import (
     Asked,
     Back,
     ByCaller,
+    CallbackAnswered,
     Consent,
     Cut,
     End,
@@ -79,6 +81,7 @@ __all__ = [
     "Asked",
     "Back",
     "ByCaller",
+    "CallbackAnswered",
     "Consent",
     "Cut",
     "End",
@@ -132,7 +135,7 @@ class Opening:
         questions: asked in this order; without any the conversation follows the disclosure.
         consents: what is in force; its ``required`` are the scopes that a question is about.
         clinical: the clinical disclaimer is said at the start and at the end.
-        opted_out: the caller opted out in an earlier call.
+        opted_out: the caller opted out, in an earlier call or in this one.
         attempts_max: how often a phrase that must be played is offered before a person is fetched.
         attempt: of the disclosure, 1-based; 0 before the first.
         playing: the phrase whose ``Played`` is awaited, or "".
@@ -195,6 +198,8 @@ class Opening:
                 return self._consent(event)
             case Objected() if state not in (OpeningState.WAITING, OpeningState.ENDED):
                 return self._objected(event)
+            case CallbackAnswered() if state is not OpeningState.ENDED:
+                return self._callback(event)
             case Back():
                 return self._back()
             case Ending() if state is OpeningState.OPEN and self.clinical and not self.closed:
@@ -320,6 +325,18 @@ class Opening:
             return replace(after, state=OpeningState.PERSON), (*records, ToPerson("rule"))
         return after, records
 
+    def _callback(self, event: CallbackAnswered) -> Step:
+        """Who opted out is not called back, whatever they answer; silence takes nothing back."""
+        if self.opted_out:
+            return self, ()
+        answer: c.Event = c.Answer(("callback",), event.given, event.how, event.asked, event.at_s)
+        if self.consents.given("callback"):
+            if event.given or event.how == "default":
+                return self, ()
+            answer = c.Withdrawal(("callback",), event.how, event.at_s)
+        consents, records = self.consents.step(answer)
+        return replace(self, consents=consents), records
+
     # -- what passes ahead of everything ------------------------------------------------------------
 
     def _asked(self, event: Asked) -> Step:
@@ -346,7 +363,7 @@ class Opening:
         given = tuple(scope for scope in c.SCOPES if self.consents.given(scope))
         taken = c.Withdrawal((*given, *_OPTED_OUT), event.how, event.at_s)
         consents, records = self.consents.step(taken)
-        after = replace(self, state=OpeningState.ENDED, consents=consents)
+        after = replace(self, state=OpeningState.ENDED, consents=consents, opted_out=True)
         return after, (*before, *records, Remember(), End("opted_out"))
 
     def _back(self) -> Step:

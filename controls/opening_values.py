@@ -93,6 +93,19 @@ class Objected:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackAnswered:
+    """The caller was asked, outside of the opening, whether they may be called back.
+
+    ``asked``: digest of the exact words of that question. A no after a yes takes it back.
+    """
+
+    given: bool
+    how: Literal["voice", "keypad", "default"]
+    asked: str = ""
+    at_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Back:
     """Nobody could be reached: the agent has the caller again."""
 
@@ -107,7 +120,7 @@ class Gone:
     """The caller hung up, or the call ended otherwise."""
 
 
-Event = Answered | Played | Asked | Consent | Objected | Back | Ending | Gone
+Event = Answered | Played | Asked | Consent | Objected | CallbackAnswered | Back | Ending | Gone
 
 
 # --- what is to be done ---------------------------------------------------------------------------

@@ -160,6 +160,7 @@ class DeskRoute:
         title: what callers hear the desk called, such as ``reception``.
         titles: language → the same there, for languages other than the release's first.
         always: tried outside the desk's hours too.
+        urgent_only: only who has an emergency is put through there.
         open_now: somebody is there; as of ``Release.routes_at``, False until asked.
         hours: see ``voice_runtime.hours``.
     """
@@ -174,6 +175,7 @@ class DeskRoute:
     title: str = ""
     always: bool = False
     titles: Mapping[str, str] = field(default_factory=dict)
+    urgent_only: bool = False
 
     def title_in(self, language: str) -> str:
         """What callers hear it called in a language; ``title`` where nothing else is given."""

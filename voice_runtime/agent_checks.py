@@ -41,6 +41,7 @@ def check_parts(parts: Parts) -> None:
     _approvals(parts)
     _holding(parts)
     _handoff(parts)
+    _emergencies(parts)
     _rules(parts)
     check_rules(parts)
     _disclosure(parts)
@@ -92,7 +93,10 @@ def _languages(parts: Parts) -> None:
         if name not in FIXED:
             parts.wrong(("phrases", name), "is not a known phrase", f"known: {', '.join(FIXED)}")
     for i, language in enumerate(served):
-        unreviewed = [p.pack for p in parts.packs if language not in p.languages]
+        unreviewed = [p.pack for p in parts.packs if p.kind == "guard" and language not in p.languages]
+        urgent = [p for p in parts.packs if p.kind == "emergency"]
+        if not any(language in p.languages for p in urgent):
+            unreviewed += [p.pack for p in urgent]
         if unreviewed:
             names = ", ".join(unreviewed)
             at = ("languages", "also", i - 1) if i else ("languages", "first")
@@ -149,6 +153,28 @@ def _handoff(parts: Parts) -> None:
             parts.wrong(at, f"desk '{name}' has no title in {', '.join(lacking)}", remedy)
         elif not any(desks[name].hours.values()):
             parts.wrong(at, f"desk '{name}' never opens", "give it hours in configs/desks.yaml")
+
+
+def _emergencies(parts: Parts) -> None:
+    """Who has an emergency hears the numbers of the place, and somebody may be reached at any hour."""
+    packs = [p for p in parts.packs if p.kind == "emergency"]
+    for line in parts.lines.of(parts.name) if parts.lines is not None and packs else ():
+        here = [p for p in packs if p.speaks_for(line.jurisdiction)]
+        worded = {la for p in here for rule in p.rules for la in rule.say}
+        if not here:
+            message = f"line '{line.name}' is in {line.jurisdiction}, and no pack names its emergency numbers"
+            remedy = "add the emergency pack of that place, such as emergency-eu"
+            parts.wrong(("rules", "packs"), message, remedy)
+        elif lacking := [la for la in parts.languages if la not in worded]:
+            message = f"no emergency pack for {line.jurisdiction} (line '{line.name}') speaks {lacking[0]}"
+            parts.wrong(("rules", "packs"), message, f"word its scripts in {', '.join(lacking)}")
+    if not any(to.desk and to.during != "opening-hours" for to in parts.agent.handoff.to):
+        parts.wrong(
+            ("handoff", "to"),
+            "outside opening hours an emergency reaches nobody: callers are told what to dial, no more",
+            "add {desk: …, during: emergencies}, or always, where somebody answers at any hour",
+            severity="warning",
+        )
 
 
 def _rules(parts: Parts) -> None:

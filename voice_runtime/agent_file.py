@@ -267,11 +267,12 @@ class RulesPart(Closed):
 
 
 class HandoffTo(Closed):
-    """A desk (with ``during`` and ``wait_s``) or a promised call-back."""
+    """A desk (with ``during`` and ``wait_s``) or a call-back, which the caller is asked about."""
 
     desk: Slug | None = Field(default=None, description="a desk of configs/desks.yaml")
-    during: Literal["opening-hours", "always"] = Field(
-        default="opening-hours", description="opening-hours or always"
+    during: Literal["opening-hours", "always", "emergencies"] = Field(
+        default="opening-hours",
+        description="opening-hours, always, or emergencies: at any hour, for nobody but them",
     )
     mode: Literal["blind"] = Field(default="blind", description="blind: the caller is put through at once")
     wait_s: float = Field(default=40, ge=5, le=180, description="s to let it ring")

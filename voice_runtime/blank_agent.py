@@ -204,6 +204,8 @@ about: [asks-for-a-person, handoff]
   - caller: {person}
     expect: {{addressed: person, phrase: no-one-free}}
   - caller: "{yes}"
+    expect: {{addressed: question}}
+  - caller: "{yes}"
     expect: {{addressed: question, phrase: callback-promised, handoff: callback}}
 outcome: {{handoff: callback, records: [handoff.requested, callback.promised]}}
 """,
@@ -218,7 +220,7 @@ about: [emergency]
       addressed: emergency
       emergency: emergency-us/{emergency_rule}
       phrase: rule.emergency-us.{emergency_rule}
-outcome: {{emergency: true, handoff: callback, records: [emergency.detected], never_records: [turn.decided]}}
+outcome: {{emergency: true, handoff: nobody, records: [emergency.detected], never_records: [turn.decided]}}
 """,
     "says-when-it-is-open": """\
 # yaml-language-server: $schema=../../eval.schema.json      check: sayso agents validate {name}

@@ -12,23 +12,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from loguru import logger
 from pipecat.frames.frames import EndFrame, Frame
 from pipecat.processors.aggregators.llm_context import LLMContext
 
+from controls.bound_phrases import phrase_digest
 from controls.capture import EndedFor
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
+from controls.handoff import OFFER
 from controls.ledger import records as r
 from controls.opening import CLINICAL_END
 from controls.redaction.file import unconfigured
 from controls.stop import Kind as StopKind
 from voice_runtime.agent import Release
+from voice_runtime.beside import Beside
 from voice_runtime.call_ports import Carrier
 from voice_runtime.events import ClauseFrame, SayFrame
 from voice_runtime.house import Agent, Facts, House
@@ -69,6 +72,9 @@ class Call:
     def __init__(self, id: str, facts: Facts, agent: Agent, house: House) -> None:
         release = agent.release
         self.id, self.facts, self.agent, self.house = id, facts, agent, house
+        self._beside = Beside()
+        #: Runs work beside the pipeline; what it raises is logged, never lost.
+        self.spawn = self._beside.run
         self.language = facts.language or release.language
         self.reader = Reader(self.language, release.say_as.get(self.language))
         self.context = LLMContext(tools=list(tool_schemas(release.tools)))
@@ -107,6 +113,10 @@ class Call:
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,
             receipt_deadline_s=house.receipt_deadline_s, say=self.say, interrupt=self.interrupt,
             finish=self._finish_by_person, on_nobody=self._nobody, moments=self.ends.moments,
+            barred=lambda: self.opening.opted_out, place=facts.jurisdiction,
+            consent=partial(
+                self.opening.callback, asked=phrase_digest(agent.said.get(OFFER, {}).get(self.language, ""))
+            ),
         )  # fmt: skip
         self.receipt = CallerReceipt(
             self.journal, self.gate, template=release.templates.get(TEMPLATE, {}).get(self.language, ""),
@@ -131,7 +141,6 @@ class Call:
         self._ending = _Ending()
         self._leg: Leg | None = None
         self._tools: ToolRunner | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._one_leg = asyncio.Lock()
         self.legs = 0  # pipelines so far: one, and one for each transfer that came back
         self._receipt_failed = False
@@ -146,7 +155,7 @@ class Call:
     @property
     def at_rest(self) -> bool:
         """Nothing is owed or under way beside the model: the next thing is the caller's or the carrier's."""
-        return not self.journal.owed() and not self._tasks and self.person.at_rest
+        return not self.journal.owed() and not self._beside and self.person.at_rest
 
     @property
     def leaving(self) -> bool:
@@ -254,6 +263,8 @@ class Call:
         if self.ends.owed is not None:
             await self._goodbye("agent", self.ends.owed[1])
             return
+        if self.person.urgent and self.opening.finished:
+            return  # what was said last told who speaks, and the number to dial: nothing comes behind it
         await self._opened(self.opening.back())
 
     async def _opened(self, step: Awaitable[None]) -> None:
@@ -332,13 +343,6 @@ class Call:
         """The line's echo persists (or has subsided): voice does not interrupt while the agent speaks."""
         self.journal.append(r.MediaHalfDuplex(tenant=self.facts.tenant, call=self.id, active=active))
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run ``work`` beside the pipeline; what it raises is logged, never lost."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_log_failure)
-
     # -- failing, out loud ------------------------------------------------------------------------
 
     def too_long(self) -> None:
@@ -415,8 +419,7 @@ class Call:
         self.ends.over(self._ending.by, self._ending.reason)
         if self.house.approvals is not None:
             self.house.approvals.call_over(self.id)
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._beside.cancel()
         journal = self.journal
         for cleared in journal.owed():
             journal.never_played(cleared)
@@ -443,8 +446,3 @@ class Call:
     def _end(self) -> r.CallClosed:
         """``call.closed`` as of now."""
         return self.ends.closed(self._ending.by, self._ending.reason, self._recorder.count)
-
-
-def _log_failure(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("{} beside a call failed: {}", task.get_coro(), type(error).__name__)

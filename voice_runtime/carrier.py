@@ -59,6 +59,9 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
             return known is not Intent.EMERGENCY
         return meant is Intent.PERSON and known is None
 
+    def grave(text: str) -> bool:
+        return intent(text, language) is Intent.EMERGENCY
+
     def only_silences(text: str) -> bool:
         return intent(text, language) is Intent.STOP
 
@@ -76,6 +79,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         patience=release.patience,
         urgent=urgent,
         overrules=overrules,
+        grave=grave,
         only_silences=only_silences,
         language=language,
         clock=hearing.clock,

@@ -57,6 +57,7 @@ class CallerSaidFrame(SystemFrame):
         urgent: acts at once even when the turn is not over (emergency, person, …).
         aside: nothing but listening ("mhm") while the agent had the floor: on record, and for nobody.
         private: said, in part at least, while figures were entered by keys: its words are kept nowhere.
+        unsure: too unsure to act on, had they not named an emergency.
     """
 
     text: str
@@ -72,6 +73,7 @@ class CallerSaidFrame(SystemFrame):
     urgent: bool = False
     aside: bool = False
     private: bool = False
+    unsure: bool = False
 
 
 @dataclass

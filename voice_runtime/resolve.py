@@ -379,7 +379,8 @@ def _routes(parts: Parts) -> tuple[DeskRoute, ...]:
                 within_working_h=to.within_working_h,
                 hours=hours_text(desk),
                 title=desk.title,
-                always=bool(to.desk) and to.during == "always",
+                always=bool(to.desk) and to.during != "opening-hours",
+                urgent_only=bool(to.desk) and to.during == "emergencies",
                 titles={str(language): words for language, words in desk.titles.items()},
             )
         )

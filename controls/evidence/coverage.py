@@ -87,7 +87,10 @@ class ControlCoverage(Shown):
     passed: int = Field(ge=0)
     failed: int = Field(ge=0)
     unexplained: int = Field(ge=0)
-    last_challenged: str | None
+    last_challenged: str | None = Field(description="the newest of `challenged`")
+    challenged: dict[str, str | None] = Field(
+        description="kind of occasion → when one was last a real test; null: there were some, and none was"
+    )
     owner: str | None
     not_applicable: str | None
     document: DocumentShown | None
@@ -299,6 +302,10 @@ class Coverage:
             population=tally.population, exercised=tally.exercised, passed=tally.passed,
             failed=tally.failed, unexplained=tally.unexplained,
             last_challenged=rfc3339(tally.challenged_at) if tally.challenged_at else None,
+            challenged={
+                topic: rfc3339(at) if at else None
+                for topic, at in self._tallies.challenged(population.topics).items()
+            },
             owner=entry.owner if entry is not None else None,
             not_applicable=entry.not_applicable if entry is not None else None,
             document=None if document is None else DocumentShown(**asdict(document)),

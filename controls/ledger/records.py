@@ -809,8 +809,17 @@ class HandoffAccepted(HandoffRecord):
 
 
 class HandoffFailed(HandoffRecord):
+    """One place, or the whole of it, came to nothing.
+
+    ``declined``: the caller wants no call-back, or opted out. ``hung_up``: the caller went before anybody
+    came. ``overtaken``: an emergency took its place.
+    """
+
     type = "handoff.failed"
-    reason: Literal["nobody_there", "no_answer", "busy", "carrier", "outside_hours", "no_desk"]
+    reason: Literal[
+        "nobody_there", "no_answer", "busy", "carrier", "outside_hours", "no_desk", "declined", "hung_up",
+        "overtaken",
+    ]  # fmt: skip
     waited_s: Elapsed
 
 
@@ -886,6 +895,9 @@ class EmergencyDetected(Quoting):
     type = "emergency.detected"
     personal = EmergencyDetails
     turn: Count
+    asked_back: bool = Field(
+        default=False, description="the words were too unsure: told what to dial, and asked whether it is one"
+    )
     annex_a: tuple[Control, ...] = ("A.9.2",)
 
 

@@ -36,15 +36,18 @@ class Rules:
     Attributes:
         packs: what it was compiled from, an agent's own last.
         phrases: fixed phrases its rules speak, ``rule.<pack>.<name>`` → language → words.
-        languages: those that every pack was reviewed for; all others are refused.
+        languages: those that every pack was reviewed for (of emergency packs: one of them); all others are
+            refused.
         digest: ``sha256:…`` over ``canonical``.
     """
 
     def __init__(self, packs: Sequence[Pack]) -> None:
         self.packs = tuple(packs)
-        self.languages = frozenset[str]()
-        if packs:
-            self.languages = frozenset.intersection(*(frozenset[str](p.languages) for p in packs))
+        guards = [frozenset[str](p.languages) for p in packs if p.kind == "guard"]
+        urgent = [frozenset[str](p.languages) for p in packs if p.kind == "emergency"]
+        # Emergencies are found by language and answered by place: each pack need not know every language.
+        known = [*guards, *([frozenset[str]().union(*urgent)] if urgent else [])]
+        self.languages = frozenset[str]().union(*known[:1]).intersection(*known)
         self.phrases = {
             p.phrase_id(r): {str(k): v for k, v in r.say.items()} for p in packs for r in p.rules if r.say
         }
@@ -225,6 +228,23 @@ class Rules:
                     if worst is None or finding.risk > worst.risk:
                         worst = finding
         return worst
+
+    def script(self, rule: str, language: str, place: str) -> str:
+        """What to say where an emergency was found: the phrase that names the numbers of the place.
+
+        Args:
+            rule: that found it, ``pack/name``. Another place's pack words it under the same name.
+            place: jurisdiction of the line, such as ``us-il``; "" is unknown, and the rule's own words stand.
+
+        Returns:
+            The phrase's id; "" where no pack has words for the place in this language.
+        """
+        own, _, name = rule.partition("/")
+        here = [p for p in self.packs if p.kind == "emergency" and p.speaks_for(place)]
+        here.sort(key=lambda pack: pack.pack != own)  # its own words before another's
+        worded = [(p, spec) for p in here for spec in p.rules if language in spec.say]
+        same = [(p, spec) for p, spec in worded if spec.name == name]
+        return next((p.phrase_id(spec) for p, spec in (*same, *worded)), "")
 
     # -- inside -----------------------------------------------------------------------------------
 

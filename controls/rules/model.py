@@ -175,7 +175,10 @@ class Pack(Document):
         kind: ``emergency`` packs are looked at before everything else.
         owner: who answers for its rules, a role of configs/people.yaml.
         reviewed: day on which a person last read the sources cited in it.
-        languages: those it was reviewed for; no other is served with it.
+        languages: those it was reviewed for; no other is served with it. An emergency pack may ``say`` its
+            scripts in others too: whose emergencies another pack finds hear what to do here.
+        places: of an emergency pack: jurisdictions whose emergency numbers it names, such as ``us`` or
+            ``eu``; those below one are part of it. Without any its numbers hold wherever it is used.
         lists: word lists that phrases name as ``<name>``.
         topics: what rules name under ``like``, by language; read from files of their own
             (``controls.rules.topic_files``).
@@ -188,6 +191,7 @@ class Pack(Document):
     owner: Slug
     reviewed: datetime.date
     languages: tuple[Language, ...] = Field(min_length=1)
+    places: tuple[Slug, ...] = ()
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
     topics: dict[Name, dict[Language, Examples]] = Field(default_factory=dict)
     rules: tuple[RuleSpec, ...] = Field(min_length=1)
@@ -209,6 +213,12 @@ class Pack(Document):
         file, data, at = self._source
         name = dotted((*at, *location))
         return file or f"pack {self.pack}", line_of(data(), location), name
+
+    def speaks_for(self, place: str) -> bool:
+        """Whether its emergency numbers are those of a jurisdiction, such as ``us-il``; "" is any."""
+        if not place or not self.places:
+            return True
+        return any(place == known or place.startswith(f"{known}-") for known in self.places)
 
     def owner_of(self, rule: RuleSpec) -> str:
         """Role that answers for a rule."""
@@ -302,6 +312,8 @@ def problems_of(
         for i, entry in enumerate(entries):
             if not len(words(entry)):
                 yield found(("lists", name, i), "the entry holds no words", "remove it")
+    if pack.places and pack.kind != "emergency":
+        yield found(("places",), "only emergency numbers belong to a place", "remove it")
     seen: set[str] = set()
     for i, rule in enumerate(pack.rules):
         where: Location = ("rules", i)

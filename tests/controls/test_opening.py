@@ -15,6 +15,7 @@ from controls.opening import (
     Answered,
     Asked,
     Back,
+    CallbackAnswered,
     Consent,
     Cut,
     End,
@@ -287,22 +288,6 @@ def test_a_hand_back_during_a_question_goes_on_with_it() -> None:
     assert outputs[-2:] == [Say(AGAIN, 1), Say(RECORD.phrase, 1)]
 
 
-def test_the_clinical_disclaimer_frames_the_conversation() -> None:
-    opened, outputs = run(Opening(clinical=True), Answered(), FULL, Played(CLINICAL_START, True, 1, 1))
-    assert outputs[-2:] == [Say(CLINICAL_START, 1), Proceed(recorded=False)]
-    ended, outputs = run(opened, Ending(), Ending())
-    assert outputs == [Say(CLINICAL_END, 1)]
-    assert ended.finished  # the caller may come back from the goodbye
-    assert run(run(Opening(), Answered(), FULL)[0], Ending())[1] == []
-
-
-def test_a_disclaimer_that_cannot_be_played_leads_to_a_person() -> None:
-    cut = Played(CLINICAL_START, False, 0, 1)
-    failed, outputs = run(Opening(clinical=True, attempts_max=2), Answered(), FULL, cut, cut)
-    assert outputs[-3:] == [Say(CLINICAL_START, 2), RecordFailure(2), ToPerson("failure")]
-    assert run(failed, Back())[1] == []
-
-
 # --- any order of events ---------------------------------------------------------------------------------
 
 PHRASES = st.sampled_from(
@@ -317,6 +302,7 @@ EVENTS = st.one_of(
     st.builds(Asked, st.sampled_from(["emergency", "person", "key_0", "opt_out"]), HOW),
     st.builds(Consent, st.sampled_from([True, False, None]), HOW),
     st.builds(Objected, HOW, st.sampled_from([("record",), ("record", "transcript"), ("supplier",)])),
+    st.builds(CallbackAnswered, st.booleans(), st.sampled_from(["voice", "keypad", "default"])),
     st.just(Back()),
     st.just(Ending()),
     st.just(Gone()),
@@ -389,6 +375,11 @@ def test_whatever_happens(walk: tuple[Opening, list[Event]]) -> None:
                     recorded.append(output)
                     if isinstance(output, RecordConsent) and output.given:
                         # nothing by silence, and nothing before the question had been played
+                        if isinstance(event, CallbackAnswered):
+                            assert (output.scope, event.given) == ("callback", True)
+                            assert event.how != "default"
+                            assert not before.opted_out
+                            continue
                         assert output.how in ("voice", "keypad")
                         assert before.state is OpeningState.ASKING
                         assert not before.playing or (isinstance(event, Played) and event.full)

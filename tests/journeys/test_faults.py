@@ -131,7 +131,11 @@ async def test_a_model_that_fails_gets_the_fallback_and_a_promised_callback(
         )
         await server.up()
         result = await server.call(
-            Wait(), Say(text="when are you open", quiet_ms=2500), Say(text="yes"), HangUp()
+            Wait(),
+            Say(text="when are you open", quiet_ms=2500),
+            Say(text="yes", quiet_ms=2500),
+            Say(text="yes"),
+            HangUp(),
         )
         assert result.turns[0].first_audio_out_ms is not None
         trace = await server.ended()

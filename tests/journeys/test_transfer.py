@@ -98,7 +98,15 @@ async def test_nobody_answers_and_the_caller_comes_back_to_a_promised_callback(
         back = [verb for verb in caller.result.afterwards if verb.name == "Connect"]
         assert back, "the caller was not brought back"
         result = await caller.run(
-            Script(steps=(Wait(), Say(text="yes", quiet_ms=2500, timeout_s=20), HangUp())), back_with=back
+            Script(
+                steps=(
+                    Wait(),
+                    Say(text="yes", quiet_ms=2500, timeout_s=20),
+                    Say(text="yes", quiet_ms=2500, timeout_s=20),
+                    HangUp(),
+                )
+            ),
+            back_with=back,
         )
         assert not result.error
         await server.ended()
@@ -123,6 +131,7 @@ async def test_a_carrier_that_refuses_the_transfer_leads_to_a_promised_callback(
             steps=(
                 Wait(),
                 Say(text="let me talk to a person", quiet_ms=3000, timeout_s=30),
+                Say(text="yes", quiet_ms=2500, timeout_s=20),
                 Say(text="yes", quiet_ms=2500, timeout_s=20),
                 HangUp(),
             )

@@ -71,7 +71,7 @@ MISTAKES = [
     ('lets_pass: ["The clinic opens at nine."', 'lets_pass: ["The wait is long."', "rules.ours[0].lets_pass[0]", "", "own examples"),
     ("{desk: reception, during", "{desk: recepton, during", "handoff.to[0].desk", "no desk 'recepton'", "reception"),
     ("    - {callback: reception, within_working_h: 4}\n", "", "handoff.to", "ends with nobody", "callback"),
-    ("{callback: reception, within_working_h: 4}", "{callback: reception, wait_s: 5}", "handoff.to[1]", "mixes", "remove wait_s"),
+    ("{callback: reception, within_working_h: 4}", "{callback: reception, wait_s: 5}", "handoff.to[2]", "mixes", "remove wait_s"),
     ("retention: {schedule", "risk: {block_at: 96}\n\nretention: {schedule", "risk.block_at", "is above 95", "never raise it"),
     ("retention: {schedule", "risk: {approve_at: 81}\n\nretention: {schedule", "risk.approve_at", "is above 80", "never raise it"),
     ("retention: {schedule", "risk: {block_at: 0}\n\nretention: {schedule", "risk.block_at", "", ""),

@@ -266,15 +266,17 @@ def _at(text: str) -> float:
 def test_a_desk_is_open_in_its_hours_and_a_promise_always(project: Project) -> None:
     project.edit(OFFLINE, "desks: nobody_there", "desks: by_hours")
     release = project.release()
-    open_ = [(r.kind, r.open_now) for r in release.routes_at(_at("2026-11-24T15:00:00"))]  # 09:00 in Chicago
-    closed = [(r.kind, r.open_now) for r in release.routes_at(_at("2026-11-24T13:59:00"))]  # 07:59
-    holiday = [(r.kind, r.open_now) for r in release.routes_at(_at("2026-12-25T16:00:00"))]
-    assert open_ == [("desk", True), ("callback", True)]
-    assert closed == holiday == [("desk", False), ("callback", True)]
+    open_ = [(r.desk, r.open_now) for r in release.routes_at(_at("2026-11-24T15:00:00"))]  # 09:00 in Chicago
+    closed = [(r.desk, r.open_now) for r in release.routes_at(_at("2026-11-24T13:59:00"))]  # 07:59
+    holiday = [(r.desk, r.open_now) for r in release.routes_at(_at("2026-12-25T16:00:00"))]
+    assert open_ == [("reception", True), ("on-call", True), ("reception", True)]
+    assert closed == holiday == [("reception", False), ("on-call", True), ("reception", True)]
+    assert [r.urgent_only for r in release.handoff] == [False, True, False]
+    assert [r.kind for r in release.handoff] == ["desk", "desk", "callback"]
 
 
 def test_where_nobody_is_there_only_promises_are_open(release: Release) -> None:
-    assert [r.open_now for r in release.routes_at(_at("2026-11-24T15:00:00"))] == [False, True]
+    assert [r.open_now for r in release.routes_at(_at("2026-11-24T15:00:00"))] == [False, False, True]
 
 
 def test_a_desk_that_is_always_manned_is_open_at_night(project: Project) -> None:

@@ -130,15 +130,6 @@ async def test_hanging_up_leaves_a_complete_record(moment: Moment) -> None:
         assert requested == settled
 
 
-async def test_who_hangs_up_while_a_number_is_asked_for_is_called_back_on_their_own() -> None:
-    async with on_the_line(handoff=ONLY_CALLBACK) as line:
-        await line.opened()
-        await line.say("let me talk to a person")
-        await line.hang_up()
-        [(record, details)] = line.of("callback.promised")
-        assert (details.number, record.number_confirmed) == (CALLER, False)
-
-
 # --- what fails -----------------------------------------------------------------------------------
 
 
@@ -149,7 +140,7 @@ async def test_a_model_that_does_not_answer_means_the_fallback_and_a_call_back()
         assert line.played()[2:4] == ["fallback", "no-one-free"]
         [(failed, _)] = line.of("control.failed")
         assert (failed.control, failed.reason) == ("model", "exhausted")
-        await line.say("yes")
+        await line.say("yes", "yes")
         await line.ended()
         assert line.closed() == ("agent", "callback")
         [(requested, _)] = line.of("handoff.requested")
@@ -203,8 +194,9 @@ async def test_a_ledger_that_fails_mid_call_still_promises_a_call_back() -> None
         await line.opened()
         line.recorder.failing = True
         await line.say("when do you open")
+        await line.carrier.say("yes")
         await line.ended()
-        assert spooled(line) == ["fallback", "no-one-free", "callback-promised"]
+        assert spooled(line) == ["fallback", "no-one-free", "ask-callback", "callback-promised"]
         [(record, details)] = [e for e in line.spool.entries if e[0].type == "callback.promised"]
         assert (details.number, record.number_confirmed) == (CALLER, False)
 
@@ -246,7 +238,7 @@ async def test_an_emergency_is_spoken_and_connected_when_the_ledger_and_the_mode
         await line.say("i have chest pain")
         assert line.control.transfers == [DESK]
         phrases = [p.phrase for r, p in line.spool.entries if r.type == "agent.played" and r.samples]
-        assert phrases == ["rule.emergency-us.danger-to-life"]
+        assert phrases == ["rule.emergency-us.danger-to-life", "handoff"]
 
 
 @pytest.mark.parametrize(("forgets", "reconciled"), [(True, "no"), (False, "done")])
@@ -292,7 +284,7 @@ async def test_a_transfer_that_nobody_takes_brings_the_caller_back() -> None:
         line.start(came_back="busy")
         await line.settled()
         assert line.of("handoff.failed")[0][0].reason == "busy"
-        await line.say("yes")
+        await line.say("yes", "yes")
         await line.ended()
         assert line.closed() == ("agent", "callback")
 
@@ -310,7 +302,7 @@ async def test_a_caller_brought_back_before_the_first_stream_closed_keeps_the_ca
         await first
         await line.settled()
         assert line.of("call.closed") == []
-        await line.say("yes")
+        await line.say("yes", "yes")
         await line.ended()
         assert line.of("callback.promised")[0][0].number_confirmed
         assert line.closed() == ("agent", "callback")
@@ -343,24 +335,6 @@ async def test_nobody_during_the_disclosure_goes_back_to_it() -> None:
         await line.say("let me talk to a person")
         assert line.played() == ["disclosure…", "nobody-reached", "disclosure", "greeting"]
         assert [r.in_full for r, _ in line.of("disclosure.played")] == [False, True]
-
-
-@pytest.mark.parametrize("how", ["spoken", "keyed"])
-async def test_a_withheld_number_is_asked_for_and_read_back(how: str) -> None:
-    async with on_the_line(handoff=ONLY_CALLBACK, caller="") as line:
-        await line.opened()
-        await line.press("0")
-        assert line.played()[2:] == ["no-one-free", "ask-number"]
-        if how == "spoken":
-            await line.say("two oh two five five five oh one four four")
-        else:
-            await line.press("2025550144")
-        assert line.played()[-1] == "I have two zero two, five five five, zero one four four. Is that right?"
-        await line.say("yes")
-        await line.ended()
-        [(record, details)] = line.of("callback.promised")
-        assert (details.number, record.number_confirmed) == ("2025550144", True)
-        assert line.closed() == ("agent", "callback")
 
 
 # --- ending ---------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ async def test_a_promise_to_call_back_keeps_the_words_back_as_well() -> None:
         await line.opened()
         await line.say("have you got monday")
         await line.press("0")
+        await line.say("yes")
         await line.carrier.say("yes")
         await line.ended()
         [(_, promised)] = line.of("callback.promised")

@@ -68,7 +68,7 @@ async def test_a_promised_call_back_stays_a_promise() -> None:
         await line.opened()
         line.call.stop()
         await line.settled()
-        await line.say("yes")
+        await line.say("yes", "yes")
         await line.ended()
         assert "callback-promised" in line.played()
         assert line.closed() == ("agent", "callback")

@@ -157,6 +157,7 @@ async def _call_and_prove(screen: Screen, place: Place, line: Line, stop: asynci
             Say(text="yes"),
             Say(text="is this rash serious", wait=False),
             Interrupt(text="let me talk to a person", after_ms=1000),
+            Say(text="yes", quiet_ms=2500, timeout_s=30),
             Say(text="yes", quiet_ms=4000, timeout_s=30),
             HangUp(),
         )

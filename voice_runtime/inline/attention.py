@@ -39,11 +39,9 @@ from pipecat.utils.time import time_now_iso8601
 
 from controls.capture import Meant
 from controls.decision import Verdict
-from controls.emergency import Emergency
 from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
-from controls.ledger import records as r
 from controls.rules.matchers import numbers, words
 from voice_runtime.events import (
     CallerCaptionFrame,
@@ -59,6 +57,7 @@ from voice_runtime.events import (
     SpokenFrame,
 )
 from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
+from voice_runtime.inline.emergencies import Emergencies
 from voice_runtime.inline.journal import Addressed, Journal
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
 from voice_runtime.speak.spoken import Reader
@@ -127,6 +126,7 @@ class Attention(FrameProcessor):
         self._finish = finish
         self._may_end = may_end
         self._media_patience_s = media_patience_s
+        self._emergencies = Emergencies(journal, opening, person, say=self.say, interrupt=self.interrupt)
         self._waiting: list[tuple[str, str]] = []  # as said, and as the model may see it
         self._receipt_waits = False
         self._cut = False
@@ -209,6 +209,7 @@ class Attention(FrameProcessor):
         return not (
             meant in _ACTS
             or self._is_for_the_receipt(meant)
+            or self._emergencies.asking
             or self._person.asking
             or self._person.under_way
             or self._capture.paused
@@ -226,7 +227,7 @@ class Attention(FrameProcessor):
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
         elif meant is Intent.EMERGENCY:
-            await self._emergency(frame, emergency(frame.text, self._language))
+            await self._emergencies.found(frame, emergency(frame.text, self._language))
         elif meant is Intent.PERSON:
             await self._asks_for_a_person(frame)
         elif meant is Intent.OPT_OUT:
@@ -237,6 +238,8 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
+        elif self._emergencies.asking:
+            await self._answer_doubt(frame)
         elif self._is_for_the_receipt(meant):
             await self._asks_for_receipt(frame)
         elif self._person.asking:
@@ -262,7 +265,7 @@ class Attention(FrameProcessor):
             self._capture.said(_ENDS_ENTRY[meant])
         if meant is Intent.EMERGENCY:
             found = emergency(frame.text, self._language)
-            await self._emergency(replace(frame, text=WITHHELD), found)
+            await self._emergencies.found(replace(frame, text=WITHHELD), found)
         elif meant is Intent.PERSON:
             await self._asks_for_a_person(replace(frame, text=WITHHELD))
         elif meant is Intent.OPT_OUT:
@@ -271,19 +274,10 @@ class Attention(FrameProcessor):
             await self._objects("voice", replace(frame, text=WITHHELD))
 
     async def _asks_for_a_person(self, frame: CallerSaidFrame) -> None:
+        self._emergencies.drop()
         self._journal.caller_said(frame, "person")
         await self._opening.asked("person")
         await self._person.wanted("caller_voice", "asked for a person")
-
-    async def _emergency(self, frame: CallerSaidFrame, found: Emergency | None) -> None:
-        turn = self._journal.caller_said(frame, "emergency")
-        rule = found.rule if found else "emergency"
-        self._journal.append(
-            r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=turn),
-            r.EmergencyDetails(rule=rule, said=frame.text if self._journal.keeps_words else ""),
-        )
-        await self._opening.asked("emergency")
-        await self._person.wanted("emergency", rule, script=found.script if found else "emergency")
 
     def _is_for_the_receipt(self, meant: Intent | None) -> bool:
         """Asked for it, or for it once more; while a person is fetched, whoever comes has the caller."""
@@ -315,6 +309,14 @@ class Attention(FrameProcessor):
             await self.push_frame(
                 SayFrame(phrase="not-recorded", turn=self._journal.turn, answers=frame is not None)
             )
+        await self.catch_up()
+
+    async def _answer_doubt(self, frame: CallerSaidFrame) -> None:
+        """A yes, a no or other words to whether the caller has an emergency; other words are answered."""
+        yes = yes_or_no(frame.text, self._language)
+        turn = self._journal.caller_said(frame, "model" if yes is None else "question")
+        if await self._emergencies.answer(yes, turn, frame.text):
+            self._answer_later(frame.text)
         await self.catch_up()
 
     async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
@@ -380,10 +382,14 @@ class Attention(FrameProcessor):
         elif self._capture.paused:
             self._capture.key(key)
         elif key == "0":
+            self._emergencies.drop()
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
         elif self._person.under_way:
             pass
+        elif key in ("1", "2") and self._emergencies.asking:
+            await self._emergencies.answer(key == "1", self._journal.turn)
+            await self.catch_up()
         elif key in ("1", "2") and self._opening.asking:
             await self._opening.answer(key == "1", "keypad")
             await self.catch_up()
@@ -393,6 +399,8 @@ class Attention(FrameProcessor):
     async def _silent(self, step: int) -> None:
         if self._capture.paused:
             self._capture.silent()
+        elif step == 1 and self._emergencies.asking:
+            await self._emergencies.answer(None, self._journal.turn)
         elif step == 1 and self._person.asking:
             await self._person.answer("", None)
         elif step == 1 and self._opening.asking and not self._person.under_way:

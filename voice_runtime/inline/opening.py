@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from loguru import logger
 
+from controls import handoff as h
 from controls import opening as o
 from controls.bound_phrases import phrase_digest
 from controls.consent import Consents, Scope
@@ -161,6 +162,15 @@ class Disclosure:
     async def begin(self) -> None:
         """The call is answered and its first records are durable."""
         await self._step(o.Answered())
+
+    @property
+    def opted_out(self) -> bool:
+        """Whether the caller wants no calls from us, in this call or since an earlier one."""
+        return self._machine.opted_out
+
+    async def callback(self, given: bool, how: h.How, *, asked: str) -> None:
+        """The caller was asked whether they may be called back, with words of that digest."""
+        await self._step(o.CallbackAnswered(given, how, asked, self._at_s()))
 
     async def asked(self, wanted: o.Wanted) -> None:
         """The caller wants something that acts at once; who acts on it is attention's business."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 
 from loguru import logger
 
 from controls import handoff as h
 from controls.decision import Cleared
+from controls.emergency import script_at
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.ids import new_id
@@ -27,22 +27,21 @@ from controls.rules.moments import HandoffFacts
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
 from voice_runtime.events import SayFrame, SpokenFrame
-from voice_runtime.hours import Hours, spoken
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.keyed_number import KeyedNumber
+from voice_runtime.inline.promised import Promised
+from voice_runtime.inline.saying import Saying
 from voice_runtime.ports import CallControl
 
 TAG = "person"
 
-#: A phrase that has not been reported as spoken by then is not waited for any longer, s.
-_SPOKEN_S = 20.0
-#: Keys belong to one number until none comes for this long, s.
-_KEYS_S = 3.0
 #: Nobody can be reached: the caller stays with the agent, or (it is the agent that fails) the call ends.
-_STAYS, _ENDS = "nobody-reached", "nobody"
+_STAYS, _ENDS = h.NOBODY, "nobody"
+#: Keys that answer yes and no, where that is asked.
+_YES, _NO = "1", "2"
 #: How much of the conversation a person is given.
 _SUMMARY_TURNS = 6
-#: A promise on its way to disk is waited for so long when the caller goes, s.
-_PROMISE_S = 3.0
+_PROMISE_S = 3.0  #: a promise on its way to disk is waited for so long when the caller goes
 
 
 class WayToAPerson:
@@ -62,14 +61,20 @@ class WayToAPerson:
         interrupt: Callable[[], Awaitable[None]],
         finish: Callable[[str, str], Awaitable[None]],
         on_nobody: Callable[[], Awaitable[None]],
+        consent: Callable[[bool, h.How], Awaitable[None]],
+        barred: Callable[[], bool],
         moments: Moments | None = None,
+        place: str = "",
     ) -> None:
         """Make the way to a person of one call.
 
         Args:
+            consent: puts on record whether the caller may be called back, and how they said so.
+            barred: whether the caller opted out, and is not called back whatever they say.
             caller: the number the call came from, "" when withheld.
             finish: ends the call (``ended_by``, ``reason``).
             on_nobody: the caller was told that nobody can be reached, and stays with the agent.
+            place: jurisdiction of the line, whose emergency numbers are named; "" is unknown.
             moments: judges what a person is told, and who is tried first; without it nothing is.
         """
         self.control: CallControl | None = None
@@ -77,21 +82,20 @@ class WayToAPerson:
         self._language = language
         self._clock, self._caller = clock, caller
         self._deadline_s = receipt_deadline_s
-        self._say, self._interrupt, self._finish, self._on_nobody = say, interrupt, finish, on_nobody
-        self._moments, self._first = moments, ""
+        self._saying = Saying(TAG, journal, say)
+        self._interrupt, self._finish, self._on_nobody = interrupt, finish, on_nobody
+        self._consent, self._barred = consent, barred
+        self._moments, self._first, self._place = moments, "", place
         self._machine: h.Handoff | None = None
         self._by, self._reason, self._id = "agent", "", ""
         self._events: asyncio.Queue[h.Event] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._spoken: dict[str, asyncio.Event] = {}
-        self._interruptible = False  # what was said last: the caller may cut it, and what waits behind it
-        self._count = 0
-        self._keys = ""
-        self._keys_timer: asyncio.TimerHandle | None = None
+        self._keys = KeyedNumber(self._keyed)
+        self._script_due = False  # an emergency's script is on its way: nothing else begins
+        self._offered = False  # whether they may be called back was asked in full
         self._dialled_at_s = 0.0
         self._stepping = False
-        self._promised: tuple[str, datetime] | None = None
-        self._answers = False  # what is said now answers the caller's newest words
+        self._promised: Promised | None = None
         self.transferring = False
         self._closed = asyncio.Event()
 
@@ -108,6 +112,11 @@ class WayToAPerson:
         return self._machine is not None and self._machine.asking
 
     @property
+    def urgent(self) -> bool:
+        """The newest handoff was an emergency's."""
+        return self._machine is not None and self._machine.urgent
+
+    @property
     def at_rest(self) -> bool:
         """Nothing is being done here; at most an answer or a transfer's outcome is waited for."""
         if self._task is None or self._task.done():
@@ -115,23 +124,54 @@ class WayToAPerson:
         return (self.asking or self.transferring) and self._events.empty() and not self._stepping
 
     async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None:
-        """Fetch a person; harmless while one is being fetched, but an emergency starts over.
+        """Fetch a person; harmless while one is being fetched.
+
+        An emergency's script is spoken before anything else is done, and whatever else was under way gives
+        way to it; what is under way for an emergency goes on.
 
         Args:
             by: ``handoff.requested``'s ``requested_by``.
             script: fixed phrase spoken first (an emergency's).
             answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
-        if self._closed.is_set() or (self.under_way and by != "emergency"):
+        busy = self._task is not None and not self._task.done()
+        goes_on = (busy and self.urgent) or (self.under_way and by != "emergency")
+        if goes_on or self._script_due or self._closed.is_set():
             return
-        if self._task is not None and not self._task.done():
-            await self.abandon()  # also what has come to its end and waits for its last words to sound
-        if by not in ("failure", "rule"):  # then a fixed phrase says so already
-            await self._interrupt()
+        script = script and self.script_at(reason, script)
+        self._saying.answers = answers
+        self._script_due = by == "emergency"
+        try:
+            if await self._makes_way(by, reason, script, busy=busy):
+                self._begin(by, reason, script)
+        finally:
+            self._script_due = False
+
+    def script_at(self, rule: str, script: str) -> str:
+        """What to say on this line where ``rule`` found an emergency; ``script`` where no release knows."""
+        return script_at(self._release.rules, rule, script, self._language, self._place)
+
+    async def _makes_way(self, by: str, reason: str, script: str, *, busy: bool) -> bool:
+        """Silence the agent, say the script and end what was under way. False: that goes on instead."""
+        if self.under_way and self._machine is not None:
+            if self._machine.state is h.HandoffState.TRANSFERRING:
+                await self._becomes_urgent(by, reason, script)
+                return False
+            await self._overtaken(script)
+        else:
+            if busy:
+                await self.abandon()  # it has come to its end, and waits for its last words to sound
+            if by not in ("failure", "rule"):  # then a fixed phrase says so already
+                await self._interrupt()
+            if script:
+                await self._saying.speak(SayFrame(phrase=script))
+        return not self._closed.is_set()  # else the call ended while the agent was silenced
+
+    def _begin(self, by: str, reason: str, script: str) -> None:
         routes = tuple(
             h.Route(
                 kind=route.kind, desk=route.desk, number=route.number, open_now=route.open_now,
-                wait_s=route.wait_s, within_working_h=route.within_working_h,
+                wait_s=route.wait_s, within_working_h=route.within_working_h, urgent_only=route.urgent_only,
                 closed_because="nobody_there" if self._release.nobody_there else "outside_hours",
             )
             for route in self._release.routes_at(self._clock.unix_s())
@@ -141,21 +181,45 @@ class WayToAPerson:
         if to := self._told(self._words()).to:
             routes = (*(x for x in routes if x.desk == to), *(x for x in routes if x.desk != to))
             self._first = to
-        self._machine = h.Handoff.over(routes, self._caller)
-        self._answers = answers
-        if script:
-            await self._speak(SayFrame(phrase=script))
-        if self._closed.is_set():
-            return  # the call ended while the agent was silenced
+        self._machine = h.Handoff.over(routes, self._caller, script)
         self._task = asyncio.create_task(self._run(), name="way to a person")
         self._events.put_nowait(h.Wanted(by))  # type: ignore[arg-type]
 
+    async def _becomes_urgent(self, by: str, reason: str, script: str) -> None:
+        """A person is being called already: that goes on, behind the script."""
+        assert self._machine is not None
+        self._by, self._reason = by, reason
+        self._machine, _ = self._machine.step(h.Urgent(script))
+        with self._saying.more_comes():  # the transfer waits for the script as well
+            await self._interrupt()
+            if script:
+                await self._saying.speak(SayFrame(phrase=script))
+
+    async def _overtaken(self, script: str) -> None:
+        """Have the script spoken; then settle on record what it took the place of. Waits for neither."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        self._keys.drop()
+        self._saying.let_go()
+        self._events, self._stepping, self.transferring = asyncio.Queue(), False, False
+        await self._interrupt()
+        if script:
+            await self._saying.speak(SayFrame(phrase=script))
+        if task is not None:
+            await asyncio.gather(task, return_exceptions=True)
+        if self._machine is not None:
+            self._machine, outputs = self._machine.step(h.Overtaken())
+            for output in outputs:
+                if isinstance(output, h.RecordFailed):
+                    self._record(output)
+
     async def answer(self, text: str, yes: bool | None) -> None:
         """What the caller said to our question; ``yes`` is None when it was neither yes nor no."""
-        self._answers = bool(text)
+        self._saying.answers = bool(text)
         runs = [h.clean_number(run) for run in numbers(words(text))]
         number = next((run for run in runs if run), "")
-        if number:
+        if number and not (self._offering and yes is False):
             self._events.put_nowait(h.Number(number))
         elif yes:
             self._events.put_nowait(h.Yes())
@@ -165,41 +229,44 @@ class WayToAPerson:
             self._events.put_nowait(h.Unclear())
 
     async def key(self, key: str) -> None:
-        """A key pressed while we ask for a number; ``#`` or a pause ends it."""
-        if self._keys_timer is not None:
-            self._keys_timer.cancel()
-        if key == "#":
-            self._keyed()
-            return
-        if key.isdigit():
-            self._keys += key
-        self._keys_timer = asyncio.get_running_loop().call_later(_KEYS_S, self._keyed)
+        """A key pressed while we ask something; ``#`` or a pause ends a number."""
+        if not self._offering:
+            self._keys.key(key)
+        elif key in (_YES, _NO):
+            self._saying.answers = False
+            self._events.put_nowait(h.Yes("keypad") if key == _YES else h.No("keypad"))
 
-    def _keyed(self) -> None:
-        keys, self._keys = self._keys, ""
-        self._answers = False
-        if keys:
+    def _keyed(self, keys: str) -> None:
+        self._saying.answers = False
+        confirming = self._machine is not None and self._machine.state is h.HandoffState.CONFIRMING
+        if confirming and keys in (_YES, _NO):
+            self._events.put_nowait(h.Yes("keypad") if keys == _YES else h.No("keypad"))
+        else:
             self._events.put_nowait(h.Number(keys))
+
+    @property
+    def _offering(self) -> bool:
+        return self._machine is not None and self._machine.state is h.HandoffState.OFFERING
 
     async def spoken(self, frame: SpokenFrame) -> None:
         """One of our phrases has been played, or cut."""
-        if (event := self._spoken.pop(frame.tag, None)) is not None:
-            event.set()
+        if frame.phrase == h.OFFER:
+            self._offered = frame.full
+        self._saying.ended(frame.tag)
 
     def not_said(self, tag: str) -> None:
         """One of our phrases could not be spoken: nobody can answer a question they never got."""
-        if tag in self._spoken and self.asking:
+        if self._saying.waits_for(tag) and self.asking:
             self._events.put_nowait(h.Unclear())
 
     def never_said(self, tag: str) -> None:
         """One of our phrases will not sound at all: nothing waits for its end any more."""
         self.not_said(tag)
-        if (event := self._spoken.pop(tag, None)) is not None:
-            event.set()
+        self._saying.ended(tag)
 
     def dialled(self, status: str) -> None:
         """The carrier reports how a transfer went (``DialCallStatus``)."""
-        self.transferring = self._answers = False
+        self.transferring = self._saying.answers = False
         waited = max(0, round(self._clock.unix_s() - self._dialled_at_s))
         if status == "completed":
             self._events.put_nowait(h.Accepted(waited))
@@ -218,17 +285,15 @@ class WayToAPerson:
         await self.abandon()
 
     async def abandon(self) -> None:
-        """The caller is gone (or has a graver wish): promise what can be promised, and stop."""
-        if self._keys_timer is not None:
-            self._keys_timer.cancel()
+        """The caller is gone: promise what they agreed to, and stop."""
+        self._keys.drop()
         task, self._task = self._task, None
         if task is not None:
             if self._machine is not None and self._machine.state is h.HandoffState.PROMISING:
                 await asyncio.wait([task], timeout=_PROMISE_S)  # its receipt decides what is on record
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        for event in self._spoken.values():
-            event.set()
+        self._saying.let_go()
         if self._machine is not None and not self._machine.done:
             await self._step(h.Gone(), there=False)
 
@@ -242,8 +307,14 @@ class WayToAPerson:
             self._stepping = False
 
     async def _step(self, event: h.Event, *, there: bool) -> None:
+        if self._offering and isinstance(event, h.Yes | h.Number):
+            await self._saying.all_over()
+            if not self._offered:  # nobody agrees to what they were not asked in full
+                event = h.Unclear()
         pending = [event]
         while pending and self._machine is not None:
+            if self._barred():
+                self._machine = self._machine.bar()
             self._machine, outputs = self._machine.step(pending.pop(0))
             for output in outputs:
                 follows = await self._enact(output, there)
@@ -256,58 +327,34 @@ class WayToAPerson:
             case h.Request(by):
                 return await self._request(by)
             case h.Say(phrase, answer):
-                await self._may_follow()
+                await self._saying.may_follow()
                 if phrase == _STAYS and self._by == "failure":
                     phrase = _ENDS
-                await self._speak(SayFrame(phrase=phrase), hard=not answer)
-                if phrase == "callback-promised":
-                    await self._say_when()
+                if phrase == h.OFFER:
+                    self._offered = False
+                await self._saying.speak(SayFrame(phrase=phrase), hard=not answer or phrase == h.OFFER)
+                promised = self._promised if phrase == "callback-promised" else None
+                if promised is not None and (when := promised.said(self._release, self._language)):
+                    await self._saying.speak(SayFrame(text=when), hard=False)
             case h.ReadBack(number):
-                await self._may_follow()
+                await self._saying.may_follow()
                 template = self._release.templates["confirm-number"][self._language]
-                await self._speak(SayFrame(text=template.format(number=h.spoken_number(number))), hard=False)
+                await self._saying.speak(
+                    SayFrame(text=template.format(number=h.spoken_number(number))), hard=False
+                )
             case h.Transfer(route):
-                await self._all_spoken()
+                await self._saying.all_over()
                 return await self._transfer(route)
+            case h.Consent(given, how):
+                await self._consent(given, how)
             case h.PromiseCallback():
                 return await self._promise(output)
             case h.RecordAccepted() | h.RecordFailed() | h.RecordCompleted():
                 self._record(output)
             case h.Finish(ending, _):
-                await self._all_spoken()
+                await self._saying.all_over()
                 await self._over(ending, there)
         return None
-
-    async def _say_when(self) -> None:
-        """Tell the caller by when they will be called, where we can say a time in their language."""
-        template = self._release.templates.get("callback-by", {}).get(self._language, "")
-        if self._promised is None or not template:
-            return
-        desk, due = self._promised
-        if by := spoken(due, self._language):
-            await self._speak(SayFrame(text=template.format(desk=desk, by=by)), hard=False)
-
-    async def _speak(self, frame: SayFrame, *, hard: bool = True) -> None:
-        self._count += 1
-        frame.tag = f"{TAG}:{self._count}"
-        frame.turn, frame.answers = self._journal.turn, self._answers
-        frame.interruptible = self._interruptible = not hard
-        self._spoken[frame.tag] = asyncio.Event()
-        await self._say(frame)
-
-    async def _may_follow(self) -> None:
-        """Wait until something more may be said: at once, but behind what the caller may still interrupt."""
-        if self._interruptible:
-            await self._all_spoken()
-
-    async def _all_spoken(self) -> None:
-        """Wait until everything we said has sounded or was cut."""
-        for tag, event in list(self._spoken.items()):
-            try:
-                async with asyncio.timeout(_SPOKEN_S):
-                    await event.wait()
-            except TimeoutError:
-                self._spoken.pop(tag, None)
 
     async def _request(self, by: h.RequestedBy) -> h.Event:
         cleared: Cleared | None = None
@@ -335,7 +382,9 @@ class WayToAPerson:
 
     async def _promise(self, promise: h.PromiseCallback) -> h.Event:
         route, journal = promise.route, self._journal
-        due = self._due(route)
+        promised = self._promised = Promised.by(
+            self._release, route.desk, route.within_working_h, self._language, self._clock.unix_s()
+        )
         receipt = journal.append(
             r.CallbackPromised(
                 tenant=journal.tenant, call=journal.call, handoff=self._id,
@@ -343,7 +392,7 @@ class WayToAPerson:
             ),
             r.CallbackDetails(
                 number=promise.number, reason=self._reason, summary=self._summary(), desk=route.desk,
-                due_at=due.isoformat(),
+                due_at=promised.due.isoformat(),
             ),
         )  # fmt: skip
         try:
@@ -351,22 +400,7 @@ class WayToAPerson:
         except LedgerError:
             if not journal.spooled(receipt):
                 return h.Refused()
-        title = next(
-            (k.title_in(self._language) for k in self._release.handoff if k.desk == route.desk and k.title),
-            route.desk,
-        )
-        self._promised = (title, due)
         return h.Durable()
-
-    def _due(self, route: h.Route) -> datetime:
-        """By when the promise is due: so many working hours from now, else as many plain hours."""
-        now = self._clock.unix_s()
-        for known in self._release.handoff:
-            if known.desk == route.desk and known.hours:
-                due = Hours.parse(known.hours).after_working(now, route.within_working_h)
-                if due is not None:
-                    return due
-        return datetime.fromtimestamp(now, UTC) + timedelta(hours=route.within_working_h)
 
     def _record(self, output: h.RecordAccepted | h.RecordFailed | h.RecordCompleted) -> None:
         journal = self._journal

@@ -93,6 +93,7 @@ class Ear(FrameProcessor):
         patience: Patience,
         urgent: Callable[[str], bool],
         overrules: Callable[[str, str], bool] = lambda _, other: False,
+        grave: Callable[[str], bool] = lambda _: False,
         only_silences: Callable[[str], bool],
         language: str,
         clock: Clock,
@@ -115,6 +116,7 @@ class Ear(FrameProcessor):
             phrases_key: names the phrase model (the release's digest).
             urgent: whether words act at once (emergency, person, stop, opting out).
             overrules: whether another reading of a turn (second) counts before its text (first).
+            grave: whether they name an emergency, which nothing is too unsure for.
             only_silences: whether they are nothing but "stop" or "hold on".
             ask_after_s: nobody says anything for this long: ``CallerSilentFrame`` step 1.
             end_after_s: and for this long: step 2. Both in media time.
@@ -140,7 +142,7 @@ class Ear(FrameProcessor):
         self._on_audio = on_audio
         self._vad = vad()
         self._echo = echo
-        self._urgent, self._overrules = urgent, overrules
+        self._urgent, self._overrules, self._grave = urgent, overrules, grave
         self._private = Private(private, turn.preroll_ms)
         self._started_ms = 0
         self._cut = self._dropped = self._proposed = self._silenced = False
@@ -374,7 +376,7 @@ class Ear(FrameProcessor):
         if not self._machine.awaits(pause):
             return  # the caller went on meanwhile
         self._audio.heard = heard = heard.settled(LEAST_CONFIDENCE, self._overrules)
-        understood = heard.confidence >= LEAST_CONFIDENCE
+        understood = heard.confidence >= LEAST_CONFIDENCE or self._grave(heard.text)
         await self._act(self._machine.final(pause, heard.text, understood=understood))
 
     async def _ask_turn_model(self, pause: int, pcm: bytes) -> None:
@@ -429,7 +431,7 @@ class Ear(FrameProcessor):
                     ended_s=end.ended_ms / 1000, t0_ns=self._speech_ns, ended_ns=self._clock.monotonic_ns(),
                     recognised_ns=heard.at_ns, engine=heard.engine or self._engine, why=end.why,
                     during_agent=end.during_agent, urgent=end.urgent, aside=aside,
-                    private=self._private.covers(end.started_ms),
+                    private=self._private.covers(end.started_ms), unsure=heard.confidence < LEAST_CONFIDENCE,
                 )
             )  # fmt: skip
         elif self._private.covers(self._started_ms):

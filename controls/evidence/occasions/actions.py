@@ -12,6 +12,8 @@ from controls.ledger import records as r
 _ENDED_BY_US = frozenset(("agent", "operator", "failure", "person"))
 #: Uses that ask for what the agent does not have, or not so.
 _NOT_OURS = frozenset(("unknown_tool", "bad_arguments"))
+#: A handoff that ended so was not tried any further.
+_GIVEN_UP = frozenset(("overtaken", "declined"))
 
 
 @dataclass(slots=True)
@@ -32,8 +34,10 @@ class Actions:
     captures: dict[str, int] = field(default_factory=dict)
     # people
     handoffs: dict[str, int] = field(default_factory=dict)
+    # emergencies of which no record says yet that somebody was fetched: leaf → when it was detected
     emergencies: dict[int, int] = field(default_factory=dict)
-    fetching: bool = False
+    # asked back whether it is one, and nothing played to the caller since: turn → leaf and when
+    asked_back: dict[int, tuple[int, int]] = field(default_factory=dict)
     # what broke: leaf → the record
     broken: dict[int, r.ControlFailed] = field(default_factory=dict)
 
@@ -50,10 +54,14 @@ class Actions:
                 self.captures[record.use] = leaf
             case r.CaptureEnded():
                 self._captured(leaf, record)
+            case r.EmergencyDetected() if record.asked_back:
+                self.asked_back[record.turn] = (leaf, record.at)
+            case r.AgentPlayed() if record.fixed and record.samples and record.turn in self.asked_back:
+                asked, at = self.asked_back.pop(record.turn)  # the number to dial was said
+                self.tallies["emergency"].judge(True, self.of.where(asked))
+                self.tallies["emergency"].challenge(at)
             case r.EmergencyDetected():
                 self.emergencies[leaf] = record.at
-                if self.fetching:
-                    self._handled_emergencies()
             case r.HandoffRecord():
                 self._handoff(leaf, record)
             case r.CallbackPromised():
@@ -134,10 +142,10 @@ class Actions:
     # -- people -----------------------------------------------------------------------------------
 
     def _handoff(self, leaf: int, record: r.HandoffRecord) -> None:
+        if _fetches(record):
+            self._handled_emergencies()
         if isinstance(record, r.HandoffRequested):
             self.handoffs[record.handoff] = leaf
-            self.fetching = True
-            self._handled_emergencies()
             return
         self._outcome(record.handoff)
         if isinstance(record, r.HandoffFailed):
@@ -149,6 +157,7 @@ class Actions:
             self.tallies["person"].judge(True, self.of.where(leaf))
 
     def _handled_emergencies(self) -> None:
+        """Behind an emergency stands that a person is fetched, whoever they were first fetched for."""
         for leaf, at in self.emergencies.items():
             self.tallies["emergency"].judge(True, self.of.where(leaf))
             self.tallies["emergency"].challenge(at)
@@ -172,8 +181,10 @@ class Actions:
                 self.tallies["person"].judge(None, self.of.where(leaf))
             for leaf in self.captures.values():
                 self.tallies["capture"].judge(False, self.of.where(leaf))  # a pause without an end
-            for leaf in self.emergencies:
-                self.tallies["emergency"].judge(False, self.of.where(leaf))  # and nobody was fetched
+            for leaf in self.emergencies:  # nobody was fetched; or what became of it is on no record
+                self.tallies["emergency"].judge(None if self.handoffs else False, self.of.where(leaf))
+            for leaf, _ in self.asked_back.values():  # nothing was said to who may have one
+                self.tallies["emergency"].judge(False, self.of.where(leaf))
             for leaf, record in self.broken.items():
                 for topic in _topics(record):
                     self.tallies[topic].judge(None, self.of.where(leaf))
@@ -186,6 +197,11 @@ class Actions:
 
 def _topics(record: r.ControlFailed) -> tuple[str, ...]:
     return ("break", "recognition") if record.control == "recogniser" else ("break",)
+
+
+def _fetches(record: r.HandoffRecord) -> bool:
+    """Whether this shows that a person is being fetched now: who was given up for an emergency is not."""
+    return not (isinstance(record, r.HandoffFailed) and record.reason in _GIVEN_UP)
 
 
 def _handles(record: r.Record) -> bool:

@@ -107,6 +107,10 @@ class Tallies:
                 total.add(self._by_topic[topic])
         return total
 
+    def challenged(self, topics: tuple[str, ...]) -> dict[str, int]:
+        """When each was really tested last, of those that occurred: Unix time in s, 0 for never."""
+        return {t: self._by_topic[t].challenged_at for t in topics if t in self._by_topic}
+
     def known(self) -> Mapping[str, Tally]:
         """What was counted so far."""
         return dict(self._by_topic)

@@ -126,16 +126,18 @@ def test_list_shows_digest_lines_and_errors(sayso: Sayso, project: Project) -> N
     assert "1 error" in sayso("list").stdout
 
 
-def test_new_writes_an_agent_that_validates_without_a_warning(sayso: Sayso, project: Project) -> None:
+def test_new_writes_an_agent_that_validates_but_for_who_is_on_call(sayso: Sayso, project: Project) -> None:
     done = sayso("new", "front-desk", "--json")
     assert done.exit_code == 0, done.stdout
     made = json.loads(done.stdout)
     assert "agents/front-desk/agent.yaml" in made["files"]
-    assert (made["lines"], made["problems"]) == (["front-desk", "front-desk-web"], [])
+    assert made["lines"] == ["front-desk", "front-desk-web"]
+    [nobody] = made["problems"]  # whom an emergency reaches at night is the operator's to say
+    assert (nobody["severity"], nobody["field"]) == ("warning", "handoff.to")
     checked = sayso("validate", "front-desk", "--json")
     assert checked.exit_code == 0, checked.stdout
     assert json.loads(checked.stdout) == {
-        "ok": True, "problems": [], "agents": {"front-desk": made["digest"]}
+        "ok": True, "problems": [nobody], "agents": {"front-desk": made["digest"]}
     }  # fmt: skip
     lines = load_lines(project.root)
     assert [line.kind for line in lines.of("front-desk")] == ["phone", "web"]

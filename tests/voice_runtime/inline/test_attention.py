@@ -34,7 +34,7 @@ async def in_the_disclosure(line: OnTheLine) -> None:
     ("text", "addressed", "by", "then"),
     [
         ("let me talk to a person", "person", "caller_voice", ["handoff"]),
-        ("i have chest pain", "emergency", "emergency", ["rule.emergency-us.danger-to-life"]),
+        ("i have chest pain", "emergency", "emergency", ["rule.emergency-us.danger-to-life", "handoff"]),
     ],
 )
 async def test_a_person_and_an_emergency_act_during_the_disclosure(
@@ -165,7 +165,7 @@ async def test_an_emergency_overtakes_a_handoff_under_way() -> None:
         line.control.failing = True
         await line.opened()
         await line.say("let me talk to a person")
-        assert line.played()[-1] == "ask-number"
+        assert line.played()[-1] == "ask-callback"
         line.control.failing = False
         await line.say("i have chest pain")
         assert line.control.transfers == [DESK, DESK]
@@ -179,7 +179,7 @@ async def test_an_emergency_interrupts_the_model() -> None:
         await line.carrier.say("when do you open")
         assert await line.carrier.frozen()
         await line.say("help i have chest pain")
-        assert line.played()[-2:] == ["We…", "rule.emergency-us.danger-to-life"]
+        assert line.played()[-3:] == ["We…", "rule.emergency-us.danger-to-life", "handoff"]
         [(detected, details)] = line.of("emergency.detected")
         assert (detected.turn, details.rule) == (2, "emergency-us/danger-to-life")
 

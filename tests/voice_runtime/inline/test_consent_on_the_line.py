@@ -313,7 +313,7 @@ async def test_a_promised_call_back_ends_with_the_clinical_disclaimer() -> None:
     async with asking(clinical=True, recording="off") as line:
         line.control.failing = True
         await line.opened()
-        await line.say("let me talk to a person", "yes")
+        await line.say("let me talk to a person", "yes", "yes")
         await line.ended()
         assert line.played()[-1] == "clinical-end"
         assert line.closed() == ("agent", "callback")

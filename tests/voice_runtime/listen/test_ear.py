@@ -82,6 +82,22 @@ async def test_another_reading_that_overrules_nothing_goes_nowhere(
         assert stage.failed == ([] if said else ["misheard"])
 
 
+@pytest.mark.parametrize(("confidence", "unsure"), [(0.1, True), (0.39, True), (0.4, False)])
+async def test_an_emergency_is_never_too_unsure_to_be_told(confidence: float, unsure: bool) -> None:
+    """Below the bar it was dropped as misheard, like a cough."""
+    grave = {"chest pain"}.__contains__
+    async with staged(grave=grave, urgent=grave) as stage:
+        stage.recogniser.hears = Recognition("chest pain", confidence)
+        await stage.line((LOUD, 600), (QUIET, 300))
+        [said] = stage.said
+        assert (said.text, said.urgent, said.unsure) == ("chest pain", True, unsure)
+        assert not stage.failed
+        stage.recogniser.hears = Recognition("when are you open", 0.39)
+        await stage.line((LOUD, 700), (QUIET, 1500))
+        assert len(stage.said) == 1
+        assert stage.failed == ["misheard"]
+
+
 async def test_audio_ends_here() -> None:
     async with staged() as stage:
         await stage.say("yes")

@@ -1,0 +1,157 @@
+"""Emergencies named in words too unsure to act on: asked back, with the number, and never dropped."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from controls.rules.engine import Rules
+from controls.rules.pack_files import load_packs
+from tests.controls.rules.packs import FOLDER, shipped_packs
+from tests.simulators.house import DESK, PHRASES, OnTheLine, on_the_line
+from tests.simulators.model_server import say
+from voice_runtime.events import CallerSaidFrame, CallerSilentFrame
+
+pytestmark = pytest.mark.anyio
+
+SCRIPT, ASK = "rule.emergency-us.danger-to-life", "ask-emergency"
+#: Read before a loop runs. Without their examples: those are tried where packs are compiled.
+EVERYWHERE = Rules([*shipped_packs(), *load_packs(FOLDER, ["emergency-eu"])])
+
+
+def unsure(text: str = "i have chest pain") -> CallerSaidFrame:
+    now = time.monotonic_ns()
+    return CallerSaidFrame(text, 0.2, 1.0, 1.2, now, now, now, "test", urgent=True, unsure=True)
+
+
+async def doubtful(line: OnTheLine) -> None:
+    await line.opened()
+    await line.carrier.send(unsure())
+    await line.settled()
+    assert line.played()[2:] == [SCRIPT, ASK]
+    assert line.control.transfers == []
+
+
+def found(line: OnTheLine) -> list[tuple[str, bool]]:
+    return [(details.rule, record.asked_back) for record, details in line.of("emergency.detected")]
+
+
+RULE = "emergency-us/danger-to-life"
+
+
+async def test_an_emergency_too_unsure_to_act_on_is_asked_back_with_the_number() -> None:
+    """It was dropped as misheard: "Sorry, I didn't get that." """
+    async with on_the_line() as line:
+        await doubtful(line)
+        assert found(line) == [(RULE, True)]
+        assert line.of("handoff.requested") == []
+        await line.hang_up()
+        assert line.closed() == ("caller", "hung_up")
+
+
+@pytest.mark.parametrize("how", ["voice", "keypad", "silence", "again"])
+async def test_yes_silence_and_the_same_again_fetch_a_person(how: str) -> None:
+    async with on_the_line() as line:
+        await doubtful(line)
+        match how:
+            case "voice":
+                await line.say("yes")
+            case "keypad":
+                await line.press("1")
+            case "silence":
+                await line.carrier.send(CallerSilentFrame(for_s=8.0, step=1))
+            case _:
+                await line.carrier.send(unsure())
+        await line.settled()
+        assert line.played()[4:] == [SCRIPT, "handoff"]
+        assert line.control.transfers == [DESK]
+        assert found(line) == [(RULE, True), (RULE, False)]
+        assert line.of("handoff.requested")[0][0].requested_by == "emergency"
+
+
+@pytest.mark.parametrize("how", ["voice", "keypad"])
+async def test_no_lets_the_call_go_on(how: str) -> None:
+    async with on_the_line(say("At nine.")) as line:
+        await doubtful(line)
+        await (line.say("no") if how == "voice" else line.press("2"))
+        assert line.played()[4:] == ["greeting"]
+        await line.say("when do you open")
+        assert line.played()[-1] == "At nine."
+        assert found(line) == [(RULE, True)]
+        assert line.of("handoff.requested") == []
+
+
+async def test_other_words_are_answered() -> None:
+    async with on_the_line(say("At nine.")) as line:
+        await doubtful(line)
+        await line.say("when do you open")
+        assert line.played()[4:] == ["At nine."]
+        assert line.addressed()[-1] == ("when do you open", "model")
+
+
+async def test_a_person_may_be_asked_for_instead() -> None:
+    async with on_the_line() as line:
+        await doubtful(line)
+        await line.press("0")
+        assert line.control.transfers == [DESK]
+        assert line.of("handoff.requested")[0][0].requested_by == "caller_key"
+
+
+async def test_in_the_disclosure_it_is_asked_and_the_disclosure_comes_back() -> None:
+    async with on_the_line() as line:
+        line.carrier.freeze(300)
+        line.start()
+        assert await line.carrier.frozen()
+        await line.carrier.send(unsure())
+        line.carrier._let_go()
+        await line.settled()
+        assert line.played() == ["disclosure…", SCRIPT, ASK]
+        await line.say("no")
+        assert line.played()[3:] == ["disclosure", "greeting"]
+
+
+async def test_while_a_person_is_fetched_it_is_acted_on() -> None:
+    async with on_the_line(caller="") as line:
+        line.control.failing = True
+        await line.opened()
+        await line.say("let me talk to a person")
+        line.control.failing = False
+        await line.carrier.send(unsure())
+        await line.settled()
+        assert line.played()[-2:] == [SCRIPT, "handoff"]
+        assert found(line) == [(RULE, False)]
+
+
+# --- the numbers of the place ---------------------------------------------------------------------
+
+
+PLACED = {k: {"en-US": v} for k, v in PHRASES.items()} | EVERYWHERE.phrases
+
+
+@pytest.mark.parametrize(
+    ("place", "script"),
+    [
+        ("us-il", "rule.emergency-us.danger-to-life"),
+        ("eu-ie", "rule.emergency-eu.danger-to-life"),
+        ("uk", "rule.emergency-eu.danger-to-life"),
+        ("", "rule.emergency-us.danger-to-life"),
+        ("au-nsw", "emergency"),
+    ],
+)
+async def test_the_script_names_the_number_of_the_place(place: str, script: str) -> None:
+    """A caller on an Irish line was told to dial nine one one, because the agent spoke American English."""
+    async with on_the_line(rules=EVERYWHERE, phrases=PLACED, jurisdiction=place, handoff=()) as line:
+        await line.opened()
+        await line.say("i have chest pain")
+        assert line.played()[2:] == [script, "emergency-nobody", script]
+        words = PLACED[script]["en-US"]
+        assert ("1 1 2" in words, "9 1 1" in words) == (place[:2] in ("eu", "uk"), place[:2] in ("us", ""))
+
+
+async def test_a_doubt_names_it_as_well() -> None:
+    async with on_the_line(rules=EVERYWHERE, phrases=PLACED, jurisdiction="eu-ie") as line:
+        await line.opened()
+        await line.carrier.send(unsure())
+        await line.settled()
+        assert line.played()[2:] == ["rule.emergency-eu.danger-to-life", ASK]

@@ -1,0 +1,147 @@
+"""A whole call on the way to a person: call-backs take a yes, emergencies end with the number to dial."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controls.bound_phrases import phrase_digest
+from tests.simulators.house import CALLER, DESK, PHRASES, OnTheLine, on_the_line
+from tests.simulators.model_server import say
+from voice_runtime.agent import DeskRoute
+
+pytestmark = pytest.mark.anyio
+
+ONLY_CALLBACK = (DeskRoute("callback", "reception", title="reception"),)
+
+
+async def test_who_hangs_up_while_a_number_is_asked_for_is_called_back_on_their_own() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes")
+        await line.hang_up()
+        [(record, details)] = line.of("callback.promised")
+        assert (details.number, record.number_confirmed) == (CALLER, False)
+
+
+async def test_who_hangs_up_unasked_is_not_called_back() -> None:
+    """Everybody who hung up on the way to a person was promised a call, and told of none."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        await line.hang_up()
+        assert line.of("callback.promised") == []
+        assert [r.reason for r, _ in line.of("handoff.failed")] == ["hung_up"]
+
+
+def callback_consents(line: OnTheLine) -> list[tuple[bool, str, str | None]]:
+    return [(r.given, r.how, r.asked) for r, _ in line.of("consent.recorded") if r.scope == "callback"]
+
+
+@pytest.mark.parametrize("how", ["voice", "keypad"])
+async def test_a_refused_call_back_is_on_record_and_the_call_goes_on(how: str) -> None:
+    async with on_the_line(say("At nine."), handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        await (line.say("no") if how == "voice" else line.press("2"))
+        assert line.played()[2:] == [
+            "no-one-free", "ask-callback", "callback-cancelled", "nobody-reached", "ai-again",
+        ]  # fmt: skip
+        assert callback_consents(line) == [(False, how, phrase_digest(PHRASES["ask-callback"]))]
+        await line.say("when do you open")
+        assert line.played()[-1] == "At nine."
+        await line.hang_up()
+        assert line.of("callback.promised") == []
+
+
+async def test_an_agreed_call_back_is_on_record_before_the_promise() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes", "yes")
+        await line.ended()
+        assert callback_consents(line) == [(True, "voice", phrase_digest(PHRASES["ask-callback"]))]
+        kinds = line.types()
+        assert kinds.index("consent.recorded") < kinds.index("callback.promised")
+
+
+@pytest.mark.parametrize("said", [(), ("yes",)])
+async def test_opting_out_in_the_midst_of_the_form_bars_the_call_back(said: tuple[str, ...]) -> None:
+    """Who opted out there was promised a call-back as the call closed."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", *said)
+        await line.carrier.say("take me off your list")
+        await line.ended()
+        assert line.of("callback.promised") == []
+        assert line.played()[-1] == "opted-out"
+        assert ("callback", "voice") in [(r.scope, r.how) for r, _ in line.of("consent.withdrawn")]
+        assert [r.reason for r, _ in line.of("handoff.failed")] == ["declined"]
+
+
+async def test_after_hours_an_emergency_ends_with_the_number_and_the_caller_stays() -> None:
+    """ "Nobody is free", a form for a call-back, and the agent's own name was the last word."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("i have chest pain")
+        script = "rule.emergency-us.danger-to-life"
+        assert line.played()[2:] == [script, "emergency-nobody", script]
+        assert not line.carrier.over
+        await line.hang_up()
+        assert line.of("callback.promised") == []
+        assert line.closed() == ("caller", "hung_up")
+
+
+async def test_further_urgent_sentences_are_found_and_restart_nothing() -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        await line.say("i have chest pain", "i can not breathe", "i have chest pain")
+        assert line.played()[2:] == ["rule.emergency-us.danger-to-life", "handoff"]
+        assert line.control.transfers == [DESK]
+        assert len(line.of("emergency.detected")) == 3
+        assert len(line.of("handoff.requested")) == 1
+        await line.hang_up()
+        await line.call.transferred()
+        assert line.of("callback.promised") == []
+
+
+async def test_a_ledger_that_stalls_delays_no_emergency() -> None:
+    """The script sounds while nothing at all is written; it waited three seconds for a promise."""
+    async with on_the_line(handoff=ONLY_CALLBACK, deadline_s=5.0) as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes")
+        line.recorder.delayed = True
+        await line.carrier.say("yes")
+        while not any(r.type == "callback.promised" for r, _, _ in line.recorder.waiting):
+            await asyncio.sleep(0.001)
+        line.carrier.freeze(200)
+        started = asyncio.get_running_loop().time()
+        await line.carrier.say("i have chest pain")
+        assert await line.carrier.frozen()
+        assert asyncio.get_running_loop().time() - started < 2.0
+        line.recorder.delayed = False
+        line.recorder.commit()
+        line.carrier._let_go()
+        await line.settled()
+        assert line.played()[-3:] == [
+            "rule.emergency-us.danger-to-life", "emergency-nobody", "rule.emergency-us.danger-to-life",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["spoken", "keyed"])
+async def test_a_withheld_number_is_asked_for_and_read_back(how: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK, caller="") as line:
+        await line.opened()
+        await line.press("0")
+        await line.press("1")
+        assert line.played()[2:] == ["no-one-free", "ask-callback", "ask-number"]
+        if how == "spoken":
+            await line.say("two oh two five five five oh one four four")
+        else:
+            await line.press("2025550144")
+        assert line.played()[-1] == "I have two zero two, five five five, zero one four four. Is that right?"
+        await line.say("yes")
+        await line.ended()
+        [(record, details)] = line.of("callback.promised")
+        assert (details.number, record.number_confirmed) == ("2025550144", True)
+        assert line.closed() == ("agent", "callback")
