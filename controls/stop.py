@@ -44,14 +44,14 @@ class Scope(_Value):
 
 
 class Person(_Value):
-    """Who, by their opaque id, and their name."""
+    """Who, by their opaque id, and their name. The id of whoever stops is "": a stop waits for no look-up."""
 
     id: str
     name: str
 
     def same(self, other: Person) -> bool:
         """Whether they may be one: two workers can know one name by two ids."""
-        return self.id == other.id or self.name.casefold() == other.name.casefold()
+        return bool(self.id and self.id == other.id) or self.name.casefold() == other.name.casefold()
 
 
 class Stopped(_Value):

@@ -29,6 +29,18 @@ DIRECTORY = "people"
 LONGEST = 80
 
 
+def written(name: str) -> str:
+    """The name as it is kept and shown: one space between words, composed letters. Looks nothing up.
+
+    Raises:
+        OperatorError: it is empty, too long, or cannot be printed.
+    """
+    shown = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not shown or len(shown) > LONGEST or not shown.isprintable():
+        raise OperatorError(f"say who decides: --as NAME, at most {LONGEST} letters")
+    return shown
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """One of the staff, with the key that signs for them."""
@@ -67,12 +79,10 @@ class People:
         Raises:
             OperatorError: the name is empty or too long, or the files cannot be used.
         """
-        shown = " ".join(unicodedata.normalize("NFKC", name).split())
-        if not shown or len(shown) > LONGEST or not shown.isprintable():
-            raise OperatorError(f"say who decides: --as NAME, at most {LONGEST} letters")
+        shown = written(name)
         stem = hashlib.sha256(shown.casefold().encode()).hexdigest()[:40]
         path = self._directory / f"{stem}.json"
-        if not path.exists():
+        if not _exists(path):
             private = Ed25519PrivateKey.generate().private_bytes_raw()
             kept = _Kept(person=new_id("p"), name=shown, key=base64.b64encode(private).decode())
             write_private(path, json.dumps(kept.model_dump()).encode() + b"\n")  # or somebody else was first
@@ -82,3 +92,14 @@ class People:
         except (ValidationError, ValueError):
             raise OperatorError(f"{path} does not say who that is; restore it from its back-up") from None
         return Person(found.person, found.name, "server_attested", key)
+
+
+def _exists(path: Path) -> bool:
+    """Raises OperatorError: its directory cannot be looked at."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror})") from None
+    return True

@@ -23,10 +23,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from controls import stop as s
 from controls.decision import Receipt, Recorder
 from controls.errors import LedgerError, OperatorError
+from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.clock import Clock
 from voice_runtime.local import Question
-from voice_runtime.people import People
+from voice_runtime.people import People, written
 from voice_runtime.ports import Shared, StoreUnreachable
 from voice_runtime.receipts import receipt_in_time
 
@@ -37,6 +38,8 @@ SHARED = "stops"
 LOOK_S = 0.5
 #: Longest wait for a record, s.
 RECEIPT_S = 5.0
+#: Longest wait for the id of whoever stopped it, s; it is in force by then, and their name is known.
+NAMED_S = 2.0
 #: Workers that change it in the same moment: one of them is through with each try.
 TRIES = 16
 
@@ -229,30 +232,45 @@ class StopSwitch:
         }  # fmt: skip
 
     async def _stop(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Stop it now: on running calls before anything is written, then on other workers'."""
-        wanted, scope, by = await self._wanted(asked)
+        """Stop it now: on running calls before anything is read or written, then on other workers'."""
+        wanted, scope, name = self._wanted(asked)
+        by = s.Person(id="", name=name)  # their id lies on the disk, which a stop does not wait for
         after, outputs = self.stops.step(s.Stop(scope, by, wanted.why, self._clock.unix_s()))
         self.stops = after.alone(scope)
-        for output in outputs:
-            if isinstance(output, s.Enforce):
-                self._changed(output.stopped)
+        enforced = [output.stopped for output in outputs if isinstance(output, s.Enforce)]
+        for stopped in enforced:
+            self._changed(stopped)
+        unnamed = ""
         try:
             await self._agree()
         except StoreUnreachable:
             await self._keep()
         finally:  # on record whatever the disk and the store say
-            for output in outputs:
-                if isinstance(output, s.Enforce):
-                    await self._record_stopped(output.stopped)
-        already = any(isinstance(output, s.Unchanged) for output in outputs)
+            for stopped in enforced:
+                person, unnamed = await self._named(name)
+                await self._record_stopped(stopped, person)
         return {
-            "kind": scope.kind, "name": scope.name, "stopped": True, "already": already,
-            "everywhere": self.reached,
+            "kind": scope.kind, "name": scope.name, "stopped": True, "already": not enforced,
+            "everywhere": self.reached, "unnamed": unnamed,
         }  # fmt: skip
+
+    async def _named(self, name: str) -> tuple[str, str]:
+        """Whose id stands in the record, and why it is one made for this record alone ("": it is theirs)."""
+        try:
+            async with asyncio.timeout(NAMED_S):
+                return (await asyncio.to_thread(self._people.named, name)).id, ""
+        except TimeoutError:
+            why = f"who that is was not found within {NAMED_S:g} s"
+        except OperatorError as error:
+            why = str(error)
+        logger.error("a stop is in force, and the key of whoever asked for it cannot be kept")
+        return new_id("p"), why
 
     async def _resume(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """One of the two wishes it takes; whichever worker is asked, all know of it, or none."""
-        wanted, scope, by = await self._wanted(asked)
+        wanted, scope, name = self._wanted(asked)
+        person = await asyncio.to_thread(self._people.named, name)
+        by = s.Person(id=person.id, name=person.name)
         told = {"kind": scope.kind, "name": scope.name, "stopped": True, "needs": "somebody else"}
         try:
             outputs = await self._agree(s.Resume(scope, by, self._clock.unix_s()))
@@ -276,7 +294,12 @@ class StopSwitch:
                     pass
         return told
 
-    async def _wanted(self, asked: Mapping[str, Any]) -> tuple[_Asked, s.Scope, s.Person]:
+    def _wanted(self, asked: Mapping[str, Any]) -> tuple[_Asked, s.Scope, str]:
+        """What is asked, of what, and by which name. From memory alone.
+
+        Raises:
+            OperatorError: there is no such thing to stop, or no such name.
+        """
         try:
             wanted = _Asked.model_validate(dict(asked))
         except ValidationError as error:
@@ -287,9 +310,8 @@ class StopSwitch:
             raise OperatorError(
                 f"there is no {wanted.kind} {wanted.name!r}; there are {', '.join(sorted(known)) or 'none'}"
             )
-        person = await asyncio.to_thread(self._people.named, wanted.who)
         name = "" if wanted.kind == "everything" else wanted.name
-        return wanted, s.Scope(kind=wanted.kind, name=name), s.Person(id=person.id, name=person.name)
+        return wanted, s.Scope(kind=wanted.kind, name=name), written(wanted.who)
 
     def _known(self, kind: s.Kind) -> Mapping[str, Iterable[str]]:
         """Names of this kind, each with the tenants it concerns."""
@@ -305,15 +327,18 @@ class StopSwitch:
 
     # -- on record --------------------------------------------------------------------------------
 
-    async def _record_stopped(self, stopped: s.Stopped) -> None:
+    async def _record_stopped(self, stopped: s.Stopped, by: str) -> None:
         """In the log of every tenant it concerns, or else in the spool; it is in force all the same.
+
+        Args:
+            by: the person's id.
 
         Raises:
             LedgerError: neither took it.
         """
         details = r.StopDetails(name=stopped.scope.name, who=(stopped.by.name,), why=stopped.why)
         for tenant in self._tenants(stopped.scope):
-            record = r.AgentStopped(tenant=tenant, scope=stopped.scope.kind, by=stopped.by.id)
+            record = r.AgentStopped(tenant=tenant, scope=stopped.scope.kind, by=by)
             try:
                 await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
             except LedgerError:

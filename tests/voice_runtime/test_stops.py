@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from controls.stop import Stopped
 from tests.simulators.house import FakeSpool
 from tests.simulators.recorder import MemoryRecorder
 from tests.voice_runtime.cli.records_house import House, serving
+from voice_runtime import stops
 from voice_runtime.clock import SystemClock
 from voice_runtime.local import Question
-from voice_runtime.people import People
+from voice_runtime.people import People, Person
 from voice_runtime.stops import FILE, Names, StopSwitch
 from voice_runtime.store.coordination import InProcessCoordinator
 
@@ -75,6 +78,59 @@ async def test_a_stop_is_in_force_on_record_and_kept(tmp_path: Path) -> None:
     assert again.switch.of_call("clay", "salon"), "over a restart"
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
     assert not list(tmp_path.glob(".stopped*"))
+
+
+async def test_a_stop_is_in_force_though_who_asked_for_it_cannot_be_kept(tmp_path: Path) -> None:
+    """Reader's fault A5: it was refused while ``people`` was open to others, and the agent went on."""
+    (tmp_path / "people").mkdir(mode=0o755)
+    (tmp_path / "people").chmod(0o755)
+    worker = Worker(tmp_path)
+    told = await worker.ask("stop", "agent", "salon")
+    assert told["stopped"]
+    assert "chmod 700" in told["unnamed"]
+    assert worker.enforced == ["agent salon"]
+    found = worker.recorder.of("agent.stopped")
+    assert [details.who for _, details in found] == [("Anna Berg",)] * 2, "by their name all the same"
+    assert json.loads((tmp_path / FILE).read_text())["stops"][0]["by"]["name"] == "Anna Berg"
+    (tmp_path / "people").chmod(0o700)
+    assert (await worker.ask("stop", "agent", "healthcare"))["unnamed"] == ""
+
+
+async def test_a_stop_waits_for_no_look_up_of_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, found = Worker(tmp_path), threading.Event()
+    named = People.named
+
+    def slowly(self: People, name: str) -> Person:
+        assert found.wait(20)
+        return named(self, name)
+
+    monkeypatch.setattr(People, "named", slowly)
+    asking = asyncio.create_task(worker.ask("stop", "agent", "healthcare"))
+    try:
+        async with asyncio.timeout(5):
+            while not worker.enforced:
+                await asyncio.sleep(0)
+        assert worker.switch.of_call("riverside", "healthcare")
+        assert worker.recorder.types() == []
+    finally:
+        found.set()
+    assert (await asking)["unnamed"] == ""
+    assert worker.recorder.types() == ["agent.stopped"]
+
+
+async def test_a_look_up_that_hangs_keeps_a_stop_off_the_record_no_longer_than_this(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, found = Worker(tmp_path), threading.Event()
+    monkeypatch.setattr(stops, "NAMED_S", 0.01)
+    monkeypatch.setattr(People, "named", lambda self, name: found.wait(20))
+    try:
+        assert "was not found within" in (await worker.ask("stop", "agent", "healthcare"))["unnamed"]
+        assert worker.recorder.types() == ["agent.stopped"]
+    finally:
+        found.set()
 
 
 @pytest.mark.parametrize(
