@@ -14,7 +14,8 @@ says. ``Run`` and ``Propose`` are put out at most once, only behind ``Durable``,
 
 What is signed (Ed25519, RFC 8032): canonical JSON (RFC 8785) over the call, an HMAC (RFC 2104) of the
 exact tool and arguments under a salt that is sealed with them, the release, a digest of what the person
-was shown, what they decided, a nonce used once, and until when it could be decided.
+was shown (or that they decided blind), what they decided, a nonce used once, and until when it could be
+decided.
 """
 
 from __future__ import annotations
@@ -278,11 +279,18 @@ class Subject:
     salt: str = field(repr=False)
 
 
-def statement(about: Subject, word: Word, edited: Mapping[str, Any] | None = None) -> bytes:
+#: Signed in the place of the digest by whoever decides without having been shown anything.
+BLIND = "blind"
+
+
+def statement(
+    about: Subject, word: Word, edited: Mapping[str, Any] | None = None, *, blind: bool = False
+) -> bytes:
     """The bytes a person signs; ``CONTEXT`` comes first.
 
     Args:
         edited: for ``edited``, the arguments that take the place of those asked for.
+        blind: they were never shown what they decide on, and nothing may say that they were.
 
     Raises:
         ValueError: as ``arguments_mac``.
@@ -292,7 +300,7 @@ def statement(about: Subject, word: Word, edited: Mapping[str, Any] | None = Non
         "use": about.use,
         "arguments": arguments_mac(about.tool, about.arguments, about.salt),
         "release": about.release,
-        "shown": "sha256:" + hashlib.sha256(about.shown.encode()).hexdigest(),
+        "shown": BLIND if blind else "sha256:" + hashlib.sha256(about.shown.encode()).hexdigest(),
         "verdict": word,
         "nonce": about.nonce,
         "expires_at": about.expires_at,

@@ -227,6 +227,7 @@ class App:
         ledger = self._open_ledger()
         deciding = self._deciding = await start_deciding(
             settings, ledger, self.clock, alone=self.coordinator, stopped=self._stopped, enter=self._enter,
+            decoy_ended=lambda outcome: self.telemetry.decoys.labels(outcome).inc(),
             names=Names.of(
                 [(line.agent, line.tenant) for line in self._all_lines()],
                 {name: [tool.name for tool in release.tools] for name, release in releases.items()},
@@ -397,6 +398,10 @@ class App:
         if headroom is not None:
             for measure, share in headroom.used().items():
                 telemetry.headroom_used.labels(measure).set(share)
+        if self._deciding is not None:
+            waiting, oldest_s = self._deciding.approvals.waiting()
+            telemetry.approvals_waiting.set(waiting)
+            telemetry.approvals_oldest.set(oldest_s)
         if turns is not None:
             for outcome in ("answered", "refused", "withdrawn"):
                 telemetry.turn_questions.labels(outcome).set(getattr(turns, outcome))

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from controls.decision import Receipt, Recorder
 from controls.errors import LedgerError, OperatorError, SayError
 from controls.ledger.records import RECORDS, Personal, Record, Slug
-from controls.ledger.unix_sockets import connect_to, listen_at, peer_user
+from controls.ledger.unix_sockets import connect_to, listen_at, peer_account, peer_user
 from voice_runtime.receipts import receipt_in_time
 
 #: Record types a command may append through the server.
@@ -41,6 +41,8 @@ QuestionName = Literal[
 ]  # fmt: skip
 #: What a command may ask of the running calls: what waits for a person, and what is stopped.
 QUESTIONS = frozenset(get_args(QuestionName))
+#: What persons decide: told by which account they ask (``account``: its number, None where it is not known).
+DECIDED = ("approvals.", "stops.")
 #: Answers one, from its fields; raises ``OperatorError`` or ``LedgerError``.
 Question = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 #: Longest line either way, bytes: a record is at most 8 kB, its personal content may be larger.
@@ -184,16 +186,18 @@ class LocalSocket:
                 self._silent.pop(task, None)
             if not line.endswith(b"\n"):
                 return
-            answer = await self._answer(line)
+            answer = await self._answer(line, writer.get_extra_info("socket"))
             writer.write(answer.model_dump_json().encode() + b"\n")
             async with asyncio.timeout(DEADLINE_S):
                 await writer.drain()
 
-    async def _answer(self, line: bytes) -> _Answer:
+    async def _answer(self, line: bytes, peer: socket.socket) -> _Answer:
         try:
             work = _understood(json.loads(line))
         except (ValidationError, ValueError, RecursionError):  # its message would quote the content
             return _Answer(error="refused")
+        if isinstance(work, _Asking) and work.question.startswith(DECIDED):  # whatever the client says
+            work.fields["account"] = peer_account(peer)
         if isinstance(work, _Asking) and work.question in AT_ONCE:
             return await self._tell(work)
         async with self._places:

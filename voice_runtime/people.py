@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import pwd
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,12 +44,17 @@ def written(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One of the staff, with the key that signs for them."""
+    """One of the staff, with the key that signs for them.
+
+    Attributes:
+        account: by which they act now, for the record; "" where it is not known.
+    """
 
     id: str
     name: str = field(repr=False)
     label: Label
     _private: Ed25519PrivateKey = field(repr=False)
+    account: str = field(default="", repr=False)
 
     @property
     def public(self) -> bytes:
@@ -73,8 +79,11 @@ class People:
     def __init__(self, data_dir: Path) -> None:
         self._directory = data_dir / DIRECTORY
 
-    def named(self, name: str) -> Person:
+    def named(self, name: str, account: int | None = None) -> Person:
         """The person of that name, made when there was none. Case and spacing do not tell two apart.
+
+        Args:
+            account: the number of the account they act by, where it is known.
 
         Raises:
             OperatorError: the name is empty or too long, or the files cannot be used.
@@ -91,7 +100,17 @@ class People:
             key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(found.key, validate=True))
         except (ValidationError, ValueError):
             raise OperatorError(f"{path} does not say who that is; restore it from its back-up") from None
-        return Person(found.person, found.name, "server_attested", key)
+        return Person(found.person, found.name, "server_attested", key, account_text(account))
+
+
+def account_text(account: int | None) -> str:
+    """An account as the record tells it: its name and number; "" where it is not known. May look it up."""
+    if account is None:
+        return ""
+    try:
+        return f"{pwd.getpwuid(account).pw_name} ({account})"
+    except (KeyError, OverflowError):  # none of this machine's
+        return str(account)
 
 
 def _exists(path: Path) -> bool:

@@ -686,6 +686,7 @@ class ApprovalDetails(Personal):
     decoy: bool = False
     written_by: str = Field(default="", description="who wrote a decoy: a person, or a role")
     who: str = ""
+    account: str = Field(default="", description='by which they acted; "": the system does not tell')
     note: str = ""
     statement: str = Field(default="", description="the bytes that were signed, in base64")
     signature: str = Field(default="", description="Ed25519 over them, in base64")
@@ -718,11 +719,13 @@ class ApprovalDecided(ApprovalRecord):
     Attributes:
         label: who held the key that signed: the server for the person, or the person.
         after_s: from the request to the decision.
+        blind: they had not been shown what it is about.
     """
 
     by: PersonId
     label: Literal["server_attested", "own_key"]
     after_s: Elapsed
+    blind: bool = False
 
 
 class ApprovalGranted(ApprovalDecided):
@@ -766,6 +769,7 @@ class ApprovalLate(ApprovalRecord):
     type = "approval.late"
     by: PersonId
     label: Literal["server_attested", "own_key"]
+    blind: bool = False
     verdict: Literal["granted", "edited", "refused", "taken_over"]
 
 
@@ -1050,6 +1054,7 @@ class AccessDetails(Personal):
     kind = "access"
     who: str
     purpose: str
+    account: str = Field(default="", description='by which they looked; "": not known')
 
 
 class AccessViewed(Record):
@@ -1095,6 +1100,9 @@ class StopDetails(Personal):
     kind = "operation"
     name: str = Field(default="", description="the tenant, agent or tool; none for everything")
     who: tuple[str, ...] = Field(default=(), description="one stops; two different persons resume")
+    accounts: tuple[str, ...] = Field(
+        default=(), description='of each, as the system knows it; "": it does not'
+    )
     why: str = ""
 
 
@@ -1126,6 +1134,9 @@ class AgentResumed(Record):
     scope: StopScope
     by: PersonId
     first_by: PersonId = Field(description="the other one, who asked first")
+    accounts: Literal["different", "shared", "unknown"] = Field(
+        default="unknown", description="by what the two are told apart, besides their names"
+    )
 
 
 class ReleaseRecord(Record):

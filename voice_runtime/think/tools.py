@@ -33,8 +33,9 @@ from controls.result_text import ResultRules
 from controls.rules.judges import Question
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.shown import shown_to_a_person
 from voice_runtime.think import keyed
-from voice_runtime.think.approving import Approving, SayPhrase, shown_to_a_person
+from voice_runtime.think.approving import Approving, SayPhrase
 from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.counting import Counting
 from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
