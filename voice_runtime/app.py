@@ -27,6 +27,7 @@ from voice_runtime.agent import Release
 from voice_runtime.agent_folder import read_redaction
 from voice_runtime.binding import bound_judges, bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
+from voice_runtime.bypass_confirmed import record_confirmed
 from voice_runtime.bypasses import record_bypasses, weakened
 from voice_runtime.call import Call
 from voice_runtime.carrier import Hearing
@@ -185,7 +186,9 @@ class App:
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
         weak = weakened(self.settings, releases.values())
-        await record_bypasses(self.settings.data_dir / DIRECTORY, self.ledger, weak)
+        data_dir, root = self.settings.data_dir, self.settings.data_dir / DIRECTORY
+        await record_confirmed(data_dir, root, self.ledger, weak, self.settings.environment)
+        await record_bypasses(root, self.ledger, weak)
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines
@@ -399,9 +402,7 @@ class App:
             for measure, share in headroom.used().items():
                 telemetry.headroom_used.labels(measure).set(share)
         if self._deciding is not None:
-            waiting, oldest_s = self._deciding.approvals.waiting()
-            telemetry.approvals_waiting.set(waiting)
-            telemetry.approvals_oldest.set(oldest_s)
+            telemetry.approvals(*self._deciding.approvals.waiting())
         if turns is not None:
             for outcome in ("answered", "refused", "withdrawn"):
                 telemetry.turn_questions.labels(outcome).set(getattr(turns, outcome))

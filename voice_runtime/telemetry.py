@@ -205,6 +205,11 @@ class Telemetry:
         #: Asked at each exposition.
         self.witness_readings: Callable[[], Iterable[Reading]] = tuple
 
+    def approvals(self, waiting: int, oldest_s: float) -> None:
+        """Take how many uses wait for a person, and how long the oldest has."""
+        self.approvals_waiting.set(waiting)
+        self.approvals_oldest.set(oldest_s)
+
     def engines(self, stage: str, breakers: Iterable[Breaker]) -> None:
         """Take the readings of a stage's suppliers, as of this exposition."""
         for breaker in breakers:

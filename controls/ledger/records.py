@@ -925,16 +925,30 @@ class ControlFailed(Record):
     attempt: Count = 0
 
 
+class BypassDetails(Personal):
+    """Who confirmed that a setting may weaken a control: two different persons."""
+
+    kind = "operation"
+    who: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = Field(default=(), description='of each; "": the system does not tell')
+    why: str = ""
+
+
 class ControlDisabled(Record):
     """A control is off, or a setting makes it weaker than declared: from this leaf until it is restored."""
 
     type = "control.disabled"
+    personal = BypassDetails
     control: ControlName
     how: Literal["off", "bypass"] = Field(
         default="off", description="bypass: it acts, and a setting weakens it"
     )
     restored: bool = Field(default=False, description="from here on it acts as declared again")
-    by: PersonId | None = None
+    by: PersonId | None = Field(default=None, description="who confirmed it second; none: nobody did")
+    first_by: PersonId | None = Field(default=None, description="the other one, who confirmed it first")
+    accounts: Literal["different", "shared", "unknown"] = Field(
+        default="unknown", description="by what the two are told apart, besides their names"
+    )
 
 
 class MissedDetails(Personal):

@@ -103,7 +103,15 @@ def peer_account(connection: socket.socket) -> int | None:
     found = _peer(connection)
     if found is None:
         return None
-    pid, uid = found
+    return _account(*found)
+
+
+def own_account() -> int:
+    """The same of this process."""
+    return _account(os.getpid(), os.getuid())
+
+
+def _account(pid: int, uid: int) -> int:
     try:
         login = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
     except (OSError, ValueError):
