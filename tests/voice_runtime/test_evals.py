@@ -215,8 +215,8 @@ async def test_a_colleague_decides_in_a_conversation(
 ) -> None:
     plans = (call(("find", '{"day": "Monday"}')), say("Ten is free."))
     async with on_the_line(*plans, tools=_asking, people=tmp_path) as line:
-        found: Any = ToolExpected(name="find", outcome=outcome)  # type: ignore[arg-type]
-        decides = Step(colleague=word, expect=Expected(says=("ten is free",), tool=found))  # type: ignore[arg-type]
+        found: Any = ToolExpected(name="find", outcome=outcome)
+        decides = Step(colleague=word, expect=Expected(says=("ten is free",), tool=found))
         case = EvalFile(
             format=1, title="Asked", about=("approval",),
             steps=(
