@@ -173,8 +173,10 @@ class ApprovalDesk:
             waiting.approvals.withdraw(use, "hung_up")
             if (timer := self._timers.pop(use, None)) is not None:
                 timer.cancel()
+            if waiting.request.approval.decoy:
+                self._decoy_ended(use, waiting)
+            else:
                 self._not_laid(use)
-            self._decoy_ended(use, waiting)
 
     def withdraw(self, tenant: str | None, agent: str | None, tool: str | None) -> None:
         """What these requests are about was stopped; None stands for every one."""

@@ -184,6 +184,22 @@ async def test_a_decoy_that_did_not_come_in_time_waits_for_the_next_call(
     assert (await desk.ask("decoy", **LEFT))["seeded"] == 2, "the first one waits again"
 
 
+async def test_a_decoy_whose_caller_hangs_up_is_counted_and_does_not_come_again(
+    call: Call, at_the_desk: MakeDesk
+) -> None:
+    ended: list[str] = []
+    desk = at_the_desk(counted=ended.append)
+    await desk.ask("decoy", **LEFT)
+    using = desk.use()
+    await desk.waits(2)
+    using.cancel()
+    await asyncio.gather(using, return_exceptions=True)
+    desk.desk.call_over(call.journal.call)
+    assert ended == ["undecided"]
+    assert {r.reason for r, sealed in call.recorder.of("approval.abandoned") if sealed.decoy} == {"hung_up"}
+    assert (await desk.ask("decoy", **LEFT))["seeded"] == 1, "it was seen: it does not wait for another call"
+
+
 async def test_a_decoy_the_tool_would_not_take_is_left_out(call: Call, at_the_desk: MakeDesk) -> None:
     desk = at_the_desk()
     await desk.ask("decoy", **LEFT | {"arguments": {"weekday": 7}})
