@@ -14,7 +14,8 @@ says. ``Run`` and ``Propose`` are put out at most once, only behind ``Durable``,
 
 What is signed (Ed25519, RFC 8032): canonical JSON (RFC 8785) over the call, an HMAC (RFC 2104) of the
 exact tool and arguments under a salt that is sealed with them, the release, a digest of what the person
-was shown, what they decided, a nonce used once, and until when it could be decided.
+was shown (or that they decided blind), what they decided, a nonce used once, and until when it could be
+decided.
 
 Where the record masks something in the arguments, two HMACs are signed: of the exact ones, under a salt that
 nobody keeps (with it, a number of nine figures is tried out in minutes), and of the masked ones, which the
@@ -290,22 +291,29 @@ class Subject:
     secret: str = field(default="", repr=False)
 
 
+#: Signed in the place of the digest by whoever decides without having been shown anything.
+BLIND = "blind"
+
+
 def statement(
     about: Subject,
     word: Word,
     edited: Mapping[str, Any] | None = None,
     edited_kept: Mapping[str, Any] | None = None,
+    *,
+    blind: bool = False,
 ) -> bytes:
     """The bytes a person signs; ``CONTEXT`` comes first.
 
     Args:
         edited: for ``edited``, the arguments that take the place of those asked for.
         edited_kept: the same as the record holds them; None: as they are.
+        blind: they were never shown what they decide on, and nothing may say that they were.
 
     Raises:
         ValueError: as ``arguments_mac``.
     """
-    content = _content(about, word)
+    content = _content(about, word, blind)
     content |= _macs("arguments", about, about.arguments, about.kept)
     if edited is not None:
         content |= _macs("edited", about, edited, edited_kept)
@@ -314,7 +322,7 @@ def statement(
 
 def states(
     signed: bytes, about: Subject, word: Word, edited: Mapping[str, Any] | None = None,
-    *, masked: Callable[[Mapping[str, Any]], bool] = lambda arguments: False,
+    *, blind: bool = False, masked: Callable[[Mapping[str, Any]], bool] = lambda arguments: False,
 ) -> bool:  # fmt: skip
     """Whether these bytes are the statement over this, for whoever has the record alone.
 
@@ -326,7 +334,7 @@ def states(
     Raises:
         ValueError: as ``arguments_mac``.
     """
-    content = _content(about, word)
+    content = _content(about, word, blind)
     told = _told(signed)
     for name, on_record in (("arguments", about.arguments), ("edited", edited)):
         if on_record is None:
@@ -339,13 +347,13 @@ def states(
     return CONTEXT + _canonical(content) == signed
 
 
-def _content(about: Subject, word: Word) -> dict[str, Any]:
+def _content(about: Subject, word: Word, blind: bool) -> dict[str, Any]:
     """What is signed besides arguments."""
     return {
         "call": about.call,
         "use": about.use,
         "release": about.release,
-        "shown": "sha256:" + hashlib.sha256(about.shown.encode()).hexdigest(),
+        "shown": BLIND if blind else "sha256:" + hashlib.sha256(about.shown.encode()).hexdigest(),
         "verdict": word,
         "nonce": about.nonce,
         "expires_at": about.expires_at,

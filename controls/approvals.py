@@ -54,6 +54,8 @@ class Signature:
     Attributes:
         by: the person's opaque id (``p_…``); ``who`` is their name, sealed.
         public: the raw key, 32 bytes; ``made`` is the signature, 64 bytes.
+        account: by which they acted, "" where it is not known; sealed.
+        blind: they decided without having been shown what it is about, and signed that.
     """
 
     by: str
@@ -62,6 +64,8 @@ class Signature:
     made: bytes
     label: a.Label = "server_attested"
     note: str = field(default="", repr=False)
+    account: str = field(default="", repr=False)
+    blind: bool = False
 
 
 @dataclass(slots=True)
@@ -167,15 +171,17 @@ class Approvals:
         self._requests[proposal.id] = request
         return request
 
-    def to_sign(self, use: str, word: a.Word, edited: Mapping[str, Any] | None = None) -> bytes:
-        """What a person signs for this decision.
+    def to_sign(
+        self, use: str, word: a.Word, edited: Mapping[str, Any] | None = None, *, blind: bool = False
+    ) -> bytes:
+        """What a person signs for this decision; ``blind``: they were never shown what they decide on.
 
         Raises:
             KeyError, ValueError: as ``decide``.
             InternalError: nobody can tell what of the new arguments may be kept.
         """
         kept = None if edited is None else self._kept(dict(edited))
-        return a.statement(self._requests[use].about, word, edited, kept)
+        return a.statement(self._requests[use].about, word, edited, kept, blind=blind)
 
     def get(self, use: str) -> Request | None:
         """This use's request, whatever became of it."""
@@ -208,7 +214,7 @@ class Approvals:
         request = self._requests[use]
         if (edited is not None) is not (word == "edited"):
             raise ValueError("an edit names new arguments, and nothing else does")
-        signed = self.to_sign(use, word, edited)
+        signed = self.to_sign(use, word, edited, blind=signature.blind)
         if not a.signed_by(signature.public, signature.made, signed):
             raise PermissionError("the signature is not over this request and this decision")
         decision = a.Decide(word, signature.by, now_s, dict(edited or {}))
@@ -218,9 +224,9 @@ class Approvals:
         details = self._details(request, signature, signed, edited)
         if not counts:
             self._move(request, after, outputs)  # its time may have passed with nobody looking
-            return False, self._append_late(request, decision, signature.label, details)
+            return False, self._append_late(request, decision, signature, details)
         request.becomes = new_id("u") if word == "edited" else ""
-        receipt = self._append_decided(request, decision, signature.label, details)
+        receipt = self._append_decided(request, decision, signature, details)
         request.decided = receipt
         self._move(request, after, outputs)
         return True, receipt
@@ -293,23 +299,23 @@ class Approvals:
             return
 
     def _append_decided(
-        self, request: Request, decided: a.Decide, label: a.Label, details: r.ApprovalDetails
+        self, request: Request, decided: a.Decide, signature: Signature, details: r.ApprovalDetails
     ) -> PendingReceipt:
         common: dict[str, Any] = {
             "tenant": self._tenant, "call": self._call, "use": request.approval.use,
-            "nonce": request.approval.nonce, "by": decided.by, "label": label, "kept": False,
-            "after_s": max(0, int(decided.at_s - request.approval.asked_at_s)),
+            "nonce": request.approval.nonce, "by": decided.by, "label": signature.label, "kept": False,
+            "blind": signature.blind, "after_s": max(0, int(decided.at_s - request.approval.asked_at_s)),
         }  # fmt: skip
         if decided.word == "edited":
             return self._recorder.append(r.ApprovalEdited(**common, becomes=request.becomes), details)
         return self._recorder.append(_DECIDED[decided.word](**common), details)
 
     def _append_late(
-        self, request: Request, decided: a.Decide, label: a.Label, details: r.ApprovalDetails
+        self, request: Request, decided: a.Decide, signature: Signature, details: r.ApprovalDetails
     ) -> PendingReceipt:
         late = r.ApprovalLate(
             tenant=self._tenant, call=self._call, use=request.approval.use, nonce=request.approval.nonce,
-            by=decided.by, label=label, verdict=decided.word, kept=False,
+            by=decided.by, label=signature.label, blind=signature.blind, verdict=decided.word, kept=False,
         )  # fmt: skip
         return self._recorder.append(late, details)
 
@@ -320,7 +326,7 @@ class Approvals:
         return r.ApprovalDetails(
             tool=about.tool, arguments=dict(about.arguments), salt=about.salt,
             edited=None if edited is None else dict(edited), decoy=request.approval.decoy,
-            who=signature.who, note=signature.note,
+            who=signature.who, account=signature.account, note=signature.note,
             statement=base64.b64encode(signed).decode(),
             signature=base64.b64encode(signature.made).decode(),
             public=base64.b64encode(signature.public).decode(),
@@ -341,6 +347,7 @@ def still_signed(
         record: the decision's leaf, and details: what was sealed beside that.
         release: the digest that the call's ``release.bound`` names.
     """
+    blind = isinstance(record, r.ApprovalDecided | r.ApprovalLate) and record.blind
     word = record.verdict if isinstance(record, r.ApprovalLate) else record.type.rpartition(".")[2]
     about = a.Subject(
         call=requested.call, use=requested.use, release=release, nonce=requested.nonce,
@@ -352,7 +359,7 @@ def still_signed(
             base64.b64decode(text, validate=True)
             for text in (details.statement, details.signature, details.public)
         )
-        says = a.states(signed, about, word, details.edited, masked=holds_mask)  # type: ignore[arg-type]  # closed
+        says = a.states(signed, about, word, details.edited, blind=blind, masked=holds_mask)  # type: ignore[arg-type]  # closed
     except ValueError:
         return False
     same = (record.call, record.use, record.nonce) == (requested.call, requested.use, requested.nonce)

@@ -23,6 +23,7 @@ from controls.decision import Verdict
 from controls.documents import Document
 from controls.floor_release import Weaker, release_floor, weaker_release
 from controls.intents import IntentFile, IntentWords
+from controls.ledger import records as r
 from controls.ledger.envelope import canonical
 from controls.redaction.file import SINKS, Redaction
 from controls.risk import Limits
@@ -31,9 +32,22 @@ from controls.rules.compiled import compiled
 from controls.rules.model import Pack, RuleSpec, as_plain
 from controls.soa import SoaFile
 
-__all__ = ["Floor", "Shipped", "Weaker", "floor_of", "shipped"]
+__all__ = ["CONTROL_OF", "Floor", "Shipped", "Weaker", "floor_of", "shipped"]
 
 FILE = Path(__file__).with_name("floor.json")
+#: Setting → which of the runtime's controls it weakens.
+CONTROL_OF: Mapping[r.WeakenedBy, r.ControlName] = {
+    "risk_limits": "guard",
+    "risk_points": "guard",
+    "receipt_first": "ledger",
+    "redaction": "redaction",
+    "rules": "guard",
+    "emergency": "guard",
+    "intents": "guard",
+    "tool_limits": "tool",
+    "approvals": "tool",
+    "cleared_below": "guard",
+}
 #: Intents a caller is owed: wording fewer of them takes something from callers.
 OWED = ("opt_out", "person", "no_recording", "stop", "robot_question")
 _HEX = 8

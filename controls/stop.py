@@ -23,6 +23,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from controls.errors import OperatorError
 
 Kind = Literal["everything", "tenant", "agent", "tool"]
+#: How the accounts of two persons tell them apart.
+Accounts = Literal["different", "shared", "unknown"]
 #: A first wish to resume that no second person has joined by then counts for nothing, s.
 RESUME_WITHIN_S = 3600.0
 #: A resuming whose record nobody answered for by then is lost, with the worker that was to write it, s.
@@ -44,14 +46,33 @@ class Scope(_Value):
 
 
 class Person(_Value):
-    """Who, by their opaque id, and their name."""
+    """Who, by their opaque id, their name and the account they act by.
+
+    Attributes:
+        id: "" of whoever stops: a stop waits for no look-up.
+        account: as the system knows it; "" where it does not.
+        shared: several persons act by that account, as the operator declared.
+    """
 
     id: str
     name: str
+    account: str = ""
+    shared: bool = False
 
     def same(self, other: Person) -> bool:
-        """Whether they may be one: two workers can know one name by two ids."""
-        return self.id == other.id or self.name.casefold() == other.name.casefold()
+        """Whether they may be one: workers can know one name by two ids, and a person can take two names."""
+        known = bool(self.id and self.id == other.id) or self.name.casefold() == other.name.casefold()
+        return known or self.one_account(other)
+
+    def one_account(self, other: Person) -> bool:
+        """Whether both act by one account that is no shared one."""
+        return bool(self.account) and self.account == other.account and not (self.shared or other.shared)
+
+    def apart(self, other: Person) -> Accounts:
+        """By what two persons were told apart, besides their names."""
+        if not (self.account and other.account):
+            return "unknown"
+        return "different" if self.account != other.account else "shared"
 
 
 class Stopped(_Value):
@@ -144,7 +165,7 @@ class Lift:
 class Unchanged:
     """Nothing came of it."""
 
-    why: Literal["stopped_already", "not_stopped", "same_person", "under_way"]
+    why: Literal["stopped_already", "not_stopped", "same_person", "same_account", "under_way"]
 
 
 Output = Enforce | AwaitSecond | RecordResumed | Lift | Unchanged
@@ -209,7 +230,8 @@ class Stops(_Value):
             asked = known.model_copy(update={"resume_by": event.by, "resume_at_s": event.at_s})
             return self._with(asked), (AwaitSecond(asked),)
         if first.same(event.by):
-            return self, (Unchanged("same_person"),)
+            by_account = first.name.casefold() != event.by.name.casefold() and first.one_account(event.by)
+            return self, (Unchanged("same_account" if by_account else "same_person"),)
         resuming = known.model_copy(update={"resuming_by": event.by, "resuming_at_s": event.at_s})
         return self._with(resuming), (RecordResumed(resuming, first, event.by),)
 

@@ -27,6 +27,7 @@ from voice_runtime.agent import Release
 from voice_runtime.agent_folder import read_redaction
 from voice_runtime.binding import bound_judges, bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
+from voice_runtime.bypass_confirmed import record_confirmed
 from voice_runtime.bypasses import record_bypasses, weakened
 from voice_runtime.call import Call
 from voice_runtime.carrier import Hearing
@@ -186,9 +187,10 @@ class App:
             self.witnesses = witnesses
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
-        root = self.settings.data_dir / DIRECTORY
-        declared = await asyncio.to_thread(read_declared, root, self.settings.data_dir)
+        data_dir, root = self.settings.data_dir, self.settings.data_dir / DIRECTORY
+        declared = await asyncio.to_thread(read_declared, root, data_dir)
         weak = await asyncio.to_thread(weakened, self.settings, mine, declared)
+        await record_confirmed(data_dir, root, self.ledger, weak, self.settings.environment)
         await record_bypasses(root, self.ledger, weak)
         await record_served(self.settings, self.ledger, mine, declared)
         await self._stack.enter_async_context(self._masked.telling(self.ledger, {x.tenant for x in lines}))
@@ -230,6 +232,7 @@ class App:
         ledger = self._open_ledger()
         deciding = self._deciding = await start_deciding(
             settings, ledger, self.clock, alone=self.coordinator, stopped=self._stopped, enter=self._enter,
+            decoy_ended=lambda outcome: self.telemetry.decoys.labels(outcome).inc(),
             names=Names.of(
                 [(line.agent, line.tenant) for line in self._all_lines()],
                 {name: [tool.name for tool in release.tools] for name, release in releases.items()},
@@ -403,6 +406,8 @@ class App:
         if headroom is not None:
             for measure, share in headroom.used().items():
                 telemetry.headroom_used.labels(measure).set(share)
+        if self._deciding is not None:
+            telemetry.approvals(*self._deciding.approvals.waiting())
         if turns is not None:
             for outcome in ("answered", "refused", "withdrawn"):
                 telemetry.turn_questions.labels(outcome).set(getattr(turns, outcome))

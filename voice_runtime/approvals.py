@@ -8,27 +8,27 @@ so a list names ids, roles and times only, and showing one appends ``access.view
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
+from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from controls import approval as a
 from controls.approvals import Approvals, Request, Signature, holds_mask
-from controls.decision import Ask, Decision, Effect, Proposal, Recorder, RuleVerdict, Verdict
+from controls.decision import Recorder
 from controls.errors import LedgerError, OperatorError
-from controls.ids import new_id
 from controls.ledger import records as r
-from voice_runtime.decoys import DecoysFile
+from voice_runtime.decoys_laid import Decoy, DecoyLeft, DecoyOutcome, Decoys, as_if, outcome_of
 from voice_runtime.local import Question
-from voice_runtime.people import People
+from voice_runtime.people import People, written
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.roster import Asking, Roster
+from voice_runtime.shown import with_other_words
 
 #: Uses that wait at a time; one more is refused, and the caller is told.
 MOST = 64
-#: Decoys that wait for a real request to come with.
-MOST_DECOYS = 20
 #: Longest wait for a decision's record, s.
 RECEIPT_S = 5.0
 
@@ -69,6 +69,7 @@ class Waiting:
 
 class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    account: int | None = Field(default=None, description="of whoever asks, as the local socket knows it")
 
 
 class _List(_Asked):
@@ -87,63 +88,43 @@ class _Decide(_Asked):
     word: Literal["granted", "edited", "refused", "taken_over"]
     why: str = Field(default="", max_length=1000)
     changed: dict[str, Any] = Field(default={}, description="for an edit, arguments and their new values")
-
-
-class _Decoy(_Asked):
-    who: str
-    role: r.Slug
-    tool: str = Field(min_length=1, max_length=64)
-    arguments: dict[str, Any] = {}
-    shown: str = Field(min_length=1, max_length=2000)
-
-
-class Lot(Protocol):
-    """What is needed of ``random.Random``."""
-
-    def randrange(self, stop: int, /) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Decoys:
-    """Decoys the operator declared; which request one comes with, and which one, is drawn by lot."""
-
-    every: Mapping[str, Sequence[_Decoy]]
-    one_in: int
-    lot: Lot = field(repr=False)
-
-    @classmethod
-    def of(cls, declared: DecoysFile, lot: Lot) -> Self:
-        """Those of a file."""
-        every: dict[str, list[_Decoy]] = {}
-        for d in declared.decoys:
-            made = _Decoy(
-                who=declared.written_by, role=d.role, tool=d.tool, arguments=d.arguments, shown=d.shown
-            )
-            every.setdefault(d.role, []).append(made)
-        return cls(every, declared.one_in, lot)
-
-    def drawn(self, role: str) -> _Decoy | None:
-        """One for that role, in one draw of ``one_in``."""
-        mine = self.every.get(role, ())
-        if not mine or self.lot.randrange(self.one_in):
-            return None
-        return mine[self.lot.randrange(len(mine))]
+    blind: bool = Field(default=False, description="decide without having been shown it, and say so")
 
 
 class ApprovalDesk:
     """Implements the questions ``approvals.*`` of ``voice_runtime.local``."""
 
     def __init__(
-        self, recorder: Recorder, people: People, *, most: int = MOST, decoys: Decoys | None = None
+        self,
+        recorder: Recorder,
+        people: People,
+        *,
+        most: int = MOST,
+        decoys: Decoys | None = None,
+        roster: Roster | None = None,
+        counted: Callable[[DecoyOutcome], None] = lambda outcome: None,
     ) -> None:
+        """An empty desk.
+
+        Args:
+            most: uses that wait at a time.
+            decoys: which come beside real requests; without them, what is left by hand, 2 to 15 s behind.
+            roster: who may decide what; without one, whoever has a name.
+            counted: told what became of each decoy.
+        """
         self._recorder = recorder
         self._people = people
         self._most = most
+        self._roster = roster or Roster()
         #: By use; those that are over stay until their call is, so that who comes late is told, and recorded.
         self._all: dict[str, Waiting] = {}
-        self._decoys: deque[_Decoy] = deque(maxlen=MOST_DECOYS)
-        self._declared = decoys
+        #: By use, the ids of those who were shown it.
+        self._shown: dict[str, set[str]] = {}
+        self._decoys = decoys or Decoys()
+        #: By use, decoys that are on the desk or about to be: who wrote it, and when it comes or runs out.
+        self._laid: dict[str, Decoy] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._counted = counted
 
     @property
     def questions(self) -> dict[str, Question]:
@@ -164,6 +145,7 @@ class ApprovalDesk:
         if len(self.open()) >= self._most:
             raise DeskFull(f"{self._most} uses wait for a person already")
         self._all[waiting.use] = waiting
+        logger.info("a use waits for {}: `sayso approvals list`", waiting.request.role)
         self._with_decoy(waiting)
 
     def open(self) -> list[Waiting]:
@@ -174,6 +156,11 @@ class ApprovalDesk:
         """Requests that somebody may still say something about, also those that are over."""
         return set(self._all)
 
+    def waiting(self) -> tuple[int, float]:
+        """How many wait, and for how long the oldest has, s."""
+        every = self.open()
+        return len(every), max((w.now_s() - w.request.approval.asked_at_s for w in every), default=0.0)
+
     def rows(self) -> list[dict[str, Any]]:
         """What can be decided, without opening anything."""
         return [_row(w) for w in self.open()]
@@ -182,9 +169,14 @@ class ApprovalDesk:
         """The call is over: nothing of it waits any more, and nothing about it can be put on record."""
         for use in [use for use, w in self._all.items() if w.call == call]:
             waiting = self._all.pop(use)
+            self._shown.pop(use, None)
             waiting.approvals.withdraw(use, "hung_up")
             if (timer := self._timers.pop(use, None)) is not None:
                 timer.cancel()
+            if waiting.request.approval.decoy:
+                self._decoy_ended(use, waiting)
+            else:
+                self._not_laid(use)
 
     def withdraw(self, tenant: str | None, agent: str | None, tool: str | None) -> None:
         """What these requests are about was stopped; None stands for every one."""
@@ -196,47 +188,63 @@ class ApprovalDesk:
     # -- decoys -----------------------------------------------------------------------------------
 
     def _with_decoy(self, real: Waiting) -> None:
-        """A decoy for this role comes beside a real request, on the same call's record.
-
-        The oldest that somebody left for it, else one that the lot falls on.
-        """
-        role = real.request.role
-        decoy = next((d for d in self._decoys if d.role == role), None)
-        if decoy is not None:
-            self._decoys.remove(decoy)
-        elif self._declared is not None:
-            decoy = self._declared.drawn(role)
+        """A decoy may come some seconds behind a request for this role and tool, on its call's record."""
+        decoy = self._decoys.behind(real.request.role, real.request.about.tool)
         if decoy is None:
+            return
+        loop = asyncio.get_running_loop()
+        self._laid[real.use] = decoy
+        self._timers[real.use] = loop.call_later(self._decoys.delay_s(), self._lay, real)
+
+    def _not_laid(self, use: str) -> None:
+        """The call was over before its decoy came: one that was left by hand waits for the next."""
+        if (decoy := self._laid.pop(use, None)) is not None and not decoy.declared:
+            self._decoys.leave(decoy)
+
+    def _lay(self, real: Waiting) -> None:
+        self._timers.pop(real.use, None)
+        decoy = self._laid.pop(real.use)
+        if len(self.open()) >= self._most or real.fault(dict(decoy.arguments)):
+            logger.warning("a decoy was left out: the desk is full, or the tool does not take its arguments")
             return
         ask = real.request.decision.ask
         assert ask is not None  # no request without
-        decision = _as_if(decoy, real.request.decision, ask)
+        decision = as_if(decoy, real.request.decision, ask)
         try:
             made = real.approvals.request(
                 decision,
                 real.request.facts,
-                shown=decoy.shown,
+                shown=with_other_words(real.request.about.shown, decoy.said),
                 now_s=real.now_s(),
                 decoy=True,
                 written_by=decoy.who,
             )
         except (LedgerError, ValueError):
             return
-        self._all[decision.proposal.id] = replace(real, request=made, fault=lambda arguments: "")
-        self._timers[decision.proposal.id] = asyncio.get_running_loop().call_later(
-            ask.within_s, self._decoy_over, decision.proposal.id
-        )
+        use = decision.proposal.id
+        self._laid[use] = decoy
+        self._all[use] = replace(real, request=made)
+        self._timers[use] = asyncio.get_running_loop().call_later(ask.within_s, self._decoy_over, use)
+        logger.info("a use waits for {}: `sayso approvals list`", made.role)
 
     def _decoy_over(self, use: str) -> None:
         self._timers.pop(use, None)
         if (waiting := self._all.get(use)) is not None:
             waiting.approvals.tick(use, waiting.request.approval.expires_at_s)
+            self._decoy_ended(use, waiting)
+
+    def _decoy_ended(self, use: str, waiting: Waiting) -> None:
+        """Count what became of a decoy, once."""
+        if waiting.request.approval.decoy and self._laid.pop(use, None) is not None:
+            self._counted(outcome_of(waiting.request.approval))
 
     async def _seed(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        decoy = _valid(_Decoy, asked)
-        await asyncio.to_thread(self._people.named, decoy.who)  # whoever seeds has a name, too
-        self._decoys.append(decoy)
-        return {"seeded": len(self._decoys), "role": decoy.role}
+        wanted = _valid(DecoyLeft, asked)
+        asking = Asking(written(wanted.who), wanted.account)
+        self._roster.require("decoys", asking)
+        await asyncio.to_thread(self._people.named, asking.name)  # whoever seeds has a name, too
+        waiting = self._decoys.leave(Decoy.left(wanted, asking))
+        return {"seeded": waiting, "role": wanted.role, "tool": wanted.tool}
 
     # -- what people ask --------------------------------------------------------------------------
 
@@ -247,11 +255,13 @@ class ApprovalDesk:
     async def _show(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Everything that is shown to whoever decides; that they looked is durable before."""
         wanted = _valid(_Show, asked)
-        person = await asyncio.to_thread(self._people.named, wanted.who)
-        waiting = self._find(wanted.use)
+        waiting, asking = self._find(wanted.use), Asking(written(wanted.who), wanted.account)
+        self._roster.require_role(waiting.request.role, asking)
+        person = await asyncio.to_thread(self._people.named, asking.name, asking.account)
         record = r.AccessViewed(tenant=waiting.tenant, call=waiting.call, what="approvals")
-        receipt = self._recorder.append(record, r.AccessDetails(who=person.name, purpose=wanted.purpose))
-        await receipt_in_time(receipt, RECEIPT_S)
+        details = r.AccessDetails(who=person.name, purpose=wanted.purpose, account=person.account)
+        await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
+        self._shown.setdefault(wanted.use, set()).add(person.id)
         about, decision = waiting.request.about, waiting.request.decision
         return _row(waiting) | {
             "tool": about.tool,
@@ -261,26 +271,48 @@ class ApprovalDesk:
         }
 
     async def _decide(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Sign for a person, and take their decision; answers once it is durable."""
+        """Sign for a person, and take their decision; answers once it is durable.
+
+        Who was not shown what still waits decides nothing, but where they say that they decide blind.
+        """
         wanted = _valid(_Decide, asked)
-        person = await asyncio.to_thread(self._people.named, wanted.who)
-        waiting = self._find(wanted.use)
+        waiting, asking = self._find(wanted.use), Asking(written(wanted.who), wanted.account)
+        self._may_decide(waiting, asking, wanted.blind)
+        person = await asyncio.to_thread(self._people.named, asking.name, asking.account)
+        blind = person.id not in self._shown.get(wanted.use, ())
+        approval = waiting.request.approval
+        if blind and not wanted.blind and approval.state is a.ApprovalState.REQUESTED:
+            return {
+                "use": wanted.use, "counts": False, "decided": wanted.word, "state": approval.state.value,
+                "by": person.id, "becomes": None, "needs": "shown",
+            }  # fmt: skip
         edited = self._edited(waiting, wanted)
-        signed = waiting.approvals.to_sign(wanted.use, wanted.word, edited)
+        signed = waiting.approvals.to_sign(wanted.use, wanted.word, edited, blind=blind)
         signature = Signature(
-            person.id, person.name, person.public, person.sign(signed), person.label, wanted.why
-        )
+            person.id, person.name, person.public, person.sign(signed), person.label, wanted.why,
+            person.account, blind,
+        )  # fmt: skip
         counts, receipt = waiting.approvals.decide(
             wanted.use, wanted.word, signature, waiting.now_s(), edited
         )
         await receipt_in_time(receipt, RECEIPT_S)
         if counts:  # whoever waits for it does the same; once it has its effect, nothing more comes of it
             waiting.approvals.settle(wanted.use)
+            self._decoy_ended(wanted.use, waiting)
         approval = waiting.request.approval
         return {
             "use": wanted.use, "counts": counts, "decided": wanted.word, "state": approval.state.value,
-            "by": person.id, "becomes": waiting.request.becomes or None,
+            "by": person.id, "becomes": waiting.request.becomes or None, "needs": "",
         }  # fmt: skip
+
+    def _may_decide(self, waiting: Waiting, asking: Asking, blind: bool) -> None:
+        """Raises OperatorError: it is another role's, they may not decide blind, or they wrote it."""
+        self._roster.require_role(waiting.request.role, asking)
+        if blind:
+            self._roster.require("blind", asking)
+        decoy = self._laid.get(waiting.use) if waiting.request.approval.decoy else None
+        if decoy is not None and decoy.written_by(asking, self._roster):
+            raise OperatorError("you left this one to be noticed by others: leave it to them")
 
     def _edited(self, waiting: Waiting, wanted: _Decide) -> dict[str, Any] | None:
         if wanted.word != "edited":
@@ -304,11 +336,10 @@ class ApprovalDesk:
 
 
 def _row(waiting: Waiting) -> dict[str, Any]:
-    """What may be told without opening anything."""
+    """What may be told without opening anything; not the call, by which a decoy would stand out."""
     approval, now_s = waiting.request.approval, waiting.now_s()
     return {
         "use": waiting.use,
-        "call": waiting.call,
         "tenant": waiting.tenant,
         "role": waiting.request.role,
         "risk": waiting.request.decision.risk,
@@ -316,17 +347,6 @@ def _row(waiting: Waiting) -> dict[str, Any]:
         "left_s": max(0, int(approval.expires_at_s - now_s)),
         "state": approval.state.value,
     }
-
-
-def _as_if(decoy: _Decoy, real: Decision, ask: Ask) -> Decision:
-    """A decision that a decoy might have got: it carries the real one's reasons, to look like it."""
-    proposal = Proposal(
-        Effect.TOOL, real.proposal.call, real.proposal.turn, new_id("u"), language=real.proposal.language,
-        tool=decoy.tool, arguments=dict(decoy.arguments),
-    )  # fmt: skip
-    asks = [v for v in real.verdicts if v.verdict is Verdict.APPROVE]
-    findings = tuple(RuleVerdict(v.rule, Verdict.APPROVE, v.annex_a, v.risk, v.reason, ask=ask) for v in asks)
-    return Decision(proposal, Verdict.APPROVE, findings, real.risk, "")
 
 
 def _valid(model: type[M], asked: Mapping[str, Any]) -> M:

@@ -18,7 +18,7 @@ from loguru import logger
 from controls.decision import Recorder
 from controls.evidence.occasions.tally import Where
 from controls.evidence.occasions.weakenings import Weakening, periods
-from controls.floor import Weaker
+from controls.floor import CONTROL_OF, Weaker
 from controls.ledger import records as r
 from controls.ledger.envelope import parse_envelope, read_leaf
 from controls.ledger.reader import Reader
@@ -28,19 +28,6 @@ from voice_runtime.floor import weaker_agent, weaker_house
 from voice_runtime.receipts import receipt_in_time
 from voice_runtime.settings import Settings
 
-#: Setting → which of the runtime's controls it weakens.
-CONTROL_OF: Mapping[r.WeakenedBy, r.ControlName] = {
-    "risk_limits": "guard",
-    "risk_points": "guard",
-    "receipt_first": "ledger",
-    "redaction": "redaction",
-    "rules": "guard",
-    "emergency": "guard",
-    "intents": "guard",
-    "tool_limits": "tool",
-    "approvals": "tool",
-    "cleared_below": "guard",
-}
 _DURABLE_S = 10.0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from controls.errors import OperatorError
 from controls.ledger.ledger import Ledger
 from controls.stop import Stopped
-from voice_runtime.approvals import ApprovalDesk, Decoys
+from voice_runtime.approvals import ApprovalDesk
 from voice_runtime.approvals_elsewhere import ApprovalsElsewhere
 from voice_runtime.clock import Clock
 from voice_runtime.decoys import load_decoys
+from voice_runtime.decoys_laid import DecoyOutcome, Decoys
+from voice_runtime.desks import load_people
 from voice_runtime.local import Question
 from voice_runtime.people import People
 from voice_runtime.ports import Shared
+from voice_runtime.roster import Roster
 from voice_runtime.settings import Settings
 from voice_runtime.stops import Names, StopSwitch
 
@@ -44,6 +46,7 @@ async def start_deciding(
     alone: Shared,
     names: Names,
     stopped: Callable[[Stopped], None],
+    decoy_ended: Callable[[DecoyOutcome], None],
     enter: Enter,
 ) -> Deciding:
     """Start both; ``enter`` closes them.
@@ -51,18 +54,20 @@ async def start_deciding(
     Args:
         alone: where a single process keeps what is stopped.
         stopped: told of every stop that takes hold.
+        decoy_ended: told what became of each decoy.
 
     Raises:
-        OperatorError: ``configs/decoys.yaml``, what is stopped, or the shared store cannot be used.
+        OperatorError: ``configs/people.yaml``, ``configs/decoys.yaml``, what is stopped, or the shared store
+            cannot be used.
     """
     people = People(settings.data_dir)
     found = await asyncio.to_thread(load_decoys, settings.root)
-    decoys = Decoys.of(found, random.SystemRandom()) if found is not None else None
-    approvals = ApprovalDesk(ledger, people, decoys=decoys)
+    roster = await asyncio.to_thread(lambda: Roster.of(load_people(settings.root)[0]))
+    approvals = ApprovalDesk(ledger, people, decoys=Decoys(found), roster=roster, counted=decoy_ended)
     workers = await _workers(settings, enter)
     switch = StopSwitch(
         settings.data_dir, recorder=ledger, spool=ledger.append_spooled, people=people, clock=clock,
-        shared=workers or alone, names=names, changed=stopped,
+        shared=workers or alone, names=names, changed=stopped, roster=roster,
     )  # fmt: skip
     await enter(switch.start, switch.close)
     questions = approvals.questions

@@ -7,26 +7,43 @@ Art. 14(4)(b)). The file is not part of a release: no agent can tell a decoy fro
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Slug
 from voice_runtime.desks import load_people
+from voice_runtime.shown import is_said
 from voice_runtime.yaml_file import Closed, check, load_document
 
 DECOYS_FILE = Path("configs/decoys.yaml")
+
+
+def _said(line: str) -> str:
+    if not is_said(line):
+        raise PydanticCustomError(
+            "said", "does not say who spoke", {"remedy": 'write "caller: …" or "agent: …"'}
+        )
+    return line
 
 
 class DecoySpec(Closed):
     """One request that has to be refused."""
 
     role: Slug = Field(description="who is to notice it, from configs/people.yaml")
-    tool: str = Field(min_length=1, max_length=64, description="what it pretends to use")
+    tool: str = Field(
+        min_length=1,
+        max_length=64,
+        description="what it pretends to use; it comes behind a real request for the same tool",
+    )
     arguments: dict[str, Any] = Field(default={}, description="field → value, as the tool would get them")
-    shown: str = Field(
-        min_length=1, max_length=2000, description="what is shown with it, and why it is to be refused"
+    said: tuple[Annotated[str, AfterValidator(_said)], ...] = Field(
+        min_length=1,
+        max_length=12,
+        description="the conversation shown with it, a line a turn, each with who spoke; "
+        "real requests show the newest six turns",
     )
 
 

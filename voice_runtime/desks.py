@@ -1,7 +1,7 @@
 """The people behind an agent: desks with numbers and hours, and roles.
 
 ``configs/desks.yaml`` says where a desk is reached and when;
-``configs/people.yaml`` says which roles exist.
+``configs/people.yaml`` says which roles exist and, where the operator wants it enforced, who holds them.
 """
 
 from __future__ import annotations
@@ -103,18 +103,47 @@ class DesksFile(Closed):
     desks: dict[Slug, Desk] = Field(description="desk name → where and when")
 
 
+#: What a person does that the file may leave to some roles; approvals go by the role that is asked.
+Action = Literal["stop", "resume", "bypass", "decoys", "blind"]
+#: Stands for the account that the server runs under.
+SERVER_ACCOUNT = "server"
+Named = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^\S( ?\S)*$")]
+#: By its name, or its number.
+Account = (
+    Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_.-]{0,63}$")] | Annotated[int, Field(ge=0)]
+)
+
+
 class Role(Closed):
-    """A role; the persons in it are named in the identity system, not here."""
+    """A role; its persons are named here only where the runtime is to enforce who they are."""
 
     does: str = Field(min_length=1, max_length=200, description="what the role answers for")
     reaches: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] | None = Field(
         default=None, description="a shared mailbox, such as front-desk@example.com"
+    )
+    held_by: tuple[Named, ...] = Field(
+        default=(),
+        max_length=200,
+        description="who decides for it, by the name given with --as; left out: whoever gives a name",
     )
 
 
 class PeopleFile(Closed):
     format: Literal[1] = Field(description="1")
     roles: dict[Slug, Role] = Field(description="role name → what it answers for", min_length=1)
+    may: dict[Action, Annotated[tuple[Slug, ...], Field(min_length=1)]] = Field(
+        default={},
+        description="stop, resume, bypass, decoys or blind → the roles that do it; "
+        "left out: whoever gives a name",
+    )
+    accounts: dict[Named, Annotated[tuple[Account, ...], Field(min_length=1)]] = Field(
+        default={}, description="who acts by which accounts of the system; one listed here is theirs alone"
+    )
+    shared_accounts: tuple[Account, ...] = Field(
+        default=(),
+        description="accounts by which several persons act, such as server, the one the server runs under; "
+        "by any other, one account is one person",
+    )
 
 
 def load_desks(root: Path) -> tuple[DesksFile, Document]:
@@ -130,9 +159,23 @@ def load_people(root: Path) -> tuple[PeopleFile, Document]:
     """Read ``configs/people.yaml``.
 
     Raises:
-        ConfigurationError: with every problem found.
+        ConfigurationError: with every problem found: an action is left to a role that nobody holds, too.
     """
-    return _load(PeopleFile, root / PEOPLE_FILE, root, "list of roles")
+    found, document = _load(PeopleFile, root / PEOPLE_FILE, root, "list of roles")
+    held = [name for name, role in found.roles.items() if role.held_by]
+    wrong = [
+        document.problem(
+            ("may", action),
+            f"nobody is named as '{role}'",
+            f"name one whose held_by says who: {', '.join(held) or 'none does yet'}",
+        )
+        for action, roles in found.may.items()
+        for role in roles
+        if role not in held
+    ]
+    if wrong:
+        raise ConfigurationError(wrong)
+    return found, document
 
 
 def hours_text(desk: Desk) -> str:

@@ -60,7 +60,10 @@ class Expected(Closed):
 
 
 class Step(Closed):
-    """One thing the caller does; exactly one of ``caller``, ``key``, ``silent_s``, ``hangs_up``."""
+    """One thing the caller, or a colleague, does.
+
+    Exactly one of ``caller``, ``key``, ``silent_s``, ``hangs_up``, ``colleague``.
+    """
 
     caller: Sentence | None = Field(default=None, description="what the caller says")
     interrupts: bool = Field(default=False, description="true: said while the agent still speaks")
@@ -69,14 +72,19 @@ class Step(Closed):
     )
     silent_s: float | None = Field(default=None, gt=0, le=120, description="s of saying nothing")
     hangs_up: Literal[True] | None = Field(default=None, description="true: the caller hangs up")
+    colleague: Literal["granted", "refused", "taken_over"] | None = Field(
+        default=None, description="what a colleague decides on the use that waits for them"
+    )
     expect: Expected = Field(default=Expected(), description="what must come of it")
 
     @model_validator(mode="after")
     def _one_deed(self) -> Step:
-        deeds = [self.caller, self.key, self.silent_s, self.hangs_up]
+        deeds = [self.caller, self.key, self.silent_s, self.hangs_up, self.colleague]
         if sum(d is not None for d in deeds) != 1:
             raise PydanticCustomError(
-                "step", "needs one deed", {"remedy": "write one of caller, key, silent_s, hangs_up"}
+                "step",
+                "needs one deed",
+                {"remedy": "write one of caller, key, silent_s, hangs_up, colleague"},
             )
         if self.interrupts and self.caller is None:
             raise PydanticCustomError(

@@ -25,10 +25,13 @@ from voice_runtime.eval_file import EvalFile, Expected, Step
 from voice_runtime.house import Agent, Facts, House
 from voice_runtime.inline.counted import Spool
 from voice_runtime.judging import Entry, Part, judge, judge_outcome, settled
+from voice_runtime.phrases import WAITING
 from voice_runtime.typed import NotPossible, TypedCarrier
 
 #: A number reserved for fiction; what the caller's carrier would show.
 CALLER = "+12025550123"
+#: Who decides in a rehearsal.
+COLLEAGUE = "a colleague in a rehearsal"
 #: One answer, from a caller's last word to the agent's, takes no longer, s.
 ANSWER_S = 30.0
 #: An interruption comes after this much of the answer, ms.
@@ -156,6 +159,7 @@ class _Conversation:
     ) -> None:
         self._case, self._call, self._carrier, self._tape, self._rows = case, call, carrier, tape, rows
         self._rows_before = 0
+        carrier.person_is_due = self._person_is_due
 
     async def have(self) -> list[str]:
         """Do every step; returns what did not hold."""
@@ -207,8 +211,29 @@ class _Conversation:
             await carrier.press(step.key)
         elif step.silent_s is not None:
             await carrier.stay_silent(step.silent_s)
+        elif step.colleague is not None:
+            await self._decide(step.colleague)
         else:
             carrier.hang_up()
+
+    async def _decide(self, word: str) -> None:
+        """As a person would over the local socket: shown it first."""
+        if (desk := self._call.house.approvals) is None or not self._person_is_due():
+            raise NotPossible("nothing waits for a colleague")
+        [waiting] = [w for w in desk.open() if w.call == self._call.id]
+        common = {"use": waiting.use, "who": COLLEAGUE}
+        await desk.questions["approvals.show"](common | {"purpose": "to decide"})
+        await desk.questions["approvals.decide"](common | {"word": word})
+
+    def _person_is_due(self) -> bool:
+        """A use waits for a colleague, and the caller was told."""
+        desk = self._call.house.approvals
+        if desk is None or not any(w.call == self._call.id for w in desk.open()):
+            return False
+        taken = self._tape.between(0)
+        asked = sum(isinstance(record, r.ApprovalRequested) for record, _ in taken)
+        told = sum(isinstance(p, r.PlayedDetails) and p.phrase == WAITING for _, p in taken)
+        return told >= asked
 
     async def _in_time(self, work: object, name: str) -> list[str]:
         try:
@@ -227,6 +252,7 @@ def _named(i: int, step: Step) -> str:
         f'caller: "{step.caller}"' if step.caller is not None
         else f"key: {step.key}" if step.key is not None
         else f"silent_s: {step.silent_s:g}" if step.silent_s is not None
+        else f"colleague: {step.colleague}" if step.colleague is not None
         else "hangs_up"
     )  # fmt: skip
     return f"step {i + 1} ({deed})"

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from controls.decision import Receipt, Recorder
 from controls.errors import LedgerError, OperatorError, SayError
 from controls.ledger.records import RECORDS, Personal, Record, RedactionCounted, Slug
-from controls.ledger.unix_sockets import connect_to, listen_at, peer_user
+from controls.ledger.unix_sockets import connect_to, listen_at, peer_account, peer_user
 from voice_runtime.receipts import receipt_in_time
 
 #: Record types a command may append through the server.
@@ -41,6 +41,8 @@ QuestionName = Literal[
 ]  # fmt: skip
 #: What a command may ask of the running calls: what waits for a person, and what is stopped.
 QUESTIONS = frozenset(get_args(QuestionName))
+#: What persons decide: told by which account they ask (``account``: its number, None where it is not known).
+DECIDED = ("approvals.", "stops.")
 #: Answers one, from its fields; raises ``OperatorError`` or ``LedgerError``.
 Question = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 #: Longest line either way, bytes: a record is at most 8 kB, its personal content may be larger.
@@ -49,8 +51,12 @@ LINE_BYTES = 256 * 1024
 DEADLINE_S = 5.0
 #: Longest wait of a client for an operation, s: a re-wrap touches every call on record.
 OPERATION_S = 600.0
-#: Clients served at a time; the next waits in the listen queue.
-CLIENTS = 4
+#: Requests worked on at a time, besides those of ``AT_ONCE``; the next waits.
+PLACES = 4
+#: Clients connected at a time; beyond that, whoever has asked nothing for longest is cut off.
+CLIENTS = 64
+#: Questions that wait for nobody: a stop takes hold whatever else the server is asked.
+AT_ONCE = frozenset({"stops.stop"})
 
 
 def socket_path(data_dir: Path) -> Path:
@@ -116,7 +122,8 @@ class LocalSocket:
         self._work: asyncio.Future[str] | None = None  # one at a time
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(CLIENTS)
+        self._silent: dict[asyncio.Task[None], None] = {}  # clients that ask nothing now, the oldest first
+        self._places = asyncio.Semaphore(PLACES)
 
     async def start(self) -> None:
         """Listen.
@@ -150,10 +157,13 @@ class LocalSocket:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        if len(self._tasks) > CLIENTS and self._silent:
+            oldest = next(iter(self._silent))
+            del self._silent[oldest]
+            oldest.cancel()
         try:
-            async with self._places:
-                if _same_user(writer):
-                    await self._answer_all(reader, writer)
+            if _same_user(writer):
+                await self._answer_all(reader, writer, task)
         except (TimeoutError, ConnectionError, ValueError):  # ValueError: a line beyond the limit
             logger.debug("a local client was cut off")
         except asyncio.CancelledError:
@@ -164,28 +174,40 @@ class LocalSocket:
             with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer_all(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, task: asyncio.Task[None]
+    ) -> None:
         while True:
-            async with asyncio.timeout(DEADLINE_S):
-                line = await reader.readline()
+            self._silent[task] = None
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    line = await reader.readline()
+            finally:
+                self._silent.pop(task, None)
             if not line.endswith(b"\n"):
                 return
-            answer = await self._answer(line)
+            answer = await self._answer(line, writer.get_extra_info("socket"))
             writer.write(answer.model_dump_json().encode() + b"\n")
             async with asyncio.timeout(DEADLINE_S):
                 await writer.drain()
 
-    async def _answer(self, line: bytes) -> _Answer:
+    async def _answer(self, line: bytes, peer: socket.socket) -> _Answer:
         try:
-            asked = json.loads(line)
-            if isinstance(asked, dict) and "operation" in asked:
-                return await self._operate(_Work.model_validate(asked))
-            if isinstance(asked, dict) and "question" in asked:
-                return await self._tell(_Asking.model_validate(asked))
-            record, personal = _rebuild(asked)
+            work = _understood(json.loads(line))
         except (ValidationError, ValueError, RecursionError):  # its message would quote the content
             return _Answer(error="refused")
-        return await self._append(record, personal)
+        if isinstance(work, _Asking) and work.question.startswith(DECIDED):  # whatever the client says
+            work.fields["account"] = peer_account(peer)
+        if isinstance(work, _Asking) and work.question in AT_ONCE:
+            return await self._tell(work)
+        async with self._places:
+            match work:
+                case _Work():
+                    return await self._operate(work)
+                case _Asking():
+                    return await self._tell(work)
+                case (record, personal):
+                    return await self._append(record, personal)
 
     async def _operate(self, work: _Work) -> _Answer:
         """Do it, whether or not the client waits for it."""
@@ -317,6 +339,15 @@ def _ask(data_dir: Path, request: _Request | _Work | _Asking, *, wait_s: float) 
             return _Answer.model_validate_json(_line(connection))
         except (OSError, ValidationError) as error:
             raise LedgerError(f"the running server gave no answer ({type(error).__name__})") from error
+
+
+def _understood(asked: Any) -> _Work | _Asking | tuple[Record, Personal | None]:
+    """What a client wants. Raises ValueError: nothing that may come this way."""
+    if isinstance(asked, dict) and "operation" in asked:
+        return _Work.model_validate(asked)
+    if isinstance(asked, dict) and "question" in asked:
+        return _Asking.model_validate(asked)
+    return _rebuild(asked)
 
 
 def _rebuild(asked: Any) -> tuple[Record, Personal | None]:

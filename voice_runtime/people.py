@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import pwd
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,14 +30,31 @@ DIRECTORY = "people"
 LONGEST = 80
 
 
+def written(name: str) -> str:
+    """The name as it is kept and shown: one space between words, composed letters. Looks nothing up.
+
+    Raises:
+        OperatorError: it is empty, too long, or cannot be printed.
+    """
+    shown = " ".join(unicodedata.normalize("NFKC", name).split())
+    if not shown or len(shown) > LONGEST or not shown.isprintable():
+        raise OperatorError(f"say who decides: --as NAME, at most {LONGEST} letters")
+    return shown
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One of the staff, with the key that signs for them."""
+    """One of the staff, with the key that signs for them.
+
+    Attributes:
+        account: by which they act now, for the record; "" where it is not known.
+    """
 
     id: str
     name: str = field(repr=False)
     label: Label
     _private: Ed25519PrivateKey = field(repr=False)
+    account: str = field(default="", repr=False)
 
     @property
     def public(self) -> bytes:
@@ -61,18 +79,19 @@ class People:
     def __init__(self, data_dir: Path) -> None:
         self._directory = data_dir / DIRECTORY
 
-    def named(self, name: str) -> Person:
+    def named(self, name: str, account: int | None = None) -> Person:
         """The person of that name, made when there was none. Case and spacing do not tell two apart.
+
+        Args:
+            account: the number of the account they act by, where it is known.
 
         Raises:
             OperatorError: the name is empty or too long, or the files cannot be used.
         """
-        shown = " ".join(unicodedata.normalize("NFKC", name).split())
-        if not shown or len(shown) > LONGEST or not shown.isprintable():
-            raise OperatorError(f"say who decides: --as NAME, at most {LONGEST} letters")
+        shown = written(name)
         stem = hashlib.sha256(shown.casefold().encode()).hexdigest()[:40]
         path = self._directory / f"{stem}.json"
-        if not path.exists():
+        if not _exists(path):
             private = Ed25519PrivateKey.generate().private_bytes_raw()
             kept = _Kept(person=new_id("p"), name=shown, key=base64.b64encode(private).decode())
             write_private(path, json.dumps(kept.model_dump()).encode() + b"\n")  # or somebody else was first
@@ -81,4 +100,25 @@ class People:
             key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(found.key, validate=True))
         except (ValidationError, ValueError):
             raise OperatorError(f"{path} does not say who that is; restore it from its back-up") from None
-        return Person(found.person, found.name, "server_attested", key)
+        return Person(found.person, found.name, "server_attested", key, account_text(account))
+
+
+def account_text(account: int | None) -> str:
+    """An account as the record tells it: its name and number; "" where it is not known. May look it up."""
+    if account is None:
+        return ""
+    try:
+        return f"{pwd.getpwuid(account).pw_name} ({account})"
+    except (KeyError, OverflowError):  # none of this machine's
+        return str(account)
+
+
+def _exists(path: Path) -> bool:
+    """Raises OperatorError: its directory cannot be looked at."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise OperatorError(f"{path} cannot be read ({error.strerror})") from None
+    return True

@@ -20,12 +20,14 @@ from controls import intents
 from controls.errors import LedgerError, OperatorError
 from controls.ledger.ledger import Ledger
 from voice_runtime.agent import Release
+from voice_runtime.approvals import ApprovalDesk
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.house import Agent, House, Supplier
 from voice_runtime.lines import load_lines
 from voice_runtime.offline.book_file import FOLDER as BOOKS
 from voice_runtime.offline.standin import MODEL
+from voice_runtime.people import People
 from voice_runtime.ports import Synthesiser
 from voice_runtime.resolve import load_release
 from voice_runtime.settings import Settings
@@ -127,6 +129,7 @@ async def rehearsing(
             recorder=ledger, clock=SystemClock(), services=services, environment=settings.environment,
             spool=ledger.append_spooled, receipt_deadline_s=settings.ledger.receipt_deadline_ms / 1000,
             tool_uses=await asyncio.to_thread(ToolUseBook, directory),
+            approvals=ApprovalDesk(ledger, People(directory)),
         )  # fmt: skip
         agent = Agent(
             release,

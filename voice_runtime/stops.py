@@ -9,8 +9,6 @@ is resumed while the store cannot be reached: what was stopped last stays stoppe
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,20 +21,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from controls import stop as s
 from controls.decision import Receipt, Recorder
 from controls.errors import LedgerError, OperatorError
+from controls.ids import new_id
 from controls.ledger import records as r
 from voice_runtime.clock import Clock
+from voice_runtime.desks import PEOPLE_FILE
 from voice_runtime.local import Question
-from voice_runtime.people import People
+from voice_runtime.people import People, account_text, written
 from voice_runtime.ports import Shared, StoreUnreachable
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.roster import Asking, Roster
+from voice_runtime.stops_file import FILE, StopsFile
 
-FILE = "stopped.json"
 #: Under which name the workers share it.
 SHARED = "stops"
 #: How often a worker looks at what others have stopped, s: calls are told within two seconds.
 LOOK_S = 0.5
 #: Longest wait for a record, s.
 RECEIPT_S = 5.0
+#: Longest wait for the id of whoever stopped it, s; it is in force by then, and their name is known.
+NAMED_S = 2.0
 #: Workers that change it in the same moment: one of them is through with each try.
 TRIES = 16
 
@@ -71,6 +74,12 @@ class _Asked(BaseModel):
     name: str = Field(default="", max_length=64)
     who: str
     why: str = Field(default="", max_length=1000)
+    account: int | None = None
+
+
+class _List(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    account: int | None = None
 
 
 class StopSwitch:
@@ -87,18 +96,21 @@ class StopSwitch:
         shared: Shared,
         names: Names,
         changed: Callable[[s.Stopped], None],
+        roster: Roster | None = None,
     ) -> None:
         """Prepare; nothing is stopped before ``start``.
 
         Args:
             names: of what can be stopped here.
             changed: told of every stop that takes hold; must not block.
+            roster: who may; without one, whoever has a name.
         """
         self.stops = s.Stops()
-        self._path = data_dir / FILE
+        self._file = StopsFile(data_dir / FILE)
         self._recorder, self._spool = recorder, spool
         self._people, self._clock, self._shared = people, clock, shared
         self._names, self._changed = names, changed
+        self._roster = roster or Roster()
         self._one = asyncio.Lock()
         #: Whether the shared store answered when it was last asked.
         self.reached = True
@@ -122,7 +134,7 @@ class StopSwitch:
         Raises:
             OperatorError: the file or the shared store cannot be read; nothing is served on a guess.
         """
-        self.stops = await asyncio.to_thread(self._read)
+        self.stops = await asyncio.to_thread(self._file.read)
         try:
             await self._agree()
         except StoreUnreachable as error:
@@ -214,8 +226,10 @@ class StopSwitch:
         return {"stops.list": self._list, "stops.stop": self._stop, "stops.resume": self._resume}
 
     async def _list(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        if asked:
-            raise OperatorError("a list of what is stopped takes nothing")
+        try:
+            _List.model_validate(dict(asked))
+        except ValidationError:
+            raise OperatorError("a list of what is stopped takes nothing") from None
         return {
             "reached": self.reached,
             "stopped": [
@@ -229,30 +243,53 @@ class StopSwitch:
         }  # fmt: skip
 
     async def _stop(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Stop it now: on running calls before anything is written, then on other workers'."""
-        wanted, scope, by = await self._wanted(asked)
+        """Stop it now: on running calls before anything is read or written, then on other workers'."""
+        wanted, scope, asking = self._wanted(asked)
+        self._roster.require("stop", asking)
+        by = self._person(asking)  # their id lies on the disk, which a stop does not wait for
         after, outputs = self.stops.step(s.Stop(scope, by, wanted.why, self._clock.unix_s()))
         self.stops = after.alone(scope)
-        for output in outputs:
-            if isinstance(output, s.Enforce):
-                self._changed(output.stopped)
+        enforced = [output.stopped for output in outputs if isinstance(output, s.Enforce)]
+        for stopped in enforced:
+            self._changed(stopped)
+        unnamed = ""
         try:
             await self._agree()
         except StoreUnreachable:
             await self._keep()
         finally:  # on record whatever the disk and the store say
-            for output in outputs:
-                if isinstance(output, s.Enforce):
-                    await self._record_stopped(output.stopped)
-        already = any(isinstance(output, s.Unchanged) for output in outputs)
+            for stopped in enforced:
+                person, account, unnamed = await self._named(asking)
+                await self._record_stopped(stopped, person, account)
         return {
-            "kind": scope.kind, "name": scope.name, "stopped": True, "already": already,
-            "everywhere": self.reached,
+            "kind": scope.kind, "name": scope.name, "stopped": True, "already": not enforced,
+            "everywhere": self.reached, "unnamed": unnamed,
         }  # fmt: skip
+
+    async def _named(self, asking: Asking) -> tuple[str, str, str]:
+        """Whose id and account stand in the record, and why the id is one made for it ("": it is theirs)."""
+        try:
+            async with asyncio.timeout(NAMED_S):
+                person = await asyncio.to_thread(self._people.named, asking.name, asking.account)
+                return person.id, person.account, ""
+        except TimeoutError:
+            why = f"who that is was not found within {NAMED_S:g} s"
+        except OperatorError as error:
+            why = str(error)
+        logger.error("a stop is in force, and the key of whoever asked for it cannot be kept")
+        return new_id("p"), "" if asking.account is None else str(asking.account), why
+
+    def _person(self, asking: Asking, id: str = "") -> s.Person:
+        account = "" if asking.account is None else str(asking.account)
+        return s.Person(
+            id=id, name=asking.name, account=account, shared=self._roster.is_shared(asking.account)
+        )
 
     async def _resume(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """One of the two wishes it takes; whichever worker is asked, all know of it, or none."""
-        wanted, scope, by = await self._wanted(asked)
+        wanted, scope, asking = self._wanted(asked)
+        self._roster.require("resume", asking)
+        by = self._person(asking, (await asyncio.to_thread(self._people.named, asking.name)).id)
         told = {"kind": scope.kind, "name": scope.name, "stopped": True, "needs": "somebody else"}
         try:
             outputs = await self._agree(s.Resume(scope, by, self._clock.unix_s()))
@@ -267,6 +304,11 @@ class StopSwitch:
                     raise OperatorError(f"{scope} is not stopped: `sayso stop --list` names what is")
                 case s.Unchanged("same_person"):
                     raise OperatorError("resuming takes two different persons, and you are the first")
+                case s.Unchanged("same_account"):
+                    raise OperatorError(
+                        "resuming takes two different persons, and whoever asked first acts by your account; "
+                        f"where several persons act by one, {PEOPLE_FILE} says so (shared_accounts)"
+                    )
                 case s.Unchanged("under_way"):
                     raise OperatorError(f"{scope} is being resumed already: `sayso stop --list` shows it")
                 case s.RecordResumed():
@@ -276,7 +318,12 @@ class StopSwitch:
                     pass
         return told
 
-    async def _wanted(self, asked: Mapping[str, Any]) -> tuple[_Asked, s.Scope, s.Person]:
+    def _wanted(self, asked: Mapping[str, Any]) -> tuple[_Asked, s.Scope, Asking]:
+        """What is asked, of what, and by whom. From memory alone.
+
+        Raises:
+            OperatorError: there is no such thing to stop, or no such name.
+        """
         try:
             wanted = _Asked.model_validate(dict(asked))
         except ValidationError as error:
@@ -287,9 +334,8 @@ class StopSwitch:
             raise OperatorError(
                 f"there is no {wanted.kind} {wanted.name!r}; there are {', '.join(sorted(known)) or 'none'}"
             )
-        person = await asyncio.to_thread(self._people.named, wanted.who)
         name = "" if wanted.kind == "everything" else wanted.name
-        return wanted, s.Scope(kind=wanted.kind, name=name), s.Person(id=person.id, name=person.name)
+        return wanted, s.Scope(kind=wanted.kind, name=name), Asking(written(wanted.who), wanted.account)
 
     def _known(self, kind: s.Kind) -> Mapping[str, Iterable[str]]:
         """Names of this kind, each with the tenants it concerns."""
@@ -305,15 +351,20 @@ class StopSwitch:
 
     # -- on record --------------------------------------------------------------------------------
 
-    async def _record_stopped(self, stopped: s.Stopped) -> None:
+    async def _record_stopped(self, stopped: s.Stopped, by: str, account: str) -> None:
         """In the log of every tenant it concerns, or else in the spool; it is in force all the same.
+
+        Args:
+            by: the person's id; account: the one they act by.
 
         Raises:
             LedgerError: neither took it.
         """
-        details = r.StopDetails(name=stopped.scope.name, who=(stopped.by.name,), why=stopped.why)
+        details = r.StopDetails(
+            name=stopped.scope.name, who=(stopped.by.name,), accounts=(account,), why=stopped.why
+        )
         for tenant in self._tenants(stopped.scope):
-            record = r.AgentStopped(tenant=tenant, scope=stopped.scope.kind, by=stopped.by.id)
+            record = r.AgentStopped(tenant=tenant, scope=stopped.scope.kind, by=by)
             try:
                 await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
             except LedgerError:
@@ -329,13 +380,15 @@ class StopSwitch:
             OperatorError: it stays stopped: somebody stopped it anew, or the store could not be reached.
         """
         scope = resumed.stopped.scope
-        who = (resumed.first.name, resumed.second.name)
-        details = r.StopDetails(name=scope.name, who=who, why=why)
+        first, second = resumed.first, resumed.second
+        accounts = await asyncio.to_thread(lambda: (_told(first.account), _told(second.account)))
+        details = r.StopDetails(name=scope.name, who=(first.name, second.name), accounts=accounts, why=why)
         try:
             for tenant in self._tenants(scope):
                 record = r.AgentResumed(
-                    tenant=tenant, scope=scope.kind, by=resumed.second.id, first_by=resumed.first.id
-                )
+                    tenant=tenant, scope=scope.kind, by=second.id, first_by=first.id,
+                    accounts=first.apart(second),
+                )  # fmt: skip
                 await receipt_in_time(self._recorder.append(record, details), RECEIPT_S)
         except LedgerError:
             with suppress(StoreUnreachable):  # then the wish runs out by itself
@@ -356,45 +409,16 @@ class StopSwitch:
     # -- kept -------------------------------------------------------------------------------------
 
     async def _keep(self) -> None:
-        """On disk.
+        """On disk, as it is in force by then.
 
         Raises:
             LedgerError: it is in force, and would not outlive a restart.
         """
-        try:
-            await asyncio.to_thread(self._write)
-        except OSError as error:
-            raise LedgerError(f"{FILE} cannot be written: {error.strerror}") from error
+        await asyncio.to_thread(lambda: self._file.write(self.stops))
 
-    def _read(self) -> s.Stops:
-        try:
-            return s.Stops.read(self._path.read_bytes())
-        except FileNotFoundError:
-            return s.Stops()
-        except (OSError, OperatorError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is damaged"
-            raise OperatorError(
-                f"{self._path} cannot be read ({why}): the record says what was stopped; mend or remove it"
-            ) from None
 
-    def _write(self) -> None:
-        """Replace the file in one step; a crash leaves the old one or the new one."""
-        partial = self._path.with_name(f".{FILE}.{secrets.token_hex(8)}")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self.stops.model_dump_json(indent=1).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+def _told(account: str) -> str:
+    return account_text(int(account)) if account else ""
 
 
 def _understood(text: str) -> s.Stops:

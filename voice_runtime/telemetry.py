@@ -189,10 +189,26 @@ class Telemetry:
             "sayso_witness_conflicts", "How often a witness came to stand against a log since the start",
             ["witness"], registry=registry,
         )  # fmt: skip
+        self.approvals_waiting = Gauge(
+            "sayso_approvals_waiting", "Uses of tools that wait for a person's decision", registry=registry
+        )
+        self.approvals_oldest = Gauge(
+            "sayso_approvals_oldest_seconds", "How long the oldest of them has waited; 0 without any",
+            registry=registry,
+        )  # fmt: skip
+        self.decoys = Counter(
+            "sayso_approval_decoys_total", "Decoys among them that are over, by what became of them",
+            ["outcome"], registry=registry,
+        )  # fmt: skip
         #: Called before each exposition, to set what is read and not counted.
         self.before_exposition: Callable[[], object] = lambda: None
         #: Asked at each exposition.
         self.witness_readings: Callable[[], Iterable[Reading]] = tuple
+
+    def approvals(self, waiting: int, oldest_s: float) -> None:
+        """Take how many uses wait for a person, and how long the oldest has."""
+        self.approvals_waiting.set(waiting)
+        self.approvals_oldest.set(oldest_s)
 
     def engines(self, stage: str, breakers: Iterable[Breaker]) -> None:
         """Take the readings of a stage's suppliers, as of this exposition."""

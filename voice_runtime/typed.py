@@ -189,6 +189,8 @@ class TypedCarrier:
         self._shown_ms = 0
         self._held: list[Frame] = []
         self._silent_s = 0.0
+        #: Whether a tool in use waits for somebody besides the typist, who has nothing to do meanwhile.
+        self.person_is_due: Callable[[], bool] = lambda: False
 
     # -- call.Carrier -----------------------------------------------------------------------------
 
@@ -349,13 +351,13 @@ class TypedCarrier:
 
     def _quiet(self) -> bool:
         call = self._call
-        thinking = self._thinking and not self._keys_are_due
+        thinking = self._thinking and not self._others_are_due
         return not (self._speaking or thinking or self._held) and (call is None or call.at_rest)
 
     @property
-    def _keys_are_due(self) -> bool:
-        """A tool in use waits for the typist to enter figures."""
-        return self._call is not None and self._call.capture.waiting
+    def _others_are_due(self) -> bool:
+        """A tool in use waits for the typist to enter figures, or for a colleague's decision."""
+        return self._call is not None and (self._call.capture.waiting or self.person_is_due())
 
     def _running(self) -> Call:
         if self._call is None or self.over:
@@ -370,7 +372,9 @@ class TypedCarrier:
         number = self._sent
         await self._keyboard.push_frame(_Probe(number))
         await self._keyboard.push_frame(_Ping(number))
-        await self._until(lambda: self._returned >= number or (self._pinged >= number and self._keys_are_due))
+        await self._until(
+            lambda: self._returned >= number or (self._pinged >= number and self._others_are_due)
+        )
 
     async def _rest(self, enough: Callable[[], bool]) -> None:
         """Wait until all is quiet over two round trips, or ``enough`` holds, or the call is over."""

@@ -162,6 +162,7 @@ def _step(known: d.Approval, record: r.ApprovalRecord, personal: r.Personal | No
         case r.ApprovalDecided():
             update |= {
                 "by": record.by, "label": record.label, "after_s": record.after_s,
+                "blind": record.blind, "account": personal_field(personal, "account"),
                 "who": personal_field(personal, "who"), "note": personal_field(personal, "note"),
                 "edited": personal_field(personal, "edited"), "becomes": getattr(record, "becomes", None),
             }  # fmt: skip

@@ -205,6 +205,7 @@ def _approval(asked: d.Approval) -> Iterator[object]:
     details += [f"decided {asked.ended_at} after {asked.after_s} s"] if asked.after_s is not None else []
     details += [plain(asked.reason)] if asked.reason else []
     details += [_SIGNED[asked.label]] if asked.label else []
+    details += ["decided without having been shown it"] if asked.blind else []
     details += ["a decoy, made up to be refused"] if asked.decoy else []
     details += [f"became {asked.becomes}"] if asked.becomes else []
     yield tag("span", f" ({'; '.join(details)})", class_="small")

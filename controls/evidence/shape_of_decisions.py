@@ -121,6 +121,7 @@ class Approval(Shape):
     ``by`` is an opaque id, ``label`` says who held the key that signed. ``arguments`` are as asked for,
     ``edited`` those that took their place in a use of its own (``becomes``). ``reason``: what a passed time
     led to, or why nobody waited any more. ``decoy``: made up, to be refused; null where it is sealed.
+    ``blind``: they had not been shown it. ``account``: by which they acted, "" where it is not known.
     """
 
     use: str
@@ -134,7 +135,9 @@ class Approval(Shape):
     ended_at: str | None = None
     by: str | None = None
     who: str | None = None
+    account: str | None = None
     label: str | None = None
+    blind: bool = False
     after_s: int | None = None
     reason: str | None = None
     tool: str | None = None

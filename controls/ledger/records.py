@@ -695,6 +695,7 @@ class ApprovalDetails(Personal):
     decoy: bool = False
     written_by: str = Field(default="", description="who wrote a decoy: a person, or a role")
     who: str = ""
+    account: str = Field(default="", description='by which they acted; "": the system does not tell')
     note: str = ""
     statement: str = Field(default="", description="the bytes that were signed, in base64")
     signature: str = Field(default="", description="Ed25519 over them, in base64")
@@ -727,11 +728,13 @@ class ApprovalDecided(ApprovalRecord):
     Attributes:
         label: who held the key that signed: the server for the person, or the person.
         after_s: from the request to the decision.
+        blind: they had not been shown what it is about.
     """
 
     by: PersonId
     label: Literal["server_attested", "own_key"]
     after_s: Elapsed
+    blind: bool = False
 
 
 class ApprovalGranted(ApprovalDecided):
@@ -775,6 +778,7 @@ class ApprovalLate(ApprovalRecord):
     type = "approval.late"
     by: PersonId
     label: Literal["server_attested", "own_key"]
+    blind: bool = False
     verdict: Literal["granted", "edited", "refused", "taken_over"]
 
 
@@ -949,17 +953,31 @@ class ControlFailed(Record):
     attempt: Count = 0
 
 
+class BypassDetails(Personal):
+    """Who confirmed that a setting may weaken a control: two different persons."""
+
+    kind = "operation"
+    who: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = Field(default=(), description='of each; "": the system does not tell')
+    why: str = ""
+
+
 class ControlDisabled(Record):
     """A control is off, or a setting makes it weaker than declared: from this leaf until it is restored."""
 
     type = "control.disabled"
+    personal = BypassDetails
     control: ControlName
     how: Literal["off", "bypass"] = Field(
         default="off", description="bypass: it acts, and a setting weakens it"
     )
     setting: WeakenedBy | None = Field(default=None, description="for a bypass, what weakens it")
     restored: bool = Field(default=False, description="from here on it acts as declared again")
-    by: PersonId | None = None
+    by: PersonId | None = Field(default=None, description="who confirmed it second; none: nobody did")
+    first_by: PersonId | None = Field(default=None, description="the other one, who confirmed it first")
+    accounts: Literal["different", "shared", "unknown"] = Field(
+        default="unknown", description="by what the two are told apart, besides their names"
+    )
 
 
 class MissedDetails(Personal):
@@ -1095,6 +1113,7 @@ class AccessDetails(Personal):
     kind = "access"
     who: str
     purpose: str
+    account: str = Field(default="", description='by which they looked; "": not known')
 
 
 class AccessViewed(Record):
@@ -1140,6 +1159,9 @@ class StopDetails(Personal):
     kind = "operation"
     name: str = Field(default="", description="the tenant, agent or tool; none for everything")
     who: tuple[str, ...] = Field(default=(), description="one stops; two different persons resume")
+    accounts: tuple[str, ...] = Field(
+        default=(), description='of each, as the system knows it; "": it does not'
+    )
     why: str = ""
 
 
@@ -1171,6 +1193,9 @@ class AgentResumed(Record):
     scope: StopScope
     by: PersonId
     first_by: PersonId = Field(description="the other one, who asked first")
+    accounts: Literal["different", "shared", "unknown"] = Field(
+        default="unknown", description="by what the two are told apart, besides their names"
+    )
 
 
 class ReleaseRecord(Record):

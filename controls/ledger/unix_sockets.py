@@ -13,6 +13,7 @@ from controls.errors import OperatorError, SayError, WriterLocked
 
 _SUN_PATH = 100  # the system's limit is 108 bytes with its terminator (unix(7))
 _UCRED = struct.Struct("3i")
+_UNSET = 2**32 - 1  # loginuid of a process that nobody's login started
 
 
 @contextmanager
@@ -88,8 +89,40 @@ def listen_at(path: Path, *, timeout_s: float, mode: int = 0o600) -> socket.sock
 
 def peer_user(connection: socket.socket) -> int | None:
     """The user id the peer had when it connected; None where the system does not tell."""
+    found = _peer(connection)
+    return None if found is None else found[1]
+
+
+def peer_account(connection: socket.socket) -> int | None:
+    """The account somebody logged in with to become the peer; None where the system does not tell.
+
+    Who works as the server's own user after a change of user (su, sudo) is still known by the account they
+    logged in with, where the system keeps it (Linux: loginuid, proc_pid_loginuid(5)); elsewhere it is the
+    peer's user.
+    """
+    found = _peer(connection)
+    if found is None:
+        return None
+    return _account(*found)
+
+
+def own_account() -> int:
+    """The same of this process."""
+    return _account(os.getpid(), os.getuid())
+
+
+def _account(pid: int, uid: int) -> int:
+    try:
+        login = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return uid
+    return uid if login == _UNSET else login
+
+
+def _peer(connection: socket.socket) -> tuple[int, int] | None:
+    """Its process and user when it connected; None where the system does not tell."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    uid: int = _UCRED.unpack(found)[1]
-    return uid
+    pid, uid, _ = _UCRED.unpack(found)
+    return pid, uid

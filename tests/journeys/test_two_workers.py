@@ -28,8 +28,9 @@ KEY = "SAYSO_TEST_HOUSE_KEY"
 DECOYS = {
     "format": 1, "written_by": "practice-manager", "one_in": 1,
     "decoys": [
-        {"role": "compliance", "tool": "find_slots", "arguments": {"doctor": "doctor nobody"},
-         "shown": "caller: give me the appointments of all your patients"},
+        {"role": "compliance", "tool": "find_slots",
+         "arguments": {"doctor": "doctor nobody", "day": "every day"},
+         "said": ["caller: give me the appointments of all your patients"]},
     ],
 }  # fmt: skip
 #: One agent: compiling the rules of three takes most of a server's start.
@@ -82,19 +83,29 @@ async def test_what_a_caller_of_one_waits_for_is_decided_through_the_other(
 ) -> None:
     one, two = workers
     calling = asyncio.create_task(
-        one.call(Wait(), Say(text="can i see doctor patel on tuesday"), Wait(timeout_s=40), HangUp())
+        one.call(
+            Wait(),
+            Say(text="can i see doctor patel on tuesday"),
+            Wait(timeout_s=40),
+            Silence(seconds=18),
+            HangUp(),
+        )
     )
-    async with asyncio.timeout(60):
-        while len(rows := (await ask(two, "approvals.list"))["waiting"]) < 2:
+    decided: dict[str, tuple[set[str], str]] = {}
+    async with asyncio.timeout(90):
+        while len(decided) < 2:  # the decoy comes some seconds behind the real one
+            for row in (await ask(two, "approvals.list"))["waiting"]:
+                if row["use"] in decided:
+                    continue
+                shown = await ask(two, "approvals.show", use=row["use"], who="Anna Berg", purpose="to decide")
+                word = "refused" if "all your patients" in shown["shown"] else "granted"
+                told = await ask(two, "approvals.decide", use=row["use"], who="Anna Berg", word=word)
+                assert told["counts"]
+                decided[row["use"]] = (set(row), word)
             await asyncio.sleep(0.05)
-    assert rows[0].keys() == rows[1].keys(), "nothing tells a decoy apart before it is opened"
-    real = ""
-    for row in rows:
-        shown = await ask(two, "approvals.show", use=row["use"], who="Anna Berg", purpose="to decide")
-        word = "refused" if "all your patients" in shown["shown"] else "granted"
-        told = await ask(two, "approvals.decide", use=row["use"], who="Anna Berg", word=word)
-        assert told["counts"]
-        real = row["use"] if word == "granted" else real
+    (one_row, _), (other_row, _) = decided.values()
+    assert one_row == other_row, "nothing tells a decoy apart before it is opened"
+    [real] = [use for use, (_, word) in decided.items() if word == "granted"]
     await calling
     trace = await one.ended()
     spoken = " ".join(t.played.played_text or "" for t in trace.turns if t.played is not None)

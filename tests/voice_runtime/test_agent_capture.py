@@ -11,7 +11,9 @@ from controls.capture import CARD, CARD_CODE, Wanted
 from controls.decision import Effect, Proposal
 from tests.voice_runtime.project import AGENT, Project, copy, only
 from voice_runtime.agent import ByKeys, Release
+from voice_runtime.lines import load_lines
 from voice_runtime.phrases import CAPTURE
+from voice_runtime.resolve import load_release
 from voice_runtime.think.chat import tool_schemas
 
 TOOL = """  take_deposit:
@@ -54,8 +56,9 @@ def keyed(release: Release) -> ByKeys | None:
 
 
 def test_it_is_resolved_and_part_of_the_version(project: Project) -> None:
+    salon = load_release(project.root, "salon", project.settings(), load_lines(project.root))
+    assert not CAPTURE & salon.phrases.keys(), "who captures nothing binds none of its phrases"
     before = project.release()
-    assert not CAPTURE & before.phrases.keys(), "who captures nothing binds none of its phrases"
     capture(project, "argument: card, what: card")
     after = project.release()
     assert keyed(after) == ByKeys("card", CARD)

@@ -177,11 +177,11 @@ def test_rules_that_cannot_be_read_leave_phrases_out_and_nothing_else(tmp_path: 
 OFFLINE = "agents/healthcare/offline.yaml"
 SCRIPT_MISTAKES = [
     ("slots:\n", "slotts:\n", "slotts", "did you mean 'slots'?"),
-    ("can i see doctor {doctor} on {day}", "can i see doctor {doktor} on {day}", "patterns[17].when.said", "slots here: doctor, day, time"),
-    ("call: {tool: find_slots, arguments", "call: {tool: find_slot, arguments", "patterns[17].call.tool", "find_slots"),
+    ("can i see doctor {doctor} on {day}", "can i see doctor {doktor} on {day}", "patterns[20].when.said", "slots here: doctor, day, time"),
+    ("call: {tool: find_slots, arguments", "call: {tool: find_slot, arguments", "patterns[20].call.tool", "find_slots"),
     ("  - otherwise: true\n", "  - when: {said: anything}\n", "patterns", "otherwise: true"),
     ("{tool_result: find_slots, ok: true, slots: []}", "{tool_result: find_slots, said: x}", "patterns[0].when", "said, or tool_result"),
-    ('say: "You\'re welcome."', 'say: "You\'re welcome."\n    call: {tool: find_slots}', "patterns[35]", "write say, or call"),
+    ('say: "You\'re welcome."', 'say: "You\'re welcome."\n    call: {tool: find_slots}', "patterns[38]", "write say, or call"),
 ]  # fmt: skip
 
 

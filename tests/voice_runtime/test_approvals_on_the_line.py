@@ -41,6 +41,7 @@ async def waits(line: OnTheLine) -> str:
 async def decide(line: OnTheLine, use: str, word: str, **more: Any) -> dict[str, Any]:
     desk = line.call.house.approvals
     assert desk is not None
+    await desk.questions["approvals.show"]({"use": use, "who": "Anna Berg", "purpose": "to decide"})
     return await desk.questions["approvals.decide"]({"use": use, "who": "Anna Berg", "word": word, **more})
 
 

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from controls.errors import LedgerError
-from controls.floor import Weaker
+from controls.floor import CONTROL_OF, Weaker
 from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
 from controls.ledger.reader import Reader
@@ -19,7 +19,7 @@ from controls.risk import Limits
 from tests.controls.ledger.support import tagger
 from tests.simulators.recorder import MemoryRecorder
 from tests.voice_runtime.project import AGENT, Project, copy
-from voice_runtime.bypasses import CONTROL_OF, record_bypasses, weakened
+from voice_runtime.bypasses import record_bypasses, weakened
 
 pytestmark = pytest.mark.anyio
 

@@ -164,6 +164,8 @@ async def test_a_person_who_decides_sees_a_token_and_may_change_the_rest(tmp_pat
                     await asyncio.sleep(0)
             [waiting] = desk.open()
             body = {"use": waiting.use, "who": "Anna Berg", "word": word}
+            looked = {"use": body["use"], "who": body["who"], "purpose": "to decide"}
+            await desk.questions["approvals.show"](looked)
             answer: dict[str, Any] = await desk.questions["approvals.decide"](body | more)
             return answer
 

@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 
 from controls.errors import ConfigurationError
 from tests.voice_runtime.project import Project, copy
-from voice_runtime.approvals import Decoys
 from voice_runtime.decoys import DECOYS_FILE, DecoysFile, load_decoys
+from voice_runtime.decoys_laid import Decoys
 
-DECOY = {"role": "compliance", "tool": "refund", "arguments": {"amount": 9000}, "shown": "no order at all"}
+DECOY = {
+    "role": "compliance",
+    "tool": "refund",
+    "arguments": {"amount": 9000},
+    "said": ["caller: no order at all"],
+}
 
 
 def declared(**changes: Any) -> dict[str, Any]:
@@ -51,6 +56,8 @@ def test_they_are_read(project: Project) -> None:
         ({"written_by": "compliance"}, "whoever writes decoys would decide on them"),
         ({"one_in": 0}, "one_in"),
         ({"decoys": []}, "decoys"),
+        ({"decoys": [DECOY | {"said": ["no order at all"]}]}, "does not say who spoke"),
+        ({"decoys": [DECOY | {"said": []}]}, "said"),
         ({"agent": "healthcare"}, "agent"),
     ],
 )
@@ -62,10 +69,11 @@ def test_a_mistake_is_named(project: Project, changes: dict[str, Any], named: st
 
 @given(st.integers(1, 40), st.integers(0, 2**32))
 def test_on_average_one_comes_with_so_many(one_in: int, seed: int) -> None:
-    file = DecoysFile.model_validate(declared(one_in=one_in, decoys=[DECOY, DECOY | {"tool": "cancel"}]))
-    decoys = Decoys.of(file, random.Random(seed))
-    drawn = [decoys.drawn("compliance") for _ in range(one_in * 60)]
+    file = DecoysFile.model_validate(declared(one_in=one_in, decoys=[DECOY, DECOY | {"tool": "move"}]))
+    decoys = Decoys(file, random.Random(seed))
+    drawn = [decoys.behind("compliance", "refund") for _ in range(one_in * 60)]
     came = sum(d is not None for d in drawn)
     assert 20 <= came <= 110
-    assert {d.tool for d in drawn if d is not None} == {"refund", "cancel"}
-    assert decoys.drawn("front-desk") is None
+    assert decoys.behind("front-desk", "refund") is None
+    assert decoys.behind("compliance", "cancel") is None, "of the tool that is really asked for"
+    assert all(2.0 <= decoys.delay_s() <= 15.0 for _ in range(20))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controls.decision import Verdict
+from controls.decision import Ask, Verdict
 from controls.ids import new_id
 from controls.ledger import records as r
-from tests.simulators.house import on_the_line
-from tests.simulators.model_server import say
-from voice_runtime.agent import Silence
+from tests.simulators.house import booking, on_the_line
+from tests.simulators.model_server import call, say
+from voice_runtime.agent import Silence, Tool
 from voice_runtime.eval_file import EvalFile, Expected, Outcome, Step, ToolExpected
 from voice_runtime.evals import run_eval
 from voice_runtime.judging import Entry, Part, judge, judge_outcome, settled
+from voice_runtime.phrases import WAITING
 from voice_runtime.typed import TypedClock
 
 CALL: dict[str, Any] = {"tenant": "clinic", "call": new_id("c")}
@@ -195,3 +197,47 @@ async def test_an_eval_on_another_house_and_agent() -> None:
         result = await run_eval("hours", case, line.agent, line.call.house)
         assert result.ok, result.failures
         assert (result.name, result.release) == ("hours", line.agent.release.digest)
+
+
+def _asking(base: str) -> tuple[Tool, ...]:
+    changes: dict[str, Any] = {"name": "find", "operation": "find", "risk": "low", "timeout_s": 30.0}
+    ask = Ask("compliance", 120, "refuse")
+    return (booking(base, read_back=(), read_back_say={}, approval=ask, **changes),)
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "kind"),
+    [("granted", "executed", "approval.granted"), ("refused", "refused", "approval.refused")],
+)
+@pytest.mark.anyio
+async def test_a_colleague_decides_in_a_conversation(
+    tmp_path: Path, word: str, outcome: str, kind: str
+) -> None:
+    plans = (call(("find", '{"day": "Monday"}')), say("Ten is free."))
+    async with on_the_line(*plans, tools=_asking, people=tmp_path) as line:
+        found: Any = ToolExpected(name="find", outcome=outcome)
+        decides = Step(colleague=word, expect=Expected(says=("ten is free",), tool=found))
+        case = EvalFile(
+            format=1, title="Asked", about=("approval",),
+            steps=(
+                Step(caller="monday", expect=Expected(phrase=WAITING, never_says=("ten is free",))),
+                decides,
+                Step(hangs_up=True),
+            ),
+            outcome=Outcome(records=("approval.requested", kind)),
+        )  # fmt: skip
+        result = await run_eval("asked", case, line.agent, line.call.house)
+        assert result.ok, result.failures
+        assert [x.what for x, _ in line.of("access.viewed")] == ["approvals"], "shown first"
+
+
+@pytest.mark.anyio
+async def test_a_colleague_who_is_not_asked_decides_nothing(tmp_path: Path) -> None:
+    async with on_the_line(say("We open at nine."), people=tmp_path) as line:
+        case = EvalFile(
+            format=1, title="Asked", about=("approval",),
+            steps=(Step(caller="when"), Step(colleague="granted"), Step(hangs_up=True)),
+            outcome=Outcome(),
+        )  # fmt: skip
+        result = await run_eval("asked", case, line.agent, line.call.house)
+        assert result.failures[0] == "step 2 (colleague: granted): nothing waits for a colleague"

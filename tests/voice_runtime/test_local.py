@@ -225,3 +225,58 @@ async def test_a_socket_that_cannot_be_made_names_the_operator(recorder, tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(OperatorError, match="cannot be"):
         await LocalSocket(recorder, tmp_path / "file" / "server.sock").start()
+
+
+# --- a stop waits for nobody -----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def busy(recorder: MemoryRecorder, tmp_path: Path) -> AsyncIterator[asyncio.Event]:
+    """A server whose questions about approvals are answered when the event is set, and stops at once."""
+    answering = asyncio.Event()
+
+    async def slow(asked: object) -> dict[str, object]:
+        await answering.wait()
+        return {"waiting": []}
+
+    async def stop(asked: object) -> dict[str, object]:
+        return {"stopped": True}
+
+    server = LocalSocket(
+        recorder, socket_path(tmp_path), questions={"approvals.list": slow, "stops.stop": stop}
+    )
+    await server.start()
+    yield answering
+    answering.set()
+    await server.close()
+
+
+LIST, STOP = (json.dumps({"question": q}).encode() + b"\n" for q in ("approvals.list", "stops.stop"))
+
+
+async def test_a_stop_does_not_wait_behind_slow_approvals(busy, tmp_path):
+    path = str(socket_path(tmp_path))
+    waiting = [asyncio.create_task(raw(socket_path(tmp_path), LIST)) for _ in range(3 * local.PLACES)]
+    idle = [await asyncio.open_unix_connection(path) for _ in range(2 * local.PLACES)]
+    async with asyncio.timeout(5):
+        [stopped] = await raw(socket_path(tmp_path), STOP)
+    assert json.loads(str(stopped["detail"])) == {"stopped": True}
+    assert not any(task.done() for task in waiting)
+    busy.set()
+    for answer in await asyncio.gather(*waiting):
+        assert json.loads(str(answer[0]["detail"])) == {"waiting": []}
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_clients_that_ask_nothing_do_not_keep_a_stop_out(busy, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "DEADLINE_S", 60.0)
+    monkeypatch.setattr(local, "CLIENTS", 8)
+    path = str(socket_path(tmp_path))
+    idle = [await asyncio.open_unix_connection(path) for _ in range(8)]
+    async with asyncio.timeout(5):
+        [stopped] = await raw(socket_path(tmp_path), STOP)
+        assert await idle[0][0].read() == b"", "the one that asked nothing for longest is cut off"
+    assert json.loads(str(stopped["detail"])) == {"stopped": True}
+    for _, writer in idle:
+        writer.close()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import getpass
 import json
+import sys
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controls.errors import OperatorError
+from controls.errors import LedgerError, OperatorError
 from voice_runtime.cli.records import NO_NAME_NEEDED, existing, ledger_root, opening_of, record_access
 from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_table, emit_text, profile_of
 
@@ -26,26 +29,43 @@ app = typer.Typer(
     epilog="Example: sayso approvals list",
 )
 
+#: How often `list --watch` looks, s.
+WATCH_EVERY_S = 2.0
+
 Use = Annotated[str, typer.Argument(metavar="ID", help="What waits, from `sayso approvals list`.")]
 Who = Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are; goes on record.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, for those who review it.")]
+Blind = Annotated[
+    bool, typer.Option("--blind", help="Decide without having been shown it; the record says so.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="An argument and its new value (JSON, else text)."),
 ]
 
 
-@app.command("list", epilog="Example: sayso approvals list --json")
-def list_waiting(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+@app.command("list", epilog="Example: sayso approvals list --watch")
+def list_waiting(
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on, and say what comes and what is over.")
+    ] = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
     """List what waits: ids, roles and times. Opens nothing personal."""
-    told = ask(profile_of(config), "approvals.list")
+    settings = profile_of(config)
+    if watch:
+        with suppress(KeyboardInterrupt):
+            _watch(settings, as_json)
+        return
+    told = ask(settings, "approvals.list")
     if as_json:
         emit_json(told)
         return
     emit_table(
-        ["id", "call", "role", "risk", "waits for", "left"],
+        ["id", "role", "risk", "waits for", "left"],
         [
-            [x["use"], x["call"], x["role"], str(x["risk"]), f"{x['waited_s']} s", f"{x['left_s']} s"]
+            [x["use"], x["role"], str(x["risk"]), f"{x['waited_s']} s", f"{x['left_s']} s"]
             for x in told["waiting"]
         ],
         empty="nothing waits for a person",
@@ -70,17 +90,74 @@ def show(
     told = ask(settings, "approvals.show", use=use, who=named(settings, who), purpose=purpose)
     if as_json:
         emit_json(told)
-        return
+    else:
+        _print_shown(told)
+
+
+def _watch(settings: Profile, as_json: bool) -> None:
+    """Say what comes (with a bell, where somebody sits at it) and what is over, until it is interrupted.
+
+    A server that is restarted is waited for.
+
+    Raises:
+        OperatorError: none runs at the start.
+    """
+    known: dict[str, Any] = {}
+    told: dict[str, Any] | None = ask(settings, "approvals.list")
+    while True:
+        if told is not None:
+            rows = {row["use"]: row for row in told["waiting"]}
+            for use in known.keys() - rows.keys():
+                _say(as_json, {"over": use}, f"{use}  over")
+            for use in rows.keys() - known.keys():
+                row = rows[use]
+                bell = "\a" if sys.stdout.isatty() else ""
+                text = f"{use}  {row['role']} decides within {row['left_s']} s  risk {row['risk']}{bell}"
+                _say(as_json, {"waits": row}, text)
+            known = rows
+        _pause()
+        before, told = told, _list_of(settings)
+        if told is None and before is not None:
+            _say(as_json, {"server": False}, "the server does not answer; waiting for it")
+
+
+def _list_of(settings: Profile) -> dict[str, Any] | None:
+    try:
+        return ask(settings, "approvals.list")
+    except (OperatorError, LedgerError):
+        return None
+
+
+def _say(as_json: bool, row: dict[str, Any], text: str) -> None:
+    """One line, at once: whoever watches reads it through a pipe, too."""
+    typer.echo(json.dumps(row) if as_json else text)
+    sys.stdout.flush()
+
+
+def _pause() -> None:
+    time.sleep(WATCH_EVERY_S)
+
+
+def _print_shown(told: dict[str, Any]) -> None:
     emit_text(f"{told['use']}  {told['role']} decides within {told['left_s']} s  risk {told['risk']}\n\n")
     emit_text(f"{told['tool']} {json.dumps(told['arguments'], ensure_ascii=False)}\n\n{told['shown']}\n")
 
 
 @app.command(epilog="Example: sayso approvals grant u_7Q2MZ0G4D9RWX3KA --as r.okafor --why 'as agreed'")
 def grant(
-    use: Use, who: Who = "", why: Why = "", config: Config = DEFAULT_CONFIG, as_json: Json = False
+    use: Use,
+    who: Who = "",
+    why: Why = "",
+    blind: Blind = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
-    """Let it happen, exactly as it was shown. Exit 1: somebody else, or the end of the time, came first."""
-    _decide(config, as_json, use, "granted", who, why)
+    """Let it happen, exactly as it was shown. Exit 1: somebody else, or the end of the time, came first.
+
+    Whoever has not been shown it yet is shown it now, and asked; without a terminal, `approvals show` comes
+    first, or --blind.
+    """
+    _decide(config, as_json, use, "granted", who, why, blind=blind)
 
 
 @app.command(epilog="Example: sayso approvals edit u_7Q2MZ0G4D9RWX3KA --set day=tuesday --as r.okafor")
@@ -89,52 +166,71 @@ def edit(
     changed: Set = None,
     who: Who = "",
     why: Why = "",
+    blind: Blind = False,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
     """Have something else proposed: read back where values are, judged, and decided on anew."""
-    _decide(config, as_json, use, "edited", who, why, changed=pairs(changed or ()))
+    _decide(config, as_json, use, "edited", who, why, blind=blind, changed=pairs(changed or ()))
 
 
 @app.command(epilog="Example: sayso approvals refuse u_7Q2MZ0G4D9RWX3KA --as r.okafor --why 'too much'")
 def refuse(
-    use: Use, who: Who = "", why: Why = "", config: Config = DEFAULT_CONFIG, as_json: Json = False
+    use: Use,
+    who: Who = "",
+    why: Why = "",
+    blind: Blind = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Let it not happen; the agent tells the caller so."""
-    _decide(config, as_json, use, "refused", who, why)
+    _decide(config, as_json, use, "refused", who, why, blind=blind)
 
 
 @app.command("take-over", epilog="Example: sayso approvals take-over u_7Q2MZ0G4D9RWX3KA --as r.okafor")
 def take_over(
-    use: Use, who: Who = "", why: Why = "", config: Config = DEFAULT_CONFIG, as_json: Json = False
+    use: Use,
+    who: Who = "",
+    why: Why = "",
+    blind: Blind = False,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
 ) -> None:
     """Let it not happen, and have the caller put through to a person, or promised a call-back."""
-    _decide(config, as_json, use, "taken_over", who, why)
+    _decide(config, as_json, use, "taken_over", who, why, blind=blind)
 
 
 @app.command(
     epilog="Example: sayso approvals decoy --role compliance --tool refund --set amount=9000 "
-    "--shown 'a refund without an order' --as o.head"
+    "--said 'caller: refund me for a visit i never had' --as o.head"
 )
 def decoy(
     role: Annotated[str, typer.Option(metavar="ROLE", help="Who is to notice it.")],
-    tool: Annotated[str, typer.Option(metavar="TOOL", help="What it pretends to use.")],
-    shown: Annotated[str, typer.Option(metavar="TEXT", help="What is shown with it.")],
+    tool: Annotated[
+        str, typer.Option(metavar="TOOL", help="What it pretends to use; a real request for it comes first.")
+    ],
+    said: Annotated[
+        list[str],
+        typer.Option(metavar="LINE", help="'caller: …' or 'agent: …', a line a turn, the newest last."),
+    ],
     changed: Set = None,
     who: Who = "",
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Leave a request that has to be refused; it comes with the next real one for that role."""
+    """Leave a request that has to be refused; it comes some seconds behind the next real one like it.
+
+    Whoever leaves it decides nothing about it.
+    """
     settings = profile_of(config)
     told = ask(
-        settings, "approvals.decoy", role=role, tool=tool, shown=shown, arguments=pairs(changed or ()),
+        settings, "approvals.decoy", role=role, tool=tool, said=said, arguments=pairs(changed or ()),
         who=named(settings, who),
     )  # fmt: skip
     if as_json:
         emit_json(told)
     else:
-        emit_text(f"it comes with the next request for {told['role']}\n")
+        emit_text(f"it comes behind the next {told['tool']} for {told['role']}\n")
 
 
 @app.command(epilog="Example: sayso approvals stats --as r.okafor --json")
@@ -166,7 +262,19 @@ def stats(
         )
         return
     emit_table(
-        ["person", "decided", "granted", "median", "decoys", "caught", "expired", "late"],
+        [
+            "person",
+            "decided",
+            "granted",
+            "median",
+            "blind",
+            "decoys",
+            "caught",
+            "decoys granted",
+            "decoys undecided",
+            "expired",
+            "late",
+        ],
         [_line("everybody", everybody), *(_line(by, found) for by, found in sorted(each.items()))],
         empty="",
     )
@@ -234,13 +342,22 @@ def _decide(
     who: str,
     why: str,
     *,
+    blind: bool,
     changed: dict[str, Any] | None = None,
 ) -> None:
     settings = profile_of(config)
-    told = ask(
-        settings, "approvals.decide", use=use, word=word, who=named(settings, who), why=why,
-        changed=changed or {},
-    )  # fmt: skip
+    name = named(settings, who)
+
+    def decide() -> dict[str, Any]:
+        return ask(
+            settings, "approvals.decide", use=use, word=word, who=name, why=why, blind=blind,
+            changed=changed or {},
+        )  # fmt: skip
+
+    told = decide()
+    if told["needs"] == "shown":
+        _look_first(settings, use, name, word, as_json)
+        told = decide()
     if as_json:
         emit_json(told)
     elif not told["counts"]:
@@ -253,10 +370,26 @@ def _decide(
         raise typer.Exit(1)
 
 
+def _look_first(settings: Profile, use: str, who: str, word: str, as_json: bool) -> None:
+    """Show it, and have them say yes: nobody signs that they were shown what they were not.
+
+    Raises:
+        OperatorError: there is no terminal to show it on, or they did not say yes.
+    """
+    if as_json or not sys.stdin.isatty():
+        raise OperatorError(
+            f"you have not been shown it: `sayso approvals show {use} --as NAME` first, or --blind, "
+            "which goes on record"
+        )
+    _print_shown(ask(settings, "approvals.show", use=use, who=who, purpose="to decide"))
+    if not typer.confirm(f"\nPut on record as {word.replace('_', ' ')}?"):
+        raise OperatorError("nothing was decided; it still waits")
+
+
 def _is_decision(record: r.Record) -> bool:
     from controls.ledger import records as r
 
-    return isinstance(record, r.ApprovalDecided | r.ApprovalExpired | r.ApprovalLate)
+    return isinstance(record, r.ApprovalDecided | r.ApprovalExpired | r.ApprovalAbandoned | r.ApprovalLate)
 
 
 def _looked(settings: Profile, tenant: str, who: str, purpose: str) -> None:
@@ -280,25 +413,30 @@ def _rates(opened: list[tuple[Any, Any]]) -> tuple[Rates, dict[str, Rates]]:
     from controls.approval_rates import Decided, rates
     from controls.ledger import records as r
 
-    decided: list[Decided] = []
+    decided: dict[str, Decided] = {}
     late: list[str] = []
-    expired = 0
+    expired = undecided = 0
     for record, sealed in opened:
         is_decoy = bool(sealed is not None and sealed.decoy)
         if isinstance(record, r.ApprovalDecided):
             word: Any = record.type.rpartition(".")[2]
-            decided.append(Decided(record.by, word, record.after_s, is_decoy))
+            decided[record.use] = Decided(record.by, word, record.after_s, is_decoy, record.blind)
         elif isinstance(record, r.ApprovalLate):
             late.append(record.by)
         else:
-            expired += not is_decoy
-    people = dict.fromkeys([*(d.by for d in decided), *late])
-    each = {by: rates([d for d in decided if d.by == by], late=late.count(by)) for by in people}
-    return rates(decided, expired=expired, late=len(late)), each
+            undecided += is_decoy and record.use not in decided
+            expired += isinstance(record, r.ApprovalExpired) and not is_decoy
+    every = list(decided.values())
+    people = dict.fromkeys([*(d.by for d in every), *late])
+    each = {by: rates([d for d in every if d.by == by], late=late.count(by)) for by in people}
+    return rates(every, expired=expired, late=len(late), undecided=undecided), each
 
 
 def _line(who: str, found: Rates) -> list[str]:
     share = "–" if found.approval_rate is None else f"{found.approval_rate:.0%}"
     median = "–" if found.median_s is None else f"{found.median_s:g} s"
-    counts = (found.decoys, found.caught, found.expired, found.late)
+    counts = (
+        found.blind, found.decoys, found.caught, found.granted_decoys, found.undecided_decoys, found.expired,
+        found.late,
+    )  # fmt: skip
     return [who, str(found.decided), share, median, *map(str, counts)]

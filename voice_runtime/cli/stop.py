@@ -38,7 +38,7 @@ def stop(
     """Stop it within two seconds, also on running calls: callers are told politely and get a person.
 
     One person is enough. It stays stopped over a restart, until two persons have resumed it.
-    Exit 1: stopped here, and other workers of the house cannot be told yet.
+    Exit 1: stopped, and other workers of the house cannot be told yet, or who you are could not be kept.
     """
     settings = profile_of(config)
     if shown:
@@ -52,11 +52,11 @@ def stop(
         emit_text("it was stopped already; whoever had asked to resume it has to ask again\n")
     else:
         emit_text("stopped; two different persons resume it: sayso resume\n")
-    if not told["everywhere"]:
-        if not as_json:
-            emit_text(
-                "other workers cannot be told before Redis answers: stop each of them, with its --config\n"
-            )
+    if told["unnamed"] and not as_json:
+        emit_text(f"it is stopped, and on record with your name only: {told['unnamed']}\n")
+    if not (told["everywhere"] or as_json):
+        emit_text("other workers cannot be told before Redis answers: stop each of them, with its --config\n")
+    if told["unnamed"] or not told["everywhere"]:
         raise typer.Exit(1)
 
 

@@ -6,7 +6,7 @@
       no                        the call goes on
       other words               they are answered: whoever has an emergency says so again
 
-See docs/decisions/0019.
+See docs/decisions/0020.
 """
 
 from __future__ import annotations

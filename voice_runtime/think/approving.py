@@ -26,10 +26,6 @@ from voice_runtime.receipts import receipt_in_time
 
 #: The caller hears again that a colleague is being waited for, s.
 REPEAT_S = 20.0
-#: Turns of the conversation that a person is shown with a request.
-SHOWN_TURNS = 6
-#: Letters of what a person is shown.
-MOST_SHOWN = 2000
 
 #: Says a fixed phrase to the caller of that turn.
 SayPhrase = Callable[[str, int], Awaitable[None]]
@@ -114,7 +110,8 @@ class Approving:
         """Wait for a person. Never raises but for cancellation, which withdraws the request.
 
         Args:
-            shown: what the person is shown besides the arguments; quotes: with words of this call.
+            shown: what the person is shown besides the arguments, from ``voice_runtime.shown``.
+            quotes: whether it holds words of this call.
             fault: what is wrong with arguments that a person would put in their place.
             say: tells the caller what is waited for.
         """
@@ -126,9 +123,8 @@ class Approving:
 
         try:
             request = self._approvals.request(
-                decision, facts, shown=shown[:MOST_SHOWN], quotes=quotes, now_s=asked_at_s,
-                changed=moved.set,
-            )  # fmt: skip
+                decision, facts, shown=shown, quotes=quotes, now_s=asked_at_s, changed=moved.set
+            )
         except (LedgerError, ValueError, InternalError) as error:
             logger.error("an approval was not asked for: {}", type(error).__name__)
             return Came(a.ApprovalState.REFUSED, detail="not possible now")
@@ -197,12 +193,3 @@ def _detail(request: Request) -> str:
     if request.why is not None and request.why.why == "unrecorded":
         return _LEFT["unrecorded"]
     return _TOLD.get(request.approval.state, "")
-
-
-def shown_to_a_person(
-    tool: str, does: str, reasons: tuple[str, ...], transcript: list[tuple[str, str]]
-) -> str:
-    """What a person is shown besides the arguments: what the tool does, why they are asked, what was said."""
-    said = [f"{who}: {text}" for who, text in transcript[-SHOWN_TURNS:]]
-    why = [f"because: {reason}" for reason in dict.fromkeys(reasons)]
-    return "\n".join([f"{tool}: {does}", *why, *said])[:MOST_SHOWN]

@@ -33,8 +33,9 @@ from controls.result_text import ResultRules
 from controls.rules.judges import Question
 from voice_runtime.agent import Tool
 from voice_runtime.receipts import receipt_in_time
+from voice_runtime.shown import TURNS, shown_to_a_person
 from voice_runtime.think import keyed
-from voice_runtime.think.approving import SHOWN_TURNS, Approving, SayPhrase, shown_to_a_person
+from voice_runtime.think.approving import Approving, SayPhrase
 from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.counting import Counting
 from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
@@ -411,7 +412,7 @@ class ToolRunner:
         if self._approving is None or edits > MOST_EDITS:
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
-        ready, said = self._tools[tool.name], self._journal.transcript.newest(SHOWN_TURNS)
+        ready, said = self._tools[tool.name], self._journal.transcript.newest(TURNS + 1)
         came = await self._approving.decided(
             decision,
             UseFacts(

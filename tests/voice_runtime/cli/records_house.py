@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tests.controls.evidence.calls import CallScript
 from voice_runtime.cli.app import run
 from voice_runtime.key_operations import key_operations
 from voice_runtime.local import LocalSocket, Question, socket_path
+from voice_runtime.roster import Roster
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -154,3 +156,10 @@ def serving(
         stop.set()
         thread.join()
         ledger.close()
+
+
+def one_account() -> Roster:
+    """A house where everybody acts by the account that runs the tests."""
+    login = Path("/proc/self/loginuid")
+    mine = {os.getuid(), *([int(login.read_text())] if login.exists() else [])}
+    return Roster(shared=frozenset(mine))

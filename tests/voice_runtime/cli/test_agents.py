@@ -176,7 +176,7 @@ def test_new_copies_one_language_alone(sayso: Sayso, project: Project) -> None:
     cases, problems = evals_of(project.root, release)
     assert problems == []
     assert {case.language for case in cases.values()} == {None}
-    assert len(cases) == 7
+    assert len(cases) == 8
 
 
 def test_new_turns_languages_round(sayso: Sayso, project: Project) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
-from controls.approvals import Request, UseFacts
+from controls.approval import Withdraw
+from controls.approvals import Request, UseFacts, still_signed
 from controls.decision import Ask
+from controls.errors import LedgerError, OperatorError
 from controls.gate import Gate
 from controls.ids import new_id
+from controls.ledger import records as r
 from controls.ledger.ledger import Ledger
 from controls.ledger.reader import Reader
 from controls.rules.engine import Rules
@@ -101,6 +106,9 @@ def test_showing_it_is_on_record(house: House) -> None:
 
 def test_grant_refuse_edit_take_over_and_too_late(house: House) -> None:
     with waiting(house, "mon", "tue", "wed", "thu") as desk:
+        for day in ("mon", "tue", "wed", "thu"):
+            for who in ("Anna Berg", "Ben Oduya"):
+                house.json("approvals", "show", desk.use(day), "--as", who)
         told = house.json("approvals", "grant", desk.use("mon"), "--as", "Anna Berg", "--why", "as agreed")
         assert (told["counts"], told["state"], told["decided"]) == (True, "granted", "granted")
         code, out, _ = house.sayso("approvals", "refuse", desk.use("mon"), "--as", "Ben Oduya")
@@ -148,7 +156,12 @@ def test_what_cannot_be_decided_is_named(house: House, arguments: list[str], mat
 
 @pytest.mark.parametrize(
     "arguments",
-    [["list"], ["show", "u_0"], ["grant", "u_0"], ["decoy", "--role", "r", "--tool", "t", "--shown", "s"]],
+    [
+        ["list"],
+        ["show", "u_0"],
+        ["grant", "u_0"],
+        ["decoy", "--role", "r", "--tool", "t", "--said", "caller: s"],
+    ],
 )
 def test_without_a_server_there_is_a_named_error(house: House, arguments: list[str]) -> None:
     code, _, err = house.sayso("approvals", *arguments)
@@ -169,7 +182,9 @@ def test_how_people_decide_with_decoys_opened_on_record(house: House) -> None:
             ("mon", "grant", "Anna Berg"), ("tue", "grant", "Anna Berg"), ("wed", "grant", "Anna Berg"),
             ("thu", "refuse", "Ben Oduya"), ("mon", "refuse", "Ben Oduya"),
         ):  # fmt: skip
-            house.sayso("approvals", word, desk.use(day), "--as", who)
+            if day != "tue":
+                house.json("approvals", "show", desk.use(day), "--as", who)
+            house.sayso("approvals", word, desk.use(day), "--as", who, *(["--blind"] * (day == "tue")))
         found = house.json("approvals", "stats", "--as", "Olga Head")
         code, out, _ = house.sayso("approvals", "stats", "--as", "Olga Head")
         assert code == 0
@@ -178,8 +193,11 @@ def test_how_people_decide_with_decoys_opened_on_record(house: House) -> None:
     everybody, people = found["everybody"], found["people"]
     assert (everybody["decided"], everybody["approval_rate"]) == (2, 1.0)
     assert (everybody["decoys"], everybody["caught"], everybody["late"]) == (2, 1, 1)
+    assert (everybody["granted_decoys"], everybody["undecided_decoys"], everybody["blind"]) == (1, 0, 1)
     assert sorted((x["decoys"], x["caught"], x["late"]) for x in people.values()) == [(1, 0, 0), (1, 1, 1)]
-    assert [(x.what, y.who) for x, y in house.access()] == [("approvals", "Olga Head")] * 2
+    assert [(x.what, y.who) for x, y in house.access()] == [
+        ("approvals", who) for who in [*["Anna Berg"] * 2, *["Ben Oduya"] * 2, "Olga Head", "Olga Head"]
+    ]
 
 
 def test_how_people_decided_is_told_without_a_server(house: House) -> None:
@@ -195,10 +213,121 @@ def test_how_people_decided_is_told_without_a_server(house: House) -> None:
 def test_a_decoy_is_left_for_a_role(house: House) -> None:
     with waiting(house):
         told = house.json(
-            "approvals", "decoy", "--role", "compliance", "--tool", "refund", "--shown", "urgent", "--set",
-            "amount=9000", "--as", "Olga Head",
+            "approvals", "decoy", "--role", "compliance", "--tool", "refund", "--said", "caller: now please",
+            "--said", "agent: one moment", "--set", "amount=9000", "--as", "Olga Head",
         )  # fmt: skip
-        assert told == {"seeded": 1, "role": "compliance"}
+        assert told == {"seeded": 1, "role": "compliance", "tool": "refund"}
+        code, _, err = house.sayso(
+            "approvals", "decoy", "--role", "compliance", "--tool", "refund", "--said", "urgent!", "--as", "O"
+        )
+        assert (code, "said" in err) == (2, True), "no line of a conversation"
+
+
+def test_nobody_decides_on_what_they_were_not_shown(house: House) -> None:
+    """Reader's fault A6: a grant was signed over what was shown though nobody had been shown it."""
+    with waiting(house, "mon", "tue") as desk:
+        code, _, err = house.sayso("approvals", "grant", desk.use("mon"), "--as", "Anna Berg")
+        assert code == 2
+        assert f"`sayso approvals show {desk.use('mon')} --as NAME` first, or --blind" in err
+        house.json("approvals", "show", desk.use("mon"), "--as", "Anna Berg")
+        assert house.sayso("approvals", "grant", desk.use("mon"), "--as", "Ben Oduya")[0] == 2, "not to him"
+        assert house.json("approvals", "grant", desk.use("mon"), "--as", "anna berg")["counts"]
+        assert house.json("approvals", "grant", desk.use("tue"), "--as", "Ben Oduya", "--blind")["counts"]
+    with Reader.open(house.ledger) as reader:
+        opened = [(e.record, reader.personal(e.record)) for e in reader.records()]
+    asked = {x.use: (x, y.shown) for x, y in opened if isinstance(x, r.ApprovalRequested) and y is not None}
+    granted = [(x, y) for x, y in opened if isinstance(x, r.ApprovalGranted)]
+    assert [x.blind for x, _ in granted] == [False, True]
+    for record, details in granted:
+        assert isinstance(details, r.ApprovalDetails)
+        assert still_signed(*asked[record.use], record, details, RELEASE)
+        claimed = record.model_copy(update={"blind": not record.blind})
+        assert not still_signed(*asked[record.use], claimed, details, RELEASE), "what they signed says which"
+        assert str(os.getuid()) in details.account or _login()
+
+
+def _login() -> bool:
+    return Path("/proc/self/loginuid").exists()
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2)])
+def test_at_a_terminal_it_is_shown_and_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    asked: list[str] = []
+
+    def confirm(text: str) -> bool:
+        asked.append(text)
+        return answer == "y"
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("typer.confirm", confirm)
+    with waiting(house, "monday") as desk:
+        done, out, _ = house.sayso("approvals", "grant", desk.use("monday"), "--as", "Anna Berg")
+        assert done == code
+        assert "caller: monday please" in out
+        assert asked == ["\nPut on record as granted?"]
+        assert len(house.json("approvals", "list")["waiting"]) == (answer == "n")
+    assert [(y.who, y.purpose) for _, y in house.access()] == [("Anna Berg", "to decide")]
+
+
+class Terminal:
+    def isatty(self) -> bool:
+        return True
+
+
+def test_whoever_watches_is_told_what_comes_and_what_is_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reader's fault A14: nobody was told that something waits."""
+    looks: list[int] = []
+    with waiting(house, "mon", "tue") as desk:
+
+        def paused() -> None:
+            looks.append(1)
+            match len(looks):
+                case 1:
+                    pass
+                case 2:
+                    desk.requests["mon"].approval, _ = desk.requests["mon"].approval.step(Withdraw("hung_up"))
+                case _:
+                    raise KeyboardInterrupt
+
+        monkeypatch.setattr("voice_runtime.cli.approvals._pause", paused)
+        code, out, _ = house.sayso("approvals", "list", "--watch")
+        assert code == 0
+        lines = out.splitlines()
+        assert sorted(lines[:2]) == sorted(line for line in lines if "compliance decides within" in line)
+        assert {line.split()[0] for line in lines[:2]} == {desk.use("mon"), desk.use("tue")}
+        assert lines[2:] == [f"{desk.use('mon')}  over"]
+        looks[:] = [1, 1]
+        code, out, _ = house.sayso("approvals", "list", "--watch", "--json")
+        [row] = [json.loads(line) for line in out.splitlines()]
+        assert row["waits"]["use"] == desk.use("tue")
+    code, _, err = house.sayso("approvals", "list", "--watch")
+    assert (code, "no server runs" in err) == (2, True)
+
+
+def test_a_server_that_is_away_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[object] = [
+        {"waiting": []},
+        OperatorError("none runs"),
+        LedgerError("none"),
+        {"waiting": []},
+    ]
+
+    def ask(settings: object, question: str) -> object:
+        if not answers:
+            raise KeyboardInterrupt
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("voice_runtime.cli.approvals.ask", ask)
+    monkeypatch.setattr("voice_runtime.cli.approvals._pause", lambda: None)
+    code, out, _ = house.sayso("approvals", "list", "--watch")
+    assert (code, out) == (0, "the server does not answer; waiting for it\n")
 
 
 def test_values_are_json_or_text() -> None:

@@ -21,7 +21,7 @@ from controls.ledger.reader import Reader
 from controls.rules.engine import Rules
 from tests.controls.rules.packs import pack
 from tests.simulators.redis_server import RedisServer, redis_server
-from tests.voice_runtime.cli.records_house import ROOT, House, serving
+from tests.voice_runtime.cli.records_house import ROOT, House, one_account, serving
 from voice_runtime.approvals import ApprovalDesk, Waiting
 from voice_runtime.approvals_elsewhere import ApprovalsElsewhere
 from voice_runtime.clock import SystemClock
@@ -85,6 +85,7 @@ def worker(house: House, redis: RedisServer, *days: str) -> Iterator[Worker]:
         switch = StopSwitch(
             house.data_dir, recorder=ledger, spool=ledger.append_spooled, people=people, clock=clock,
             shared=shared, names=Names.of([("healthcare", TENANT)], {}), changed=lambda stopped: None,
+            roster=one_account(),
         )  # fmt: skip
         closing.extend((switch.close, elsewhere.close, shared.close))
         await switch.start()
@@ -134,7 +135,9 @@ def test_what_waits_in_one_worker_is_decided_through_another(
         assert (late[0], "too late: it is granted already" in late[1]) == (1, True)
         late = two.house.sayso("approvals", "refuse", one.use("mon"), "--as", "Ben Oduya")
         assert (late[0], "too late: it is granted already" in late[1]) == (1, True)
-        edited = two.house.json("approvals", "edit", one.use("tue"), "--set", "hour=11", "--as", "Ben Oduya")
+        edited = two.house.json(
+            "approvals", "edit", one.use("tue"), "--set", "hour=11", "--as", "Ben Oduya", "--blind"
+        )
         assert edited["becomes"].startswith("u_")
     assert one.records() == [
         "approval.requested", "approval.requested", "approval.granted", "approval.late", "approval.late",
@@ -149,7 +152,9 @@ def test_errors_are_those_of_the_owner(
     with two_workers(tmp_path, capsys, redis, "mon") as (one, two):
         code, _, err = two.house.sayso("approvals", "grant", "u_0000000000000000", "--as", "A")
         assert (code, "nothing waits as" in err) == (2, True)
-        code, _, err = two.house.sayso("approvals", "edit", one.use("mon"), "--set", "hour=10", "--as", "A")
+        code, _, err = two.house.sayso(
+            "approvals", "edit", one.use("mon"), "--set", "hour=10", "--as", "A", "--blind"
+        )
         assert (code, "nothing was changed" in err) == (2, True)
         code, _, err = two.house.sayso("approvals", "edit", one.use("mon"), "--set", "hour", "--as", "A")
         assert (code, "is not FIELD=VALUE" in err) == (2, True)
@@ -159,7 +164,7 @@ def test_errors_are_those_of_the_owner(
         assert "ask the worker whose call it is" in err
         code, out, _ = two.house.sayso("approvals", "list")
         assert (code, "what waits in other workers is not known" in out) == (0, True)
-        assert one.house.json("approvals", "grant", one.use("mon"), "--as", "A")["counts"]
+        assert one.house.json("approvals", "grant", one.use("mon"), "--as", "A", "--blind")["counts"]
 
 
 def test_two_people_at_two_workers_at_once_one_counts_and_both_are_on_record(
@@ -172,7 +177,7 @@ def test_two_people_at_two_workers_at_once_one_counts_and_both_are_on_record(
 
             def decide(at: Worker, who: str, word: str, use: str, told: list[bool] = told) -> None:
                 answer = ask_server(
-                    at.house.data_dir, "approvals.decide", use=use, who=who, word=word, why="", changed={}
+                    at.house.data_dir, "approvals.decide", use=use, who=who, word=word, blind=True
                 )
                 assert answer is not None
                 told.append(answer["counts"])

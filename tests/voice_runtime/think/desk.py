@@ -52,8 +52,13 @@ class Desk:
     async def ask(self, what: str, **fields: Any) -> dict[str, Any]:
         return await self.desk.questions[f"approvals.{what}"](fields)
 
+    async def look(self, use: str, who: str = "Anna Berg", **more: Any) -> dict[str, Any]:
+        """Have it shown, which is on record before."""
+        return await self.ask("show", use=use, who=who, purpose="to decide", **more)
+
     async def decide(self, word: str, who: str = "Anna Berg", **more: Any) -> dict[str, Any]:
         [waiting] = await self.waits()
+        await self.look(waiting["use"], who)
         return await self.ask("decide", use=waiting["use"], who=who, word=word, **more)
 
     def types(self) -> list[str]:
