@@ -3,8 +3,8 @@
 Looked at before the model is. Word lists per language stand in
 ``configs/rules/intents.yaml``, emergencies in the emergency packs. Recognised
 speech has no case or punctuation and misspells; lists are written for that.
-Order: emergency, opting out, a person, no recording, stop, what-are-you, a receipt,
-once more, then answers.
+Order: emergency, opting out, a person, no recording, stop, what may be opting out,
+what-are-you, a receipt, once more, then answers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
+#: So many words beside the question whether this is a machine are another question or wish.
+_MORE = 3
 
 
 class Intent(StrEnum):
@@ -38,6 +40,7 @@ class Intent(StrEnum):
     PERSON = "person"
     NO_RECORDING = "no_recording"
     STOP = "stop"
+    MAYBE_OPT_OUT = "maybe_opt_out"
     ROBOT_QUESTION = "robot_question"
     RECEIPT = "receipt"
     AGAIN = "again"
@@ -72,15 +75,18 @@ class LanguageWords(Document):
     Attributes:
         fillers: words that change nothing around a ``whole`` phrase.
         agrees: backchannels that are a yes once a yes or no was asked for.
+        insists: words around the question whether this is a machine that ask for nothing else.
     """
 
     fillers: tuple[Sentence, ...]
     agrees: tuple[Sentence, ...]
+    insists: tuple[Sentence, ...] = ()
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
     opt_out: IntentWords
     person: IntentWords
     no_recording: IntentWords
     stop: IntentWords
+    maybe_opt_out: IntentWords
     robot_question: IntentWords
     receipt: IntentWords
     again: IntentWords
@@ -110,6 +116,10 @@ class _Compiled:
     def agreement(cls, given: LanguageWords) -> _Compiled:
         return cls(IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees), given)
 
+    def spans(self, said: Words) -> list[tuple[int, int]]:
+        """Where any of its phrases stand."""
+        return [s for index in (self._anywhere, self._whole) for s in index.find(said).get(0, [])]
+
     def meant(self, said: Words) -> bool:
         masks = self._unless.find(said).get(0, [])
         spans = self._anywhere.find(said).get(0, [])
@@ -132,6 +142,13 @@ class _Compiled:
         return all(i in covered for i in range(*part))
 
 
+def _around(given: LanguageWords) -> PhraseIndex:
+    """Words that may stand around the question whether this is a machine, and ask nothing more."""
+    lists = (given.lists.get(name, ()) for name in ("machine", "being", "kind", "maquina", "ser", "algo"))
+    found = (*given.fillers, *given.insists, *(entry for entries in lists for entry in entries))
+    return PhraseIndex((0, compile_phrase(p)) for p in found)
+
+
 class Intents:
     """Compiled word lists; immutable, one for the process."""
 
@@ -145,6 +162,7 @@ class Intents:
             ]
             for language, given in lists.languages.items()
         }
+        self._around = {str(k): _around(given) for k, given in lists.languages.items()}
         self._agrees = {str(k): _Compiled.agreement(given) for k, given in lists.languages.items()}
 
     @property
@@ -176,6 +194,24 @@ class Intents:
         if meant in (None, Intent.BACKCHANNEL) and agrees is not None and agrees.meant(words(text)):
             return True
         return None
+
+    def beside_robot_question(self, text: str, language: str) -> str | None:
+        """What else an utterance asks that asks whether this is a machine or a person.
+
+        Returns:
+            None where it asks nothing of the kind; "" where it asks nothing else.
+        """
+        said = words(text)
+        robot = dict(self._by_language.get(language, ())).get(Intent.ROBOT_QUESTION)
+        if robot is None or not robot.meant(said):
+            return None
+        around = self._around[language].find(said).get(0, [])
+        asked = {i for a, b in robot.spans(said) for i in range(a, b)}
+        covered = asked | {i for a, b in around for i in range(a, b)}
+        if len(said) - len(covered) < _MORE:
+            return ""
+        rest = [i for i in range(len(said)) if i not in asked]
+        return " ".join(said.text[said.spans[i][0] : said.spans[i][1]] for i in rest)
 
     def emergency(self, text: str, language: str) -> Emergency | None:
         """The gravest emergency named in ``text``, or None."""
@@ -252,6 +288,11 @@ def intent(text: str, language: str) -> Intent | None:
 def yes_or_no(text: str, language: str) -> bool | None:
     """The answer to a question asked for a yes or a no; None when it is neither."""
     return current().yes_or_no(text, language)
+
+
+def beside_robot_question(text: str, language: str) -> str | None:
+    """What else is asked beside whether this is a machine: "" nothing; None where that is not asked."""
+    return current().beside_robot_question(text, language)
 
 
 def emergency(text: str, language: str) -> Emergency | None:

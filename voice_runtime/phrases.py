@@ -34,6 +34,7 @@ FIXED = (
     "capacity", "opted-out", "moment", "no-receipt", "waiting-for-approval", "still-waiting-for-approval",
     "stopped", "not-recorded", "ai-again", "clinical-start", "clinical-end",
     "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud",
+    "ai-answer", "ask-opt-out", "objection-noted",
 )  # fmt: skip
 #: Of those, what only agents with ``disclosure.clinical`` say.
 CLINICAL = frozenset(("clinical-start", "clinical-end"))

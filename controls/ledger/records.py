@@ -381,14 +381,20 @@ class SaidDetails(Personal):
     ended_s: float
 
 
+#: Whose business the caller's words are. maybe_opt_out: the caller is asked back; ai_question: they asked
+#: whether this is a machine, and a fixed phrase answers that.
+Addressed = Literal[
+    "model", "question", "person", "emergency", "opt_out", "maybe_opt_out", "consent", "ai_question", "stop",
+    "receipt", "nobody",
+]  # fmt: skip
+
+
 class CallerSaid(CallRecord):
     type = "caller.said"
     personal = SaidDetails
     turn: Count
     engine: Slug
-    addressed: Literal[
-        "model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt", "nobody"
-    ] = "model"  # fmt: skip
+    addressed: Addressed = "model"
     kept: bool = Field(default=True, description="false: the sealed part holds times, and none of the words")
 
 

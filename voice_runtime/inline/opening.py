@@ -162,22 +162,21 @@ class Disclosure:
         """The call is answered and its first records are durable."""
         await self._step(o.Answered())
 
-    async def asked(self, wanted: o.Wanted) -> None:
+    async def asked(self, wanted: o.Wanted, how: o.ByCaller = "voice") -> None:
         """The caller wants something that acts at once; who acts on it is attention's business."""
-        await self._step(o.Asked(wanted, at_s=self._at_s()), acts=False)
+        await self._step(o.Asked(wanted, how, self._at_s()), acts=False)
 
     async def answer(self, given: bool | None, how: o.ByCaller) -> None:
         """The caller answered the question; None is neither yes nor no, or silence."""
         await self._step(o.Consent(given, how, self._at_s()))
 
-    async def objected(self, how: o.ByCaller) -> bool:
-        """The caller wants no recording, or (by key) takes back what they gave.
+    async def objected(self, how: o.ByCaller, scopes: tuple[Scope, ...] = ("record",)) -> bool:
+        """The caller wants none of ``scopes``, or (by key) takes back what they gave.
 
         Returns:
             Whether they are owed an acknowledgement: something was taken back, and the conversation goes on.
         """
         before = self._machine
-        scopes: tuple[Scope, ...] = ("record",)
         if how == "keypad":
             scopes = tuple(scope for scope in _BY_KEY if before.consents.given(scope))
         if scopes:
