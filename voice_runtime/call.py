@@ -101,7 +101,7 @@ class Call:
         self.opening = Disclosure(
             self.journal, self.say, self.interrupt, self.fetch_a_person, opening=opening,
             language=self.language, greeting="greeting" in release.phrases, clock=house.clock,
-            remember=partial(remember_opt_out, house.opt_outs, facts.tenant, facts.caller),
+            remember=partial(remember_opt_out, house.opt_outs, facts.tenant, facts.caller, self.id),
         )  # fmt: skip
         self.person = WayToAPerson(
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,

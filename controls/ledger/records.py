@@ -368,6 +368,28 @@ class ConsentWithdrawn(CallRecord):
     at_s: Elapsed
 
 
+class LiftedDetails(Personal):
+    """Who lifted an opt-out, why, which one, and in which call it was said.
+
+    Attributes:
+        entry: the first digits of its keyed digest.
+        call: "" where that is not known.
+    """
+
+    kind = "operation"
+    who: str
+    why: str
+    entry: str
+    call: str = ""
+
+
+class OptOutLifted(Record):
+    """Somebody of the operator's undid an opt-out, because the caller wanted that or never meant it."""
+
+    type = "opt_out.lifted"
+    personal = LiftedDetails
+
+
 # --- the turns ------------------------------------------------------------------------------------
 
 

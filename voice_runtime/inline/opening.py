@@ -84,14 +84,14 @@ async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool:
         return True
 
 
-async def remember_opt_out(book: OptOuts | None, tenant: str, caller: str) -> None:
+async def remember_opt_out(book: OptOuts | None, tenant: str, caller: str, call: str = "") -> None:
     """Remember it for later calls. A number that was withheld cannot be.
 
     Raises:
         OperatorError: the store cannot be written.
     """
     if book is not None and caller:
-        await asyncio.to_thread(book.remember, tenant, caller)
+        await asyncio.to_thread(book.remember, tenant, caller, call)
 
 
 class Disclosure:
