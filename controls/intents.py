@@ -149,6 +149,20 @@ def _around(given: LanguageWords) -> PhraseIndex:
     return PhraseIndex((0, compile_phrase(p)) for p in found)
 
 
+#: Words that join what is repeated.
+_JOINS = frozenset(
+    ("at", "on", "for", "in", "with", "the", "a", "an", "and", "el", "la", "las", "los", "en", "con")
+)
+#: Words that turn an answer round.
+_TURNS = frozenset(("no", "not", "but", "pero", "sino", "instead", "rather", "mejor"))
+
+
+def _without(text: str, asked: str) -> str:
+    """An answer without the words that repeat the question; "" where something turns it round."""
+    said, known = words(text).tokens, set(words(asked).tokens) | _JOINS
+    return "" if _TURNS & set(said) else " ".join(word for word in said if word not in known)
+
+
 class Intents:
     """Compiled word lists; immutable, one for the process."""
 
@@ -182,12 +196,19 @@ class Intents:
             return Intent.EMERGENCY
         return next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
 
-    def yes_or_no(self, text: str, language: str) -> bool | None:
+    def yes_or_no(self, text: str, language: str, asked: str = "") -> bool | None:
         """The answer to a question asked for a yes or a no; None when it is neither.
 
-        "okay" and "right" agree here; "mhm" does not carry an effect.
+        "okay" and "right" agree here; "mhm" does not carry an effect. A yes with anything else behind it is
+        neither ("yes i'm twelve"), unless that only repeats what was asked.
+
+        Args:
+            asked: the question's words, where they may be repeated ("yes, Tuesday at ten").
         """
         meant = self.of(text, language)
+        if meant is None and asked and (short := _without(text, asked)):
+            meant = self.of(short, language)
+            return True if meant is Intent.YES else None
         if meant in (Intent.YES, Intent.NO):
             return meant is Intent.YES
         agrees = self._agrees.get(language)
@@ -285,9 +306,13 @@ def intent(text: str, language: str) -> Intent | None:
     return current().of(text, language)
 
 
-def yes_or_no(text: str, language: str) -> bool | None:
-    """The answer to a question asked for a yes or a no; None when it is neither."""
-    return current().yes_or_no(text, language)
+def yes_or_no(text: str, language: str, asked: str = "") -> bool | None:
+    """The answer to a question asked for a yes or a no; None when it is neither.
+
+    Args:
+        asked: as of ``Intents.yes_or_no``.
+    """
+    return current().yes_or_no(text, language, asked)
 
 
 def beside_robot_question(text: str, language: str) -> str | None:

@@ -132,7 +132,8 @@ class Opening:
         questions: asked in this order; without any the conversation follows the disclosure.
         consents: what is in force; its ``required`` are the scopes that a question is about.
         clinical: the clinical disclaimer is said at the start and at the end.
-        opted_out: the caller opted out in an earlier call.
+        opted_out: the caller opted out in an earlier call; None where nobody can tell, which counts as a yes
+            and is on record as a refusal by default, not as one that was stored.
         attempts_max: how often a phrase that must be played is offered before a person is fetched.
         attempt: of the disclosure, 1-based; 0 before the first.
         playing: the phrase whose ``Played`` is awaited, or "".
@@ -149,7 +150,7 @@ class Opening:
     questions: tuple[Question, ...] = ()
     consents: Consents = field(default_factory=Consents)
     clinical: bool = False
-    opted_out: bool = False
+    opted_out: bool | None = False
     attempts_max: int = 3
     state: OpeningState = OpeningState.WAITING
     attempt: int = 0
@@ -205,9 +206,9 @@ class Opening:
 
     def _begin(self) -> Step:
         """The call is answered: what an earlier call left behind goes on record, then the disclosure."""
-        if not self.opted_out:
+        if self.opted_out is False:
             return self._disclose()
-        stored = c.Answer(_STORED, False, "stored")
+        stored = c.Answer(_STORED, False, "stored" if self.opted_out else "default")
         consents, records = self.consents.step(stored)
         return replace(self, consents=consents)._disclose(records)
 

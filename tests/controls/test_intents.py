@@ -180,6 +180,31 @@ def test_any_text_has_an_answer(text: str) -> None:
     assert intent(text, "en-US") in (None, *Intent)
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-US", "yes i'm twelve"), ("en-US", "sure i'm only a kid"), ("en-US", "yeah my mom isn't home"),
+        ("en-US", "yes wednesday at ten"), ("en-US", "yep what does it cost"),
+        ("es-US", "sí tengo doce años"),
+        ("es-US", "claro mi mamá no está"), ("es-US", "sí el miércoles"),
+    ],
+)  # fmt: skip
+def test_a_yes_with_something_else_behind_it_is_no_yes(language: str, said: str) -> None:
+    assert yes_or_no(said, language) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "yes"),
+    [
+        ("yes tuesday at ten", True), ("yes for tuesday please", True), ("yes wednesday at ten", None),
+        ("yes not tuesday", None), ("tuesday at ten", None), ("yes but tuesday", None), ("no", False),
+        ("yes i'm ten", None),
+    ],
+)  # fmt: skip
+def test_a_yes_may_repeat_what_was_asked(said: str, yes: bool | None) -> None:
+    assert yes_or_no(said, "en-US", asked="Tuesday at ten. Shall I book it?") is yes
+
+
 #: Faults found by reading: each of these ended the call and barred the caller for good.
 NO_OPT_OUTS = {
     "en-US": [

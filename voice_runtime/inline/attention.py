@@ -311,7 +311,7 @@ class Attention(FrameProcessor):
         await self.catch_up()
 
     async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
-        yes = yes_or_no(frame.text, self._language)
+        yes = yes_or_no(frame.text, self._language, self._question_played)
         addressed: r.Addressed = "model" if yes is None else "question"
         turn = self._journal.caller_said(frame, addressed)
         self._read_backs.answer(yes, turn, heard=self._read_back_played())

@@ -40,7 +40,7 @@ def opening_of(
     *,
     spoken: Mapping[str, Mapping[str, str]],
     outside: bool,
-    opted_out: bool = False,
+    opted_out: bool | None = False,
 ) -> o.Opening:
     """How a call of this release is opened.
 
@@ -48,7 +48,7 @@ def opening_of(
         jurisdiction: of the line; "" takes the strictest rule of all.
         spoken: fixed phrases as they are bound to the call, id → language → words.
         outside: another company's recogniser may hear the caller.
-        opted_out: the caller did so in an earlier call.
+        opted_out: the caller did so in an earlier call; None where nobody can tell.
 
     A question without words in the language is not asked, and what it is about is not done: validation
     names it before any agent is served.
@@ -69,8 +69,8 @@ def opening_of(
     return o.Opening(tuple(questions), consents, clinical=release.clinical, opted_out=opted_out)
 
 
-async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool:
-    """Whether the caller opted out in an earlier call; who cannot be looked up is taken for one who did.
+async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool | None:
+    """Whether the caller opted out in an earlier call; None where the store cannot be read.
 
     Args:
         caller: their number, "" when withheld: nobody is known by that.
@@ -81,7 +81,7 @@ async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool:
         return await asyncio.to_thread(book.known, tenant, caller)
     except SayError as error:
         logger.error("who opted out cannot be looked up: {}", type(error).__name__)
-        return True
+        return None
 
 
 async def remember_opt_out(book: OptOuts | None, tenant: str, caller: str, call: str = "") -> None:
