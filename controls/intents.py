@@ -3,7 +3,7 @@
 Looked at before the model is. Word lists per language stand in
 ``configs/rules/intents.yaml``, emergencies in the emergency packs. Recognised
 speech has no case or punctuation and misspells; lists are written for that.
-Order: emergency, opting out, a person, no recording, stop, what may be opting out,
+Order: emergency, opting out, a person, taking consent back, stop, what may be opting out,
 what-are-you, a receipt, once more, then answers.
 """
 
@@ -38,6 +38,10 @@ class Intent(StrEnum):
     EMERGENCY = "emergency"
     OPT_OUT = "opt_out"
     PERSON = "person"
+    NO_TRAINING = "no_training"
+    NO_LISTENING = "no_listening"
+    NO_SUPPLIER = "no_supplier"
+    NO_CALLBACK = "no_callback"
     NO_RECORDING = "no_recording"
     STOP = "stop"
     MAYBE_OPT_OUT = "maybe_opt_out"
@@ -85,6 +89,10 @@ class LanguageWords(Document):
     opt_out: IntentWords
     person: IntentWords
     no_recording: IntentWords
+    no_training: IntentWords
+    no_listening: IntentWords
+    no_supplier: IntentWords
+    no_callback: IntentWords
     stop: IntentWords
     maybe_opt_out: IntentWords
     robot_question: IntentWords

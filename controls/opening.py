@@ -132,6 +132,7 @@ class Opening:
         questions: asked in this order; without any the conversation follows the disclosure.
         consents: what is in force; its ``required`` are the scopes that a question is about.
         clinical: the clinical disclaimer is said at the start and at the end.
+        outside: another company's recogniser hears the caller: without it nobody understands them.
         opted_out: the caller opted out in an earlier call; None where nobody can tell, which counts as a yes
             and is on record as a refusal by default, not as one that was stored.
         attempts_max: how often a phrase that must be played is offered before a person is fetched.
@@ -150,6 +151,7 @@ class Opening:
     questions: tuple[Question, ...] = ()
     consents: Consents = field(default_factory=Consents)
     clinical: bool = False
+    outside: bool = False
     opted_out: bool | None = False
     attempts_max: int = 3
     state: OpeningState = OpeningState.WAITING
@@ -269,7 +271,12 @@ class Opening:
     # -- what is asked ------------------------------------------------------------------------------
 
     def _is_open(self, question: Question) -> bool:
-        """Whether it is still to be asked: not all of it is settled, or a needed yes is missing."""
+        """Whether it is still to be asked: not all of it is settled, or a needed yes is missing.
+
+        Where no text is kept there is nothing to improve the system with, and nobody is asked.
+        """
+        if "training" in question.scopes and not self.consents.allows("transcript"):
+            return False
         if question.needed:
             return not all(self.consents.given(scope) for scope in question.scopes)
         return not all(self.consents.answered(scope) for scope in question.scopes)
@@ -317,6 +324,7 @@ class Opening:
             settled, outputs = after._consent(Consent(False, event.how, event.at_s))
             return settled, (*records, *outputs)
         lost = any(q.needed and after._is_open(q) for q in self.questions)
+        lost = lost or (self.outside and not after.consents.allows("supplier"))
         if lost and self.state is OpeningState.OPEN and records:  # nobody understands the caller any more
             return replace(after, state=OpeningState.PERSON), (*records, ToPerson("rule"))
         return after, records

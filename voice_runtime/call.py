@@ -95,7 +95,7 @@ class Call:
             say=self.say, fetch_a_person=partial(self.fetch_a_person, answers=False),
         )  # fmt: skip
         opening = opening_of(
-            release, facts.jurisdiction, self.language,
+            release, facts.jurisdiction, self.language, now_s=house.clock.unix_s(),
             spoken=agent.said, outside=agent.listens_outside, opted_out=facts.opted_out,
         )  # fmt: skip
         self.opening = Disclosure(

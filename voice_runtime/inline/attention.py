@@ -240,7 +240,7 @@ class Attention(FrameProcessor):
             await self._asks_for_a_person(frame)
         elif meant is Intent.OPT_OUT:
             await self._wishes.opt_out(frame)
-        elif meant in OBJECTIONS:
+        elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
             await self._objects("voice", meant, frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
@@ -250,7 +250,8 @@ class Attention(FrameProcessor):
             self._wishes.receipt(frame)
         elif self._person.asking:
             self._journal.caller_said(frame, "question")
-            await self._person.answer(frame.text, yes_or_no(frame.text, self._language))
+            refused = meant is Intent.NO_CALLBACK
+            await self._person.answer(frame.text, False if refused else yes_or_no(frame.text, self._language))
         elif self._person.under_way:
             self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
         elif self._opening.asking:

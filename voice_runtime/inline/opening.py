@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 
 from loguru import logger
 
 from controls import opening as o
 from controls.bound_phrases import phrase_digest
 from controls.consent import Consents, Scope
+from controls.disclosures import AskedScope
 from controls.errors import SayError
 from controls.jurisdiction import asked_scopes
 from controls.ledger import records as r
@@ -26,7 +28,10 @@ from voice_runtime.inline.journal import Journal
 #: Tag of its phrases; the part behind the colon is the phrase.
 TAG = "opening"
 #: What a yes to a question gives: whoever may be recorded may be written down, and is told so.
-_GIVES: dict[str, tuple[Scope, ...]] = {"record": ("record", "transcript"), "supplier": ("supplier",)}
+_GIVES: dict[AskedScope, tuple[Scope, ...]] = {
+    "record": ("record", "transcript"), "supplier": ("supplier",), "listening": ("listening",),
+    "training": ("training",), "callback": ("callback",),
+}  # fmt: skip
 #: What key 2 takes back in mid-conversation.
 _BY_KEY: tuple[Scope, ...] = ("record", "transcript", "supplier")
 #: Phrases behind which the agent speaks on.
@@ -41,6 +46,7 @@ def opening_of(
     spoken: Mapping[str, Mapping[str, str]],
     outside: bool,
     opted_out: bool | None = False,
+    now_s: float | None = None,
 ) -> o.Opening:
     """How a call of this release is opened.
 
@@ -49,16 +55,22 @@ def opening_of(
         spoken: fixed phrases as they are bound to the call, id → language → words.
         outside: another company's recogniser may hear the caller.
         opted_out: the caller did so in an earlier call; None where nobody can tell.
+        now_s: Unix time of the call, whose day (UTC) says which files count; None takes them all.
 
     A question without words in the language is not asked, and what it is about is not done: validation
     names it before any agent is served.
     """
     if release.jurisdictions is None:
-        return o.Opening(clinical=release.clinical, opted_out=opted_out)
-    terms = release.jurisdictions.at(jurisdiction)
+        return o.Opening(clinical=release.clinical, outside=outside, opted_out=opted_out)
+    law = release.jurisdictions
+    if now_s is not None:
+        law = law.on(datetime.fromtimestamp(now_s, UTC).date())
+    terms = law.at(jurisdiction)
     questions: list[o.Question] = []
     required: set[Scope] = set()
-    for scope in asked_scopes(terms, recording=release.recording, outside=outside):
+    if release.recording == "ask":  # where nobody may be recorded nobody is asked, and nothing is kept
+        required.update(_GIVES["record"])
+    for scope in asked_scopes(terms, recording=release.recording, outside=outside, also=release.asks):
         gives = _GIVES[scope]
         required.update(gives)
         if (wording := terms.wording(scope, language)) is not None:
@@ -66,7 +78,9 @@ def opening_of(
             asked, needed = phrase_digest(words), scope == "supplier"
             questions.append(o.Question(wording.phrase, gives, asked, needed=needed))
     consents = Consents(required=frozenset(required))
-    return o.Opening(tuple(questions), consents, clinical=release.clinical, opted_out=opted_out)
+    return o.Opening(
+        tuple(questions), consents, clinical=release.clinical, outside=outside, opted_out=opted_out
+    )
 
 
 async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool | None:
@@ -131,6 +145,7 @@ class Disclosure:
         self._machine = opening or o.Opening()
         self._clock = clock
         self._remember = remember
+        self._owes_word = False  # an objection made before the conversation is acknowledged as it begins
         journal.keeps_words = self.allows("transcript")
 
     @property
@@ -179,9 +194,13 @@ class Disclosure:
         before = self._machine
         if how == "keypad":
             scopes = tuple(scope for scope in _BY_KEY if before.consents.given(scope))
+            if before.consents.allows("transcript") and not before.consents.given("transcript"):
+                scopes = ("record", *scopes)  # kept without a question: that is what the caller was told of
         if scopes:
             await self._step(o.Objected(how, scopes, self._at_s()))
         taken = how == "voice" or self._machine.consents.refused != before.consents.refused
+        if taken and not before.proceeded and "record" not in before.consents.required:
+            self._owes_word = True  # nothing they will be asked answers it
         return taken and before.finished and self.finished
 
     async def ending(self) -> None:
@@ -243,6 +262,8 @@ class Disclosure:
             case o.Remember():
                 await self._remember_it()
             case o.Proceed():
+                if self._owes_word:
+                    await self._say(SayFrame(phrase="not-recorded", final=not self._greeting, answers=False))
                 if self._greeting:
                     await self._say(SayFrame(phrase="greeting", tag="greeting"))
             case o.ToPerson("failure"):

@@ -32,7 +32,10 @@ TAG = "wish"
 
 How = Literal["voice", "keypad"]
 #: Objections by voice → what they take back.
-OBJECTIONS: dict[Intent, tuple[Scope, ...]] = {Intent.NO_RECORDING: ("record",)}
+OBJECTIONS: dict[Intent | None, tuple[Scope, ...]] = {
+    Intent.NO_RECORDING: ("record",), Intent.NO_TRAINING: ("training",), Intent.NO_LISTENING: ("listening",),
+    Intent.NO_SUPPLIER: ("supplier",), Intent.NO_CALLBACK: ("callback",),
+}  # fmt: skip
 #: What ``caller.said`` says of words that are the runtime's to answer.
 ADDRESSED: dict[Intent | None, Addressed] = {
     Intent.MAYBE_OPT_OUT: "maybe_opt_out", Intent.ROBOT_QUESTION: "ai_question",

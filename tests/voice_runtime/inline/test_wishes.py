@@ -3,12 +3,18 @@ opted out who did not ask for it."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from controls.disclosures import parse_disclosure
+from controls.jurisdiction import Jurisdictions
+from tests.controls.rules.packs import ROOT
 from tests.simulators.house import CALLER, PHRASES, RULES, OnTheLine, on_the_line
 from tests.simulators.model_server import say
+from voice_runtime.house import Supplier
 from voice_runtime.store.opt_outs import OptOutBook
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +182,113 @@ async def test_what_it_talks_to_may_be_asked_instead_of_an_answer() -> None:
         await line.opened()
         await line.say("leave me alone", "are you a robot")
         assert line.played()[-2:] == [ASK, ANSWER]
+
+
+# -- objecting to what is kept without a question ------------------------------------------------------
+
+
+async def test_key_2_objects_to_the_text_that_is_kept_without_recording() -> None:
+    async with on_the_line(say("At nine."), say("At ten.")) as line:
+        await line.opened()
+        await line.say("when do you open")
+        await line.press("2")
+        assert line.played()[-1] == "not-recorded"
+        await line.say("and on sunday")
+        assert [(w.scope, w.how) for w, _ in line.of("consent.withdrawn")] == [
+            ("record", "keypad"),
+            ("transcript", "keypad"),
+        ]
+        assert line.addressed() == [("when do you open", "model"), ("", "model")]
+        await line.press("2")  # again: there is nothing left to take back
+        assert len(line.of("consent.withdrawn")) == 2
+
+
+@pytest.mark.parametrize("by", ["2", "i object"])
+async def test_an_objection_into_the_disclosure_holds_at_once_and_is_acknowledged_after_it(by: str) -> None:
+    async with on_the_line(say("At nine.")) as line:
+        line.carrier.freeze(100)
+        line.start()
+        assert await line.carrier.frozen()
+        await (line.carrier.press(by) if by == "2" else line.carrier.say(by))
+        await line.settled()
+        assert line.played() == ["disclosure", "not-recorded", "greeting"]
+        await line.say("when do you open")
+        assert line.played()[-1] == "At nine."
+        assert {text for text, _ in line.addressed()} == {""}
+
+
+# -- what else takes consent ------------------------------------------------------------------------------
+
+OUTSIDE = (Supplier("recogniser", "far-away", "ears-1", "us", outside=True),)
+
+
+@pytest.mark.parametrize(
+    ("said", "scope"),
+    [
+        ("don't use my call for training", "training"), ("i don't want anyone listening in", "listening"),
+        ("don't send my voice to another company", "supplier"), ("don't call me back", "callback"),
+    ],
+)  # fmt: skip
+async def test_consent_of_every_kind_is_taken_back_by_voice(said: str, scope: str) -> None:
+    async with on_the_line(say("At nine.")) as line:
+        await line.opened()
+        await line.say(said)
+        assert line.played()[-1] == "objection-noted"
+        assert [(w.scope, w.how) for w, _ in line.of("consent.withdrawn")] == [(scope, "voice")]
+        assert line.addressed() == [(said, "consent")]
+        await line.say("when do you open")
+        assert line.played()[-1] == "At nine."
+
+
+async def test_who_is_heard_by_another_company_and_takes_that_back_gets_a_person() -> None:
+    async with on_the_line(suppliers=OUTSIDE, jurisdictions=Jurisdictions(), asks=()) as line:
+        assert not line.call.opening.supplier_may_hear  # nothing is known of the law there: asked first
+    async with on_the_line(suppliers=OUTSIDE) as line:
+        await line.opened()
+        assert line.call.opening.supplier_may_hear
+        await line.say("don't send my voice to another company")
+        assert not line.call.opening.supplier_may_hear
+        assert line.control.transfers
+
+
+EXTRA = Jurisdictions.of(
+    [
+        parse_disclosure(path.read_text(encoding="utf-8"), path.name)
+        for path in sorted((ROOT / "configs" / "disclosures").glob("*.yaml"))
+    ],
+    date(2026, 11, 22),
+)
+
+
+def asking(*scopes: str) -> dict[str, Any]:
+    """Fields of a release that asks for these besides."""
+    found = [EXTRA.at("us-il").wording(scope, "en-US") for scope in scopes]  # type: ignore[arg-type]
+    words = {wording.phrase: {"en-US": wording.words} for wording in found if wording is not None}
+    phrases = {k: {"en-US": v} for k, v in PHRASES.items()} | RULES.phrases | words
+    return {"jurisdictions": EXTRA, "phrases": phrases, "asks": scopes}
+
+
+async def test_what_an_agent_asks_for_is_asked_and_what_is_not_given_is_not_done() -> None:
+    async with on_the_line(jurisdiction="us-il", **asking("listening", "training")) as line:
+        await line.opened()
+        assert line.played() == ["disclosure", "ask.us-general.listening"]
+        await line.say("yes")
+        assert line.played()[-1] == "ask.us-general.training"
+        await line.press("2")
+        assert line.played()[-1] == "greeting"
+        given = [(c.scope, c.given, c.how) for c, _ in line.of("consent.recorded")]
+        assert given == [("listening", True, "voice"), ("training", False, "keypad")]
+        assert line.call.opening.allows("listening")
+        assert not line.call.opening.allows("training")
+        await line.say("i don't want anyone listening in")
+        assert not line.call.opening.allows("listening")
+
+
+async def test_who_lets_no_text_be_kept_is_not_asked_what_it_may_be_used_for() -> None:
+    async with on_the_line(jurisdiction="us-il", **asking("training")) as line:
+        line.carrier.freeze(100)
+        line.start()
+        assert await line.carrier.frozen()
+        await line.press("2")
+        assert line.played() == ["disclosure", "not-recorded", "greeting"]
+        assert line.of("consent.recorded") == []
