@@ -248,6 +248,9 @@ class Attention(FrameProcessor):
                 await self.interrupt()
         elif self._wishes.for_receipt(meant):
             self._wishes.receipt(frame)
+        elif meant is Intent.ROBOT_QUESTION and (self._person.asking or self._person.under_way):
+            turn = self._journal.caller_said(frame, "ai_question")
+            await self._wishes.answer_what_it_is(frame.text, turn)
         elif self._person.asking:
             self._journal.caller_said(frame, "question")
             refused = meant is Intent.NO_CALLBACK

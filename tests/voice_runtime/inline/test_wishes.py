@@ -14,6 +14,7 @@ from controls.jurisdiction import Jurisdictions
 from tests.controls.rules.packs import ROOT
 from tests.simulators.house import CALLER, PHRASES, RULES, OnTheLine, on_the_line
 from tests.simulators.model_server import say
+from voice_runtime.agent import DeskRoute
 from voice_runtime.house import Supplier
 from voice_runtime.store.opt_outs import OptOutBook
 
@@ -98,6 +99,20 @@ async def test_asked_while_the_disclosure_plays_it_is_answered_after_it() -> Non
         await line.settled()
         assert ANSWER in line.played()
         assert line.model.requests == []
+
+
+async def test_asked_while_a_number_for_a_call_back_is_asked_for_it_is_answered_too() -> None:
+    async with on_the_line(
+        caller="", handoff=(DeskRoute("callback", "reception", title="reception"),)
+    ) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        assert line.played()[-1] == "ask-number"
+        await line.say("are you a robot")
+        assert line.played()[-1] == ANSWER
+        assert line.addressed()[-1] == ("are you a robot", "ai_question")
+        await line.hang_up()
+        assert line.closed() == ("caller", "hung_up")
 
 
 # -- opting out ----------------------------------------------------------------------------------------
