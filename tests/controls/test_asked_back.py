@@ -20,7 +20,7 @@ from controls.asked_back import (
 
 
 def walk(*events: object) -> list[Output]:
-    machine, found = AskedBack(), []
+    machine, found = AskedBack(), list[Output]()
     for event in events:
         machine, outputs = machine.step(event)  # type: ignore[arg-type]
         found += outputs

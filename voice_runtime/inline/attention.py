@@ -310,7 +310,7 @@ class Attention(FrameProcessor):
         await self._opening.answer(yes, "voice")
         await self.catch_up()
 
-    async def _objects(self, how: How, meant: Intent, frame: CallerSaidFrame | None = None) -> None:
+    async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
         await self._wishes.objects(how, meant, frame)
         await self.catch_up()
 

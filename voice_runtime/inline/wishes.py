@@ -174,7 +174,7 @@ class Wishes:
 
     # -- consent ----------------------------------------------------------------------------------
 
-    async def objects(self, how: How, meant: Intent, frame: CallerSaidFrame | None = None) -> None:
+    async def objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
         """From now on it is not done; the conversation goes on."""
         owed = await self._opening.objected(how, OBJECTIONS[meant])
         if frame is not None:  # its own words are not kept either, where they object to that

@@ -260,9 +260,10 @@ async def test_who_is_heard_by_another_company_and_takes_that_back_gets_a_person
         assert not line.call.opening.supplier_may_hear  # nothing is known of the law there: asked first
     async with on_the_line(suppliers=OUTSIDE) as line:
         await line.opened()
-        assert line.call.opening.supplier_may_hear
+        may_hear = [line.call.opening.supplier_may_hear]
         await line.say("don't send my voice to another company")
-        assert not line.call.opening.supplier_may_hear
+        may_hear.append(line.call.opening.supplier_may_hear)
+        assert may_hear == [True, False]
         assert line.control.transfers
 
 
