@@ -270,14 +270,6 @@ def test_who_opted_out_before_is_not_asked_and_is_not_written_down() -> None:
     assert done.finished
 
 
-def test_who_cannot_be_looked_up_is_refused_by_default_and_not_as_stored() -> None:
-    _, outputs = run(asking(RECORD, opted_out=None), Answered(), FULL)
-    refused = [o for o in outputs if isinstance(o, RecordConsent)]
-    assert {o.scope for o in refused} == {"record", "transcript", "listening", "training", "callback"}
-    assert {(o.given, o.how) for o in refused} == {(False, "default")}
-    assert [o for o in outputs if isinstance(o, Say)] == [Say(DISCLOSURE, 1)]
-
-
 def test_the_agent_says_that_it_is_the_ai_again_after_a_hand_back() -> None:
     opened, _ = run(Opening(), Answered(), FULL)
     again, outputs = run(opened, Back())
