@@ -196,9 +196,9 @@ CONTROLS: tuple[AnnexControl, ...] = (
     ),
     AnnexControl(
         "A.7.3", "Acquisition of data", "P",
-        "consents, how they were given and withdrawn",
+        "consents, how they were given and withdrawn, opt-outs lifted and by whom",
         "how a supplier's model was trained",
-        ("consent.recorded", "consent.withdrawn"),
+        ("consent.recorded", "consent.withdrawn", "opt_out.lifted"),
     ),
     AnnexControl(
         "A.7.4", "Quality of data for AI systems", "P",

@@ -14,7 +14,8 @@ Scopes:
 
 Refusing or withdrawing ``record`` takes ``transcript`` with it: who does not want to
 be recorded does not want to be written down either. The other way round it does not
-hold. Sources: GDPR Art. 4(11) and 7(3) (as easy to withdraw as to give, no consent by
+hold. With either falls ``training``: there is nothing to improve anything with.
+Sources: GDPR Art. 4(11) and 7(3) (as easy to withdraw as to give, no consent by
 silence: recital 32); Cal. Penal Code 632(a).
 
 Every change is put out as a record, and only changes are: ``in_force`` of what was put
@@ -34,7 +35,12 @@ How = Literal["voice", "keypad", "default", "stored"]
 #: Never without a yes, whether a call asks for it or not.
 ALWAYS_ASKED: frozenset[Scope] = frozenset(("record", "listening", "training"))
 #: Scope → those that cannot stand without it.
-_FALL_WITH: dict[Scope, tuple[Scope, ...]] = {"record": ("transcript",)}
+_FALL_WITH: dict[Scope, tuple[Scope, ...]] = {
+    "record": ("transcript", "training"),
+    "transcript": ("training",),
+}
+#: Of those, what falls only where it had been given: who was never asked refuses nothing by that.
+_ONLY_GIVEN: frozenset[Scope] = frozenset(("training",))
 
 
 # --- what comes in --------------------------------------------------------------------------------
@@ -140,7 +146,7 @@ class Consents:
         for scope in _each(answer.scopes, with_fallen=not given):
             # what stands on something refused cannot be granted by itself: the refusal stays
             stands = given and not any(scope in fall and s in now.refused for s, fall in _FALL_WITH.items())
-            if scope in (now.granted if stands else now.refused):
+            if scope in (now.granted if stands else now.refused) or now._never_was(scope, answer.scopes):
                 continue
             how = answer.how if stands is given else "default"
             asked = answer.asked if scope in answer.scopes else ""
@@ -151,11 +157,15 @@ class Consents:
     def _withdraw(self, event: Withdrawal) -> tuple[Consents, tuple[Output, ...]]:
         now, outputs = self, []
         for scope in _each(event.scopes, with_fallen=True):
-            if scope in now.refused:
+            if scope in now.refused or now._never_was(scope, event.scopes):
                 continue
             now = now._set(scope, False)
             outputs.append(RecordWithdrawal(scope, event.how, event.at_s))
         return now, tuple(outputs)
+
+    def _never_was(self, scope: Scope, named: Sequence[Scope]) -> bool:
+        """It falls with another scope, and had not been given."""
+        return scope in _ONLY_GIVEN and scope not in named and scope not in self.granted
 
     def _set(self, scope: Scope, given: bool) -> Consents:
         one = frozenset((scope,))

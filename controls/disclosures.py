@@ -34,8 +34,10 @@ _KEYS = {"en": ("one", "two"), "es": ("uno", "dos")}
 
 #: Loosest first it is one_party, all_party, not_recorded (``controls.jurisdiction``).
 Recording = Literal["not_recorded", "all_party", "one_party"]
+#: What an agent may ask besides, where its file says so.
+Extra = Literal["listening", "training", "callback"]
 #: What can be asked before a conversation, as ``controls.consent`` names it.
-AskedScope = Literal["record", "supplier"]
+AskedScope = Literal["record", "supplier", "listening", "training", "callback"]
 
 
 class Requirement(Document):

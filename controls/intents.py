@@ -3,8 +3,8 @@
 Looked at before the model is. Word lists per language stand in
 ``configs/rules/intents.yaml``, emergencies in the emergency packs. Recognised
 speech has no case or punctuation and misspells; lists are written for that.
-Order: emergency, opting out, a person, no recording, stop, what-are-you, a receipt,
-once more, then answers.
+Order: emergency, opting out, a person, taking consent back, stop, what may be opting out,
+what-are-you, a receipt, once more, then answers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
+#: So many words beside the question whether this is a machine are another question or wish.
+_MORE = 3
 
 
 class Intent(StrEnum):
@@ -36,8 +38,13 @@ class Intent(StrEnum):
     EMERGENCY = "emergency"
     OPT_OUT = "opt_out"
     PERSON = "person"
+    NO_TRAINING = "no_training"
+    NO_LISTENING = "no_listening"
+    NO_SUPPLIER = "no_supplier"
+    NO_CALLBACK = "no_callback"
     NO_RECORDING = "no_recording"
     STOP = "stop"
+    MAYBE_OPT_OUT = "maybe_opt_out"
     ROBOT_QUESTION = "robot_question"
     RECEIPT = "receipt"
     AGAIN = "again"
@@ -72,15 +79,22 @@ class LanguageWords(Document):
     Attributes:
         fillers: words that change nothing around a ``whole`` phrase.
         agrees: backchannels that are a yes once a yes or no was asked for.
+        insists: words around the question whether this is a machine that ask for nothing else.
     """
 
     fillers: tuple[Sentence, ...]
     agrees: tuple[Sentence, ...]
+    insists: tuple[Sentence, ...] = ()
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
     opt_out: IntentWords
     person: IntentWords
     no_recording: IntentWords
+    no_training: IntentWords
+    no_listening: IntentWords
+    no_supplier: IntentWords
+    no_callback: IntentWords
     stop: IntentWords
+    maybe_opt_out: IntentWords
     robot_question: IntentWords
     receipt: IntentWords
     again: IntentWords
@@ -110,6 +124,10 @@ class _Compiled:
     def agreement(cls, given: LanguageWords) -> _Compiled:
         return cls(IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees), given)
 
+    def spans(self, said: Words) -> list[tuple[int, int]]:
+        """Where any of its phrases stand."""
+        return [s for index in (self._anywhere, self._whole) for s in index.find(said).get(0, [])]
+
     def meant(self, said: Words) -> bool:
         masks = self._unless.find(said).get(0, [])
         spans = self._anywhere.find(said).get(0, [])
@@ -132,6 +150,27 @@ class _Compiled:
         return all(i in covered for i in range(*part))
 
 
+def _around(given: LanguageWords) -> PhraseIndex:
+    """Words that may stand around the question whether this is a machine, and ask nothing more."""
+    lists = (given.lists.get(name, ()) for name in ("machine", "being", "kind", "maquina", "ser", "algo"))
+    found = (*given.fillers, *given.insists, *(entry for entries in lists for entry in entries))
+    return PhraseIndex((0, compile_phrase(p)) for p in found)
+
+
+#: Words that join what is repeated.
+_JOINS = frozenset(
+    ("at", "on", "for", "in", "with", "the", "a", "an", "and", "el", "la", "las", "los", "en", "con")
+)
+#: Words that turn an answer round.
+_TURNS = frozenset(("no", "not", "but", "pero", "sino", "instead", "rather", "mejor"))
+
+
+def _without(text: str, asked: str) -> str:
+    """An answer without the words that repeat the question; "" where something turns it round."""
+    said, known = words(text).tokens, set(words(asked).tokens) | _JOINS
+    return "" if _TURNS & set(said) else " ".join(word for word in said if word not in known)
+
+
 class Intents:
     """Compiled word lists; immutable, one for the process."""
 
@@ -145,6 +184,7 @@ class Intents:
             ]
             for language, given in lists.languages.items()
         }
+        self._around = {str(k): _around(given) for k, given in lists.languages.items()}
         self._agrees = {str(k): _Compiled.agreement(given) for k, given in lists.languages.items()}
 
     @property
@@ -164,18 +204,43 @@ class Intents:
             return Intent.EMERGENCY
         return next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
 
-    def yes_or_no(self, text: str, language: str) -> bool | None:
+    def yes_or_no(self, text: str, language: str, asked: str = "") -> bool | None:
         """The answer to a question asked for a yes or a no; None when it is neither.
 
-        "okay" and "right" agree here; "mhm" does not carry an effect.
+        "okay" and "right" agree here; "mhm" does not carry an effect. A yes with anything else behind it is
+        neither ("yes i'm twelve"), unless that only repeats what was asked.
+
+        Args:
+            asked: the question's words, where they may be repeated ("yes, Tuesday at ten").
         """
         meant = self.of(text, language)
+        if meant is None and asked and (short := _without(text, asked)):
+            meant = self.of(short, language)
+            return True if meant is Intent.YES else None
         if meant in (Intent.YES, Intent.NO):
             return meant is Intent.YES
         agrees = self._agrees.get(language)
         if meant in (None, Intent.BACKCHANNEL) and agrees is not None and agrees.meant(words(text)):
             return True
         return None
+
+    def beside_robot_question(self, text: str, language: str) -> str | None:
+        """What else an utterance asks that asks whether this is a machine or a person.
+
+        Returns:
+            None where it asks nothing of the kind; "" where it asks nothing else.
+        """
+        said = words(text)
+        robot = dict(self._by_language.get(language, ())).get(Intent.ROBOT_QUESTION)
+        if robot is None or not robot.meant(said):
+            return None
+        around = self._around[language].find(said).get(0, [])
+        asked = {i for a, b in robot.spans(said) for i in range(a, b)}
+        covered = asked | {i for a, b in around for i in range(a, b)}
+        if len(said) - len(covered) < _MORE:
+            return ""
+        rest = [i for i in range(len(said)) if i not in asked]
+        return " ".join(said.text[said.spans[i][0] : said.spans[i][1]] for i in rest)
 
     def emergency(self, text: str, language: str) -> Emergency | None:
         """The gravest emergency named in ``text``, or None."""
@@ -249,9 +314,18 @@ def intent(text: str, language: str) -> Intent | None:
     return current().of(text, language)
 
 
-def yes_or_no(text: str, language: str) -> bool | None:
-    """The answer to a question asked for a yes or a no; None when it is neither."""
-    return current().yes_or_no(text, language)
+def yes_or_no(text: str, language: str, asked: str = "") -> bool | None:
+    """The answer to a question asked for a yes or a no; None when it is neither.
+
+    Args:
+        asked: as of ``Intents.yes_or_no``.
+    """
+    return current().yes_or_no(text, language, asked)
+
+
+def beside_robot_question(text: str, language: str) -> str | None:
+    """What else is asked beside whether this is a machine: "" nothing; None where that is not asked."""
+    return current().beside_robot_question(text, language)
 
 
 def emergency(text: str, language: str) -> Emergency | None:

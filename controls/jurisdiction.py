@@ -20,11 +20,11 @@ Strictest, as an order:
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from controls.disclosures import AskedScope, DisclosureRule, Recording
+from controls.disclosures import AskedScope, DisclosureRule, Extra, Recording
 
 #: Loosest first: whoever stands further behind is stricter.
 RECORDING: tuple[Recording, ...] = ("one_party", "all_party", "not_recorded")
@@ -74,7 +74,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Jurisdictions:
-    """Every file that counts today. Immutable.
+    """Every file that counts, or will. Immutable.
+
+    A server runs for longer than a day: it keeps those that are not effective yet, too, and each call asks
+    for its own day (``on``).
 
     Attributes:
         rules: by name.
@@ -86,6 +89,19 @@ class Jurisdictions:
     def of(cls, rules: Iterable[DisclosureRule], today: datetime.date) -> Jurisdictions:
         """Those of ``rules`` that are in force: begun, and not past their last day."""
         return cls(tuple(sorted((r for r in rules if r.in_force(today)), key=lambda r: r.disclosure)))
+
+    @classmethod
+    def known(cls, rules: Iterable[DisclosureRule]) -> Jurisdictions:
+        """All of ``rules``, whenever they count."""
+        return cls(tuple(sorted(rules, key=lambda r: r.disclosure)))
+
+    def on(self, day: datetime.date) -> Jurisdictions:
+        """Those that are in force on that day."""
+        return Jurisdictions(tuple(rule for rule in self.rules if rule.in_force(day)))
+
+    def days(self, today: datetime.date) -> tuple[datetime.date, ...]:
+        """Today, and every later day on which a further file begins to count."""
+        return (today, *sorted({rule.effective for rule in self.rules if rule.effective > today}))
 
     def at(self, jurisdiction: str) -> Terms:
         """What holds in ``jurisdiction``, such as ``us-ca``; "" is an unknown one."""
@@ -128,19 +144,22 @@ class Jurisdictions:
         return first if first is not None and first.expired(today) else None
 
 
-def asked_scopes(terms: Terms, *, recording: Literal["off", "ask"], outside: bool) -> tuple[AskedScope, ...]:
+def asked_scopes(
+    terms: Terms, *, recording: Literal["off", "ask"], outside: bool, also: Sequence[Extra] = ()
+) -> tuple[AskedScope, ...]:
     """What a call is opened with questions about, in order.
 
     Args:
         recording: what the agent wants; where the law forbids it, nobody is asked.
         outside: another company's recogniser may hear the caller.
+        also: what the agent asks besides.
     """
     found: list[AskedScope] = []
     if terms.asks_first and outside:
         found.append("supplier")
     if recording == "ask" and terms.recording != "not_recorded":
         found.append("record")
-    return tuple(found)
+    return (*found, *also)
 
 
 def ranks(jurisdiction: str) -> list[str]:

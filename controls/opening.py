@@ -135,7 +135,9 @@ class Opening:
         questions: asked in this order; without any the conversation follows the disclosure.
         consents: what is in force; its ``required`` are the scopes that a question is about.
         clinical: the clinical disclaimer is said at the start and at the end.
-        opted_out: the caller opted out, in an earlier call or in this one.
+        outside: another company's recogniser hears the caller: without it nobody understands them.
+        opted_out: the caller opted out, in an earlier call or in this one; None where nobody can tell, which
+            counts as a yes until they agree to more, and is on record as a refusal by default.
         attempts_max: how often a phrase that must be played is offered before a person is fetched.
         attempt: of the disclosure, 1-based; 0 before the first.
         playing: the phrase whose ``Played`` is awaited, or "".
@@ -152,7 +154,8 @@ class Opening:
     questions: tuple[Question, ...] = ()
     consents: Consents = field(default_factory=Consents)
     clinical: bool = False
-    opted_out: bool = False
+    outside: bool = False
+    opted_out: bool | None = False
     attempts_max: int = 3
     state: OpeningState = OpeningState.WAITING
     attempt: int = 0
@@ -210,9 +213,9 @@ class Opening:
 
     def _begin(self) -> Step:
         """The call is answered: what an earlier call left behind goes on record, then the disclosure."""
-        if not self.opted_out:
+        if self.opted_out is False:
             return self._disclose()
-        stored = c.Answer(_STORED, False, "stored")
+        stored = c.Answer(_STORED, False, "stored" if self.opted_out else "default")
         consents, records = self.consents.step(stored)
         return replace(self, consents=consents)._disclose(records)
 
@@ -273,7 +276,12 @@ class Opening:
     # -- what is asked ------------------------------------------------------------------------------
 
     def _is_open(self, question: Question) -> bool:
-        """Whether it is still to be asked: not all of it is settled, or a needed yes is missing."""
+        """Whether it is still to be asked: not all of it is settled, or a needed yes is missing.
+
+        Where no text is kept there is nothing to improve the system with, and nobody is asked.
+        """
+        if "training" in question.scopes and not self.consents.allows("transcript"):
+            return False
         if question.needed:
             return not all(self.consents.given(scope) for scope in question.scopes)
         return not all(self.consents.answered(scope) for scope in question.scopes)
@@ -321,6 +329,7 @@ class Opening:
             settled, outputs = after._consent(Consent(False, event.how, event.at_s))
             return settled, (*records, *outputs)
         lost = any(q.needed and after._is_open(q) for q in self.questions)
+        lost = lost or (self.outside and not after.consents.allows("supplier"))
         if lost and self.state is OpeningState.OPEN and records:  # nobody understands the caller any more
             return replace(after, state=OpeningState.PERSON), (*records, ToPerson("rule"))
         return after, records

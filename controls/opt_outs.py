@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from dataclasses import dataclass
 from typing import Protocol
 
 from controls.errors import InternalError
@@ -20,6 +21,24 @@ from controls.errors import InternalError
 SALT_BYTES = 32
 #: What the digest is for, so that no other HMAC under the same salt ever equals it.
 _PURPOSE = b"sayso opt-out v1\x00"
+#: Digits of a digest that name an entry to people.
+SHOWN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """One entry, as people see it: no number.
+
+    Attributes:
+        entry: the first ``SHOWN`` digits of its keyed digest.
+        at_s: since when, Unix time in s; 0 where that is not known.
+        call: in which it was said, or "".
+    """
+
+    tenant: str
+    entry: str
+    at_s: int
+    call: str
 
 
 class OptOuts(Protocol):
@@ -36,8 +55,11 @@ class OptOuts(Protocol):
         """
         ...
 
-    def remember(self, tenant: str, number: str) -> None:
+    def remember(self, tenant: str, number: str, call: str = "") -> None:
         """Remember it; again is harmless, a withheld number cannot be remembered.
+
+        Args:
+            call: the call in which they did, so that a mistake can be found.
 
         Raises:
             OperatorError: the store cannot be written.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from controls.capture import Wanted
 from controls.decision import Ask
+from controls.disclosures import Extra
 from controls.tool_limits import AmountLimit
 from voice_runtime.hours import Hours
 
@@ -196,6 +197,7 @@ class Release:
         known_phrases: sentences the offline recogniser is to expect in the first language; outside
             the digest. ``known_in`` has those of every language.
         say_as: language → word → how it is written for the voice, such as ``oh-KAY-for``.
+        asks: what callers are asked for besides, before the conversation.
         recording: ``ask``: callers are asked whether the call may be recorded, where the law lets them agree.
         clinical: the clinical disclaimer is said at the start and the end.
         jurisdictions: what the law of a line's jurisdiction has callers asked; None asks nothing.
@@ -250,6 +252,7 @@ class Release:
     objectives: dict[str, float] = field(default_factory=dict)
     disclosure_meets: tuple[str, ...] = ()
     recording: Literal["off", "ask"] = "off"
+    asks: tuple[Extra, ...] = ()
     clinical: bool = False
     jurisdictions: Jurisdictions | None = None
     retention_schedule: str = ""

@@ -213,13 +213,20 @@ def _disclosure(parts: Parts) -> None:
             parts.wrong(("disclosure", "say", language), problem.message, problem.remedy)
 
 
-def asked_in(parts: Parts, jurisdiction: str) -> tuple[AskedScope, ...]:
+def asked_in(parts: Parts, terms: Terms) -> tuple[AskedScope, ...]:
     """What callers of a line in that jurisdiction are asked before a conversation, in order."""
     return asked_scopes(
-        parts.jurisdictions.at(jurisdiction),
+        terms,
         recording=parts.agent.disclosure.recording,
         outside=any(engine.outside for engine in parts.settings.recogniser.engines),
+        also=parts.agent.disclosure.asks,
     )
+
+
+def _terms(parts: Parts, jurisdiction: str) -> list[Terms]:
+    """What holds there today, and from each later day on which a further file begins to count."""
+    law = parts.jurisdictions
+    return [law.on(day).at(jurisdiction) for day in law.days(parts.today)]
 
 
 def questions(parts: Parts, language: str) -> dict[str, str]:
@@ -228,9 +235,8 @@ def questions(parts: Parts, language: str) -> dict[str, str]:
     A call whose jurisdiction nobody named (a rehearsed one) takes the strictest, so that is among them.
     """
     found = {}
-    for jurisdiction in ("", *_jurisdictions_of(parts)):
-        terms = parts.jurisdictions.at(jurisdiction)
-        for scope in asked_in(parts, jurisdiction):
+    for terms in [t for name in ("", *_jurisdictions_of(parts)) for t in _terms(parts, name)]:
+        for scope in asked_in(parts, terms):
             if (wording := terms.wording(scope, language)) is not None:
                 found[wording.phrase] = wording.words
     return found
@@ -248,24 +254,25 @@ def _jurisdictions(parts: Parts) -> None:
     """What the law of each line's jurisdiction wants, the agent says or asks."""
     agent = parts.agent
     for jurisdiction, line in _jurisdictions_of(parts).items():
-        terms = parts.jurisdictions.at(jurisdiction)
+        each = _terms(parts, jurisdiction)
+        terms = each[0]  # the words are held against what counts today
         if not terms.known:
             _unknown(parts, terms, line)
         elif parts.wordings and not any(rule in terms.rules for rule in parts.wordings):
             names = ", ".join(rule.disclosure for rule in terms.rules if rule.requires) or "none yet"
             message = f"none of these speaks for '{jurisdiction}' of line {line}"
             parts.wrong(("disclosure", "meets"), message, f"wording rules that do: {names}")
-        if agent.disclosure.recording == "ask" and terms.recording == "not_recorded":
+        if agent.disclosure.recording == "ask" and any(t.recording == "not_recorded" for t in each):
             message = f"calls are not recorded in '{jurisdiction}' of line {line}"
             parts.wrong(("disclosure", "recording"), message, "write recording: off")
-        for scope in asked_in(parts, jurisdiction):
-            for language in parts.languages:
-                if terms.wording(scope, language) is None:
-                    message = f"nobody worded the question on {scope} in {language}, for line {line}"
-                    remedy = (
-                        f"add it to consent.questions of a file in configs/disclosures for {jurisdiction}"
-                    )
-                    parts.wrong(("disclosure", "recording"), message, remedy)
+        asked = {(scope, t.wording(scope, la) is None, la): None
+                 for t in each for scope in asked_in(parts, t) for la in parts.languages}  # fmt: skip
+        for scope, unworded, language in asked:
+            if unworded:
+                message = f"nobody worded the question on {scope} in {language}, for line {line}"
+                remedy = f"add it to consent.questions of a file in configs/disclosures for {jurisdiction}"
+                field = "asks" if scope in agent.disclosure.asks else "recording"
+                parts.wrong(("disclosure", field), message, remedy)
 
 
 def _unknown(parts: Parts, terms: Terms, line: str) -> None:

@@ -21,6 +21,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from controls.capture import USUAL, Kind, Wanted
+from controls.disclosures import Extra
 from controls.ledger.records import Language, Slug
 from controls.redaction.file import Sink, Types
 from controls.rules.model import OurRule
@@ -75,6 +76,11 @@ class Disclosure(Closed):
     recording: Literal["off", "ask"] = Field(
         default="off",
         description="off: nothing is recorded or asked; ask: callers are asked, where the law allows it",
+    )
+    asks: tuple[Extra, ...] = Field(
+        default=(),
+        description="what callers are asked for besides: listening (a person listens in), training (the text "
+        "may improve the system), callback; without a yes none of it is done",
     )
     clinical: bool = Field(
         default=False,

@@ -215,7 +215,7 @@ def _read_wordings(parts: Parts) -> None:
     for path in sorted(folder.glob("*.yaml")):
         found[path.stem] = parts.attempt(partial(_wording, parts, path))
     rules = [rule for rule in found.values() if rule is not None]
-    parts.jurisdictions = Jurisdictions.of(rules, today)
+    parts.jurisdictions = Jurisdictions.known(rules)
     for i, name in enumerate(parts.agent.disclosure.meets):
         rule, at = found.get(name), ("disclosure", "meets", i)
         if name not in found:

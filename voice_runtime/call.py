@@ -101,13 +101,13 @@ class Call:
             say=self.say, fetch_a_person=partial(self.fetch_a_person, answers=False),
         )  # fmt: skip
         opening = opening_of(
-            release, facts.jurisdiction, self.language,
+            release, facts.jurisdiction, self.language, now_s=house.clock.unix_s(),
             spoken=agent.said, outside=agent.listens_outside, opted_out=facts.opted_out,
         )  # fmt: skip
         self.opening = Disclosure(
             self.journal, self.say, self.interrupt, self.fetch_a_person, opening=opening,
             language=self.language, greeting="greeting" in release.phrases, clock=house.clock,
-            remember=partial(remember_opt_out, house.opt_outs, facts.tenant, facts.caller),
+            remember=partial(remember_opt_out, house.opt_outs, facts.tenant, facts.caller, self.id),
         )  # fmt: skip
         self.person = WayToAPerson(
             self.journal, self.gate, release, language=self.language, clock=house.clock, caller=facts.caller,

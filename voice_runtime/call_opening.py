@@ -49,6 +49,8 @@ async def open_call(agent: Agent, house: House, facts: Facts, call: str = "") ->
             )  # fmt: skip
         spoken = {p: {made.language: w[made.language]} for p, w in agent.said.items() if made.language in w}
         bound = made.gate.bind(release.digest, spoken, made.redaction.version("record"))
+        if facts.opted_out is None:
+            journal.control_failed("disclosure", "disk")
         await journal.durable(bound, house.first_records_s)
     except BaseException as error:
         made.not_taken()

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError
 from controls.ledger.records import Language, Slug
+from voice_runtime.dialled import Dialled
 from voice_runtime.hours import DAYS, Day
-from voice_runtime.lines import E164
 from voice_runtime.yaml_file import Closed, Document, M, check, load_document
 
 DESKS_FILE = Path("configs/desks.yaml")
@@ -51,33 +50,7 @@ def _zone(value: str) -> str:
     return value
 
 
-def _dialled(value: str) -> str:
-    """A number an agent may dial: of the numbering plan of its country, and none that costs by the minute.
-
-    Emergency numbers are none of these: they are written without a country's code (ITU-T E.164, 6.3), and an
-    agent has a caller dial them, as only the caller's own line is known where it stands.
-    """
-    try:
-        number = phonenumbers.parse(value)
-    except phonenumbers.NumberParseException:
-        number = None
-    if number is None or not phonenumbers.is_possible_number(number):
-        raise PydanticCustomError(
-            "dialled",
-            "is no number of its country's plan",
-            {"remedy": "write it as it is dialled from abroad"},
-        )
-    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
-        raise PydanticCustomError(
-            "dialled",
-            "is a premium-rate number, which an agent never dials",
-            {"remedy": "name the desk's ordinary number"},
-        )
-    return value
-
-
 Span = Annotated[str, AfterValidator(_span)]
-Dialled = Annotated[E164, AfterValidator(_dialled)]
 Zone = Annotated[str, AfterValidator(_zone)]
 
 

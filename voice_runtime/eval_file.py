@@ -51,7 +51,19 @@ class Expected(Closed):
     )
     rule: RuleName | None = Field(default=None, description="the rule that found it, pack/name")
     addressed: (
-        Literal["model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt"] | None
+        Literal[
+            "model",
+            "question",
+            "person",
+            "emergency",
+            "opt_out",
+            "maybe_opt_out",
+            "consent",
+            "ai_question",
+            "stop",
+            "receipt",
+        ]
+        | None
     ) = Field(default=None, description="whom the caller's words went to")
     tool: ToolExpected | None = Field(default=None, description="such as {name: find_slots}")
     rows: int | None = Field(default=None, description="change in the number of booked appointments")

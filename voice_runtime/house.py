@@ -124,7 +124,7 @@ class Facts:
     Attributes:
         language: one of the release's; "" is its first.
         jurisdiction: whose law on calls applies; "" takes the strictest rule of all.
-        opted_out: the caller opted out in an earlier call.
+        opted_out: the caller opted out in an earlier call; None: it cannot be looked up, and counts as a yes.
     """
 
     tenant: str
@@ -137,4 +137,4 @@ class Facts:
     checkpoint: str | None = None
     language: str = ""
     jurisdiction: str = ""
-    opted_out: bool = False
+    opted_out: bool | None = False

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import REGISTER, Language, Slug
+from voice_runtime.dialled import E164
 from voice_runtime.yaml_file import Closed, Document, check, load_document
 
 FILE = Path("configs/lines.yaml")
@@ -22,7 +23,6 @@ FILE = Path("configs/lines.yaml")
 #: A folder below ``agents``: lower-case words with dashes or underscores.
 AGENT_NAME = r"[a-z][a-z0-9]*([_-][a-z0-9]+){0,8}"
 AgentName = Annotated[str, StringConstraints(pattern=rf"^{AGENT_NAME}$", max_length=40)]
-E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,9 @@ from controls.ledger.unix_sockets import connect_to, listen_at, peer_account, pe
 from voice_runtime.receipts import receipt_in_time
 
 #: Record types a command may append through the server.
-ACCEPTED = frozenset({"access.viewed", "control.missed", "control.corrected", "redaction.counted"})
+ACCEPTED = frozenset({
+    "access.viewed", "control.missed", "control.corrected", "redaction.counted", "opt_out.lifted",
+})  # fmt: skip
 OperationName = Literal["rotate_log", "rotate_node", "rewrap"]
 #: What a command may have done: give logs, or the node, a new key; wrap every subject's key anew.
 OPERATIONS = frozenset(get_args(OperationName))

@@ -35,9 +35,12 @@ FIXED = (
     "stopped", "not-recorded", "ai-again", "clinical-start", "clinical-end",
     "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud",
     "ask-callback", "emergency-nobody", "ask-emergency",
+    "ai-answer", "ask-opt-out", "objection-noted", "words-kept",
 )  # fmt: skip
 #: Of those, what only agents with ``disclosure.clinical`` say.
 CLINICAL = frozenset(("clinical-start", "clinical-end"))
+#: Said with the disclosure, where no question about recording tells callers that the text is kept.
+WORDS_KEPT = "words-kept"
 #: What only agents with a tool that captures figures say.
 CAPTURE = frozenset(("capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud"))
 #: What rules say to a caller who says a card's figures, where the agent can be given them by keys instead.

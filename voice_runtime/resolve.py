@@ -29,7 +29,7 @@ from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
-from voice_runtime.phrases import CAPTURE, CLINICAL, SAID_ALOUD, known_phrases, plain
+from voice_runtime.phrases import CAPTURE, CLINICAL, SAID_ALOUD, WORDS_KEPT, known_phrases, plain
 from voice_runtime.services import Operation, Service
 from voice_runtime.settings import Settings
 from voice_runtime.urgent_phrases import urgent_sentences
@@ -157,6 +157,7 @@ def _release(parts: Parts) -> Release:
         objectives=agent.objectives.model_dump(),
         disclosure_meets=agent.disclosure.meets,
         recording=agent.disclosure.recording,
+        asks=agent.disclosure.asks,
         clinical=agent.disclosure.clinical,
         jurisdictions=parts.jurisdictions,
         retention_schedule=agent.retention.schedule,
@@ -277,7 +278,7 @@ def _phrases(parts: Parts) -> dict[str, dict[str, str]]:
         found: dict[str, str] = dict(parts.phrases[language].phrases)
         found |= {str(name): said[language] for name, said in parts.agent.phrases.items()}
         found |= {name: said[language] for name, said in parts.rules.phrases.items() if language in said}
-        found["disclosure"] = parts.agent.disclosure.say[language]
+        found["disclosure"] = _disclosure(parts, language, found.pop(WORDS_KEPT))
         if not parts.agent.disclosure.clinical:
             found = {name: text for name, text in found.items() if name not in CLINICAL}
         found = _keyed(parts, found)
@@ -285,6 +286,15 @@ def _phrases(parts: Parts) -> dict[str, dict[str, str]]:
         for name, text in found.items():
             words.setdefault(name, {})[language] = text
     return dict(sorted(words.items()))
+
+
+def _disclosure(parts: Parts, language: str, kept: str) -> str:
+    """The first words; who is asked nothing about recording is told that the text is kept, and how to object.
+
+    The two are one phrase: it counts as played once all of it was, and is on record with its exact words.
+    """
+    say = parts.agent.disclosure.say[language]
+    return say if parts.agent.disclosure.recording == "ask" else f"{say} {kept}"
 
 
 def _keyed(parts: Parts, found: dict[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from controls.errors import ConfigurationError, OperatorError, Problem
 from controls.ledger.records import Environment, Slug
 from voice_runtime.agent import Release
 from voice_runtime.budget import ANNOUNCED_PAUSE_MS, LOOP_LAG_P99_MS
+from voice_runtime.dialled import Dialled
 from voice_runtime.engine_settings import (
     ClassPath,
     ModelSettings,
@@ -183,7 +184,9 @@ class Twilio(Closed):
     auth_token: Secret = Field(description="{env: TWILIO_AUTH_TOKEN}")
     rest_url: Url = Field(default="https://api.twilio.com", description="Twilio's REST interface")
     validate_signature: Literal[True] = Field(default=True, description="true; it cannot be switched off")
-    fallback_number: str = Field(default="", description="who is called when this server fails, +1…")
+    fallback_number: Dialled | Literal[""] = Field(
+        default="", description="who is called when this server fails, +1…"
+    )
 
 
 class Carrier(Closed):

@@ -38,6 +38,8 @@ _TAKEN_AS = {
     "person": "request for a person",
     "emergency": "emergency",
     "opt_out": "wish not to talk to an AI",
+    "maybe_opt_out": "perhaps opting out of all calls, asked back",
+    "ai_question": "question whether this is a machine",
     "consent": "objection to being recorded",
     "stop": "order to stop speaking",
     "receipt": "request for a receipt",

@@ -376,6 +376,28 @@ class ConsentWithdrawn(CallRecord):
     at_s: Elapsed
 
 
+class LiftedDetails(Personal):
+    """Who lifted an opt-out, why, which one, and in which call it was said.
+
+    Attributes:
+        entry: the first digits of its keyed digest.
+        call: "" where that is not known.
+    """
+
+    kind = "operation"
+    who: str
+    why: str
+    entry: str
+    call: str = ""
+
+
+class OptOutLifted(Record):
+    """Somebody of the operator's undid an opt-out, because the caller wanted that or never meant it."""
+
+    type = "opt_out.lifted"
+    personal = LiftedDetails
+
+
 # --- the turns ------------------------------------------------------------------------------------
 
 
@@ -389,14 +411,20 @@ class SaidDetails(Personal):
     ended_s: float
 
 
+#: Whose business the caller's words are. maybe_opt_out: the caller is asked back; ai_question: they asked
+#: whether this is a machine, and a fixed phrase answers that.
+Addressed = Literal[
+    "model", "question", "person", "emergency", "opt_out", "maybe_opt_out", "consent", "ai_question", "stop",
+    "receipt", "nobody",
+]  # fmt: skip
+
+
 class CallerSaid(CallRecord):
     type = "caller.said"
     personal = SaidDetails
     turn: Count
     engine: Slug
-    addressed: Literal[
-        "model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt", "nobody"
-    ] = "model"  # fmt: skip
+    addressed: Addressed = "model"
     kept: bool = Field(default=True, description="false: the sealed part holds times, and none of the words")
 
 

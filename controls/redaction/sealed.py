@@ -56,6 +56,8 @@ LEFT: Mapping[type[r.Personal], str] = {
     r.StopDetails: "what a member of staff stopped, and why: they answer for these words",
     r.RouteDetails: "of the configuration",
     r.MissedDetails: "who found a failure, and what they write of it: they answer for these words",
+    r.BypassDetails: "who confirmed that a setting weakens a control, and why: as above",
+    r.LiftedDetails: "who lifted an opt-out, and why: as above",
     r.CorrectedDetails: "who put it right, and how: as above",
 }
 

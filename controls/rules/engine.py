@@ -187,7 +187,7 @@ class Rules:
         try:
             if proposal.language not in self.languages:
                 refused = _refusal("default/language", "nobody reviewed the rules for this language")
-                return _decide(proposal, [refused])
+                return _decide(proposal, [replace(refused, verdict=Verdict.HANDOFF)])  # nobody else can help
             if proposal.effect is Effect.TOOL:
                 found = self._findings("tool", tool_case(proposal), answers, about(proposal))
                 return _decide(proposal, [f for _, f, _ in found])

@@ -96,7 +96,9 @@ def _changed(facts: CallFacts, record: r.Record, personal: r.Personal | None) ->
             return {field: (*getattr(facts, field), personal.name)}
         case r.AgentPlayed() if isinstance(personal, r.PlayedDetails):
             whole = personal.phrase and record.samples and not record.interrupted
-            return {"phrases": (*facts.phrases, personal.phrase)} if whole else {}
+            # whoever opts out by a key says nothing: the phrase that tells them so is played all the same
+            said = {"opted_out": True} if personal.phrase == "opted-out" else {}
+            return said | ({"phrases": (*facts.phrases, personal.phrase)} if whole else {})
         case r.ClauseRefused():
             return {"blocked": facts.blocked + 1}
         case r.EmergencyDetected():

@@ -132,3 +132,17 @@ def test_what_is_recorded_is_what_is_in_force(required: frozenset[Scope], events
                 assert consents.allows(scope) == consents.given(scope)
             else:
                 assert consents.allows(scope) == (scope not in consents.refused)
+
+
+def test_training_falls_with_the_text_and_only_where_it_had_been_given() -> None:
+    given = Answer((*BOTH, "training"), True, "voice", ASKED)
+    for taken in ("record", "transcript"):
+        consents, outputs = run(Consents(), given, Withdrawal((taken,), "voice", 9))  # type: ignore[arg-type]
+        assert outputs[-1] == RecordWithdrawal("training", "voice", 9)
+        assert not consents.allows("training")
+    _, outputs = run(Consents(), Withdrawal(("record",), "voice", 9))
+    assert [o.scope for o in outputs] == ["record", "transcript"]
+    refused, _ = run(
+        Consents(), Withdrawal(("record",), "voice"), Answer(("training",), True, "voice", ASKED)
+    )
+    assert not refused.allows("training")

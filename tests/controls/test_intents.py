@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controls import intents
 from controls.errors import ConfigurationError
-from controls.intents import Intent, intent, load_intents, parse_intents, yes_or_no
+from controls.intents import Intent, beside_robot_question, intent, load_intents, parse_intents, yes_or_no
 from tests.controls.rules.packs import FOLDER, pack, rule, shipped_packs
 
 
@@ -180,12 +180,109 @@ def test_any_text_has_an_answer(text: str) -> None:
     assert intent(text, "en-US") in (None, *Intent)
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-US", "yes i'm twelve"), ("en-US", "sure i'm only a kid"), ("en-US", "yeah my mom isn't home"),
+        ("en-US", "yes wednesday at ten"), ("en-US", "yep what does it cost"),
+        ("es-US", "sí tengo doce años"),
+        ("es-US", "claro mi mamá no está"), ("es-US", "sí el miércoles"),
+    ],
+)  # fmt: skip
+def test_a_yes_with_something_else_behind_it_is_no_yes(language: str, said: str) -> None:
+    assert yes_or_no(said, language) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "yes"),
+    [
+        ("yes tuesday at ten", True), ("yes for tuesday please", True), ("yes wednesday at ten", None),
+        ("yes not tuesday", None), ("tuesday at ten", None), ("yes but tuesday", None), ("no", False),
+        ("yes i'm ten", None),
+    ],
+)  # fmt: skip
+def test_a_yes_may_repeat_what_was_asked(said: str, yes: bool | None) -> None:
+    assert yes_or_no(said, "en-US", asked="Tuesday at ten. Shall I book it?") is yes
+
+
+#: Faults found by reading: each of these ended the call and barred the caller for good.
+NO_OPT_OUTS = {
+    "en-US": [
+        "take me off the waitlist", "remove me from tuesday's appointment", "take me off lisinopril",
+        "don't contact me by email", "don't want you to call my husband", "take me off speaker",
+        "leave me alone for a second", "drop my number seven piercing", "stop calling me ma'am",
+        "do not call me before nine", "don't call me back today", "opt me out of paper bills",
+    ],
+    "es-US": [
+        "quítenme de la lista de espera", "quíteme de la cita del martes", "me quitaron el lisinopril",
+        "no me contacten por correo", "no quiero que llamen a mi esposo", "quíteme del altavoz",
+        "déjeme en paz un segundo", "borre mi número de la cita", "quiten mi nombre del contrato",
+        "no me llamen antes de las nueve", "no me llame hoy", "quiero darme de baja del seguro",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "said"), [(k, s) for k, each in NO_OPT_OUTS.items() for s in each])
+def test_wishes_about_something_else_are_no_opt_out(language: str, said: str) -> None:
+    assert intent(said, language) not in (Intent.OPT_OUT, Intent.MAYBE_OPT_OUT)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-US", "take me off"), ("en-US", "please leave me alone"), ("en-US", "take me off the list"),
+        ("en-US", "i want you to remove me"), ("en-US", "stop calling my husband"),
+        ("en-US", "can i opt out"),
+        ("es-US", "quítenme"), ("es-US", "déjenme en paz"), ("es-US", "sáquenme de la lista"),
+        ("es-US", "ya no me molesten"), ("es-US", "no me llame señora"),
+    ],
+)  # fmt: skip
+def test_wishes_that_may_mean_opting_out_are_asked_back(language: str, said: str) -> None:
+    assert intent(said, language) is Intent.MAYBE_OPT_OUT
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-US", "don't call me anymore"), ("en-US", "never call this number again"),
+        ("en-US", "unsubscribe"),
+        ("en-US", "put my number on your do not call list"), ("en-US", "no more calls"),
+        ("en-US", "i don't want to be called"), ("en-US", "quit calling my house"),
+        ("en-US", "take us off your calling list"), ("en-US", "i revoke my consent to be called"),
+        ("es-US", "no me llamen nunca más"), ("es-US", "dejen de llamarme"), ("es-US", "borren mi número"),
+        ("es-US", "pónganme en la lista de no llamar"), ("es-US", "sáquenme de su lista de llamadas"),
+    ],
+)  # fmt: skip
+def test_unmistakable_wishes_opt_out_at_once(language: str, said: str) -> None:
+    assert intent(said, language) is Intent.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    ("said", "beside"),
+    [
+        ("are you a robot", ""), ("tell me honestly are you a real person", ""),
+        ("are you human or what", ""),
+        ("are you a robot how much is a haircut", "how much is a haircut"),
+        ("what are your hours on monday and are you a machine", "what are your hours on monday and"),
+        ("how much is a haircut", None), ("is the robot vacuum included", None),
+    ],
+)  # fmt: skip
+def test_what_is_asked_beside_what_one_talks_to(said: str, beside: str | None) -> None:
+    assert beside_robot_question(said, "en-US") == beside
+
+
+def test_what_is_asked_beside_what_one_talks_to_in_spanish() -> None:
+    assert beside_robot_question("oiga dígame la verdad es usted un robot", "es-US") == ""
+    said = "es usted un robot y cuánto cuesta un corte"
+    assert beside_robot_question(said, "es-US") == "y cuánto cuesta un corte"
+
+
 def test_lists_that_miss_their_examples_are_refused() -> None:
     path = FOLDER / "intents.yaml"
     text = path.read_text(encoding="utf-8")
     emergencies = [p for p in shipped_packs() if p.kind == "emergency"]
     for old, new, expected in (
-        ("        - stop calling\n", "", "opt_out.catches.0: the lists miss their own example"),
+        ("        - lose my/this/our number\n", "", "opt_out.catches.8: the lists miss their own example"),
         ("        - no problem\n        - no doubt", "        - no doubt", "no.lets_pass"),
         ("<person>", "<nobody>", "unknown word list"),
         ("    agrees:", "    agree:", "did you mean `agrees`?"),

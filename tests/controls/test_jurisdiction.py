@@ -169,8 +169,8 @@ def test_nothing_is_looser_than_some_file_that_applies_and_the_unknown_is_looses
 @pytest.mark.parametrize(
     ("old", "new", "field", "message"),
     [
-        ("effective: 2024-08-01", "effective: 2024-08-01\nexpires: 2026-11-21", "expires", "its last day was 2026-11-21"),
-        ("effective: 2024-08-01", "effective: 2024-08-01\nexpires: 2024-07-01", "expires", "comes before its first"),
+        ("expires: 2027-12-31", "expires: 2026-11-21", "expires", "its last day was 2026-11-21"),
+        ("expires: 2027-12-31", "expires: 2024-07-01", "expires", "comes before its first"),
         ("  us-wa: [Wash. Rev. Code 9.73.030]\n", "", "jurisdictions[11]", "no statute is cited for 'us-wa'"),
         ("us-pa, us-wa]", "us-pa]", "citations.us-wa", "does not speak for this jurisdiction"),
         ("Say no or press 2, now or later.\"\n      es", "Say no, now or later.\"\n      es", "consent.questions.record.en-US", "key 2 for no"),
@@ -193,11 +193,11 @@ def test_a_fault_is_named_with_its_line(old: str, new: str, field: str, message:
 
 
 def test_an_expired_file_says_who_is_to_review_it() -> None:
-    text = (FOLDER / "us-ca.yaml").read_text(encoding="utf-8") + "expires: 2026-11-21\n"
+    text = (FOLDER / "us-ca.yaml").read_text(encoding="utf-8").replace("2027-12-31", "2026-11-21")
     with pytest.raises(ConfigurationError) as caught:
         parse_disclosure(text, "us-ca.yaml", today=TODAY)
     [problem] = caught.value.problems
-    assert problem.line == text.count("\n")
+    assert problem.line == text[: text.index("\nexpires:")].count("\n") + 2
     assert "have compliance hold it against the law" in problem.remedy
     parse_disclosure(text, "us-ca.yaml", today=datetime.date(2026, 11, 21))  # its last day
 
@@ -206,3 +206,24 @@ def test_a_file_that_asks_for_nothing_is_refused() -> None:
     text = (FOLDER / "us-ca.yaml").read_text(encoding="utf-8").partition("consent:")[0]
     with pytest.raises(ConfigurationError, match="asks for nothing"):
         parse_disclosure(text, "us-ca.yaml")
+
+
+def test_a_file_counts_from_its_first_day_on_also_where_the_server_started_before_it() -> None:
+    """Which files count was decided on the day a server started; each call asks for its own day."""
+    day = datetime.timedelta(days=1)
+    coming = rule("coming", "us-xx", effective=TODAY + day)
+    law = Jurisdictions.known([coming])
+    assert law.days(TODAY) == (TODAY, TODAY + day)
+    assert not law.on(TODAY).at("us-xx").known
+    assert law.on(TODAY + day).at("us-xx").known
+    ended = rule("ended", "us-xx", expires=TODAY)
+    assert Jurisdictions.known([ended]).on(TODAY).at("us-xx").known
+    assert not Jurisdictions.known([ended]).on(TODAY + day).at("us-xx").known
+
+
+def test_what_an_agent_asks_besides_comes_last() -> None:
+    terms = shipped().at("us-ca")
+    assert asked_scopes(terms, recording="ask", outside=True, also=("training", "listening")) == (
+        "supplier", "record", "training", "listening",
+    )  # fmt: skip
+    assert asked_scopes(terms, recording="off", outside=False, also=("callback",)) == ("callback",)

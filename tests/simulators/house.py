@@ -75,6 +75,9 @@ PHRASES = {
     "stopped": "I can't go on.",
     "not-recorded": "Nothing is recorded.",
     "ai-again": "This is the AI assistant again.",
+    "ai-answer": "I am an AI assistant, not a person.",
+    "ask-opt-out": "Shall nobody call you again?",
+    "objection-noted": "That is noted.",
 }
 TEMPLATES = {
     "confirm-number": "I have {number}. Is that right?",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from controls.errors import ConfigurationError, Problem
+from controls.jurisdiction import Jurisdictions
 from tests.voice_runtime.project import AGENT, ROOT, Project, copy, only
 from voice_runtime.agent import Release
 from voice_runtime.inline.opening import opening_of
@@ -41,7 +43,7 @@ def shipped(agent: str) -> Release:
 
 
 def test_past_its_last_day_no_agent_is_served_and_the_file_is_named(project: Project) -> None:
-    line = project.edit(ALL_PARTY, DATE, f"{DATE}\nexpires: 2026-11-21") + 1
+    line = project.edit(ALL_PARTY, "expires: 2027-12-31", "expires: 2026-11-21")
     assert problems(project, date(2026, 10, 1)) == []
     [warning] = problems(project, date(2026, 11, 21))
     assert (warning.severity, warning.file) == ("warning", ALL_PARTY)
@@ -68,7 +70,7 @@ def test_a_file_that_is_not_effective_yet_does_not_count(project: Project) -> No
 
 def test_an_agent_whose_rules_are_all_of_the_future_is_not_served(project: Project) -> None:
     for name in ("us-health", "eu-ai-act"):
-        project.edit(f"configs/disclosures/{name}.yaml", DATE, "effective: 2030-01-01")
+        project.edit(f"configs/disclosures/{name}.yaml", DATE, "effective: 2027-01-01")
     errors = [p for p in problems(project) if p.severity == "error"]
     assert "none of these counts today" in only(errors, "disclosure.meets").message
 
@@ -172,3 +174,42 @@ def test_a_clinical_agent_has_its_disclaimers(project: Project) -> None:
     release = project.release()
     assert release.clinical
     assert {"clinical-start", "clinical-end"} <= set(release.phrases)
+
+
+# --- what is kept without a question ---------------------------------------------------------------------
+
+
+def test_who_is_asked_nothing_about_recording_is_told_that_text_is_kept_and_how_to_object(
+    project: Project,
+) -> None:
+    said = project.release().phrases["disclosure"]["en-US"]
+    assert said.startswith("Riverside Clinic. I'm an AI assistant.")
+    assert said.endswith("I keep this call as text. Say so or press 2 if you object.")
+    project.edit(AGENT, DISCLOSURE, ASKS)
+    assert "as text" not in project.release().phrases["disclosure"]["en-US"]  # the question says it
+
+
+def test_each_language_says_so_in_its_own_words() -> None:
+    said = shipped("salon").phrases["disclosure"]
+    assert "I keep this call as text" in said["en-US"]
+    assert "Guardo esta llamada como texto" in said["es-US"]
+
+
+def test_where_nobody_may_be_recorded_an_agent_that_would_ask_keeps_no_text(project: Project) -> None:
+    project.edit(AGENT, DISCLOSURE, ASKS)
+    project.edit(ALL_PARTY, "recording: all_party", "recording: not_recorded")
+    release = shipped("healthcare")
+    assert release.jurisdictions is not None
+    made = resolve(project.root, "healthcare", project.settings(), load_lines(project.root), today=TODAY)
+    law = release.jurisdictions
+    strict = [
+        rule.model_copy(update={"consent": rule.consent.model_copy(update={"recording": "not_recorded"})})
+        if rule.consent is not None and rule.consent.recording
+        else rule
+        for rule in law.rules
+    ]
+    asks = replace(release, recording="ask", jurisdictions=Jurisdictions(tuple(strict)))
+    opening = opening_of(asks, "us-il", "en-US", spoken=asks.phrases, outside=False)
+    assert opening.questions == ()
+    assert not opening.consents.allows("transcript")
+    assert made[1]  # and validation says so before

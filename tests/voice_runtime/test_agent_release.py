@@ -208,7 +208,7 @@ def test_every_field_of_the_release_is_covered_or_named_as_outside(release: Rele
         "title", "operator_of_record", "purpose", "refuses", "owner", "objectives", "pass_on", "patience",
         "voice", "silence", "longest_call_s", "known_words", "pronunciations", "misheard_in_a_row",
         "handoff_after_s", "moment_after_s", "language", "languages", "say_as", "disclosure_meets",
-        "retention_shorter", "retention_schedule", "recording", "clinical",
+        "retention_shorter", "retention_schedule", "recording", "asks", "clinical",
     }  # fmt: skip
     by_name = {
         "name",

@@ -68,7 +68,11 @@ LINE = Line("web", "web", "test", "clinic", "us", "us-ca")
 
 def _doors(today: date) -> Doors:
     """Doors to one agent, whose disclosure rules end on 30 November 2026."""
-    text = (ROOT / "configs/disclosures/us-ca.yaml").read_text(encoding="utf-8") + "expires: 2026-11-30\n"
+    text = (
+        (ROOT / "configs/disclosures/us-ca.yaml")
+        .read_text(encoding="utf-8")
+        .replace("2027-12-31", "2026-11-30")
+    )
     law = Jurisdictions.of([parse_disclosure(text, "us-ca.yaml")], date(2026, 11, 22))
     noon = datetime(today.year, today.month, today.day, 12, tzinfo=UTC).timestamp()
     newest = SimpleNamespace(note=b"note")

@@ -45,6 +45,7 @@ COMMANDS = {
     "stop": Entry("stop", "Stop an agent, a tenant, a tool or everything, now.", _CALLS, "stop_app"),
     "resume": Entry("stop", "Let run again what was stopped; it takes two.", _CALLS, "resume_app"),
     "bypass": Entry("bypass", "Settings that weaken a control, and who confirms them; it takes two.", _CALLS),
+    "opt-outs": Entry("opt_outs", "Who opted out of all calls, and lifting what was not meant.", _CALLS),
     "agents": Entry("agents", "List, check and describe agent folders.", _AGENTS),
     "evals": Entry("evals", "Have an agent's scripted conversations, judged from the record.", _AGENTS),
     "rules": Entry("rules", "Rules: list them, hold them to their examples, see why they decided.", _AGENTS),

@@ -6,7 +6,8 @@ said is put on record here, then goes to exactly one addressee, in this order:
 1. an emergency, a request for a person, key 0 and an opt-out act at once, also
    while the disclosure plays; "stop" acts at once on everything but the
    disclosure, which has to be played;
-2. an objection to being recorded takes effect at once, and ends nothing;
+2. an objection to being recorded takes effect at once, and ends nothing; words that may mean opting out are
+   asked back, and whether this is a machine is answered by a fixed phrase (``inline.wishes``);
 3. a question of the opening's takes its answer, by voice or by key 1 (yes) and 2 (no); while the opening is
    not finished, everything else waits for it;
 4. a request for the call's receipt is answered by the runtime itself;
@@ -23,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Literal
 
 from pipecat.frames.frames import (
     EagerEndOfTurnCancelFrame,
@@ -42,6 +42,7 @@ from controls.decision import Verdict
 from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
+from controls.ledger.records import Addressed
 from controls.rules.matchers import numbers, words
 from voice_runtime.events import (
     CallerCaptionFrame,
@@ -58,13 +59,16 @@ from voice_runtime.events import (
 )
 from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
 from voice_runtime.inline.emergencies import Emergencies
-from voice_runtime.inline.journal import Addressed, Journal
+from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
+from voice_runtime.inline.wishes import ADDRESSED, OBJECTIONS, How, Wishes
+from voice_runtime.inline.wishes import TAG as WISH_TAG
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.chat import READ_BACK_TAG
 
 #: What the runtime acts on by itself.
-_ACTS = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, Intent.NO_RECORDING, Intent.STOP))
+_AT_ONCE = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, *OBJECTIONS, Intent.STOP))
+_ACTS = frozenset((*_AT_ONCE, Intent.MAYBE_OPT_OUT, Intent.ROBOT_QUESTION))
 #: What of that ends the entry of figures by keys, and as what.
 _ENDS_ENTRY: Mapping[Intent | None, Meant] = {
     Intent.EMERGENCY: "emergency", Intent.PERSON: "person", Intent.OPT_OUT: "stop", Intent.STOP: "stop",
@@ -121,6 +125,10 @@ class Attention(FrameProcessor):
         self._reader = reader
         self._redaction = redaction
         self._writer = writer
+        self._wishes = Wishes(
+            journal, opening, person, receipt, language=language, say=self.push_frame,
+            interrupt=self.interrupt, to_model=self._to_model,
+        )  # fmt: skip
         self._begin = begin
         self._begins_with = begins_with
         self._finish = finish
@@ -128,7 +136,6 @@ class Attention(FrameProcessor):
         self._media_patience_s = media_patience_s
         self._emergencies = Emergencies(journal, opening, person, say=self.say, interrupt=self.interrupt)
         self._waiting: list[tuple[str, str]] = []  # as said, and as the model may see it
-        self._receipt_waits = False
         self._cut = False
         self._begun = False
         self._question_played = ""
@@ -208,12 +215,13 @@ class Attention(FrameProcessor):
         meant = intent(text, self._language)
         return not (
             meant in _ACTS
-            or self._is_for_the_receipt(meant)
+            or self._wishes.for_receipt(meant)
             or self._emergencies.asking
             or self._person.asking
             or self._person.under_way
             or self._capture.paused
             or not self._opening.finished
+            or self._wishes.asking
             or self._read_backs.pending is not None
         )
 
@@ -224,6 +232,8 @@ class Attention(FrameProcessor):
         shown = self._writer.shown(frame.text)
         await self.push_frame(CallerCaptionFrame(shown, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
+        if meant in _AT_ONCE and not frame.aside:
+            await self._wishes.overtaken()
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
         elif meant is Intent.EMERGENCY:
@@ -231,32 +241,41 @@ class Attention(FrameProcessor):
         elif meant is Intent.PERSON:
             await self._asks_for_a_person(frame)
         elif meant is Intent.OPT_OUT:
-            await self._opt_out(frame)
-        elif meant is Intent.NO_RECORDING:
-            await self._objects("voice", frame)
+            await self._wishes.opt_out(frame)
+        elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
+            await self._objects("voice", meant, frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
         elif self._emergencies.asking:
-            await self._answer_doubt(frame)
-        elif self._is_for_the_receipt(meant):
-            await self._asks_for_receipt(frame)
+            if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
+                self._answer_later(frame.text)
+            await self.catch_up()
+        elif self._wishes.for_receipt(meant):
+            self._wishes.receipt(frame)
+        elif meant is Intent.ROBOT_QUESTION and (self._person.asking or self._person.under_way):
+            turn = self._journal.caller_said(frame, "ai_question")
+            await self._wishes.answer_what_it_is(frame.text, turn)
         elif self._person.asking:
             self._journal.caller_said(frame, "question")
-            await self._person.answer(frame.text, yes_or_no(frame.text, self._language))
+            refused = meant is Intent.NO_CALLBACK
+            await self._person.answer(frame.text, False if refused else yes_or_no(frame.text, self._language))
         elif self._person.under_way:
             self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
         elif self._opening.asking:
             await self._answer_opening(frame)
         elif not self._opening.finished:
-            self._journal.caller_said(frame, "model")  # on record at once; whether it is answered or not
+            # on record at once; whether it is answered or not
+            self._journal.caller_said(frame, ADDRESSED.get(meant, "model"))
             self._answer_later(frame.text)
-        elif self._read_backs.pending is not None:
+        elif self._wishes.asking and meant is not Intent.ROBOT_QUESTION:
+            await self._wishes.reply(frame, yes_or_no(frame.text, self._language))
+        elif self._read_backs.pending is not None and meant not in ADDRESSED:
             await self._answer_read_back(frame)
         else:
-            self._journal.caller_said(frame, "model")
-            await self._to_model(frame.text)
+            self._journal.caller_said(frame, ADDRESSED.get(meant, "model"))
+            await self._to_agent(frame.text)
 
     async def _said_in_private(self, frame: CallerSaidFrame) -> None:
         """Said while figures were entered by keys: what acts at once does; the words are kept nowhere."""
@@ -269,27 +288,15 @@ class Attention(FrameProcessor):
         elif meant is Intent.PERSON:
             await self._asks_for_a_person(replace(frame, text=WITHHELD))
         elif meant is Intent.OPT_OUT:
-            await self._opt_out(replace(frame, text=WITHHELD))
-        elif meant is Intent.NO_RECORDING:
-            await self._objects("voice", replace(frame, text=WITHHELD))
+            await self._wishes.opt_out(replace(frame, text=WITHHELD))
+        elif meant in OBJECTIONS:
+            await self._objects("voice", meant, replace(frame, text=WITHHELD))
 
     async def _asks_for_a_person(self, frame: CallerSaidFrame) -> None:
         self._emergencies.drop()
         self._journal.caller_said(frame, "person")
         await self._opening.asked("person")
         await self._person.wanted("caller_voice", "asked for a person")
-
-    def _is_for_the_receipt(self, meant: Intent | None) -> bool:
-        """Asked for it, or for it once more; while a person is fetched, whoever comes has the caller."""
-        again = meant is Intent.AGAIN and self._receipt.repeats(self._journal.newest)
-        return (meant is Intent.RECEIPT or again) and not self._person.under_way
-
-    async def _asks_for_receipt(self, frame: CallerSaidFrame) -> None:
-        turn = self._journal.caller_said(frame, "receipt")
-        if self._opening.finished:
-            self._receipt.wanted("spoken", turn)
-        else:
-            self._receipt_waits = True
 
     async def _answer_opening(self, frame: CallerSaidFrame) -> None:
         """A yes, a no or neither to what the opening asks; what else was said is answered after it."""
@@ -300,27 +307,12 @@ class Attention(FrameProcessor):
         await self._opening.answer(yes, "voice")
         await self.catch_up()
 
-    async def _objects(self, how: Literal["voice", "keypad"], frame: CallerSaidFrame | None = None) -> None:
-        """Nothing is recorded or kept from now on; the conversation goes on."""
-        owed = await self._opening.objected(how)
-        if frame is not None:  # its own words are not kept either
-            self._journal.caller_said(frame, "consent")
-        if owed and not self._person.under_way:
-            await self.push_frame(
-                SayFrame(phrase="not-recorded", turn=self._journal.turn, answers=frame is not None)
-            )
-        await self.catch_up()
-
-    async def _answer_doubt(self, frame: CallerSaidFrame) -> None:
-        """A yes, a no or other words to whether the caller has an emergency; other words are answered."""
-        yes = yes_or_no(frame.text, self._language)
-        turn = self._journal.caller_said(frame, "model" if yes is None else "question")
-        if await self._emergencies.answer(yes, turn, frame.text):
-            self._answer_later(frame.text)
+    async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
+        await self._wishes.objects(how, meant, frame)
         await self.catch_up()
 
     async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
-        yes = yes_or_no(frame.text, self._language)
+        yes = yes_or_no(frame.text, self._language, self._question_played)
         addressed: Addressed = "model" if yes is None else "question"
         turn = self._journal.caller_said(frame, addressed)
         self._read_backs.answer(yes, turn, heard=self._read_back_played())
@@ -332,13 +324,18 @@ class Attention(FrameProcessor):
         pending = self._read_backs.pending
         return pending is not None and self._reader.sounded(pending.needed, self._question_played)
 
-    async def _opt_out(self, frame: CallerSaidFrame) -> None:
-        self._journal.caller_said(frame, "opt_out")
-        await self._opening.asked("opt_out")
-        await self.interrupt()
-        goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
-        goodbye.interruptible = False
-        await self.push_frame(goodbye)
+    async def _to_agent(self, text: str, shown: str | None = None) -> None:
+        """Ask back, answer what this is, or hand the words to the model: whichever they ask for.
+
+        Args:
+            shown: as of ``_to_model``.
+        """
+        if intent(text, self._language) is Intent.MAYBE_OPT_OUT:
+            await self._wishes.ask_back(text)
+            return
+        beside = await self._wishes.answer_what_it_is(text, self._journal.turn)
+        if beside:
+            await self._to_model(beside, shown if beside == text else None)
 
     async def _to_model(self, text: str, shown: str | None = None) -> None:
         """Judge words of the caller's and hand them to the model.
@@ -383,6 +380,7 @@ class Attention(FrameProcessor):
             self._capture.key(key)
         elif key == "0":
             self._emergencies.drop()
+            await self._wishes.overtaken()
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
         elif self._person.under_way:
@@ -393,8 +391,10 @@ class Attention(FrameProcessor):
         elif key in ("1", "2") and self._opening.asking:
             await self._opening.answer(key == "1", "keypad")
             await self.catch_up()
+        elif key in ("1", "2") and self._wishes.asking:
+            await self._wishes.key(key == "1")
         elif key == "2":
-            await self._objects("keypad")
+            await self._objects("keypad", Intent.NO_RECORDING)
 
     async def _silent(self, step: int) -> None:
         if self._capture.paused:
@@ -406,6 +406,8 @@ class Attention(FrameProcessor):
         elif step == 1 and self._opening.asking and not self._person.under_way:
             await self._opening.answer(None, "voice")
             await self.catch_up()
+        elif step == 1 and self._wishes.asking and not self._person.under_way:
+            await self._wishes.silent()
         elif step == 1 and self._opening.finished:
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
         elif step == 2 and (self._may_end is None or await self._may_end("agent", "silence")):
@@ -420,6 +422,8 @@ class Attention(FrameProcessor):
         if frame.tag.startswith("opening"):
             await self._opening.spoken(frame)
             await self.catch_up()
+        elif frame.tag == WISH_TAG:
+            await self._wishes.spoken(frame)
         elif frame.tag == READ_BACK_TAG:
             self._question_played = frame.text
         elif frame.tag.startswith("capture"):
@@ -440,10 +444,8 @@ class Attention(FrameProcessor):
         """Answer what was said while the opening played: one answer to all of it."""
         if not self._opening.finished:
             return
-        if self._receipt_waits:
-            self._receipt_waits = False
-            self._receipt.wanted("spoken", self._journal.turn)
+        self._wishes.catch_up()
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        await self._to_model(" ".join(said for said, _ in waiting), " ".join(shown for _, shown in waiting))
+        await self._to_agent(" ".join(said for said, _ in waiting), " ".join(shown for _, shown in waiting))

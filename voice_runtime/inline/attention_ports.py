@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 from controls.capture import Meant
+from controls.consent import Scope
 from voice_runtime.agent import Tool
 from voice_runtime.events import SpokenFrame
 
@@ -18,13 +19,19 @@ class Opening(Protocol):
     @property
     def asking(self) -> bool: ...
 
-    async def asked(self, wanted: Literal["emergency", "person", "key_0", "opt_out"]) -> None: ...
+    async def asked(
+        self,
+        wanted: Literal["emergency", "person", "key_0", "opt_out"],
+        how: Literal["voice", "keypad"] = "voice",
+    ) -> None: ...
 
     async def back(self) -> None: ...
 
     async def answer(self, given: bool | None, how: Literal["voice", "keypad"]) -> None: ...
 
-    async def objected(self, how: Literal["voice", "keypad"]) -> bool: ...
+    async def objected(
+        self, how: Literal["voice", "keypad"], scopes: tuple[Scope, ...] = ("record",)
+    ) -> bool: ...
 
     async def ending(self) -> None: ...
 

@@ -73,6 +73,11 @@ class Emergencies:
             frame_said.interruptible = False
             await self._say(frame_said)
 
+    async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> bool:
+        """What the caller said to that; whether it is still to be answered, being neither yes nor no."""
+        turn = self._journal.caller_said(frame, "model" if yes is None else "question")
+        return await self.answer(yes, turn, frame.text)
+
     async def answer(self, yes: bool | None, turn: int, said: str = "") -> bool:
         """What came behind the question; whether these words are still to be answered.
 

@@ -29,10 +29,6 @@ from voice_runtime.inline.transcript import AsSealed, Transcript
 from voice_runtime.ports import PlayedClause
 from voice_runtime.receipts import receipt_in_time
 
-Addressed = Literal[
-    "model", "question", "person", "emergency", "opt_out", "consent", "stop", "receipt", "nobody"
-]  # fmt: skip
-
 
 @dataclass(slots=True)
 class _Open:
@@ -125,7 +121,7 @@ class Journal:
 
     # -- the caller -----------------------------------------------------------------------------
 
-    def caller_said(self, frame: CallerSaidFrame, addressed: Addressed) -> int:
+    def caller_said(self, frame: CallerSaidFrame, addressed: r.Addressed) -> int:
         """Record a turn of the caller and return its number (from 1).
 
         An aside has a number of its own, and changes nothing of what is being answered.

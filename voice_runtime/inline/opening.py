@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 
 from loguru import logger
 
@@ -15,6 +16,7 @@ from controls import handoff as h
 from controls import opening as o
 from controls.bound_phrases import phrase_digest
 from controls.consent import Consents, Scope
+from controls.disclosures import AskedScope
 from controls.errors import SayError
 from controls.jurisdiction import asked_scopes
 from controls.ledger import records as r
@@ -27,7 +29,10 @@ from voice_runtime.inline.journal import Journal
 #: Tag of its phrases; the part behind the colon is the phrase.
 TAG = "opening"
 #: What a yes to a question gives: whoever may be recorded may be written down, and is told so.
-_GIVES: dict[str, tuple[Scope, ...]] = {"record": ("record", "transcript"), "supplier": ("supplier",)}
+_GIVES: dict[AskedScope, tuple[Scope, ...]] = {
+    "record": ("record", "transcript"), "supplier": ("supplier",), "listening": ("listening",),
+    "training": ("training",), "callback": ("callback",),
+}  # fmt: skip
 #: What key 2 takes back in mid-conversation.
 _BY_KEY: tuple[Scope, ...] = ("record", "transcript", "supplier")
 #: Phrases behind which the agent speaks on.
@@ -41,7 +46,8 @@ def opening_of(
     *,
     spoken: Mapping[str, Mapping[str, str]],
     outside: bool,
-    opted_out: bool = False,
+    opted_out: bool | None = False,
+    now_s: float | None = None,
 ) -> o.Opening:
     """How a call of this release is opened.
 
@@ -49,17 +55,23 @@ def opening_of(
         jurisdiction: of the line; "" takes the strictest rule of all.
         spoken: fixed phrases as they are bound to the call, id → language → words.
         outside: another company's recogniser may hear the caller.
-        opted_out: the caller did so in an earlier call.
+        opted_out: the caller did so in an earlier call; None where nobody can tell.
+        now_s: Unix time of the call, whose day (UTC) says which files count; None takes them all.
 
     A question without words in the language is not asked, and what it is about is not done: validation
     names it before any agent is served.
     """
     if release.jurisdictions is None:
-        return o.Opening(clinical=release.clinical, opted_out=opted_out)
-    terms = release.jurisdictions.at(jurisdiction)
+        return o.Opening(clinical=release.clinical, outside=outside, opted_out=opted_out)
+    law = release.jurisdictions
+    if now_s is not None:
+        law = law.on(datetime.fromtimestamp(now_s, UTC).date())
+    terms = law.at(jurisdiction)
     questions: list[o.Question] = []
     required: set[Scope] = set()
-    for scope in asked_scopes(terms, recording=release.recording, outside=outside):
+    if release.recording == "ask":  # where nobody may be recorded nobody is asked, and nothing is kept
+        required.update(_GIVES["record"])
+    for scope in asked_scopes(terms, recording=release.recording, outside=outside, also=release.asks):
         gives = _GIVES[scope]
         required.update(gives)
         if (wording := terms.wording(scope, language)) is not None:
@@ -67,11 +79,13 @@ def opening_of(
             asked, needed = phrase_digest(words), scope == "supplier"
             questions.append(o.Question(wording.phrase, gives, asked, needed=needed))
     consents = Consents(required=frozenset(required))
-    return o.Opening(tuple(questions), consents, clinical=release.clinical, opted_out=opted_out)
+    return o.Opening(
+        tuple(questions), consents, clinical=release.clinical, outside=outside, opted_out=opted_out
+    )
 
 
-async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool:
-    """Whether the caller opted out in an earlier call; who cannot be looked up is taken for one who did.
+async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool | None:
+    """Whether the caller opted out in an earlier call; None where the store cannot be read.
 
     Args:
         caller: their number, "" when withheld: nobody is known by that.
@@ -82,17 +96,17 @@ async def opted_out(book: OptOuts | None, tenant: str, caller: str) -> bool:
         return await asyncio.to_thread(book.known, tenant, caller)
     except SayError as error:
         logger.error("who opted out cannot be looked up: {}", type(error).__name__)
-        return True
+        return None
 
 
-async def remember_opt_out(book: OptOuts | None, tenant: str, caller: str) -> None:
+async def remember_opt_out(book: OptOuts | None, tenant: str, caller: str, call: str = "") -> None:
     """Remember it for later calls. A number that was withheld cannot be.
 
     Raises:
         OperatorError: the store cannot be written.
     """
     if book is not None and caller:
-        await asyncio.to_thread(book.remember, tenant, caller)
+        await asyncio.to_thread(book.remember, tenant, caller, call)
 
 
 class Disclosure:
@@ -132,6 +146,7 @@ class Disclosure:
         self._machine = opening or o.Opening()
         self._clock = clock
         self._remember = remember
+        self._owes_word = False  # an objection made before the conversation is acknowledged as it begins
         journal.keeps_words = self.allows("transcript")
 
     @property
@@ -166,33 +181,36 @@ class Disclosure:
     @property
     def opted_out(self) -> bool:
         """Whether the caller wants no calls from us, in this call or since an earlier one."""
-        return self._machine.opted_out
+        return bool(self._machine.opted_out)
 
     async def callback(self, given: bool, how: h.How, *, asked: str) -> None:
         """The caller was asked whether they may be called back, with words of that digest."""
         await self._step(o.CallbackAnswered(given, how, asked, self._at_s()))
 
-    async def asked(self, wanted: o.Wanted) -> None:
+    async def asked(self, wanted: o.Wanted, how: o.ByCaller = "voice") -> None:
         """The caller wants something that acts at once; who acts on it is attention's business."""
-        await self._step(o.Asked(wanted, at_s=self._at_s()), acts=False)
+        await self._step(o.Asked(wanted, how, self._at_s()), acts=False)
 
     async def answer(self, given: bool | None, how: o.ByCaller) -> None:
         """The caller answered the question; None is neither yes nor no, or silence."""
         await self._step(o.Consent(given, how, self._at_s()))
 
-    async def objected(self, how: o.ByCaller) -> bool:
-        """The caller wants no recording, or (by key) takes back what they gave.
+    async def objected(self, how: o.ByCaller, scopes: tuple[Scope, ...] = ("record",)) -> bool:
+        """The caller wants none of ``scopes``, or (by key) takes back what they gave.
 
         Returns:
             Whether they are owed an acknowledgement: something was taken back, and the conversation goes on.
         """
         before = self._machine
-        scopes: tuple[Scope, ...] = ("record",)
         if how == "keypad":
             scopes = tuple(scope for scope in _BY_KEY if before.consents.given(scope))
+            if before.consents.allows("transcript") and not before.consents.given("transcript"):
+                scopes = ("record", *scopes)  # kept without a question: that is what the caller was told of
         if scopes:
             await self._step(o.Objected(how, scopes, self._at_s()))
         taken = how == "voice" or self._machine.consents.refused != before.consents.refused
+        if taken and not before.proceeded and "record" not in before.consents.required:
+            self._owes_word = True  # nothing they will be asked answers it
         return taken and before.finished and self.finished
 
     async def ending(self) -> None:
@@ -254,6 +272,8 @@ class Disclosure:
             case o.Remember():
                 await self._remember_it()
             case o.Proceed():
+                if self._owes_word:
+                    await self._say(SayFrame(phrase="not-recorded", final=not self._greeting, answers=False))
                 if self._greeting:
                     await self._say(SayFrame(phrase="greeting", tag="greeting"))
             case o.ToPerson("failure"):

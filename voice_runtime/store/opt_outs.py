@@ -8,9 +8,11 @@ digests behind that nobody can match to a number any more.
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
-from controls.opt_outs import new_salt, subject, subject_key
+from controls.errors import OperatorError
+from controls.opt_outs import SHOWN, OptedOut, new_salt, subject, subject_key
 from voice_runtime.store.small_file import SmallFile
 
 FILE = "opt-outs.db"
@@ -19,6 +21,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS salts (tenant TEXT PRIMARY KEY, salt BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS opted (tenant TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (tenant, subject))
 WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS said (tenant TEXT NOT NULL, subject TEXT NOT NULL, at_s INTEGER NOT NULL,
+call TEXT NOT NULL, PRIMARY KEY (tenant, subject)) WITHOUT ROWID;
 """
 
 
@@ -47,7 +51,7 @@ class OptOutBook:
             ).fetchone()
         return found is not None
 
-    def remember(self, tenant: str, number: str) -> None:
+    def remember(self, tenant: str, number: str, call: str = "") -> None:
         """As ``OptOuts``: durable when it returns."""
         if not subject(number):
             return
@@ -58,6 +62,49 @@ class OptOutBook:
             assert salt is not None
             key = subject_key(salt, tenant, number)
             db.execute("INSERT OR IGNORE INTO opted VALUES (?, ?)", (tenant, key))
+            told = (tenant, key, int(time.time()), call)
+            db.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?)", told)
+
+    def all(self, tenant: str = "") -> list[OptedOut]:
+        """Who opted out, of one tenant or of all, newest first; no numbers.
+
+        Raises:
+            OperatorError: the store cannot be read.
+        """
+        with self._file.open() as db:
+            rows = db.execute(
+                "SELECT tenant, subject, COALESCE(at_s, 0), COALESCE(call, '') FROM opted"
+                " LEFT JOIN said USING (tenant, subject) WHERE ? IN ('', tenant) ORDER BY 3 DESC, 1, 2",
+                (tenant,),
+            ).fetchall()
+        return [OptedOut(of, key[:SHOWN], at_s, call) for of, key, at_s, call in rows]
+
+    def entry(self, tenant: str, number: str) -> str:
+        """How the entry of a number is called in ``all``, or "" where there is none.
+
+        Raises:
+            OperatorError: the store cannot be read.
+        """
+        if not self.known(tenant, number):
+            return ""
+        with self._file.open() as db:
+            salt = _salt(db, tenant)
+        return "" if salt is None else subject_key(salt, tenant, number)[:SHOWN]
+
+    def lift(self, tenant: str, entry: str) -> None:
+        """Forget one entry, named as in ``all``.
+
+        Raises:
+            OperatorError: there is none such, or the store cannot be written.
+        """
+        with self._file.open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            found = (tenant, SHOWN, entry)
+            db.execute("DELETE FROM said WHERE tenant = ? AND substr(subject, 1, ?) = ?", found)
+            forget = "DELETE FROM opted WHERE tenant = ? AND substr(subject, 1, ?) = ?"
+            gone = db.execute(forget, found).rowcount
+        if not gone:
+            raise OperatorError("no such opt-out: `sayso opt-outs list` shows those there are")
 
     def erase(self, tenant: str) -> None:
         """Destroy a tenant's salt, and with it the meaning of every digest under it.
@@ -69,6 +116,7 @@ class OptOutBook:
             db.execute("BEGIN IMMEDIATE")
             db.execute("DELETE FROM salts WHERE tenant = ?", (tenant,))
             db.execute("DELETE FROM opted WHERE tenant = ?", (tenant,))
+            db.execute("DELETE FROM said WHERE tenant = ?", (tenant,))
 
 
 def _salt(db: sqlite3.Connection, tenant: str) -> bytes | None:

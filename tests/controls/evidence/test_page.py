@@ -141,6 +141,8 @@ def test_what_the_caller_meant_is_told_in_words():
         "emergency": "emergency", "opt_out": "wish not to talk to an AI", "stop": "order to stop speaking",
         "receipt": "request for a receipt", "consent": "objection to being recorded",
         "nobody": "not meant for the agent, left unanswered",
+        "maybe_opt_out": "perhaps opting out of all calls, asked back",
+        "ai_question": "question whether this is a machine",
     }  # fmt: skip
     assert set(meant) == set(get_args(r.CallerSaid.model_fields["addressed"].annotation))
     for addressed, told in meant.items():

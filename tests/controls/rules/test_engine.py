@@ -120,14 +120,14 @@ def test_an_unless_covers_only_what_stands_inside_it() -> None:
     )
 
 
-def test_a_language_nobody_reviewed_is_refused() -> None:
+def test_a_language_nobody_reviewed_gets_a_person() -> None:
     decision = speak(shipped(), "Bonjour.", language="fr-CA")
-    assert decision.verdict is Verdict.BLOCK
+    assert decision.verdict is Verdict.HANDOFF
     assert decision.verdicts[0].rule == "default/language"
 
 
 def test_no_rules_at_all_refuse_everything() -> None:
-    assert speak(Rules.compile([]), "Tuesday at ten.").verdict is Verdict.BLOCK
+    assert speak(Rules.compile([]), "Tuesday at ten.").verdict is Verdict.HANDOFF
 
 
 FAILING = pack(

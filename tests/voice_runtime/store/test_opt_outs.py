@@ -66,3 +66,29 @@ def test_a_store_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         book.known("clinic", NUMBER)
     with pytest.raises(OperatorError, match=FILE):
         book.remember("clinic", NUMBER)
+
+
+def test_entries_are_named_without_numbers_and_lifted_one_by_one(tmp_path: Path) -> None:
+    book = OptOutBook(tmp_path)
+    book.remember("clinic", NUMBER, "c_0123456789ABCDEF")
+    book.remember("clinic", OTHER)
+    entry = book.entry("clinic", NUMBER)
+    [kept] = [x for x in book.all("clinic") if x.call]
+    assert (kept.entry, kept.call) == (entry, "c_0123456789ABCDEF")
+    assert book.entry("clinic", "+12025550199") == "" == book.entry("salon", NUMBER)
+    book.lift("clinic", entry)
+    assert not book.known("clinic", NUMBER)
+    assert book.known("clinic", OTHER)
+    assert [x.entry for x in book.all()] == [book.entry("clinic", OTHER)]
+    with pytest.raises(OperatorError, match="no such opt-out"):
+        book.lift("clinic", entry)
+
+
+def test_a_book_of_before_entries_had_a_time_is_read(tmp_path: Path) -> None:
+    book = OptOutBook(tmp_path)
+    book.remember("clinic", NUMBER)
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        db.execute("DROP TABLE said")
+        db.commit()
+    [kept] = OptOutBook(tmp_path).all()
+    assert (kept.at_s, kept.call) == (0, "")

@@ -1,0 +1,198 @@
+"""What callers want of the runtime itself, short of a person: opting out, taking consent back, what it is.
+
+Attention routes the caller's words; what is done about these is enacted here, ahead of the model and
+without it:
+
+1. the call's receipt is given on request;
+2. opting out in unmistakable words, or by a yes to the question whether that was meant
+   (``controls.asked_back``), ends the call and is remembered;
+3. an objection to recording, or to anything else that takes consent, holds from that moment on;
+4. "are you a robot?" is answered by a fixed phrase of the release, and the model is not asked: it cannot
+   deny anything. What else the caller asked in the same breath goes to it, without that question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
+
+from controls import asked_back as b
+from controls.consent import Scope
+from controls.intents import Intent, beside_robot_question
+from controls.ledger.records import Addressed
+from voice_runtime.events import CallerSaidFrame, SayFrame, SpokenFrame
+from voice_runtime.inline.journal import Journal
+
+#: Fixed phrase that answers what the caller talks to.
+AI_ANSWER = "ai-answer"
+#: Fixed phrases that acknowledge an objection: to recording, to anything else.
+NOT_RECORDED, NOTED = "not-recorded", "objection-noted"
+#: Tag of the question; comes back in its ``SpokenFrame``.
+TAG = "wish"
+
+How = Literal["voice", "keypad"]
+#: Objections by voice → what they take back.
+OBJECTIONS: dict[Intent | None, tuple[Scope, ...]] = {
+    Intent.NO_RECORDING: ("record",), Intent.NO_TRAINING: ("training",), Intent.NO_LISTENING: ("listening",),
+    Intent.NO_SUPPLIER: ("supplier",), Intent.NO_CALLBACK: ("callback",),
+}  # fmt: skip
+#: What ``caller.said`` says of words that are the runtime's to answer.
+ADDRESSED: dict[Intent | None, Addressed] = {
+    Intent.MAYBE_OPT_OUT: "maybe_opt_out", Intent.ROBOT_QUESTION: "ai_question",
+}  # fmt: skip
+
+
+class Opening(Protocol):
+    """Consent on the call (``inline.opening``)."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    async def asked(self, wanted: Literal["opt_out"], how: How = "voice") -> None: ...
+
+    async def objected(self, how: How, scopes: tuple[Scope, ...] = ("record",)) -> bool: ...
+
+
+class Receipt(Protocol):
+    """The call's receipt (``inline.receipt``)."""
+
+    def wanted(self, how: Literal["spoken"], turn: int) -> None: ...
+
+    def repeats(self, before: int) -> bool: ...
+
+
+class Person(Protocol):
+    """The way to a person (``inline.person``)."""
+
+    @property
+    def under_way(self) -> bool: ...
+
+
+class Wishes:
+    """One leg's."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        opening: Opening,
+        person: Person,
+        receipt: Receipt,
+        *,
+        language: str,
+        say: Callable[[SayFrame], Awaitable[None]],
+        interrupt: Callable[[], Awaitable[None]],
+        to_model: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Make it.
+
+        Args:
+            to_model: judges words of the caller's newest turn and hands them to the model.
+        """
+        self._journal, self._opening, self._person = journal, opening, person
+        self._language = language
+        self._say, self._interrupt, self._to_model = say, interrupt, to_model
+        self._receipt, self._receipt_waits = receipt, False
+        self._question = b.AskedBack()
+
+    # -- the call's receipt -----------------------------------------------------------------------
+
+    def for_receipt(self, meant: Intent | None) -> bool:
+        """Asked for it, or for it once more; while a person is fetched, whoever comes has the caller."""
+        again = meant is Intent.AGAIN and self._receipt.repeats(self._journal.newest)
+        return (meant is Intent.RECEIPT or again) and not self._person.under_way
+
+    def receipt(self, frame: CallerSaidFrame) -> None:
+        """The caller asked for it: given at once, or once the opening is over."""
+        turn = self._journal.caller_said(frame, "receipt")
+        if self._opening.finished:
+            self._receipt.wanted("spoken", turn)
+        else:
+            self._receipt_waits = True
+
+    def catch_up(self) -> None:
+        """The opening is over."""
+        if self._receipt_waits:
+            self._receipt_waits = False
+            self._receipt.wanted("spoken", self._journal.turn)
+
+    # -- opting out -------------------------------------------------------------------------------
+
+    @property
+    def asking(self) -> bool:
+        """Whether the caller's next words or keys say if they meant to opt out."""
+        return self._question.asking
+
+    async def opt_out(self, frame: CallerSaidFrame) -> None:
+        """The caller said so in unmistakable words."""
+        self._journal.caller_said(frame, "opt_out")
+        await self._opted_out("voice")
+
+    async def ask_back(self, words: str) -> None:
+        """The caller's newest turn may mean opting out: ask."""
+        await self._step(b.Unclear(words))
+
+    async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> None:
+        """What they said to that."""
+        self._journal.caller_said(frame, "opt_out" if yes else "model" if yes is None else "question")
+        await self._step(b.Reply(yes, words="" if yes is not None else frame.text))
+
+    async def key(self, yes: bool) -> None:
+        """What they pressed."""
+        await self._step(b.Reply(yes, "keypad"))
+
+    async def silent(self) -> None:
+        """They say nothing to it."""
+        await self._step(b.Reply(None))
+
+    async def spoken(self, frame: SpokenFrame) -> None:
+        """The question has been played, or cut."""
+        await self._step(b.Played(frame.full))
+
+    async def overtaken(self) -> None:
+        """Something that acts at once came first."""
+        await self._step(b.Overtaken())
+
+    async def _step(self, event: b.Event) -> None:
+        self._question, outputs = self._question.step(event)
+        for output in outputs:
+            match output:
+                case b.Ask():
+                    ask = SayFrame(phrase=b.QUESTION, turn=self._journal.turn, tag=TAG)
+                    ask.interruptible = False
+                    await self._say(ask)
+                case b.OptOut(how):
+                    await self._opted_out(how)
+                case b.ToAgent(words):
+                    await self._to_model(words)
+
+    async def _opted_out(self, how: How) -> None:
+        await self._opening.asked("opt_out", how)
+        await self._interrupt()
+        goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
+        goodbye.interruptible = False
+        await self._say(goodbye)
+
+    # -- consent ----------------------------------------------------------------------------------
+
+    async def objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
+        """From now on it is not done; the conversation goes on."""
+        owed = await self._opening.objected(how, OBJECTIONS[meant])
+        if frame is not None:  # its own words are not kept either, where they object to that
+            self._journal.caller_said(frame, "consent")
+        if owed and not self._person.under_way:
+            phrase = NOT_RECORDED if meant is Intent.NO_RECORDING else NOTED
+            await self._say(SayFrame(phrase=phrase, turn=self._journal.turn, answers=frame is not None))
+
+    # -- what the caller talks to -------------------------------------------------------------------
+
+    async def answer_what_it_is(self, text: str, turn: int) -> str:
+        """Answer whether this is a machine, where that is asked.
+
+        Returns:
+            The words that are left for the model; "" when nothing else was asked.
+        """
+        beside = beside_robot_question(text, self._language)
+        if beside is None:
+            return text
+        await self._say(SayFrame(phrase=AI_ANSWER, turn=turn, final=not beside))
+        return beside
