@@ -32,6 +32,7 @@ class UseFacts:
     Attributes:
         dry: judged and recorded, never sent.
         undo_of: the use (``u_…``) it takes back.
+        repeats: the use it is the same as, of which nobody knows whether it was done.
     """
 
     risk: Literal["low", "medium", "high"]
@@ -39,6 +40,7 @@ class UseFacts:
     idempotent: bool
     dry: bool = False
     undo_of: str | None = None
+    repeats: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
