@@ -33,12 +33,14 @@ FIXED = (
     "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
     "capacity", "opted-out", "moment", "no-receipt", "waiting-for-approval", "still-waiting-for-approval",
     "stopped", "not-recorded", "ai-again", "clinical-start", "clinical-end",
-    "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud",
+    "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud", "capture-keys-only",
 )  # fmt: skip
 #: Of those, what only agents with ``disclosure.clinical`` say.
 CLINICAL = frozenset(("clinical-start", "clinical-end"))
 #: What only agents with a tool that captures figures say.
-CAPTURE = frozenset(("capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud"))
+CAPTURE = frozenset(
+    ("capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud", "capture-keys-only")
+)
 #: What rules say to a caller who says a card's figures, where the agent can be given them by keys instead.
 SAID_ALOUD = re.compile(r"rule\.(payment|cards)\.caller-")
 #: Spoken while a tool takes long, before anybody knows what comes of it.
