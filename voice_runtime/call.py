@@ -275,6 +275,8 @@ class Call:
             return
         self._ending = _Ending(*self.stopped.ending(ended_by, reason), said=True)  # type: ignore[arg-type]
         self.capture.gone("hung_up" if ended_by in ("caller", "carrier") else "stopped")
+        if self._tools is not None:  # else the end waits behind a use that waits for a person
+            self._tools.nobody_waits()
         if self._leg is not None:
             await self._leg.worker.queue_frame(EndFrame())
 

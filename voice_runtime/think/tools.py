@@ -170,10 +170,10 @@ class ToolRunner:
         except asyncio.CancelledError:
             job.before_caller = True
             self._jobs.append(job)
-            self._nobody_waits()
+            self.nobody_waits()
             raise
 
-    def _nobody_waits(self) -> None:
+    def nobody_waits(self) -> None:
         """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
         self._judges.withdraw()
         if self._approving is not None:
@@ -295,7 +295,7 @@ class ToolRunner:
             try:
                 await self._done({j.task for j in jobs}, on_slow)
             except asyncio.CancelledError:
-                self._nobody_waits()
+                self.nobody_waits()
                 raise
         told, self._told = self._told, []
         self._jobs = [j for j in self._jobs if j not in jobs]
@@ -409,7 +409,7 @@ class ToolRunner:
     ) -> ToolResult:
         """The use waits for a person; it is made only if they grant it as it is."""
         use, arguments = decision.proposal.id, dict(decision.proposal.arguments)
-        if self._approving is None or edits > MOST_EDITS:
+        if self._approving is None or edits > MOST_EDITS or self._leaving():
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
         ready = self._tools[tool.name]
