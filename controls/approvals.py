@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controls import approval as a
 from controls.decision import Decision, PendingReceipt, Recorder
-from controls.errors import InternalError
+from controls.errors import InternalError, LedgerError
 from controls.findings import found
 from controls.ids import new_id
 from controls.ledger import records as r
+from controls.receipts import Spool
 
 _DECIDED: dict[a.Word, type[r.ApprovalDecided]] = {
     "granted": r.ApprovalGranted, "refused": r.ApprovalRefused, "taken_over": r.ApprovalTakenOver,
@@ -91,10 +93,11 @@ class Approvals:
     Not thread-safe: call it from one thread. Nothing here waits.
     """
 
-    def __init__(self, *, recorder: Recorder, tenant: str, call: str) -> None:
+    def __init__(self, *, recorder: Recorder, tenant: str, call: str, spool: Spool | None = None) -> None:
+        """None yet; ``spool`` takes the ends that nobody decided, where the ledger does not."""
         #: Digest of the release the call is bound to, once it is.
         self.release = ""
-        self._recorder = recorder
+        self._recorder, self._spool = recorder, spool
         self._tenant = tenant
         self._call = call
         self._requests: dict[str, Request] = {}
@@ -260,9 +263,21 @@ class Approvals:
 
     def _append(self, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
         try:
-            self._recorder.append(record, sealed)
-        except Exception:  # noqa: BLE001  # nothing happens with or without it; the missing end shows
-            return
+            self._recorder.append(record, sealed).add_done_callback(
+                lambda future: self._look(future, record, sealed)
+            )
+        except Exception:  # noqa: BLE001  # the ledger takes no more
+            self._to_spool(record, sealed)
+
+    def _look(self, future: PendingReceipt, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
+        """In the ledger's thread."""
+        if not future.cancelled() and future.exception() is not None:
+            self._to_spool(record, sealed)
+
+    def _to_spool(self, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
+        if self._spool is not None:
+            with suppress(LedgerError):  # nothing happens with or without it; the missing end shows
+                self._spool(record, sealed)
 
     def _append_decided(
         self, request: Request, decided: a.Decide, label: a.Label, details: r.ApprovalDetails

@@ -80,7 +80,7 @@ class Gate:
         self._before = Before()
         self._urgent: dict[str, UrgentReceipt] = {}
         #: Uses that wait for a person, and what became of them.
-        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call)
+        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call, spool=spool)
 
     @property
     def rules(self) -> Rules:

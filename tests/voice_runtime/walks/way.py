@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal, get_args
 
 from controls.capture import CARD as A_CARD
 from controls.decision import Ask
@@ -53,6 +53,18 @@ STEPS: dict[str, float] = {
     "ledger late": 4, "ledger down": 1.5, "ledger up": 6, "voice": 2, "stop tool": 1.5, "stop": 0.8,
     "expire": 1, "carrier": 1, "hang up": 0.7,
 }  # fmt: skip
+#: What every second walk has more of than others.
+FOCUS: dict[str, dict[str, float]] = {
+    "ledger": {"ledger late": 24, "ledger down": 5, "ledger up": 16},
+    "stops": {"stop tool": 6, "stop": 8},
+    "stopped tools": {"stop tool": 14, "stop": 0, "staff": 40, "card": 20},
+    "staff": {"staff": 50, "expire": 4},
+    "keys": {"card": 30, "press": 14},
+    "urgent": {},  # what is said
+}
+#: What the model of such a walk asks for more often.
+ASKED_FOR: dict[str, Plan] = {"keys": _PAY, "staff": _FIND, "stopped tools": _FIND}
+Focus = Literal["", "ledger", "stops", "stopped tools", "staff", "keys", "urgent"]
 
 
 def tools(base: str) -> tuple[Tool, ...]:
@@ -96,10 +108,19 @@ class StoppedTools:
 
 
 class Way:
-    """One walk; ``recorder`` may be one that lies."""
+    """One walk."""
 
-    def __init__(self, seed: int, recorder: MemoryRecorder | None = None) -> None:
+    def __init__(self, seed: int, recorder: MemoryRecorder | None = None, focus: Focus | None = None) -> None:
+        """Begin.
+
+        Args:
+            recorder: one that lies, perhaps.
+            focus: what happens more than else; drawn when None.
+        """
         self.draw = Random(seed)
+        drawn = self.draw.choice(get_args(Focus)) if self.draw.random() < 0.6 else ""
+        self.focus: Focus = drawn if focus is None else focus
+        self.steps = STEPS | FOCUS.get(self.focus, {})
         self.way: list[str] = []
         self.recorder = recorder or MemoryRecorder()
         self.voice = MarkedVoice()
@@ -136,7 +157,8 @@ class Way:
 
     async def walked(self, people: Path) -> Seen:
         """Walk it, and say what was seen."""
-        plans = self.draw.choices(ANSWERS, k=14)
+        more = (ASKED_FOR[self.focus],) * 8 if self.focus in ASKED_FOR else ()
+        plans = self.draw.choices((*ANSWERS, *more), k=14)
         async with on_the_line(*plans, **self.options(people)) as line:
             self._tap(line)
             carrier = line.carrier
@@ -147,10 +169,11 @@ class Way:
                 taken = list(carrier.taken)  # what it takes after this, nobody is there to hear
                 self._ledger_up()
         return Seen(
-            list(self.recorder.records), list(line.spool.entries), carrier.sent, taken,
-            {text: self.voice.chunks(text) for text in set(self.voice.spoken)},
-            self.said, self.asked, self.decided, self.transfers, self.stopped_at, self.tool_stopped_at, bool(self.opt_outs.numbers),
-            [request.body for request in line.model.requests],
+            log=list(self.recorder.records), late=list(line.spool.entries), sent=carrier.sent, taken=taken,
+            chunks={text: self.voice.chunks(text) for text in set(self.voice.spoken)},
+            said=self.said, asked=self.asked, decided=self.decided, transfers=self.transfers,
+            stopped_at=self.stopped_at, tool_stopped_at=self.tool_stopped_at,
+            remembered=bool(self.opt_outs.numbers), model=[request.body for request in line.model.requests],
         )  # fmt: skip
 
     def _tap(self, line: OnTheLine) -> None:
@@ -191,8 +214,8 @@ class Way:
 
     async def step(self, line: OnTheLine) -> None:
         entering = line.call.capture.paused
-        weights = [n * (4 if entering and name in ("card", "press") else 1) for name, n in STEPS.items()]
-        kind = self.draw.choices(list(STEPS), weights)[0]
+        weights = [n * (4 if entering and name in ("card", "press") else 1) for name, n in self.steps.items()]
+        kind = self.draw.choices(list(self.steps), weights)[0]
         self.way.append(kind)
         match kind:
             case "say":
@@ -221,7 +244,9 @@ class Way:
         words = self.draw.choice((*SAYINGS, *EMERGENCIES))
         if self.draw.random() < 0.25:
             words = self.draw.choice(("yes", "yes please"))
-        if words in (*EMERGENCIES, *OPTS_OUT) and self.draw.random() < 0.6:
+        if self.focus == "urgent" and self.draw.random() < 0.3:
+            words = self.draw.choice((*EMERGENCIES, *OPTS_OUT))
+        elif words in (*EMERGENCIES, *OPTS_OUT) and self.draw.random() < 0.6:
             words = "when do you open"  # else every call is over soon
         self.way.append(words)
         durable, private = self.durable, line.call.capture.paused
@@ -301,7 +326,7 @@ class Way:
         await desk.questions["approvals.show"](looks)
         return await desk.questions["approvals.decide"](answer)  # type: ignore[no-any-return]
 
-    async def rest(self, line: OnTheLine, looks: int = 150) -> None:
+    async def rest(self, line: OnTheLine, looks: int = 60) -> None:
         """Until the next thing is the caller's or a person's, or one has looked so often."""
         desk = line.call.house.approvals
         settled = asyncio.create_task(line.carrier.frozen())
