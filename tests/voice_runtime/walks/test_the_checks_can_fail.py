@@ -201,7 +201,7 @@ def figures_are_kept(patch: pytest.MonkeyPatch) -> None:
         self._seen = getattr(self, "_seen", "") + pressed
         self._journal._recorder._recorder.append(  # below the masks, which would find most of them
             r.EmergencyDetected(tenant=self._journal.tenant, call=self._journal.call, turn=0),
-            r.EmergencyDetails(rule=self._seen),
+            r.EmergencyDetails(rule=self._seen, said=""),
         )
         key(self, pressed)
 
