@@ -25,13 +25,14 @@ from tests.simulators.house import PHRASES, RULES, OnTheLine, booking, on_the_li
 from tests.simulators.model_server import DIE, Plan, call, pieces, refuse, say
 from tests.simulators.whole import Entry, problems
 from tests.voice_runtime.inline.test_consent_on_the_line import LAW, OUTSIDE
+from tests.voice_runtime.walks.said import Said, said_on_record
 from voice_runtime.agent import DeskRoute, Tool
 from voice_runtime.typed import NotPossible
 
 pytestmark = pytest.mark.anyio
 
 #: Calls walked in all, and by one test.
-WALKS, EACH = int(os.environ.get("SAYSO_WALKS", "120")), 20
+WALKS, EACH = int(os.environ.get("SAYSO_WALKS", "60")), 20
 
 ANSWERS: tuple[Plan, ...] = (
     say("We open at nine. ", "We close at five."),
@@ -84,7 +85,7 @@ class Walk:
 
     def __init__(self, seed: int) -> None:
         self.draw = Random(seed)
-        self.said: list[str] = []
+        self.said: list[Said] = []
         self.asking = self.draw.random() < 0.5
         self.way: list[str] = []
 
@@ -128,9 +129,14 @@ class Walk:
         self.way.append(kind)
         match kind:
             case "say":
-                self.said.append(self.draw.choice(SAYINGS))
-                self.way.append(self.said[-1])
-                await line.carrier.say(self.said[-1])
+                words = self.draw.choice(SAYINGS)
+                self.way.append(words)
+                self.said.append(Said(words, 0, last=True))
+                await line.carrier.say(words)
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                ending = line.call.leaving or line.carrier.over or line.control.asked.is_set()
+                self.said[-1] = Said(words, 0, last=ending)
             case "press":
                 await line.carrier.press(self.draw.choice(KEYS))
             case "silent":
@@ -171,6 +177,7 @@ async def walked(seed: int, people: Path) -> list[str]:
         recorder, service = line.recorder, line.service
     entries = recorder.records
     found = [*problems(entries), *_opened_and_closed(entries), *_consents(entries, walk.asking)]
+    found += said_on_record(entries, walk.said)
     found += _tools(entries, service.connections)
     return [f"seed {seed} ({', '.join(walk.way)}): {problem}" for problem in found]
 

@@ -12,7 +12,8 @@ from controls.bound_phrases import phrase_digest
 from controls.ledger import records as r
 from tests.simulators.house import DESK
 from tests.simulators.whole import Entry, problems
-from tests.voice_runtime.walks.seen import Asked, Said, Seen
+from tests.voice_runtime.walks.said import said_on_record
+from tests.voice_runtime.walks.seen import Asked, Seen
 from voice_runtime.events import CHUNK_SAMPLES
 
 #: What a caller says who agrees; what names an emergency; what opts out. The walks say these, word for word.
@@ -27,8 +28,6 @@ CARD = "5555341244441115"
 CARDS = (CARD, "4111111111111111")
 #: Sound that was on the wire and is not yet known to have been played when it is cut, in chunks.
 _UNDER_WAY = 30
-#: In place of a caller's words that are kept nowhere, and what masks a part of them.
-_WITHHELD, _MASKED = "[withheld]", "["
 #: Words of the runtime's own that hold values: judged as clauses are, and spoken after a stop too.
 _WITH_VALUES = ("I have ", "It will be ", "The code of this call")
 _SETTLED = (
@@ -48,7 +47,7 @@ def wrong(seen: Seen) -> list[str]:
         *ends(seen),
         *sounded(seen),
         *accounted(seen),
-        *said_on_record(seen),
+        *said_on_record(seen.entries, seen.said),
         *tools(seen),
         *approvals(seen),
         *people(seen),
@@ -117,38 +116,6 @@ def accounted(seen: Seen) -> list[str]:
                 f"{text!r}: played in full {in_full[text]} times on record, sent so {ended[text]} times"
             )
     return found
-
-
-def said_on_record(seen: Seen) -> list[str]:
-    """Each turn of the caller's is on record once, in order, in their words or in none."""
-    turns = sorted(((x.turn, x.kept, p.text) for x, p in seen.of(r.CallerSaid)), key=lambda turn: turn[0])
-    return _in_order(seen.said, turns)
-
-
-def _in_order(said: list[Said], turns: list[tuple[int, bool, str]]) -> list[str]:
-    """The reading under which least is wrong: words that were kept nowhere leave more than one."""
-    best: dict[int, list[str]] = {0: []}  # turns accounted for so far -> what is wrong then
-    for words in said:
-        after: dict[int, list[str]] = {}
-        for n, found in best.items():
-            missing = f"the caller's words {words.text!r} are not on record where they were said"
-            left_out = found if words.private or words.last else [*found, missing]
-            if n not in after or len(left_out) < len(after[n]):
-                after[n] = left_out
-            fits = n < len(turns) and _may_be(words, *turns[n][1:])
-            if fits and (n + 1 not in after or len(found) < len(after[n + 1])):
-                after[n + 1] = found
-        best = after
-    whole = [f + [f"turn {t} was said by nobody" for t, _, _ in turns[n:]] for n, f in best.items()]
-    return min(whole, key=len)
-
-
-def _may_be(words: Said, kept: bool, text: str) -> bool:
-    if not kept:
-        return text == ""
-    return (
-        text == words.text or (words.private and text == _WITHHELD) or (_MASKED in text and bool(words.text))
-    )
 
 
 def tools(seen: Seen) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from controls.ledger import records as r
 from tests.simulators.whole import Entry
+from tests.voice_runtime.walks.said import Said
 from tests.voice_runtime.walks.wire import Sounded
 
 
@@ -29,21 +30,6 @@ class Decided:
     word: str
     changed: dict[str, Any]
     counts: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What the caller said; ``durable`` as in ``Sounded``, when they did.
-
-    Attributes:
-        private: figures were being entered, before it or after it.
-        last: the call was about to end: it may have come too late.
-    """
-
-    text: str
-    durable: int
-    private: bool = False
-    last: bool = False
 
 
 @dataclass

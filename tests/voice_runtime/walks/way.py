@@ -22,7 +22,8 @@ from tests.simulators.tool_server import Mood
 from tests.voice_runtime.test_capture_on_the_line import SCHEMA, phrases
 from tests.voice_runtime.test_walks import KEYS, LAW, OUTSIDE, QUESTIONS, SAYINGS, WHERE
 from tests.voice_runtime.walks.invariants import CARD, EMERGENCIES, OPTS_OUT
-from tests.voice_runtime.walks.seen import Asked, Decided, Said, Seen
+from tests.voice_runtime.walks.said import Said
+from tests.voice_runtime.walks.seen import Asked, Decided, Seen
 from tests.voice_runtime.walks.wire import MarkedVoice, TappedCarrier
 from voice_runtime.agent import ByKeys, DeskRoute, Tool
 from voice_runtime.events import PauseSpeechFrame, ResumeSpeechFrame
