@@ -1,6 +1,6 @@
 """What holds of every call, whichever way it goes: from its records and from the wire, and from nothing else.
 
-Each function names what is wrong in sentences. ``test_the_checks_can_fail`` breaks the runtime in as many
+Each function names what is wrong in sentences. ``test_walks_can_fail`` breaks the runtime in as many
 ways and sees to it that one of them says so.
 """
 

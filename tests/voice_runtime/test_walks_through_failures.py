@@ -1,6 +1,6 @@
 """Calls whose ledger, service, voice, staff and caller each fail as they like: what is promised holds.
 
-    SAYSO_WALKS=10000 pytest -n 2 tests/voice_runtime/walks
+    SAYSO_WALKS=10000 pytest -n 2 tests/voice_runtime/test_walks_through_failures.py
 
 walks as many; ``python -m tests.voice_runtime.walks.report`` does so too and writes what came of it into
 docs/measuring.md.
