@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from controls import approval as a
 from controls.decision import Decision, PendingReceipt, Recorder
-from controls.errors import InternalError
+from controls.errors import InternalError, LedgerError
 from controls.findings import found
 from controls.ids import new_id
 from controls.ledger import records as r
+from controls.receipts import Spool
 
 _DECIDED: dict[a.Word, type[r.ApprovalDecided]] = {
     "granted": r.ApprovalGranted, "refused": r.ApprovalRefused, "taken_over": r.ApprovalTakenOver,
@@ -38,6 +40,7 @@ class UseFacts:
     Attributes:
         dry: judged and recorded, never sent.
         undo_of: the use (``u_…``) it takes back.
+        repeats: the use it is the same as, of which nobody knows whether it was done.
     """
 
     risk: Literal["low", "medium", "high"]
@@ -45,6 +48,7 @@ class UseFacts:
     idempotent: bool
     dry: bool = False
     undo_of: str | None = None
+    repeats: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +104,24 @@ class Approvals:
     """
 
     def __init__(
-        self, *, recorder: Recorder, tenant: str, call: str, kept: Kept = lambda value: value
+        self,
+        *,
+        recorder: Recorder,
+        tenant: str,
+        call: str,
+        kept: Kept = lambda value: value,
+        spool: Spool | None = None,
     ) -> None:
         """Begin with no request.
 
         Args:
             kept: what is masked on record is masked for whoever decides, too; the use itself is made with the
                 exact arguments. It raises InternalError where it cannot tell.
+            spool: takes the ends that nobody decided, where the ledger does not.
         """
         #: Digest of the release the call is bound to, once it is.
         self.release = ""
-        self._recorder = recorder
+        self._recorder, self._spool = recorder, spool
         self._tenant = tenant
         self._call = call
         self._kept = kept
@@ -294,9 +305,21 @@ class Approvals:
 
     def _append(self, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
         try:
-            self._recorder.append(record, sealed)
-        except Exception:  # noqa: BLE001  # nothing happens with or without it; the missing end shows
-            return
+            self._recorder.append(record, sealed).add_done_callback(
+                lambda future: self._look(future, record, sealed)
+            )
+        except Exception:  # noqa: BLE001  # the ledger takes no more
+            self._to_spool(record, sealed)
+
+    def _look(self, future: PendingReceipt, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
+        """In the ledger's thread."""
+        if not future.cancelled() and future.exception() is not None:
+            self._to_spool(record, sealed)
+
+    def _to_spool(self, record: r.ApprovalRecord, sealed: r.ApprovalDetails) -> None:
+        if self._spool is not None:
+            with suppress(LedgerError):  # nothing happens with or without it; the missing end shows
+                self._spool(record, sealed)
 
     def _append_decided(
         self, request: Request, decided: a.Decide, signature: Signature, details: r.ApprovalDetails

@@ -8,7 +8,7 @@
 Legal messages by state:
 
 * READY: Begin, Gone.
-* COLLECTING: Key, Silent, Said, Gone.
+* COLLECTING: Key, Silent, Spoke, Said, Gone.
 * KEPT: Taken, Gone.
 * DONE: nothing more.
 
@@ -34,6 +34,7 @@ from controls.redaction.checks import is_card
 
 #: Fixed phrases it has spoken.
 ENTER, AGAIN, NOT_TAKEN = "capture-enter", "capture-again", "capture-not-taken"
+KEYS_ONLY = "capture-keys-only"
 #: Without a key for so long, s, the caller is asked once more, and then left in peace.
 PATIENCE_S = 12.0
 #: Entries that do not fit, before a person is fetched.
@@ -114,8 +115,13 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoke:
+    """The caller goes on speaking instead of keying. Nothing is recognised, so nobody knows what they say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
-    """The caller spoke, and meant this; nothing else of what they said is kept anywhere."""
+    """The caller typed words, or had said them by when it began, and meant this; they are kept nowhere."""
 
     wanted: Meant
 
@@ -132,7 +138,7 @@ class Gone:
     because: EndedFor = "hung_up"
 
 
-Event = Begin | Key | Silent | Said | Taken | Gone
+Event = Begin | Key | Silent | Spoke | Said | Taken | Gone
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -241,6 +247,9 @@ class Capture:
                     return self._ended("timed_out", Say(NOT_TAKEN))
                 # what was entered so far stays: the caller may be looking for the card
                 return replace(self, asked_again=True), (Say(AGAIN), Wait(PATIENCE_S))
+            case CaptureState.COLLECTING, Spoke() if not self.asked_again:
+                # how they are listened to: it may be an emergency; the next silence ends the entry
+                return replace(self, asked_again=True), (Say(KEYS_ONLY), Wait(PATIENCE_S))
             case CaptureState.COLLECTING, Said("stop"):
                 return self._ended("stopped", Say(NOT_TAKEN))
             case CaptureState.COLLECTING, Said("person"):

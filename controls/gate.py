@@ -66,8 +66,7 @@ class Gate:
         Args:
             risk: scores every clause and every use of a tool; without it the rules alone decide.
             spool: writes a record to the fallback spool at once; used for an
-                emergency's or a requested person's transfer when the ledger fails.
-                May be called from the ledger's thread.
+                emergency's or a requested person's transfer when the ledger fails; from any thread.
             kept: for ``controls.approvals``.
         """
         self._recorder = recorder
@@ -81,7 +80,7 @@ class Gate:
         self._risk = None if risk is None else CallRisk(risk)
         self._before = Before()
         self._urgent: dict[str, UrgentReceipt] = {}
-        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call, kept=kept)
+        self.approvals = Approvals(recorder=recorder, tenant=tenant, call=call, kept=kept, spool=spool)
 
     @property
     def rules(self) -> Rules:
@@ -217,6 +216,7 @@ class Gate:
         ask: Ask | None = None,
         dry: bool = False,
         undo_of: str | None = None,
+        repeats: str | None = None,
         by_keys: str = "",
         answers: Answers = UNANSWERED,
     ) -> Outcome:
@@ -231,7 +231,7 @@ class Gate:
             undoable: a tool of the agent's takes it back, or a wrong use costs little.
             confidence: as ``clause``.
             ask: whom the agent itself has decide on this tool.
-            dry, undo_of: as ``UseFacts``.
+            dry, undo_of, repeats: as ``UseFacts``.
             by_keys: the argument that holds a token for what the caller enters: recorded, and not judged.
             answers: what came of ``asks_of_use``.
         """
@@ -246,7 +246,7 @@ class Gate:
             reason = decision.verdicts[0].reason
             receipt = self._try(lambda: self._append_tool_refusal(proposal, "rule", reason, decision))
             return Outcome(decision, None, receipt)
-        return self._clear_use(decision, UseFacts(risk, read_back, idempotent, dry, undo_of))
+        return self._clear_use(decision, UseFacts(risk, read_back, idempotent, dry, undo_of, repeats))
 
     def approved(self, use_id: str) -> Outcome:
         """Clear a use that a person granted: its ``tool.requested`` is queued, once.
@@ -264,7 +264,7 @@ class Gate:
             lambda: r.ToolRequested(
                 tenant=self._tenant, call=self._call, turn=proposal.turn, use=proposal.id, risk=facts.risk,
                 score=self._score(decision), read_back=facts.read_back, idempotent=facts.idempotent,
-                dry=facts.dry, undo_of=facts.undo_of,
+                dry=facts.dry, undo_of=facts.undo_of, repeats=facts.repeats,
             ),
             lambda: r.ToolDetails(
                 name=proposal.tool, arguments=dict(proposal.arguments), verdicts=found(decision),

@@ -11,7 +11,7 @@ from controls.errors import InternalError
 RequestedBy = Literal["caller_voice", "caller_key", "rule", "agent", "emergency", "failure"]
 ToolRefusal = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted", "changed", "not_entered",
+    "not_approved", "too_much", "not_counted", "changed", "not_entered", "in_doubt",
 ]  # fmt: skip
 
 

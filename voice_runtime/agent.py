@@ -115,6 +115,8 @@ class Tool:
     ``result`` is the JSON Schema of what it answers; None takes any object.
     ``mcp``: it is a tool of such a server, and has no method and no url.
     ``dry_run``: judged, recorded and read back, never sent.
+    ``doubt_lasts_h``: hours in which the same use for the same caller, in any call, counts as the same
+    while nobody knows whether it was done; 0 is for the length of the call.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Tool:
     amount: AmountLimit | None = None
     result: dict[str, object] | None = None
     dry_run: bool = False
+    doubt_lasts_h: int = 0
     mcp: McpTool | None = None
     capture: ByKeys | None = None
 

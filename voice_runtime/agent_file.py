@@ -225,6 +225,13 @@ class ToolEntry(Closed):
         default=False, description="true: judged, recorded and read back, never sent; the model is told so"
     )
     undo_with: Name | None = Field(default=None, description="the tool that takes it back")
+    doubt_lasts_h: int | None = Field(
+        default=None,
+        ge=1,
+        le=72,
+        description="hours for which the same use for the same number, in another call too, is no second one "
+        "while nobody knows whether the first was done",
+    )
     approval: ApprovalBy | None = Field(
         default=None, description="such as {by: practice-manager, within_s: 60, else: refuse}"
     )

@@ -27,14 +27,11 @@ from voice_runtime.agent import Release
 from voice_runtime.agent_folder import read_redaction
 from voice_runtime.binding import bound_judges, bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
-from voice_runtime.bypass_confirmed import record_confirmed
-from voice_runtime.bypasses import record_bypasses, weakened
 from voice_runtime.call import Call
 from voice_runtime.carrier import Hearing
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.deciding import Deciding, start_deciding
-from voice_runtime.declared import read_declared, record_served
 from voice_runtime.doors import Doors
 from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
 from voice_runtime.garbage import Ahead
@@ -49,7 +46,7 @@ from voice_runtime.local import LocalSocket, socket_path
 from voice_runtime.masked_counts import MaskedCounts
 from voice_runtime.offline.standin import MODEL
 from voice_runtime.process_usage import ProcessUsage
-from voice_runtime.record_keeping import DIRECTORY, open_ledger, witnesses_of
+from voice_runtime.record_keeping import open_ledger, witnesses_of
 from voice_runtime.recovery import close_what_is_open
 from voice_runtime.release_archive import archive_releases
 from voice_runtime.resolve import load_release
@@ -69,6 +66,7 @@ from voice_runtime.think.services import Service, ServiceClient
 from voice_runtime.tracing import Tracing
 from voice_runtime.vitals import Counts, Vitals
 from voice_runtime.warmth import Warmable, Warmth
+from voice_runtime.weaker_on_record import record_what_is_weaker
 
 
 class App:
@@ -187,12 +185,7 @@ class App:
             self.witnesses = witnesses
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
-        data_dir, root = self.settings.data_dir, self.settings.data_dir / DIRECTORY
-        declared = await asyncio.to_thread(read_declared, root, data_dir)
-        weak = await asyncio.to_thread(weakened, self.settings, mine, declared)
-        await record_confirmed(data_dir, root, self.ledger, weak, self.settings.environment)
-        await record_bypasses(root, self.ledger, weak)
-        await record_served(self.settings, self.ledger, mine, declared)
+        await record_what_is_weaker(self.settings, self.ledger, mine)
         await self._stack.enter_async_context(self._masked.telling(self.ledger, {x.tenant for x in lines}))
 
     def _all_lines(self) -> list[Line]:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -48,9 +47,9 @@ from voice_runtime.inline.stopped import StoppedCall
 from voice_runtime.leg import Leg
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.call_judges import CallJudges
+from voice_runtime.think.call_uses import CallUses
 from voice_runtime.think.chat import tool_schemas
 from voice_runtime.think.tools import ToolRunner
-from voice_runtime.think.undoing import Undoing
 from voice_runtime.tracing import CallTimes
 
 EndedBy = Literal["caller", "agent", "person", "carrier", "operator", "failure", "unknown"]
@@ -136,8 +135,7 @@ class Call:
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
         #: The agent's words of which the last ones sound now; the present leg's egress knows.
         self.last_words: Callable[[], str] = lambda: ""
-        self.uses: Counter[str] = Counter()
-        self.undoing = Undoing({tool.name: tool for tool in release.tools})
+        self.uses = CallUses.of(release.tools, house.tool_uses, release.name, facts.caller)
         self._ending = _Ending()
         self._leg: Leg | None = None
         self._tools: ToolRunner | None = None
@@ -288,6 +286,8 @@ class Call:
             return
         self._ending = _Ending(*self.stopped.ending(ended_by, reason), said=True)  # type: ignore[arg-type]
         self.capture.gone("hung_up" if ended_by in ("caller", "carrier") else "stopped")
+        if self._tools is not None:  # else the end waits behind a use that waits for a person
+            self._tools.nobody_waits()
         if self._leg is not None:
             await self._leg.worker.queue_frame(EndFrame())
 

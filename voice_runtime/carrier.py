@@ -92,6 +92,7 @@ def make_ear(hearing: Hearing, call: Call, release: Release, echo: Echo) -> Ear:
         expected=asked_for,
         asking=asks_now,
         private=lambda: call.capture.paused,
+        on_private_speech=call.capture.spoke,
     )
 
 

@@ -215,7 +215,6 @@ class Leg:
             result_rules=ResultRules(call.agent.rules, [tool.name for tool in call.release.tools]),
             entry=call.capture,
             judges=call.judges,
-            undoing=call.undoing,
             uses=call.uses,
         )
 

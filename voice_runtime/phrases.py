@@ -33,7 +33,7 @@ FIXED = (
     "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
     "capacity", "opted-out", "moment", "no-receipt", "waiting-for-approval", "still-waiting-for-approval",
     "stopped", "not-recorded", "ai-again", "clinical-start", "clinical-end",
-    "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud",
+    "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud", "capture-keys-only",
     "ask-callback", "emergency-nobody", "ask-emergency",
     "ai-answer", "ask-opt-out", "objection-noted", "words-kept",
 )  # fmt: skip
@@ -42,7 +42,9 @@ CLINICAL = frozenset(("clinical-start", "clinical-end"))
 #: Said with the disclosure, where no question about recording tells callers that the text is kept.
 WORDS_KEPT = "words-kept"
 #: What only agents with a tool that captures figures say.
-CAPTURE = frozenset(("capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud"))
+CAPTURE = frozenset(
+    ("capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud", "capture-keys-only")
+)
 #: What rules say to a caller who says a card's figures, where the agent can be given them by keys instead.
 SAID_ALOUD = re.compile(r"rule\.(payment|cards)\.caller-")
 #: Spoken while a tool takes long, before anybody knows what comes of it.

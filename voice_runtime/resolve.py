@@ -360,6 +360,7 @@ def _tool(parts: Parts, name: str, entry: ToolEntry) -> Tool:
         amount=None if (of := entry.amount) is None else AmountLimit(of.argument, of.at_most, of.per_day),
         result=offered.result,
         mcp=_mcp_tool(parts, service, found, offered),
+        doubt_lasts_h=entry.doubt_lasts_h or 0,
         dry_run=entry.dry_run or parts.agent.dry_run or parts.settings.dry_run,
     )
 

@@ -668,13 +668,18 @@ class ToolRequested(ToolRecord):
     idempotent: bool
     dry: bool = Field(default=False, description="a dry run: nothing leaves, and nothing follows")
     undo_of: ToolUseId | None = Field(default=None, description="the earlier use that this one takes back")
+    repeats: ToolUseId | None = Field(
+        default=None,
+        description="the earlier use it is the same as, whose idempotency key it leaves with: nobody knows "
+        "whether that one was done",
+    )
 
 
 class ToolRefused(ToolRecord):
     type = "tool.refused"
     reason: Literal[
         "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-        "not_approved", "too_much", "not_counted", "changed", "not_entered",
+        "not_approved", "too_much", "not_counted", "changed", "not_entered", "in_doubt",
     ]  # fmt: skip
     score: Percent | None = Field(default=None, description="of this use, where it was scored")
 

@@ -65,6 +65,19 @@ def test_a_star_takes_the_last_figure_back() -> None:
     assert state.figures("t_secret") == VISA
 
 
+def test_who_speaks_instead_is_told_once_how_they_are_listened_to_and_the_next_silence_ends_it() -> None:
+    state, outputs = walk(BEGIN, *keys("411"), c.Spoke(), c.Spoke())
+    assert without_waiting(outputs) == [c.Say(c.KEYS_ONLY)]
+    assert state.paused
+    assert walk(BEGIN, c.Silent(), c.Spoke())[0] == walk(BEGIN, c.Silent())[0], (
+        "they were asked again just now"
+    )
+    _, outputs = state.step(c.Silent())
+    assert c.RecordEnded("u_1", "timed_out", 0) in outputs
+    state, _ = state.step(c.Key("1"))
+    assert c.Say(c.KEYS_ONLY) in state.step(c.Spoke())[1], "a key later it may be something else"
+
+
 @pytest.mark.parametrize("entered", [VISA[:-1] + "2", VISA[:-1], VISA + "1111", "41"])
 def test_what_does_not_fit_is_asked_for_again_and_then_a_person_comes(entered: str) -> None:
     once = [*keys(entered + "#")]
@@ -122,7 +135,7 @@ EVENTS = st.lists(
         st.just(BEGIN),
         st.sampled_from("0123456789*#").map(c.Key),
         st.sampled_from(["stop", "person", "emergency"]).map(c.Said),  # type: ignore[arg-type]
-        st.sampled_from([c.Silent(), c.Taken(), c.Gone(), c.Gone("stopped"), c.Gone("person")]),
+        st.sampled_from([c.Silent(), c.Spoke(), c.Taken(), c.Gone(), c.Gone("stopped"), c.Gone("person")]),
         cards().map(lambda digits: [c.Key(key) for key in digits + "#"]),
     ),
     max_size=30,

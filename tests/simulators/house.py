@@ -255,6 +255,8 @@ async def on_the_line(
     opt_outs: OptOuts | None = None,
     tool_uses: UseBook | None = None,
     judges: Judges | None = None,
+    voice: ToneSynthesiser | None = None,
+    recorder: MemoryRecorder | None = None,
     **changes: Any,
 ) -> AsyncIterator[OnTheLine]:
     """Open a call (``start`` answers it); at the end it is hung up if it still runs.
@@ -273,6 +275,8 @@ async def on_the_line(
         opt_outs: remembers who opted out.
         tool_uses: counts uses of tools over all calls.
         judges: whom the release's rules may ask.
+        voice: hums in place of the usual one.
+        recorder: the ledger in place of the usual one.
         carrier_of: makes the two ends of the pipeline.
         people: where staff are kept who decide on uses of tools; without it nobody does.
         stops: what is stopped; without it nothing is.
@@ -287,13 +291,14 @@ async def on_the_line(
         services = ServiceClient({"appointments": Service("appointments", KEY)})
         stack.push_async_callback(services.aclose)
         made = release(**({"tools": tools(service.url)} | changes))
-        voice, phrases = ToneSynthesiser(), PhraseCache()
+        voice, phrases = voice or ToneSynthesiser(), PhraseCache()
         await phrases.fill(made.phrases, voice, voice=made.voice)
         assert made.rules is not None
         agent = Agent(
             made, made.rules, endpoints, list(voices_of(Engine(voice))), phrases, suppliers, judges=judges
         )
-        recorder, spool, carrier, control = MemoryRecorder(), FakeSpool(), carrier_of(), FakeControl()
+        recorder = recorder or MemoryRecorder()
+        spool, carrier, control = FakeSpool(), carrier_of(), FakeControl()
         carrier.control = control
         house = House(
             recorder,

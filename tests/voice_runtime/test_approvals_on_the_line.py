@@ -108,6 +108,34 @@ async def test_hanging_up_while_it_waits_leaves_nothing_done(tmp_path: Path) -> 
         assert line.call.gate.approvals.get(use) is not None
 
 
+async def test_the_end_of_a_wait_is_on_record_although_the_ledger_failed(tmp_path: Path) -> None:
+    """A question that nobody had answered stayed open on record for ever."""
+    async with on_the_line(FIND, say("Never."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        line.recorder.failing = True
+        await line.hang_up()
+        assert [record.use for record, _ in line.spool.entries if record.type == "approval.abandoned"] == [
+            use
+        ]
+
+
+async def test_a_call_that_ends_waits_for_nobody(tmp_path: Path) -> None:
+    """It stayed open behind its last words, in silence, until nobody had decided; a grant was carried out."""
+    async with on_the_line(FIND, say("Never."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        async with asyncio.timeout(20):  # a person has 120 s
+            await line.call.finish("agent", "callback")
+            await line.ended()
+        assert line.closed() == ("agent", "callback")
+        assert order(line) == ["approval.requested", "approval.abandoned", "tool.refused"]
+        assert line.of("approval.abandoned")[0][0].reason == "hung_up"
+        assert not line.service.connections
+
+
 async def test_speaking_while_it_waits_ends_the_wait_and_is_answered(tmp_path: Path) -> None:
     async with on_the_line(FIND, say("All right, not then."), tools=tools, people=tmp_path) as line:
         await line.opened()

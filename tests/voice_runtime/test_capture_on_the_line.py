@@ -26,6 +26,7 @@ SAID = {
     "capture-enter": "Key it in now, then press pound.",
     "capture-again": "Once more, please.",
     "capture-not-taken": "Nothing was entered.",
+    "capture-keys-only": "I cannot listen now.",
 }
 OPENING = ["disclosure", "greeting"]
 SCHEMA = {

@@ -48,6 +48,24 @@ async def test_the_last_use_of_the_day_is_the_last_in_every_call(tmp_path: Path)
             await line.hang_up()
 
 
+async def test_a_caller_who_asks_again_for_what_was_lost_gets_it_once(tmp_path: Path) -> None:
+    """The second request had a key of its own, and a service that keeps its word booked twice."""
+    book = ToolUseBook(tmp_path)
+    keys: list[str] = []
+    for words in ("have you got monday", "well try again"):  # the second time in a call of its own
+        plans = (FIND, say("I do not know."), FIND, say("Well."))
+        async with on_the_line(*plans, tools=find(doubt_lasts_h=1), tool_uses=book) as line:
+            line.service.mood, line.service.forgets = "nonsense", True
+            await line.opened()
+            await line.say(words, "and now")
+            keys += [use.headers["idempotency-key"] for use in line.service.uses]
+            await line.hang_up()
+            requested = [record for record, _ in line.of("tool.requested")]
+            assert [record.repeats for record in requested][-1] == keys[0]
+    assert len(keys) == 4
+    assert set(keys) == {keys[0]}
+
+
 async def test_a_house_without_a_store_refuses_what_is_limited() -> None:
     async with on_the_line(FIND, say("Well."), tools=find(per_day=1)) as line:
         await line.opened()

@@ -27,13 +27,14 @@ from tests.simulators.model_server import DIE, Plan, call, pieces, refuse, say
 from tests.simulators.sealed_words import quoted, raw
 from tests.simulators.whole import Entry, problems
 from tests.voice_runtime.inline.test_consent_on_the_line import LAW, OUTSIDE
+from tests.voice_runtime.walks.said import Said, said_on_record
 from voice_runtime.agent import DeskRoute, Tool
 from voice_runtime.typed import NotPossible
 
 pytestmark = pytest.mark.anyio
 
 #: Calls walked in all, and by one test.
-WALKS, EACH = int(os.environ.get("SAYSO_WALKS", "120")), 20
+WALKS, EACH = int(os.environ.get("SAYSO_WALKS", "60")), 20
 
 ANSWERS: tuple[Plan, ...] = (
     say("We open at nine. ", "We close at five."),
@@ -87,7 +88,7 @@ class Walk:
 
     def __init__(self, seed: int) -> None:
         self.draw = Random(seed)
-        self.said: list[str] = []
+        self.said: list[Said] = []
         self.asking = self.draw.random() < 0.5
         self.way: list[str] = []
 
@@ -131,9 +132,14 @@ class Walk:
         self.way.append(kind)
         match kind:
             case "say":
-                self.said.append(self.draw.choice(SAYINGS))
-                self.way.append(self.said[-1])
-                await line.carrier.say(self.said[-1])
+                words = self.draw.choice(SAYINGS)
+                self.way.append(words)
+                self.said.append(Said(words, 0, last=True))
+                await line.carrier.say(words)
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                ending = line.call.leaving or line.carrier.over or line.control.asked.is_set()
+                self.said[-1] = Said(words, 0, last=ending)
             case "press":
                 await line.carrier.press(self.draw.choice(KEYS))
             case "silent":
@@ -179,7 +185,11 @@ async def walked(seed: int, people: Path) -> list[str]:
         recorder, service = line.recorder, line.service
     entries = recorder.records
     found = [*problems(entries), *_opened_and_closed(entries), *_consents(entries, walk)]
-    found += [*raw(entries, RECORD), *_tools(entries, service.connections)]
+    found += [
+        *raw(entries, RECORD),
+        *said_on_record(entries, walk.said),
+        *_tools(entries, service.connections),
+    ]
     return [f"seed {seed} ({', '.join(walk.way)}): {problem}" for problem in found]
 
 
@@ -197,7 +207,7 @@ def _consents(entries: list[Entry], walk: Walk) -> list[str]:
     found, kept = [], not walk.asking
     for record, personal in entries:
         if not kept:
-            found += quoted([(record, personal)], walk.said)
+            found += quoted([(record, personal)], [said.text for said in walk.said])
             if getattr(record, "kept", False):
                 found.append(f"{record.type} says that it holds words, without consent")
         match record:

@@ -320,7 +320,6 @@ class Attention(FrameProcessor):
         await self._to_model(frame.text)
 
     def _read_back_played(self) -> bool:
-        """Whether every value the caller is to confirm was played to them."""
         pending = self._read_backs.pending
         return pending is not None and self._reader.sounded(pending.needed, self._question_played)
 

@@ -3,7 +3,7 @@
 A tool's use asks for them (``collect``), attention brings keys and what the caller means by their words, and
 whoever ends a call or takes its caller says so (``gone``). While ``paused``:
 
-* the ear records nothing, lets no other company hear anything, and interrupts nobody;
+* the ear keeps, records and recognises no sample, here or at another company's, and interrupts nobody;
 * attention puts nothing the caller says on record, on a screen or before the model; what acts at once acts;
 * nothing here is logged; keys are in the machine's state alone.
 
@@ -139,6 +139,11 @@ class KeyCapture:
     def said(self, wanted: c.Meant) -> None:
         """The caller spoke, and meant this."""
         self._step(c.Said(wanted))
+
+    def spoke(self) -> None:
+        """The caller goes on speaking and presses no key; what they say, nobody knows."""
+        if self.waiting:
+            self._step(c.Spoke())
 
     def silent(self) -> None:
         """The caller has done nothing for as long as one is patient."""

@@ -50,6 +50,7 @@ from voice_runtime.events import (
 )
 from voice_runtime.listen.expected import ANYTHING, Expected
 from voice_runtime.listen.line_samples import LineSamples
+from voice_runtime.listen.media_watch import MediaWatch
 from voice_runtime.listen.patience import Patience, policy_of
 from voice_runtime.listen.private import Private
 from voice_runtime.listen.smart_turn import Questions, TurnModel
@@ -77,7 +78,6 @@ from voice_runtime.settings import Turn
 LEAST_CONFIDENCE = 0.4
 #: Speech without recognisable words that is long enough to deserve an answer, ms.
 _DESERVES_ANSWER_MS = 600
-_WATCH_EVERY_S = 0.5
 
 
 class Ear(FrameProcessor):
@@ -109,6 +109,7 @@ class Ear(FrameProcessor):
         expected: Callable[[], Expected] = lambda: ANYTHING,
         asking: Callable[[], Expected] = lambda: ANYTHING,
         private: Callable[[], bool] = lambda: False,
+        on_private_speech: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the ear of one call.
 
@@ -131,7 +132,8 @@ class Ear(FrameProcessor):
             media_gap_s: wall-clock s without media before ``MediaStoppedFrame``, and between further ones.
             expected: what kind of answer the agent asked for, as far as it was played.
             asking: what it asks with words whose last ones sound now.
-            private: whether the caller enters figures by keys: nothing is recorded, nobody interrupted.
+            private: whether the caller enters figures by keys: what is said goes nowhere.
+            on_private_speech: they speak instead.
         """
         super().__init__(name="ear", enable_direct_mode=True)
         self._questions = Questions(turn_model)
@@ -143,25 +145,23 @@ class Ear(FrameProcessor):
         self._vad = vad()
         self._echo = echo
         self._urgent, self._overrules, self._grave = urgent, overrules, grave
-        self._private = Private(private, turn.preroll_ms)
+        self._private = Private(private, turn.preroll_ms, on_private_speech)
         self._started_ms = 0
         self._cut = self._dropped = self._proposed = self._silenced = False
         policy = policy_of(turn, patience, recognition_s)
         self._machine = TurnMachine(policy, language, urgent, expected, only_silences, asking)
         self._audio = TurnAudio(recogniser, phrases_key, turn.preroll_ms, clock.monotonic_ns)
         self._silence = Silence(ask_after_s, end_after_s)
-        self._media_gap_ns = round(media_gap_s * 1e9)
+        self._media = MediaWatch(clock, media_gap_s)
         self._samples = LineSamples()
         self._partial = ""
         self._speech_ns = 0
-        self._media_ns = 0
-        self._gaps_told = 0
         self._speaking = self._thinking = False
         self._yields = True
         self._todo: deque[Output] = deque()
         self._acting = False
         self._beside: set[asyncio.Task[Any]] = set()
-        self._watching = self._stopped = False
+        self._stopped = False
         self._turn_over = asyncio.Event()
 
     # -- frames ---------------------------------------------------------------------------------
@@ -184,6 +184,7 @@ class Ear(FrameProcessor):
             await self._typed(frame.text)
         elif isinstance(frame, InputDTMFFrame):
             self._silence.broken()
+            self._private.key()
             await self.push_frame(KeyPressedFrame(key=frame.button.value))
         else:
             if isinstance(frame, EndFrame | CancelFrame):
@@ -221,11 +222,8 @@ class Ear(FrameProcessor):
         """``ports.Listener``: 20 ms as they come, and what the turn policy wants done about them."""
         if self._stopped:
             return None
-        self._media_ns = self._clock.monotonic_ns()
-        self._gaps_told = 0
-        if not self._watching:
-            self._watching = True
-            self._run_beside(self._watch(), "ear-watchdog")
+        if self._media.came():
+            self._run_beside(self._media.run(self._media_stopped), "ear-watchdog")
         chunks = self._samples.chunks(pcm)
         if len(chunks) == 1:
             return self._chunk(chunks[0])
@@ -238,16 +236,17 @@ class Ear(FrameProcessor):
 
     def _chunk(self, chunk: bytes) -> Coroutine[Any, Any, None] | None:
         machine = self._machine
-        if not self._private.chunk(machine.now_ms) and self._on_audio is not None:
-            self._on_audio(chunk)
-        self._todo += machine.floor(self._floor)  # key entry begins and ends without a frame
+        private = self._private.chunk(machine.now_ms)
+        if self._private.turned():  # key entry begins and ends without a frame
+            self._todo += machine.floor(self._floor)
+            self._todo += machine.media_stopped()  # of what was being said, what came before it counts
+            self._audio.forget()
         speech = self._vad.hear(chunk)
-        if self._echo is not None:
-            speech = self._echo.hear(chunk, self._media_ns, speech)
-        self._audio.add(chunk, speech)
-        self._todo += machine.chunk(speech)
+        if private:
+            self._private.spoken(speech and not self._speaking)
+        self._todo += machine.chunk(not private and self._takes(chunk, speech))
         if machine.last_speech_ms == machine.now_ms:
-            self._speech_ns = self._media_ns
+            self._speech_ns = self._media.last_ns
         if machine.open:
             partial = self._audio.partial
             if partial != self._partial:
@@ -257,20 +256,22 @@ class Ear(FrameProcessor):
             return self._tell_silence(CallerSilentFrame(for_s=self._silence.for_s, step=step))
         return self._act(()) if self._todo else None
 
+    def _takes(self, chunk: bytes, speech: bool) -> bool:
+        """Record it, and recognise it where a turn is open; whether the caller speaks in it."""
+        if self._on_audio is not None:
+            self._on_audio(chunk)
+        if self._echo is not None:
+            speech = self._echo.hear(chunk, self._media.last_ns, speech)
+        self._audio.add(chunk, speech)
+        return speech
+
     async def _tell_silence(self, silent: CallerSilentFrame) -> None:
         await self.push_frame(silent)
         await self._act(())
 
-    async def _watch(self) -> None:
-        """Say when media stops, by the wall clock: nothing else can tell."""
-        while True:
-            await self._clock.sleep(_WATCH_EVERY_S)
-            gap_ns = self._clock.monotonic_ns() - self._media_ns
-            if gap_ns < self._media_gap_ns * (self._gaps_told + 1):
-                continue
-            self._gaps_told = gap_ns // self._media_gap_ns
-            await self._act(self._machine.media_stopped())
-            await self.push_frame(MediaStoppedFrame(for_s=gap_ns / 1e9))
+    async def _media_stopped(self, for_s: float) -> None:
+        await self._act(self._machine.media_stopped())
+        await self.push_frame(MediaStoppedFrame(for_s=for_s))
 
     # -- the floor ------------------------------------------------------------------------------
 

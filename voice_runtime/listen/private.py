@@ -1,8 +1,18 @@
-"""Which of the caller's words were said while they entered figures by keys: those are kept nowhere. Pure."""
+"""The caller enters figures by keys: what is said meanwhile goes nowhere. Pure.
+
+No sample of it is kept, recorded or recognised, here or at another company's: callers read a card aloud while
+they key it in, and telephones may send keys as tones within the sound. All that is looked at is whether a
+chunk is speech, so that who speaks instead of keying can be told that only keys count.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+from voice_runtime.events import CHUNK_MS
+
+#: So much speech since the last key, ms, is no remark: somebody wants something.
+WANTS_SOMETHING_MS = 4000
 
 
 class Private:
@@ -11,12 +21,17 @@ class Private:
     Args:
         asks: whether figures are being entered now.
         preroll_ms: samples from before a turn that belong to it, ms.
+        on_speech: called once when the caller has spoken for long, since it began or since the last key.
     """
 
-    def __init__(self, asks: Callable[[], bool], preroll_ms: int) -> None:
-        self._asks = asks
+    def __init__(
+        self, asks: Callable[[], bool], preroll_ms: int, on_speech: Callable[[], None] = lambda: None
+    ) -> None:
+        self._asks, self._on_speech = asks, on_speech
         self._preroll_ms = preroll_ms
         self._last_ms: int | None = None
+        self._on = False
+        self._spoken_ms = 0
 
     @property
     def now(self) -> bool:
@@ -28,6 +43,22 @@ class Private:
         if self._asks():
             self._last_ms = now_ms
         return self._asks()
+
+    def turned(self) -> bool:
+        """Whether it has begun or ended since this was asked last."""
+        was, self._on = self._on, self._asks()
+        self._spoken_ms = 0 if was is not self._on else self._spoken_ms
+        return was is not self._on
+
+    def spoken(self, speech: bool) -> None:
+        """Whether the caller, and nobody else, speaks in a private chunk."""
+        self._spoken_ms += CHUNK_MS * speech
+        if speech and self._spoken_ms == WANTS_SOMETHING_MS:
+            self._on_speech()
+
+    def key(self) -> None:
+        """The caller pressed one."""
+        self._spoken_ms = 0
 
     def covers(self, started_ms: int) -> bool:
         """Whether the turn that began then, and ends now, is private."""

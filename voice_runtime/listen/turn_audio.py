@@ -84,6 +84,10 @@ class TurnAudio:
         if self._utterance is not None:
             self._utterance.feed(chunk, speech)
 
+    def forget(self) -> None:
+        """What comes next does not follow on what came before: keep nothing for its pre-roll."""
+        self._preroll.clear()
+
     @property
     def partial(self) -> str:
         """The newest words of the open turn."""

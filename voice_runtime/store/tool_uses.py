@@ -4,10 +4,18 @@ One SQLite file in the data folder. A row is a use's id, its agent, its tool, wh
 for how much; nothing of the caller's. Rows older than a day are deleted, and overwritten
 (``secure_delete``). Looking and counting are one transaction (``BEGIN IMMEDIATE``), so of two workers
 that want the last use of a day one gets it.
+
+Beside them, for tools that ask for it: which uses of a caller's are in doubt (``think.doubts``). What such a
+use was, and whose, is kept as an HMAC (RFC 2104, SHA-256) under a random key of this file, until the hours
+that the tool names are over. Whoever has the file can find out whether a number and arguments they guess are
+among them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -25,6 +33,9 @@ CREATE TABLE IF NOT EXISTS uses
 WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS of_tool ON uses (agent, tool, at);
 CREATE INDEX IF NOT EXISTS by_age ON uses (at);
+CREATE TABLE IF NOT EXISTS doubts
+(mark BLOB PRIMARY KEY, use TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS secret (one INTEGER PRIMARY KEY CHECK (one = 1), key BLOB NOT NULL);
 """
 
 
@@ -39,6 +50,8 @@ class ToolUseBook:
         """
         self._file = SmallFile(folder, FILE, _TABLES, busy_s=BUSY_S)
         self._clock = clock or SystemClock()
+        with self._file.open() as db:
+            db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (secrets.token_bytes(32),))
 
     def room(
         self, agent: str, tool: str, amount: int, per_day: int | None, limit: AmountLimit | None
@@ -81,9 +94,51 @@ class ToolUseBook:
         with self._file.open() as db:
             db.execute("DELETE FROM uses WHERE use = ?", (use,))
 
+    # -- uses in doubt: ``think.doubts.DoubtBook`` --------------------------------------------------
+
+    def doubted(self, about: bytes) -> str | None:
+        """The use that is in doubt, where one is.
+
+        Raises:
+            OperatorError: the file cannot be read.
+        """
+        with self._file.open() as db:
+            now = int(self._clock.unix_s())
+            mark = _mark(db, about)
+            row = db.execute("SELECT use FROM doubts WHERE mark = ? AND until > ?", (mark, now)).fetchone()
+            return str(row[0]) if row else None
+
+    def doubt(self, about: bytes, use: str, lasts_h: int) -> None:
+        """Keep a use as one in doubt, for so many hours; one that is kept already stays. Durable on return.
+
+        Raises:
+            OperatorError: the file cannot be written.
+        """
+        now = int(self._clock.unix_s())
+        with self._file.open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("DELETE FROM doubts WHERE until <= ?", (now,))
+            db.execute(
+                "INSERT OR IGNORE INTO doubts VALUES (?, ?, ?)", (_mark(db, about), use, now + lasts_h * 3600)
+            )
+
+    def settle(self, use: str) -> None:
+        """Its outcome is known. Harmless when it is not in doubt.
+
+        Raises:
+            OperatorError: the file cannot be written.
+        """
+        with self._file.open() as db:
+            db.execute("DELETE FROM doubts WHERE use = ?", (use,))
+
     def _used(self, db: sqlite3.Connection, agent: str, tool: str) -> Used:
         row = db.execute(
             "SELECT count(*), coalesce(sum(amount), 0) FROM uses WHERE agent = ? AND tool = ? AND at > ?",
             (agent, tool, int(self._clock.unix_s()) - DAY_S),
         ).fetchone()
         return Used(int(row[0]), int(row[1]))
+
+
+def _mark(db: sqlite3.Connection, about: bytes) -> bytes:
+    (key,) = db.execute("SELECT key FROM secret").fetchone()
+    return hmac.new(key, about, hashlib.sha256).digest()

@@ -14,6 +14,7 @@ from loguru import logger
 from controls.errors import SayError
 from controls.tool_limits import AmountLimit, NoAmount, Over, amount_of, over
 from voice_runtime.agent import Tool
+from voice_runtime.think.doubts import DoubtBook
 
 #: How long the store may take, s.
 DEADLINE_S = 1.0
@@ -22,7 +23,7 @@ T = TypeVar("T")
 Why = Over | Literal["bad_arguments", "not_counted"]
 
 
-class UseBook(Protocol):
+class UseBook(DoubtBook, Protocol):
     """What is needed of ``store.tool_uses.ToolUseBook``; blocks, and may be called from any thread."""
 
     def room(
@@ -76,7 +77,7 @@ class Counting:
             return None
         book = self._book
         if book is None:
-            return "not_counted", _NOT_COUNTED
+            return "not_counted", NOT_COUNTED
         limits = (amount, tool.per_day, tool.amount)
         if use is None:
             work = asyncio.to_thread(book.room, self._agent, tool.name, *limits)
@@ -88,9 +89,9 @@ class Counting:
             logger.error("tool {}: its uses were not counted in time", tool.name)
             if use is not None:
                 self._kept(self._give_back_late(task, use, tool))
-            return "not_counted", _NOT_COUNTED
+            return "not_counted", NOT_COUNTED
         if task.exception() is not None:
-            return "not_counted", _NOT_COUNTED
+            return "not_counted", NOT_COUNTED
         return task.result()
 
     async def _give_back_late(self, taking: asyncio.Task[Any], use: str, tool: Tool) -> None:
@@ -110,7 +111,7 @@ class Counting:
             logger.error("uses of tools could not be counted: {}", place)
 
 
-_NOT_COUNTED = "how often it was used today cannot be told; do not try again, offer a person"
+NOT_COUNTED = "how often it was used today cannot be told; do not try again, offer a person"
 
 
 def _of_a_day(tool: Tool) -> bool:

@@ -14,7 +14,7 @@ from voice_runtime.events import SayFrame
 ReadBack = Literal["none", "confirmed"]
 RefusedBecause = Literal[
     "rule", "caller_said_no", "too_often", "unknown_tool", "bad_arguments", "stopped", "unconfirmed",
-    "not_approved", "too_much", "not_counted", "changed", "not_entered",
+    "not_approved", "too_much", "not_counted", "changed", "not_entered", "in_doubt",
 ]  # fmt: skip
 
 
@@ -36,7 +36,8 @@ class ToolGate(Protocol):
         self, use_id: str, name: str, arguments: Mapping[str, Any], turn: int, *,
         risk: Literal["low", "medium", "high"], read_back: ReadBack,
         idempotent: bool, caller_said: str, ask: Ask | None,
-        undoable: bool, confidence: float | None, dry: bool, undo_of: str | None, by_keys: str,
+        undoable: bool, confidence: float | None, dry: bool, undo_of: str | None,
+        repeats: str | None, by_keys: str,
         answers: Answers,
     ) -> ToolOutcome: ...  # fmt: skip
 
@@ -72,6 +73,9 @@ class ToolJournal(Protocol):
     def caller_text(self) -> str: ...
 
 
+AskBack = Callable[[str], Awaitable[None]]
+#: Called once when what is waited for takes long; it goes on all the same.
+OnSlow = Callable[[], Awaitable[None]]
 #: Has a phrase spoken while a tool is in use.
 Speak = Callable[[SayFrame], Awaitable[None]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,14 @@ class ToolResult:
     ok: bool
     content: dict[str, Any]
     pending: bool = False
+    before_caller: bool = False
+
+
+@dataclass(slots=True)
+class Job:
+    """A use under way, which an interruption does not stop; ``before_caller`` as of its result."""
+
+    task: asyncio.Task[ToolResult]
     before_caller: bool = False
 
 

@@ -17,9 +17,8 @@ Order of a use, none of which may be left out:
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from loguru import logger
@@ -37,13 +36,17 @@ from voice_runtime.shown import TURNS, shown_to_a_person
 from voice_runtime.think import keyed
 from voice_runtime.think.approving import Approving, SayPhrase
 from voice_runtime.think.call_judges import NOBODY, AsksJudges
-from voice_runtime.think.counting import Counting
+from voice_runtime.think.call_uses import CallUses
+from voice_runtime.think.counting import NOT_COUNTED, Counting
+from voice_runtime.think.doubts import NotKept
 from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
 from voice_runtime.think.sending import Sending, Use
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
 from voice_runtime.think.tool_ports import (
+    AskBack,
     KeyEntry,
+    OnSlow,
     ReadBack,
     RefusedBecause,
     Speak,
@@ -52,22 +55,10 @@ from voice_runtime.think.tool_ports import (
     ToolOutcome,
 )
 from voice_runtime.think.tool_results import ResultReader
-from voice_runtime.think.tool_values import STOPPED, UNKNOWN, ToolResult, not_done
-from voice_runtime.think.undoing import Undoing
+from voice_runtime.think.tool_values import STOPPED, UNKNOWN, Job, ToolResult, not_done
 
 #: Once a person has changed a use so often, it is refused.
 MOST_EDITS = 3
-
-
-AskBack = Callable[[str], Awaitable[None]]
-#: Called once when what is waited for takes long; it goes on all the same.
-OnSlow = Callable[[], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class _Job:
-    task: asyncio.Task[ToolResult]
-    before_caller: bool = False
 
 
 class ToolRunner:
@@ -97,8 +88,7 @@ class ToolRunner:
         result_rules: ResultRules | None = None,
         entry: KeyEntry | None = None,
         judges: AsksJudges = NOBODY,
-        undoing: Undoing | None = None,
-        uses: Counter[str] | None = None,
+        uses: CallUses | None = None,
     ) -> None:
         """Compile the schemas.
 
@@ -115,7 +105,7 @@ class ToolRunner:
             result_rules: find instructions in what services answer; None looks for none.
             entry: takes what callers enter by keys; without it a tool that needs that is not used.
             judges: asks the models that rules ask.
-            undoing, uses: of the call, where it has had another runner before.
+            uses: of the call, where it has had another runner before.
 
         Raises:
             OperatorError: a tool's schemas or read-back sentence is broken.
@@ -124,8 +114,9 @@ class ToolRunner:
         self._gate = gate
         self._journal = journal
         self._counting = counting or Counting(None, "")
-        self._undoing = undoing if undoing is not None else Undoing({t.name: t for t in tools})
-        self._sending = Sending(services, journal, ResultReader(tools, result_rules), self._undoing, stopped)
+        uses = uses if uses is not None else CallUses.of(tools)
+        self._undoing, self._doubts, self._uses = uses.undoing, uses.doubts, uses.made
+        self._sending = Sending(services, journal, ResultReader(tools, result_rules), uses, stopped)
         self._language = language
         self._receipt_deadline_s = receipt_deadline_s
         self._slow_after_s = slow_after_s
@@ -138,8 +129,7 @@ class ToolRunner:
         self._on_handoff = on_handoff
         self._approving = approving
         self._stopped, self._leaving, self._judges = stopped, leaving, judges
-        self._uses: Counter[str] = uses if uses is not None else Counter()
-        self._jobs: list[_Job] = []
+        self._jobs: list[Job] = []
         self._told: list[ToolResult] = []
         self._running: set[asyncio.Task[ToolResult]] = set()
         self.pending: PendingReadBack | None = None
@@ -165,25 +155,26 @@ class ToolRunner:
         if self._stopped(name):
             return self._refuse(use, name, arguments, turn, "stopped", STOPPED)
         tool = ready.tool
-        if tool.per_call is not None and self._uses[name] >= tool.per_call:
+        again = self._doubts.knows(tool, arguments)  # the same use, which is counted already
+        if not again and tool.per_call is not None and self._uses[name] >= tool.per_call:
             return self._refuse(use, name, arguments, turn, "too_often", "used too often in this call")
         if tool.read_back:  # nobody is asked to agree to what would be refused; it is counted once they have
-            if (full := await self._counting.room(tool, arguments)) is not None:
+            if not again and (full := await self._counting.room(tool, arguments)) is not None:
                 return self._refuse(use, name, arguments, turn, *full)
             return self._read_back(use, tool, arguments, turn)
-        return await self._wait(_Job(self._start(use, tool, arguments, turn, "none")), on_slow)
+        return await self._wait(Job(self._start(use, tool, arguments, turn, "none")), on_slow)
 
-    async def _wait(self, job: _Job, on_slow: OnSlow | None) -> ToolResult:
+    async def _wait(self, job: Job, on_slow: OnSlow | None) -> ToolResult:
         try:
             await self._done({job.task}, on_slow)
             return await asyncio.shield(job.task)
         except asyncio.CancelledError:
             job.before_caller = True
             self._jobs.append(job)
-            self._nobody_waits()
+            self.nobody_waits()
             raise
 
-    def _nobody_waits(self) -> None:
+    def nobody_waits(self) -> None:
         """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
         self._judges.withdraw()
         if self._approving is not None:
@@ -203,7 +194,7 @@ class ToolRunner:
     def _start(
         self, use: str, tool: Tool, arguments: dict[str, Any], turn: int, read_back: ReadBack
     ) -> asyncio.Task[ToolResult]:
-        self._uses[tool.name] += 1
+        self._uses[tool.name] += not self._doubts.knows(tool, arguments)
         task = asyncio.create_task(self._made(use, tool, arguments, turn, read_back), name=f"tool {use}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -266,7 +257,7 @@ class ToolRunner:
             return False
         if yes and heard:
             task = self._start(pending.use, pending.tool, pending.arguments, turn, "confirmed")
-            self._jobs.append(_Job(task))
+            self._jobs.append(Job(task))
         elif yes is False:
             self._told.append(self._refuse_pending(pending, turn, "caller_said_no", before_caller=False))
         else:
@@ -305,7 +296,7 @@ class ToolRunner:
             try:
                 await self._done({j.task for j in jobs}, on_slow)
             except asyncio.CancelledError:
-                self._nobody_waits()
+                self.nobody_waits()
                 raise
         told, self._told = self._told, []
         self._jobs = [j for j in self._jobs if j not in jobs]
@@ -333,7 +324,16 @@ class ToolRunner:
         """Steps 3 to 6; never raises."""
         if self._stopped(tool.name):
             return self._refuse(use, tool.name, arguments, turn, "stopped", STOPPED)
-        if (full := await self._counting.take(use, tool, arguments)) is not None:
+        try:
+            doubt = await self._doubts.of(tool, arguments)
+        except NotKept:
+            return self._refuse(use, tool.name, arguments, turn, "not_counted", NOT_COUNTED)
+        if doubt is not None and (known := await self._sending.again(Use(use, tool, arguments, turn), doubt)):
+            if known.person and self._on_handoff is not None:
+                self._on_handoff("tool/in-doubt")
+            return known.result
+        same = doubt.use if doubt is not None else use
+        if (full := await self._counting.take(same, tool, arguments)) is not None:
             return self._refuse(use, tool.name, arguments, turn, *full)
         arguments = keyed.with_token(tool, arguments)
         try:
@@ -347,6 +347,7 @@ class ToolRunner:
                 undoable=bool(tool.undo_with) or tool.risk == "low", confidence=self._journal.confidence,
                 dry=tool.dry_run, undo_of=self._undoing.undoes(tool.name, arguments),
                 by_keys=tool.capture.argument if tool.capture else "",
+                repeats=self._doubts.repeated(tool, arguments),
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001  # a gate that breaks lets nothing pass
             logger.error("tool {}: the gate failed: {}", tool.name, type(error).__name__)
@@ -384,7 +385,7 @@ class ToolRunner:
         try:
             kept = await keyed.entered(self._entry, tool, exact, use, turn, self.speak)
         except keyed.NotEntered as why_not:
-            self._uses[tool.name] -= 1  # nothing was done
+            self._uses[tool.name] -= not self._doubts.knows(tool, exact)  # nothing was done
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, exact, turn, "not_entered", str(why_not))
         if self._stopped(tool.name):  # while they were entered
@@ -393,7 +394,7 @@ class ToolRunner:
         self._judges.later(cleared, asks)
         sent = await self._sending.send(Use(use, tool, exact, turn, kept))
         if sent.undone:
-            await self._counting.give_back(use, tool)
+            await self._counting.give_back(sent.undone, tool)
         elif sent.done and undone is not None:
             self._undoing.undone(undone)
         return sent.result
@@ -409,7 +410,7 @@ class ToolRunner:
     ) -> ToolResult:
         """The use waits for a person; it is made only if they grant it as it is."""
         use, arguments = decision.proposal.id, dict(decision.proposal.arguments)
-        if self._approving is None or edits > MOST_EDITS:
+        if self._approving is None or edits > MOST_EDITS or self._leaving():
             await self._counting.give_back(use, tool)
             return self._refuse(use, tool.name, arguments, turn, "not_approved", "nobody can be asked")
         ready, said = self._tools[tool.name], self._journal.transcript.newest(TURNS + 1)
@@ -421,6 +422,7 @@ class ToolRunner:
                 tool.idempotent,
                 tool.dry_run,
                 self._undoing.undoes(tool.name, arguments),
+                self._doubts.repeated(tool, arguments),
             ),
             shown=shown_to_a_person(tool.name, tool.does, tuple(v.reason for v in decision.verdicts), said),
             quotes=bool(said),
@@ -437,7 +439,7 @@ class ToolRunner:
             return told
         # A use of its own: read back where its values are, judged, and asked about again.
         if tool.read_back:
-            self._uses[tool.name] -= 1  # it is counted when it is confirmed
+            self._uses[tool.name] -= not self._doubts.knows(tool, arguments)  # counted when it is confirmed
             return self._read_back(came.becomes, tool, came.edited, turn)
         return await self._carry_out(came.becomes, tool, came.edited, turn, read_back, edits + 1)
 

@@ -160,9 +160,11 @@ async def test_a_caller_who_speaks_while_a_confirmed_use_waits_ends_it_too(
 
 
 async def test_hanging_up_ends_the_wait(call: Call, at_the_desk: MakeDesk) -> None:
-    desk = at_the_desk(leaving=lambda: True)
+    gone: list[str] = []
+    desk = at_the_desk(leaving=lambda: bool(gone))
     using = desk.use()
     [waiting] = await desk.waits()
+    gone.append("the caller")
     using.cancel()
     await asyncio.gather(using, return_exceptions=True)
     await desk.runner.aclose()
@@ -171,6 +173,16 @@ async def test_hanging_up_ends_the_wait(call: Call, at_the_desk: MakeDesk) -> No
     assert not call.server.connections
     with pytest.raises(OperatorError, match="nothing waits as"):
         await desk.ask("decide", use=waiting["use"], who="Anna Berg", word="granted")
+
+
+async def test_nobody_is_asked_once_the_call_ends(call: Call, at_the_desk: MakeDesk) -> None:
+    """A model that was still thinking asked a person behind the last words, and the line stayed open."""
+    desk = at_the_desk(leaving=lambda: True)
+    result = await desk.runner.use("find", {"day": "Monday"}, 1)
+    assert result.content["reason"] == "not_approved"
+    assert call.types() == ["tool.refused"]
+    assert not call.recorder.of("approval.requested")
+    assert not call.server.connections
 
 
 async def test_hanging_up_between_a_grant_and_its_record_does_nothing(

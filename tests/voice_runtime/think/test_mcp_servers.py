@@ -216,7 +216,10 @@ async def test_a_server_that_dies_is_started_anew_by_the_next_use(call: Call, ca
     assert (await uses.use("enter_event", MONDAY, 1)).content["reason"] == "unknown"
     assert call.recorder.of("tool.unknown")[0][0].reason == "broken_answer"
     calendar.mood("")
-    assert (await uses.use("enter_event", MONDAY, 2)).ok
+    assert (await uses.use("enter_event", {"day": "Tuesday"}, 2)).ok
+    assert len(calendar.asked) == 2
+    again = await uses.use("enter_event", MONDAY, 3)
+    assert again.content["reason"] == "in_doubt", "nobody can ask it later whether Monday was entered"
     assert len(calendar.asked) == 2
     await call.client.aclose()
 
