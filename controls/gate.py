@@ -39,7 +39,8 @@ from controls.ids import new_id
 from controls.ledger import records as r
 from controls.receipts import Spool, UrgentReceipt, all_of
 from controls.risk import CallRisk, Circumstances, RiskModel, points_of
-from controls.rules.engine import Rules, gravest_form
+from controls.rules.deciding import gravest_form
+from controls.rules.engine import Rules
 from controls.rules.judges import UNANSWERED, Answers, Question
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.

@@ -51,7 +51,7 @@ def test_the_release_holds_what_a_call_needs(release: Release) -> None:
     assert release.phrases["no-one-free"]["en-US"] == "Nobody is free. Our staff can call you back."
     assert (
         release.phrases["rule.health-boundaries.no-diagnosis"]["en-US"]
-        == "I can't judge that. A nurse can call you back."
+        == "I can't judge that. Our staff can call you back."
     )
     assert "rule.ours.no-waiting-times" in release.phrases
     assert "rule.emergency-us.danger-to-life" in release.phrases

@@ -33,7 +33,7 @@ FORBIDDEN = {
         "I can give you a ten percent discount.": "forbidden-promises/no-discount-or-waiver",
     },
     ("salon", "es-US"): {
-        "No le va a dar alergia.": "ours/no-skin-promises",
+        "No le va a dar alergia.": "health-boundaries/no-prognosis",
         "Le puedo hacer un descuento del diez por ciento.": "forbidden-promises/no-discount-or-waiver",
     },
 }
