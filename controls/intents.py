@@ -23,7 +23,7 @@ from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language
 from controls.rules.matchers import Words, compile_phrase, words
 from controls.rules.model import Name, Pack, Sentence
-from controls.rules.pack_files import load_packs, pack_names
+from controls.rules.pack_files import emergency_names, load_packs
 from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
@@ -205,13 +205,18 @@ def parse_intents(text: str, file: str, packs: Iterable[Pack]) -> Intents:
     return intents
 
 
-def load_intents(folder: Path) -> Intents:
-    """Read ``intents.yaml`` and every ``emergency-*.yaml`` of ``folder``.
+def load_intents(folder: Path, packs: Iterable[Pack] | None = None) -> Intents:
+    """Read ``intents.yaml`` of ``folder``.
+
+    Args:
+        packs: those of the releases that are served, of which the emergencies count; without them every
+            pack of ``folder`` with ``kind: emergency`` does.
 
     Raises:
         ConfigurationError: a file is missing or cannot be used.
     """
-    packs = load_packs(folder, [n for n in pack_names(folder) if n.startswith("emergency-")])
+    known = load_packs(folder, emergency_names(folder)) if packs is None else packs
+    emergencies = {pack.pack: pack for pack in known if pack.kind == "emergency"}
     path = folder / "intents.yaml"
     try:
         text = path.read_text(encoding="utf-8")
@@ -219,7 +224,7 @@ def load_intents(folder: Path) -> Intents:
         raise ConfigurationError(
             [Problem(str(path), 0, "", "the file cannot be read", "restore it, or name the right folder")]
         ) from None
-    return parse_intents(text, str(path), packs)
+    return parse_intents(text, str(path), emergencies.values())
 
 
 @lru_cache(maxsize=1)
