@@ -212,6 +212,7 @@ class Release:
             what is written; ``retention_days`` are the days per class it comes to.
         context_tokens: a longer conversation is summarised to fit.
         nobody_there: the profile says that no desk answers (demo).
+        left_out: packs every such agent has and this one goes without, on somebody's word; a bypass.
         resolved: what ``digest`` is taken over, as canonical JSON (RFC 8785).
     """
 
@@ -257,6 +258,7 @@ class Release:
     risk: RiskModel | None = None
     context_tokens: int = 6000
     nobody_there: bool = False
+    left_out: tuple[str, ...] = ()
     resolved: bytes = field(default=b"", repr=False)
     languages: tuple[str, ...] = ()
     say_as: dict[str, dict[str, str]] = field(default_factory=dict)

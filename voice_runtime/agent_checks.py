@@ -13,14 +13,13 @@ from voice_runtime import dictionary
 from voice_runtime.agent import Release
 from voice_runtime.agent_folder import Parts
 from voice_runtime.offline_file import FILE, offline_name
+from voice_runtime.pack_floor import check_floor
 from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
 from voice_runtime.rule_checks import check_rules
 from voice_runtime.settings import Settings
 from voice_runtime.tool_checks import check_tools
 from voice_runtime.yaml_file import Path_
 
-#: Words of no agent's file, but of every agent: never to deny being an AI.
-REQUIRED_PACKS = ("truthful-ai",)
 #: A disclosure longer than this loses its listener (s).
 LONGEST_DISCLOSURE_S = 7.0
 
@@ -152,11 +151,7 @@ def _handoff(parts: Parts) -> None:
 
 
 def _rules(parts: Parts) -> None:
-    for name in REQUIRED_PACKS:
-        if name not in parts.agent.rules.packs:
-            parts.wrong(("rules", "packs"), f"pack '{name}' is missing", f"add {name}; every agent has it")
-    if parts.packs and not any(p.kind == "emergency" for p in parts.packs):
-        parts.wrong(("rules", "packs"), "no pack knows emergencies", "add one, such as emergency-us")
+    check_floor(parts)
     if parts.people is not None:
         roles = ", ".join(parts.people.roles)
         for pack in parts.packs:

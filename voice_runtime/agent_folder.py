@@ -29,6 +29,7 @@ from voice_runtime.decoys import load_decoys
 from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
 from voice_runtime.lines import AGENT_NAME, Lines, known_agents
 from voice_runtime.offline_file import OfflineFile, load_offline, offline_name
+from voice_runtime.pack_floor import LeftOutSpec, load_left_out
 from voice_runtime.phrases import PhrasesFile, load_phrases
 from voice_runtime.risk_limits import RISK_FILE
 from voice_runtime.services import ServicesFile, load_services
@@ -66,6 +67,8 @@ class Parts:
     phrases: dict[str, PhrasesFile] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
     rules: Rules | None = None
+    #: packs of the floor that any agent goes without, on somebody's word
+    left_out: tuple[LeftOutSpec, ...] = ()
     #: what the agent says it meets, as far as it counts today
     wordings: tuple[DisclosureRule, ...] = ()
     jurisdictions: Jurisdictions = field(default_factory=Jurisdictions)
@@ -141,6 +144,8 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None, t
     for language in parts.languages:
         _read_words(parts, language)
     _read_rules(parts)
+    exceptions = parts.attempt(lambda: load_left_out(root))
+    parts.left_out = exceptions.left_out if exceptions is not None else ()
     _read_wordings(parts)
     _read_schedule(parts)
     parts.risk = parts.attempt(lambda: _risk(parts))

@@ -32,13 +32,16 @@ _DURABLE_S = 10.0
 def weakened(settings: Settings, releases: Iterable[Release]) -> dict[str, frozenset[Weakened]]:
     """Tenant → the controls that the configuration makes weaker than they come.
 
-    guard: a release whose risk score blocks, or asks a person, later than by default (or never).
+    guard: a release whose risk score blocks, or asks a person, later than by default (or never), or that
+        goes without a pack every such agent has (``configs/left_out.yaml``).
     ledger: an outside model that is sent the caller's words before they are on record.
     """
     found: dict[str, frozenset[Weakened]] = {}
     for release in releases:
         mine: set[Weakened] = set()
         if release.risk is not None and _looser(release.risk.limits, DEFAULT_LIMITS.limits()):
+            mine.add("guard")
+        if release.left_out:
             mine.add("guard")
         if any(x.outside and not x.receipt_first for x in settings.model.endpoints):
             mine.add("ledger")

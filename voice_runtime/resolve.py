@@ -29,6 +29,7 @@ from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
+from voice_runtime.pack_floor import left_out
 from voice_runtime.phrases import CAPTURE, CLINICAL, SAID_ALOUD, known_phrases, plain
 from voice_runtime.services import Operation, Service
 from voice_runtime.settings import Settings
@@ -166,6 +167,7 @@ def _release(parts: Parts) -> Release:
         risk=parts.risk,
         context_tokens=settings.model.context_tokens,
         nobody_there=settings.desks == "nobody_there",
+        left_out=tuple(entry.pack for entry in left_out(parts)),
         resolved=resolved,
     )
 
@@ -189,6 +191,7 @@ def _content(parts: Parts) -> dict[str, Any]:
         "phrases": _phrases(parts),
         "templates": _templates(parts),
         "rules": parts.rules.digest,
+        "left_out": [entry.model_dump(mode="json") for entry in left_out(parts)],
         "risk": {"features": parts.risk.digest, "limits": asdict(parts.risk.limits)},
         "redaction": parts.redaction.as_plain(),
         "disclosures": [rule.model_dump(mode="json") for rule in parts.wordings],

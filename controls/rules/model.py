@@ -176,6 +176,7 @@ class Pack(Document):
         owner: who answers for its rules, a role of configs/people.yaml.
         reviewed: day on which a person last read the sources cited in it.
         languages: those it was reviewed for; no other is served with it.
+        places: of an emergency pack, the jurisdictions whose numbers it tells; ``us`` is ``us-il`` too.
         lists: word lists that phrases name as ``<name>``.
         topics: what rules name under ``like``, by language; read from files of their own
             (``controls.rules.topic_files``).
@@ -188,6 +189,7 @@ class Pack(Document):
     owner: Slug
     reviewed: datetime.date
     languages: tuple[Language, ...] = Field(min_length=1)
+    places: tuple[Slug, ...] = ()
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
     topics: dict[Name, dict[Language, Examples]] = Field(default_factory=dict)
     rules: tuple[RuleSpec, ...] = Field(min_length=1)
@@ -209,6 +211,10 @@ class Pack(Document):
         file, data, at = self._source
         name = dotted((*at, *location))
         return file or f"pack {self.pack}", line_of(data(), location), name
+
+    def covers(self, jurisdiction: str) -> bool:
+        """Whether it is for that jurisdiction, or for what that is a part of (``us-il`` of ``us``)."""
+        return any(jurisdiction == place or jurisdiction.startswith(f"{place}-") for place in self.places)
 
     def owner_of(self, rule: RuleSpec) -> str:
         """Role that answers for a rule."""
@@ -302,6 +308,10 @@ def problems_of(
         for i, entry in enumerate(entries):
             if not len(words(entry)):
                 yield found(("lists", name, i), "the entry holds no words", "remove it")
+    if pack.kind == "emergency" and not pack.places:
+        yield found(("kind",), "says nowhere where its numbers are dialled", "add `places: [us]`, or yours")
+    elif pack.kind != "emergency" and pack.places:
+        yield found(("places",), "`places` belongs to emergency packs", "remove it")
     seen: set[str] = set()
     for i, rule in enumerate(pack.rules):
         where: Location = ("rules", i)

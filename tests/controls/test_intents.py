@@ -209,6 +209,7 @@ SMOKE = """format: 1
 pack: house-alarms
 title: made up
 kind: {kind}
+{places}
 owner: compliance
 reviewed: 2026-01-01
 languages: [en-US]
@@ -228,9 +229,9 @@ rules:
 
 def test_an_emergency_pack_is_one_whatever_its_file_is_called(tmp_path: Path) -> None:
     """Found by reading: only files named emergency-* were looked for on calls."""
-    (tmp_path / "house-alarms.yaml").write_text(SMOKE.format(kind="emergency"))
+    (tmp_path / "house-alarms.yaml").write_text(SMOKE.format(kind="emergency", places="places: [us]"))
     (tmp_path / "emergency-not.yaml").write_text(
-        SMOKE.format(kind="guard").replace("house-alarms", "emergency-not")
+        SMOKE.format(kind="guard", places="").replace("house-alarms", "emergency-not")
     )
     shutil.copy(FOLDER / "intents.yaml", tmp_path)
     shutil.copy(FOLDER / "emergency-us.yaml", tmp_path)
