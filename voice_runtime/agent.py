@@ -18,6 +18,7 @@ from controls.tool_limits import AmountLimit
 from voice_runtime.hours import Hours
 
 if TYPE_CHECKING:
+    from controls.intents import Intents
     from controls.jurisdiction import Jurisdictions
     from controls.redaction.file import Redaction
     from controls.retention import Schedule
@@ -200,6 +201,7 @@ class Release:
         templates: id → language → words with ``{values}``, judged by the guard each
             time: ``confirm-number`` ({number}), ``callback-by`` ({desk}, {by}).
         rules: compiled by ``controls.rules.engine`` from packs and own rules.
+        intents: what callers ask of the runtime itself, compiled from ``configs/rules/intents.yaml``.
         redaction: what is masked before which sink; None: what is masked where nothing is configured.
         pronunciations: known word → its sounds, for words no dictionary has.
         prompt: what every language's system prompt begins with; ``prompt_in`` has the whole of it.
@@ -237,6 +239,7 @@ class Release:
     engines: dict[str, str] = field(default_factory=dict)
     templates: dict[str, dict[str, str]] = field(default_factory=dict)
     rules: Rules | None = None
+    intents: Intents | None = None
     redaction: Redaction | None = None
     purpose: str = ""
     refuses: tuple[str, ...] = ()

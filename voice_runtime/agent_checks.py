@@ -11,7 +11,7 @@ from controls.errors import Problem
 from controls.jurisdiction import Terms, asked_scopes
 from voice_runtime import dictionary
 from voice_runtime.agent import Release
-from voice_runtime.agent_folder import Parts
+from voice_runtime.agent_folder import RULES_FOLDER, Parts
 from voice_runtime.offline_file import FILE, offline_name
 from voice_runtime.pack_floor import check_floor
 from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
@@ -90,6 +90,12 @@ def _languages(parts: Parts) -> None:
     for name in agent.phrases:
         if name not in FIXED:
             parts.wrong(("phrases", name), "is not a known phrase", f"known: {', '.join(FIXED)}")
+    for tag in served:
+        if parts.intents is not None and tag not in parts.intents.languages:
+            known = ", ".join(sorted(parts.intents.languages))
+            message = f"holds no lists in {tag}, which agent '{parts.name}' serves"
+            file = f"{RULES_FOLDER.as_posix()}/intents.yaml"
+            parts.problems.append(Problem(file, 0, "languages", message, f"write them, or serve: {known}"))
     for i, language in enumerate(served):
         unreviewed = [p.pack for p in parts.packs if language not in p.languages]
         if unreviewed:

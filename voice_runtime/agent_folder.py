@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from controls.disclosures import DisclosureRule, parse_disclosure
 from controls.errors import ConfigurationError, Problem
+from controls.intents import Intents, load_intents
 from controls.jurisdiction import Jurisdictions
 from controls.redaction.file import Redaction, RedactionFile, not_possible, parse_redaction
 from controls.retention import Schedule, parse_retention
@@ -67,6 +68,8 @@ class Parts:
     phrases: dict[str, PhrasesFile] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
     rules: Rules | None = None
+    #: what callers ask of the runtime itself, with the emergencies of these packs
+    intents: Intents | None = None
     #: packs of the floor that any agent goes without, on somebody's word
     left_out: tuple[LeftOutSpec, ...] = ()
     #: what the agent says it meets, as far as it counts today
@@ -203,6 +206,8 @@ def _read_rules(parts: Parts) -> None:
     agent, folder = parts.agent, parts.root / RULES_FOLDER
     packs = parts.attempt(lambda: load_packs(folder, agent.rules.packs))
     parts.packs = packs or ()
+    if packs is not None:
+        parts.intents = parts.attempt(lambda: load_intents(folder, packs))
     raw = (parts.document.data.get("rules") or {}).get("ours") or []
     try:
         ours = our_rules(raw, file=parts.document.file, languages=parts.languages, owner=agent.owner)

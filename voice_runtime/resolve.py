@@ -146,6 +146,7 @@ def _release(parts: Parts) -> Release:
         engines=_engines(settings),
         templates=_templates(parts),
         rules=parts.rules,
+        intents=parts.intents,
         redaction=parts.redaction,
         purpose=agent.purpose,
         refuses=agent.refuses,
@@ -176,6 +177,7 @@ def _content(parts: Parts) -> dict[str, Any]:
     """What the digest is taken over. Whatever a call can depend on belongs in here."""
     settings, talk = parts.settings, parts.agent.conversation
     assert parts.rules is not None
+    assert parts.intents is not None
     assert parts.schedule is not None
     assert parts.risk is not None
     assert parts.redaction is not None
@@ -191,6 +193,7 @@ def _content(parts: Parts) -> dict[str, Any]:
         "phrases": _phrases(parts),
         "templates": _templates(parts),
         "rules": parts.rules.digest,
+        "intents": parts.intents.digest,
         "left_out": [entry.model_dump(mode="json") for entry in left_out(parts)],
         "risk": {"features": parts.risk.digest, "limits": asdict(parts.risk.limits)},
         "redaction": parts.redaction.as_plain(),

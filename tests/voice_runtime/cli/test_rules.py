@@ -31,6 +31,8 @@ def test_every_pack_shipped_holds_to_its_examples(house: House):
     found = house.json("rules", "test")
     assert found["ok"] is True and found["rules"] >= 30
     assert {example["fault"] for example in found["examples"]} == {""}
+    assert any(e["rule"] == "intents/opt-out.en-US" for e in found["examples"])
+
     code, out, _ = house.sayso("rules", "test", "truthful-ai")
     assert code == 0 and "all hold" in out
     assert "configs/rules/truthful-ai.yaml:" in out and "truthful-ai/never-denies-being-ai" in out
