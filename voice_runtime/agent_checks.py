@@ -92,10 +92,10 @@ def _languages(parts: Parts) -> None:
             parts.wrong(("phrases", name), "is not a known phrase", f"known: {', '.join(FIXED)}")
     for tag in served:
         if parts.intents is not None and tag not in parts.intents.languages:
-            known = ", ".join(sorted(parts.intents.languages))
+            there = ", ".join(sorted(parts.intents.languages))
             message = f"holds no lists in {tag}, which agent '{parts.name}' serves"
             file = f"{RULES_FOLDER.as_posix()}/intents.yaml"
-            parts.problems.append(Problem(file, 0, "languages", message, f"write them, or serve: {known}"))
+            parts.problems.append(Problem(file, 0, "languages", message, f"write them, or serve: {there}"))
     for i, language in enumerate(served):
         unreviewed = [p.pack for p in parts.packs if language not in p.languages]
         if unreviewed:

@@ -14,6 +14,7 @@ from controls.rules.model import VARIABLES, Pack, RuleSpec
 from controls.rules.phrase_index import PhraseIndex
 from controls.rules.together import compile_together, sentence_of
 from controls.rules.topics import Likeness, Topic, topic_of
+from controls.rules.values import dates, prices
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ class Rule:
                 return case.numbers
             case "cards":
                 return case.cards
+            case "prices":
+                return prices(case.words, case.start)
+            case "dates":
+                return dates(case.words, case.start, case.language)
             case "topics":
                 return self._lists.found(case)
             case "args":

@@ -40,7 +40,8 @@ Moment = Literal["agent_says", "caller_says", "tool", "handoff", "call_ends"]
 
 #: What a CEL expression may look at.
 VARIABLES = (
-    "said", "clause", "text", "tool", "args", "numbers", "cards", "topics", "language", "handoff", "call",
+    "said", "clause", "text", "tool", "args", "numbers", "cards", "prices", "dates", "topics", "language",
+    "handoff", "call",
 )  # fmt: skip
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)")
 _CONTROL = re.compile(r"\bA\.\d{1,2}(?:\.\d{1,2}){1,2}\b")
