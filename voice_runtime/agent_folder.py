@@ -23,8 +23,10 @@ from controls.retention import Schedule, parse_retention
 from controls.risk import RiskModel
 from controls.risk_file import parse_risk
 from controls.rules.engine import Rules
-from controls.rules.model import Pack, our_rules
+from controls.rules.model import Pack
+from controls.rules.own import our_rules
 from controls.rules.pack_files import load_packs
+from controls.rules.topic_files import topics_in
 from voice_runtime.agent_file import AgentFile
 from voice_runtime.decoys import load_decoys
 from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
@@ -210,7 +212,10 @@ def _read_rules(parts: Parts) -> None:
         parts.intents = parts.attempt(lambda: load_intents(folder, packs))
     raw = (parts.document.data.get("rules") or {}).get("ours") or []
     try:
-        ours = our_rules(raw, file=parts.document.file, languages=parts.languages, owner=agent.owner)
+        ours = our_rules(
+            raw, file=parts.document.file, languages=parts.languages, owner=agent.owner,
+            topics=topics_in(parts.folder / "examples"),
+        )  # fmt: skip
         if packs is None:
             return
         parts.rules = Rules.compile(packs, ours)

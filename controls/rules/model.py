@@ -1,15 +1,15 @@
 """Rule packs as files: what a compliance officer writes, and what is wrong with it.
 
-A pack is one YAML file under ``configs/rules``. An agent's own rules
-(``rules.ours`` in agent.yaml) become one more pack, named ``ours``. Packs are
-added to one another: no rule can take another's verdict back.
+A pack is one YAML file under ``configs/rules``. An agent's own rules become one
+more, named ``ours`` (``controls.rules.own``). Packs are added to one another: no
+rule can take another's verdict back.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -25,8 +25,8 @@ from pydantic import (
 
 from controls.annex_a import ANNEX_A
 from controls.decision import Ask, Verdict
-from controls.documents import Document, Location, dotted, line_of, plain, validate
-from controls.errors import ConfigurationError, Problem
+from controls.documents import Document, Location, dotted, line_of, plain
+from controls.errors import Problem
 from controls.ledger.records import Language, Slug
 from controls.rules import judges, moments
 from controls.rules.expression import Expression
@@ -44,7 +44,6 @@ VARIABLES = (
     "handoff", "call",
 )  # fmt: skip
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)")
-_CONTROL = re.compile(r"\bA\.\d{1,2}(?:\.\d{1,2}){1,2}\b")
 
 
 class Example(Document):
@@ -226,73 +225,6 @@ class Pack(Document):
         return f"rule.{self.pack}.{rule.name}"
 
 
-class OurRule(Document):
-    """A rule of the agent's own, as agent.yaml writes it."""
-
-    name: Name
-    if_agent_says: tuple[Sentence, ...] = Field(min_length=1)
-    unless: tuple[Sentence, ...] = ()
-    then: Literal["say", "handoff"]
-    say: dict[Language, Sentence] = Field(min_length=1)
-    risk: int = Field(default=50, ge=0, le=100)
-    because: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=600)]
-    catches: tuple[Sentence, ...] = Field(min_length=1)
-    lets_pass: tuple[Sentence, ...] = Field(min_length=1)
-
-
-def our_rules(
-    rules: Sequence[Any], *, file: str, languages: Sequence[str], owner: str, at: Location = ("rules", "ours")
-) -> Pack | None:
-    """An agent's own rules as the pack ``ours``; None when there are none.
-
-    Args:
-        rules: ``rules.ours`` of agent.yaml, as mappings (ruamel's keep their lines).
-        languages: the languages the agent serves.
-        owner: the role that owns the agent, and so its rules.
-
-    Raises:
-        ConfigurationError: with every problem, fields named from ``at`` on.
-    """
-    problems: list[Problem] = []
-    specs: list[RuleSpec] = []
-    for i, raw in enumerate(rules):
-        try:
-            specs.append(_spec(validate(raw, file, OurRule, (*at, i))))
-        except ConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigurationError(problems)
-    if not specs:
-        return None
-    pack = Pack.model_construct(
-        format=1, pack="ours", title="The agent's own rules", kind="guard", owner=owner,
-        reviewed=datetime.date.min, languages=tuple(languages), lists={}, rules=tuple(specs),
-    )  # fmt: skip
-    pack.came_from(file, lambda: rules, at)
-    problems = list(problems_of(pack, {"rules": rules}, file, at[:-1], ours=at[-1]))
-    if problems:
-        raise ConfigurationError(problems)
-    return pack
-
-
-def _spec(rule: OurRule) -> RuleSpec:
-    cited = tuple(dict.fromkeys(a for a in _CONTROL.findall(rule.because) if a in ANNEX_A))
-    return RuleSpec.model_validate(
-        {
-            "name": rule.name,
-            "when": "agent_says",
-            "if": {"phrases": rule.if_agent_says, "unless": rule.unless},
-            "then": "block" if rule.then == "say" else "handoff",
-            "say": rule.say,
-            "risk": rule.risk,
-            "annex_a": cited or ("A.9.2",),
-            "because": rule.because,
-            "catches": rule.catches,
-            "lets_pass": rule.lets_pass,
-        }
-    )
-
-
 # --- checks across fields -------------------------------------------------------------------------
 
 
@@ -340,7 +272,7 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
                 yield (
                     ("if", "like"),
                     f"no examples of {name} in {language}",
-                    f"write them in examples/{pack.pack}/{name}.{language}.txt beside the pack",
+                    f"write them in {_examples(pack)}/{name}.{language}.txt",
                 )
     for field in ("phrases", "together", "unless", "without"):
         compile_one = compile_together if field == "together" else compile_phrase
@@ -371,6 +303,11 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
             "an emergency rule is `when: caller_says` and `then: handoff`",
             "correct it, or move the rule",
         )
+
+
+def _examples(pack: Pack) -> str:
+    """Where a pack's topics stand: beside it, an agent's own in its folder."""
+    return "the agent's folder: examples" if pack.pack == "ours" else f"examples/{pack.pack}"
 
 
 def _celproblems_of(expression: str) -> Iterator[_Fault]:

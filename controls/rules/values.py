@@ -1,8 +1,8 @@
 """Sums of money and dates among words, as values an expression can compare. Pure.
 
 Written or spoken, English or Spanish: "$1,250.50", "fifty dollars and ten cents", "12,50 €", "doscientos
-dólares"; "December 25th", "the third of May", "25 de diciembre de 2026", "12/25/2026", "on Sunday". What is
-said as a bare number is no price, and a month alone is one without a day; rules look at ``numbers`` for the rest.
+dólares"; "December 25th", "the third of May", "25 de diciembre de 2026", "12/25/2026", "on Sunday". A bare
+number is no price, and a month alone is one without a day; rules look at ``numbers`` for the rest.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 
 from controls.errors import ConfigurationError
 from controls.rules.engine import Rules
-from controls.rules.model import our_rules
+from controls.rules.own import our_rules
 from controls.rules.pack_files import load_packs, pack_names, parse_pack
 from tests.controls.rules.packs import FOLDER, OTHERS, SHIPPED, shipped_packs
 
