@@ -22,6 +22,7 @@ import rfc8785
 
 from controls.decision import Ask
 from controls.errors import ConfigurationError, Problem
+from controls.rules import meaning
 from controls.tool_limits import AmountLimit
 from voice_runtime.agent import ByKeys, DeskRoute, Known, McpTool, Release, Silence, Tool, answer_in
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, questions, warn
@@ -31,6 +32,7 @@ from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
 from voice_runtime.pack_floor import left_out
 from voice_runtime.phrases import CAPTURE, CLINICAL, SAID_ALOUD, known_phrases, plain
+from voice_runtime.sentence_model import use_sentence_model
 from voice_runtime.services import Operation, Service
 from voice_runtime.settings import Settings
 from voice_runtime.urgent_phrases import urgent_sentences
@@ -88,6 +90,7 @@ def resolve(
     """As ``load_release`` and ``validate_agent`` in one; the release is None when there are errors."""
     root = Path(root)
     try:
+        use_sentence_model(settings)
         parts = read_parts(root, name, settings, lines, today or datetime.datetime.now(datetime.UTC).date())
     except ConfigurationError as error:
         return None, [in_root(p, root) for p in error.problems]
@@ -194,6 +197,7 @@ def _content(parts: Parts) -> dict[str, Any]:
         "templates": _templates(parts),
         "rules": parts.rules.digest,
         "intents": parts.intents.digest,
+        "meaning": None if (encoder := meaning.current()) is None else encoder.digest,
         "left_out": [entry.model_dump(mode="json") for entry in left_out(parts)],
         "risk": {"features": parts.risk.digest, "limits": asdict(parts.risk.limits)},
         "redaction": parts.redaction.as_plain(),

@@ -26,6 +26,7 @@ from voice_runtime.engine_settings import (
     PipecatRecogniserEngine,
     PipecatVoiceEngine,
     RecogniserSettings,
+    SentenceModel,
     VoiceSettings,
 )
 from voice_runtime.risk_limits import DEFAULT_LIMITS, RiskLimits
@@ -271,6 +272,7 @@ class Profile(Closed):
     )
     services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
     workers: WorkerSettings | None = Field(default=None, description="other processes of the same house")
+    meaning: SentenceModel | None = Field(default=None, description="a model of sentences, for rules")
     dry_run: bool = Field(default=False, description="true: no agent's use of a tool is sent")
     _name: str = PrivateAttr(default="")
     _root: Path = PrivateAttr(default=Path())

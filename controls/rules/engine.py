@@ -142,7 +142,10 @@ class Rules:
         """
         for known in self._every:
             if known.id == rule:
-                return grounds(known, _case(known.spec.when, proposal, before))
+                try:
+                    return grounds(known, _case(known.spec.when, proposal, before))
+                except Exception:  # noqa: BLE001  # a rule that failed, or whose model is not here any more
+                    return []
         return []
 
     def questions(self, proposal: Proposal, before: Words = EMPTY) -> tuple[Question, ...]:

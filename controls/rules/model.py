@@ -72,11 +72,15 @@ class Like(Document):
 
     Attributes:
         topic: one of the pack's.
-        at_least: score from which on it applies (``controls.rules.topics``); 0 is neither like it nor not.
+        by: its words (``controls.rules.topics``), or its meaning (``controls.rules.meaning``).
+        at_least: score from which on it applies; 0 is neither like it nor not.
+        without_model: for ``by: meaning``, the score by words that counts where the profile has no model.
     """
 
     topic: Name
+    by: Literal["words", "meaning"] = "words"
     at_least: float = Field(gt=0, le=100)
+    without_model: float | None = Field(default=None, gt=0, le=100)
 
 
 class Condition(Document):
@@ -265,6 +269,8 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
     yield from judges.faults_of(rule)
     yield from moments.faults_of(rule)
     if condition.like is not None:
+        if condition.like.by == "words" and condition.like.without_model is not None:
+            yield ("if", "like", "without_model"), "words need no model", "remove it, or write `by: meaning`"
         name = condition.like.topic
         topic = pack.topics.get(name, {})
         for language in pack.languages:

@@ -90,10 +90,13 @@ def keep(
     not tried, and told to be so.
     """
     from voice_runtime.cli.text import profile_of
+    from voice_runtime.sentence_model import use_sentence_model
 
     if packs and agent:
         raise OperatorError("name packs or --agent, not both")
-    root = profile_of(config).root
+    profile = profile_of(config)
+    root = profile.root
+    use_sentence_model(profile)
     tried = _of_agent(config, root, agent) if agent else _of_packs(root, packs or [])
     if ask:
         asked = ask_models(config, [example.asks for example in tried if example.asks is not None])
@@ -233,10 +236,12 @@ def _archived(profile: Profile, release: str) -> Rules | None:
     from controls.rules.engine import Rules
     from controls.rules.model import Pack
     from voice_runtime.release_archive import archived_release, archived_rules
+    from voice_runtime.sentence_model import use_sentence_model
 
     resolved = archived_release(profile.data_dir, release)
     digest = json.loads(resolved).get("rules") if resolved is not None else None
     kept = archived_rules(profile.data_dir, digest) if digest else None
+    use_sentence_model(profile)
     return None if kept is None else Rules([Pack.model_validate(pack) for pack in json.loads(kept)])
 
 
