@@ -165,7 +165,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
         "A.6.2.5", "AI system deployment", "A",
         "which release ran in which call, and who approved it",
         "approvals outside the runtime",
-        (*_RELEASES, "release.bound"),
+        (*_RELEASES, "release.bound", "release.served"),
     ),
     AnnexControl(
         "A.6.2.6", "AI system operation and monitoring", "A",

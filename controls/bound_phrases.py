@@ -17,13 +17,18 @@ def phrase_digest(text: str) -> str:
 
 
 def bound_records(
-    tenant: str, call: str, release: str, phrases: Mapping[str, Mapping[str, str]]
+    tenant: str,
+    call: str,
+    release: str,
+    phrases: Mapping[str, Mapping[str, str]],
+    redaction: str | None = None,
 ) -> list[r.ReleaseBound]:
     """The records that bind a call to a release and its phrases; one where there are none.
 
     Args:
         release: its digest, ``sha256:…``.
         phrases: id → language → words.
+        redaction: version of the redaction rules, ``sha256:…``; in each of the records.
 
     Raises:
         pydantic.ValidationError: a phrase id, language or digest is malformed.
@@ -34,4 +39,7 @@ def bound_records(
         for language, text in sorted(said.items())
     ]
     parts = [fixed[i : i + PHRASES_PER_RECORD] for i in range(0, len(fixed), PHRASES_PER_RECORD)] or [[]]
-    return [r.ReleaseBound(tenant=tenant, call=call, release=release, fixed=tuple(part)) for part in parts]
+    return [
+        r.ReleaseBound(tenant=tenant, call=call, release=release, fixed=tuple(part), redaction=redaction)
+        for part in parts
+    ]

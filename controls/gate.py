@@ -108,7 +108,7 @@ class Gate:
         """
         if self._binding is not None:
             raise InternalError("the call is bound to a release already")
-        built = bound_records(self._tenant, self._call, release, phrases)
+        built = bound_records(self._tenant, self._call, release, phrases, redaction)
         self._binding = all_of([self._recorder.append(record) for record in built])
         self._bound = {p: said[self._language] for p, said in phrases.items() if self._language in said}
         self.approvals.release = release

@@ -33,6 +33,7 @@ from voice_runtime.carrier import Hearing
 from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.deciding import Deciding, start_deciding
+from voice_runtime.declared import read_declared, record_served
 from voice_runtime.doors import Doors
 from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
 from voice_runtime.garbage import Ahead
@@ -126,8 +127,9 @@ class App:
         try:
             await self._enter(self.vitals.start, self.vitals.close)
             releases = self._configuration()
-            await self._start_ledger(releases)
+            # First, so that what is on record as served can be read again.
             await asyncio.to_thread(archive_releases, self.settings.data_dir, releases.values())
+            await self._start_ledger(releases)
             await self._start_engines(releases)
             routers = await self._open_doors()
             self.begin()
@@ -185,8 +187,11 @@ class App:
             self.witnesses = witnesses
             self.telemetry.witness_readings = witnesses.readings
         self.ledger, self.keys = await open_ledger(self.settings, taggers, lines, self._stack, self.witnesses)
-        weak = weakened(self.settings, releases.values())
-        await record_bypasses(self.settings.data_dir / DIRECTORY, self.ledger, weak)
+        root, mine = self.settings.data_dir / DIRECTORY, list(releases.values())
+        declared = await asyncio.to_thread(read_declared, root, self.settings.data_dir)
+        weak = await asyncio.to_thread(weakened, self.settings, mine, declared)
+        await record_bypasses(root, self.ledger, weak)
+        await record_served(self.settings, self.ledger, mine, declared)
 
     def _all_lines(self) -> list[Line]:
         lines = self.lines

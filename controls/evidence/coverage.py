@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -56,7 +56,10 @@ class FaultShown(Shown):
         description="bypass: a setting weakens it"
     )
     at: str
-    told_by: Place
+    until: str | None = Field(default=None, description="when it was restored; null: not yet")
+    setting: r.WeakenedBy | None = Field(default=None, description="for bypass: what weakens it")
+    tenant: str | None = Field(description="whose; null: every one's")
+    told_by: Place | None = Field(description="null: no record does, but the configuration as it is now")
     missed: Place | None = Field(description="the record at which the control should have acted")
 
 
@@ -78,6 +81,7 @@ class ControlCoverage(Shown):
     occasion: str
     why: str
     tested_by: str
+    challenged_within_days: int = Field(description="how long a test counts, by configs/soa.yaml")
     population: int = Field(ge=0)
     exercised: int = Field(ge=0)
     passed: int = Field(ge=0)
@@ -101,7 +105,7 @@ class ControlCoverage(Shown):
             raise ValueError(f"{self.id}: the counts do not add up")
         green = (
             self.population > 0
-            and not (self.failed or self.unexplained or self.faults)
+            and not (self.failed or self.unexplained or any(f.until is None for f in self.faults))
             and self.last_challenged is not None
             and (self.evidence == "A" or (self.document is not None and self.document.current))
             and self.evidence != "N"
@@ -128,6 +132,9 @@ class Statement(Shown):
     since: str | None
     tenants: list[str]
     calls: dict[str, int] = Field(description="environment → calls counted")
+    left_out: dict[str, int] = Field(description="environment → calls left out, as was asked")
+    settle_within_days: int = Field(description="for incidents and failures found later, by configs/soa.yaml")
+    cleared_below: int = Field(description="risk from which on a clearance has failed, by configs/soa.yaml")
     verified: bool | None = Field(description="the whole log was verified with this report; null: it was not")
     states: dict[State, int]
     languages: list[LanguageRates]
@@ -149,13 +156,24 @@ class _Rates:
 class Coverage:
     """Counts. ``call`` once for each call, ``house`` for each other record, then ``statement`` once."""
 
-    def __init__(self, soa: SoaFile, suppliers: Suppliers, *, now: int, since: int = 0) -> None:
+    def __init__(
+        self,
+        soa: SoaFile,
+        suppliers: Suppliers,
+        *,
+        now: int,
+        since: int = 0,
+        environments: Collection[r.Environment] = tuple(r.Environment),
+    ) -> None:
         """Begin.
 
         Args:
             suppliers: the register as it is now.
             now, since: Unix times in s; calls opened before ``since`` are left out.
+            environments: calls opened in others are left out, and said to be.
         """
+        self._environments = frozenset(environments)
+        self._left_out: Counter[str] = Counter()
         self._soa = soa
         self._now, self._since = now, since
         self._terms = Terms(suppliers, soa.cleared_below, now, soa.settle_within_days * DAY_S)
@@ -177,6 +195,8 @@ class Coverage:
         handoff = refusal = ended = counted = False
         for leaf, record in records:
             if not counted and record.at < self._since:
+                return
+            if not counted and isinstance(record, r.CallOpened) and self._elsewhere(record):
                 return
             counted = True
             match record:
@@ -201,6 +221,12 @@ class Coverage:
             rates.with_handoff += handoff
             rates.with_refusal += refusal
 
+    def _elsewhere(self, record: r.CallOpened) -> bool:
+        """Whether the call is of an environment that was not asked for."""
+        elsewhere = record.environment not in self._environments
+        self._left_out[record.environment.value] += elsewhere
+        return elsewhere
+
     def _opens(self, origin: str, leaf: int, record: r.CallOpened) -> None:
         self._tenants.add(record.tenant)
         self._calls[record.environment.value] += 1
@@ -209,6 +235,10 @@ class Coverage:
     def house(self, origin: str, leaf: int, record: r.Record) -> None:
         """One record that belongs to no call, or tells about one that did not make it (``ABOUT_CALLS``)."""
         self._house.add(Where(origin, leaf, getattr(record, "call", None) or ""), record)
+
+    def weaker(self, settings: Iterable[r.WeakenedBy]) -> None:
+        """What the configuration this is judged by weakens, as it is now and whatever the record says."""
+        self._house.weaker |= set(settings)
 
     def verified(self, ok: bool) -> None:
         """A whole log was verified just now, or does not hold."""
@@ -230,6 +260,9 @@ class Coverage:
             since=rfc3339(self._since) if self._since else None,
             tenants=sorted(self._tenants),
             calls=dict(sorted(self._calls.items())),
+            left_out={name: n for name, n in sorted(self._left_out.items()) if n},
+            settle_within_days=self._soa.settle_within_days,
+            cleared_below=self._soa.cleared_below,
             verified=self._verified,
             states={state: states.get(state, 0) for state in State},
             languages=[
@@ -253,12 +286,16 @@ class Coverage:
         document = standing(entry, documents.get(named or ""), today)
         judged = judge(
             control.evidence, tally, mine, entry, document,
-            now=self._now, within_days=self._soa.challenged_within(control.id),
+            now=self._now, within_days=self._soa.challenged_within(control.id), since=self._since,
+            kinds={topic: self._tallies.of((topic,)) for topic in population.topics}
+            if len(population.topics) > 1 else {},
+            testable=bool(population.tested) or control.id == _LOG,
         )  # fmt: skip
         return ControlCoverage(
             id=control.id, title=control.title, evidence=control.evidence,
             state=judged.state, because=[*self._unverified(control.id), *judged.because],
             occasion=population.occasion, why=population.because, tested_by=population.tested,
+            challenged_within_days=self._soa.challenged_within(control.id),
             population=tally.population, exercised=tally.exercised, passed=tally.passed,
             failed=tally.failed, unexplained=tally.unexplained,
             last_challenged=rfc3339(tally.challenged_at) if tally.challenged_at else None,
@@ -295,7 +332,10 @@ def _fault(fault: Fault) -> FaultShown:
         {
             "what": fault.what,
             "at": rfc3339(fault.at),
-            "told_by": _place(fault.where),
+            "until": None if fault.until is None else rfc3339(fault.until),
+            "setting": fault.setting,
+            "tenant": fault.tenant or None,
+            "told_by": None if fault.where is None else _place(fault.where),
             "missed": None if fault.missed is None else _place(fault.missed),
         }
     )

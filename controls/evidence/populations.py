@@ -181,7 +181,8 @@ POPULATIONS: tuple[Population, ...] = (
     ),
     Population(
         "A.7.6", ("redaction",),
-        "a call of which words were kept: bound to the version of the redaction rules they went through",
+        "a call of which words were kept: bound to the version of the redaction rules they went through; and "
+        "each text that could not be gone through, and was withheld",
         "whatever is kept has to be prepared first",
         "something found and taken out",
     ),

@@ -909,6 +909,13 @@ ControlName = Literal[
 ]  # fmt: skip
 
 
+#: What can make a control weaker than it comes: the part of the configuration, never a name out of it.
+WeakenedBy = Literal[
+    "risk_limits", "risk_points", "receipt_first", "redaction", "rules", "emergency", "intents",
+    "tool_limits", "approvals", "cleared_below",
+]  # fmt: skip
+
+
 class ControlFailed(Record):
     """A control that broke, on the spot."""
 
@@ -929,6 +936,7 @@ class ControlDisabled(Record):
     how: Literal["off", "bypass"] = Field(
         default="off", description="bypass: it acts, and a setting weakens it"
     )
+    setting: WeakenedBy | None = Field(default=None, description="for a bypass, what weakens it")
     restored: bool = Field(default=False, description="from here on it acts as declared again")
     by: PersonId | None = None
 
@@ -1139,6 +1147,17 @@ class ReleaseProposed(ReleaseRecord):
 
 class ReleaseApproved(ReleaseRecord):
     type = "release.approved"
+
+
+class ReleaseServed(Record):
+    """A process that takes calls began to serve this release, for the first time on this record.
+
+    An agent's limits count as declared in the newest of its releases that was approved, else in the first
+    that was served; what a later one loosens is a bypass (``control.disabled``).
+    """
+
+    type = "release.served"
+    release: Digest
 
 
 class ReleasePromoted(ReleaseRecord):

@@ -26,12 +26,14 @@ class RuleIndex:
         """Index rules; ``find`` answers by their place in that order."""
         phrases: list[tuple[int, Phrase]] = []
         parts: dict[tuple[Place | None, ...], Reading] = {}  # a part many lines name is read once
-        lines: list[tuple[tuple[int, tuple[Reading, ...]], list[Place]]] = []
+        lines: list[tuple[tuple[int, tuple[Reading, ...]], list[Place], list[Place]]] = []
         for key, rule in enumerate(rules):
             phrases += [(key, phrase) for phrase in rule.phrases]
             for line in rule.together:
                 readings = tuple(parts.setdefault(part.places, Reading(part.places)) for part in line.parts)
-                lines.append(((key, readings), [p for part in line.parts for p in words_of(part.places)]))
+                places = [p for part in line.parts for p in words_of(part.places)]
+                last = [p for part in line.parts for p in words_of(part.places[-1:])]
+                lines.append(((key, readings), places, last))
         self._phrases = PhraseIndex(phrases)
         self._lines = ByRarestWord(lines)
 
@@ -39,7 +41,7 @@ class RuleIndex:
         """Matches as key → [(first word, after last word)], those that end after ``ending_from``."""
         found = self._phrases.find(text, ending_from)
         spans: dict[Reading, list[Span]] = {}
-        for key, parts in self._lines.possible(text):
+        for key, parts in self._lines.possible(text, ending_from):
             for part in parts:
                 if part not in spans:
                     spans[part] = part.spans(text, ending_from - WITHIN)

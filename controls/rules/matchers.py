@@ -22,6 +22,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 from controls.rules.number_words import SPECIAL, to_digits
 
@@ -101,8 +102,21 @@ class Words:
             found.setdefault(token[:STEM] + "*", []).append(i)
         return found
 
+    def standing(self, place: Place) -> Mapping[int, Sequence[int]]:
+        """Where something of a place of a phrase stands, in order → how many words it has, longest first."""
+        found = self._standing.get(place)
+        if found is None:
+            starts = sorted({at for mark in self.marks & place.begins for at in self.at[mark]})
+            found = {at: sizes for at in starts if (sizes := place.sizes(self.tokens, at))}
+            self._standing[place] = found  # many phrases share a place
+        return found
+
     @cached_property
     def _marks(self) -> dict[int, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def _standing(self) -> dict[Place, Mapping[int, Sequence[int]]]:
         return {}
 
 
@@ -264,6 +278,11 @@ class Place:
         """Marks (``Words.at``) of the words it can begin with."""
         return frozenset(self.ways).union(stem + "*" for stem in self.stems)
 
+    @cached_property
+    def ends(self) -> frozenset[str]:
+        """Marks of the words it can end with."""
+        return frozenset(entry[-1] for entry in self.entries)
+
     @property
     def entries(self) -> Iterator[tuple[str, ...]]:
         """Marks of each way to go on."""
@@ -272,15 +291,14 @@ class Place:
         for stem in self.stems:
             yield (stem + "*",)
 
-    def sizes(self, tokens: Sequence[str], at: int) -> Iterator[int]:
+    def sizes(self, tokens: Sequence[str], at: int) -> Sequence[int]:
         """How many words can stand here, at ``at``; the longest first."""
         token = tokens[at]
-        for option in self.ways.get(token, ()):
-            size = len(option)
-            if size == 1 or tokens[at : at + size] == option:
-                yield size
+        options = self.ways.get(token, ())
+        found = [n for o in options if (n := len(o)) == 1 or tuple(tokens[at : at + n]) == o]
         if self.stems and token.startswith(self.stems.get(token[:STEM], ())):
-            yield 1
+            found.append(1)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +334,8 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
         else:
             places += [_word(token) for token in words(part).tokens]
     places = _joined_numbers(written, places)
+    if any(a is None and b is None for a, b in pairwise(places)):
+        raise ValueError("a phrase holds ... twice in a row | write it once")
     if not places or not any(places):
         raise ValueError("the phrase holds no words | write the words to look for")
     if places[0] is None or places[-1] is None:

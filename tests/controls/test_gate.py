@@ -79,6 +79,13 @@ def test_more_phrases_than_one_record_takes() -> None:
     assert [len(r.fixed) for r, _ in recorder.of("release.bound")] == [40, 40, 40, 10]
 
 
+def test_a_call_is_bound_to_the_version_of_its_redaction() -> None:
+    """The version was handed over and written nowhere: A.7.6 had no evidence in any call."""
+    gate, recorder = make(bind=False)
+    gate.bind(RELEASE, {f"phrase-{i}": {"en-US": "x"} for i in range(61)}, "sha256:" + "7" * 64)
+    assert [r.redaction for r, _ in recorder.of("release.bound")] == ["sha256:" + "7" * 64] * 2
+
+
 def test_a_binding_that_fails_in_part_fails() -> None:
     recorder = MemoryRecorder(delayed=True)
     gate, _ = make(recorder, bind=False)

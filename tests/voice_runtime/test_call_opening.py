@@ -21,6 +21,14 @@ async def test_what_carries_the_voice_is_on_record() -> None:
         assert line.of("media.half_duplex")[0][0].active
 
 
+async def test_a_call_is_bound_to_the_version_of_its_redaction() -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        versions = {record.redaction for record, _ in line.of("release.bound")}
+        assert versions == {line.call.redaction.version("record")}
+        assert versions.pop().startswith("sha256:")
+
+
 async def test_a_call_is_in_one_of_the_agents_languages() -> None:
     spoken = {name: words | {"es-US": f"({name})"} for name, words in release().phrases.items()}
     changes = {"languages": ("en-US", "es-US"), "phrases": spoken}

@@ -49,7 +49,7 @@ app.command("mcp-tools", epilog="Example: sayso agents mcp-tools calendar")(mcp_
 @app.command("list", epilog="Example: sayso agents list --json")
 def list_(config: Config = DEFAULT_PROFILE, as_json: AsJson = False) -> None:
     """List agents with version, lines and state."""
-    settings, lines = _configured(config)
+    settings, lines = configured(config)
     rows = []
     for name in known_agents(settings.root):
         release, problems = resolve(settings.root, name, settings, lines)
@@ -282,7 +282,7 @@ def _lines_or(problems: list[Problem], settings: Settings) -> Lines | None:
         return None
 
 
-def _configured(config: Path) -> tuple[Settings, Lines]:
+def configured(config: Path) -> tuple[Settings, Lines]:
     try:
         settings = load_settings(config, environ=_AnyVariable())
         return settings, load_lines(settings.root)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from controls.errors import OperatorError
-from voice_runtime.cli.records import NO_NAME_NEEDED, existing, ledger_root
+from voice_runtime.cli.records import NO_NAME_NEEDED, existing, ledger_root, opening_of, record_access
 from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_table, emit_text, profile_of
 
 if TYPE_CHECKING:
@@ -260,13 +260,19 @@ def _is_decision(record: r.Record) -> bool:
 
 
 def _looked(settings: Profile, tenant: str, who: str, purpose: str) -> None:
-    """Raises OperatorError: no server runs; LedgerError: it is not on record, so nothing may be opened."""
-    from controls.ledger import records as r
-    from voice_runtime.local import append_via_server
+    """Through the running server, or into the record itself where none runs.
 
-    record = r.AccessViewed(tenant=tenant, what="approvals")
-    if append_via_server(settings.data_dir, record, r.AccessDetails(who=who, purpose=purpose)) is None:
-        raise OperatorError(f"no server runs on {settings.data_dir}: start it with `sayso serve`")
+    Raises:
+        LedgerError: it is not on record, so nothing may be opened.
+    """
+    from controls.ledger import records as r
+    from controls.ledger.reader import Reader
+
+    with Reader.open(existing(ledger_root(settings))) as reader:
+        calls = [c.call for view in reader.views() if view.tenant == tenant for c in view.calls(1)]
+        region = opening_of(reader, calls[0]).region if calls else "local"
+    details = r.AccessDetails(who=who, purpose=purpose)
+    record_access(settings, tenant, region, None, details, what="approvals")
 
 
 def _rates(opened: list[tuple[Any, Any]]) -> tuple[Rates, dict[str, Rates]]:

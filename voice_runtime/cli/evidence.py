@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -14,7 +15,7 @@ from controls.annex_a import ANNEX_A
 from controls.errors import ConfigurationError, OperatorError, Problem
 from controls.ledger import records as r
 from voice_runtime.cli.records import append, existing, ledger_root, opening_of
-from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_text, profile_of
+from voice_runtime.cli.text import DEFAULT_CONFIG, Config, Json, emit_json, emit_table, emit_text, profile_of
 
 if TYPE_CHECKING:
     from controls.evidence.coverage import ControlCoverage, Coverage, Statement
@@ -46,6 +47,10 @@ _MARKS = {
 def soa(
     since: Annotated[str, typer.Option(help="Only calls from this day on, UTC.")] = "",
     tenant: Annotated[str, typer.Option(help="Only this tenant's logs.")] = "",
+    environment: Annotated[
+        list[r.Environment] | None,
+        typer.Option(help="Only calls of this one; may be repeated. Without it demo calls count as well."),
+    ] = None,
     verify: Annotated[bool, typer.Option(help="Verify the whole log first; that tests A.6.2.8.")] = True,
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
@@ -56,7 +61,10 @@ def soa(
     tested; and the state that follows. That there are records is never green. What the
     operator decides stands in configs/soa.yaml. Opens nothing personal.
     """
-    found = statement(profile_of(config), since=_day(since), tenant=tenant, verify=verify)
+    environments = tuple(environment or r.Environment)
+    found = statement(
+        profile_of(config), since=_day(since), tenant=tenant, verify=verify, environments=environments
+    )
     if as_json:
         emit_json(found)
     else:
@@ -65,12 +73,20 @@ def soa(
         raise typer.Exit(1)
 
 
-def statement(settings: Profile, *, since: int = 0, tenant: str = "", verify: bool = True) -> Statement:
+def statement(
+    settings: Profile,
+    *,
+    since: int = 0,
+    tenant: str = "",
+    verify: bool = True,
+    environments: tuple[r.Environment, ...] = tuple(r.Environment),
+) -> Statement:
     """Annex A held against a profile's record as it is now.
 
     Args:
         since: Unix time in s; calls opened before are left out.
         tenant: only this one's logs; "" for all.
+        environments: only calls opened in these.
 
     Raises:
         ConfigurationError: configs/soa.yaml or the register of suppliers cannot be used.
@@ -78,12 +94,14 @@ def statement(settings: Profile, *, since: int = 0, tenant: str = "", verify: bo
         IntegrityError: a leaf cannot be parsed.
     """
     from controls.evidence.coverage import Coverage
+    from controls.floor import shipped
     from controls.ledger.reader import Reader
     from controls.ledger.verify import verify_directory
 
     decided, suppliers = read_soa(settings.root), read_suppliers(settings.root)
     now = int(datetime.now(UTC).timestamp())
-    coverage = Coverage(decided, suppliers, now=now, since=since)
+    coverage = Coverage(decided, suppliers, now=now, since=since, environments=environments)
+    coverage.weaker(one.setting for one in shipped().soa(decided))
     with Reader.open(existing(ledger_root(settings))) as reader:
         views = [v for v in reader.views() if v.tenant != r.REGISTER and tenant in ("", v.tenant)]
         if tenant and not views:
@@ -177,6 +195,8 @@ def _lines(found: Statement) -> Iterator[str]:
     calls = ", ".join(f"{n} in {environment}" for environment, n in found.calls.items()) or "no calls"
     when = f" since {found.since[:10]}" if found.since else ""
     yield f"ISO/IEC 42001:2023 Annex A held against {calls}{when}, as of {found.made_at}"
+    if found.left_out:
+        yield "  left out: " + ", ".join(f"{n} in {environment}" for environment, n in found.left_out.items())
     yield "  " + ", ".join(f"{n} {state}" for state, n in found.states.items() if n)
     yield ""
     yield f"  {'':<9}{'':<18}{'had to':>7} {'did':>6} {'passed':>7} {'failed':>7} {'unexpl.':>8}  last tested"
@@ -203,8 +223,10 @@ def _failing(control: ControlCoverage) -> Iterator[str]:
         for place in places:
             yield f"      {what}: {place.call or 'no call'}, record {place.leaf} of {place.origin}"
     for fault in control.faults:
-        told = f"record {fault.told_by.leaf} of {fault.told_by.origin}"
-        yield f"      {fault.what} since {fault.at}: {told}"
+        told = "configs/soa.yaml" if (by := fault.told_by) is None else f"record {by.leaf} of {by.origin}"
+        when = f"since {fault.at}" if fault.until is None else f"from {fault.at} to {fault.until}"
+        whose = "" if fault.tenant is None else f"{fault.tenant}: "
+        yield f"      {whose}{fault.what} {when}: {told}"
 
 
 def _day(text: str) -> int:
@@ -214,6 +236,37 @@ def _day(text: str) -> int:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:
         raise OperatorError(f"--since {text}: give a date such as 2026-11-01") from None
+
+
+# --- what is weaker than it comes ------------------------------------------------------------------
+
+
+@app.command(epilog="Example: sayso evidence weaker --config configs/profiles/cloud.yaml")
+def weaker(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """What of the configuration is weaker now than it comes, or than was declared: exit 1 when anything is.
+
+    A server puts the same on record when it starts (control.disabled, bypass), and `soa`
+    shows it red until it is restored. This tells file by file what would be.
+    """
+    from voice_runtime.bypasses import weakened
+    from voice_runtime.cli.agents import configured
+    from voice_runtime.declared import read_declared
+    from voice_runtime.lines import known_agents
+    from voice_runtime.resolve import load_release
+
+    settings, lines = configured(config)
+    releases = [load_release(settings.root, name, settings, lines) for name in known_agents(settings.root)]
+    root = ledger_root(settings)
+    declared = read_declared(root, settings.data_dir) if root.is_dir() else None
+    found = weakened(settings, releases, declared)
+    if as_json:
+        parts = {tenant: [asdict(one) for one in mine] for tenant, mine in found.items()}
+        emit_json({"weaker": parts})
+    else:
+        rows = [[tenant, one.setting, one.place, one.what] for tenant, mine in found.items() for one in mine]
+        emit_table(["tenant", "setting", "where", "what"], rows, empty="nothing is weaker than it comes")
+    if any(found.values()):
+        raise typer.Exit(1)
 
 
 # --- failures found later -------------------------------------------------------------------------

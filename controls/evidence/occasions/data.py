@@ -52,6 +52,8 @@ class Data:
                 self.redacts = self.redacts or record.redaction is not None
             case r.RedactionMade():
                 self.tallies["redaction"].challenge(record.at)
+            case r.ControlFailed() if record.control == "redaction":
+                self.tallies["redaction"].judge(False, self.of.where(leaf))  # what it was about is withheld
             case _:
                 pass
 

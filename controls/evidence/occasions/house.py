@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from controls.evidence.occasions.tally import Tallies, Terms, Where
+from controls.evidence.occasions.weakenings import periods
 from controls.ledger import records as r
 
 #: What each of the runtime's own controls serves; what breaks or weakens one tells against these.
@@ -20,7 +22,25 @@ SERVES: Mapping[str, tuple[str, ...]] = {
     "tool": ("A.9.2", "A.4.4"),
     "carrier": ("A.6.2.6",),
     "silence": ("A.6.2.6",),
+    "redaction": ("A.7.6",),
 }
+if set(SERVES) != set(get_args(r.ControlName)):
+    raise AssertionError("the controls that may break, and what they serve, differ")
+#: What a weaker setting tells against, where that is not just what its control serves.
+WEAKENED: Mapping[r.WeakenedBy, tuple[str, ...]] = {
+    "risk_limits": ("A.9.2", "A.9.3", "A.9.4"),
+    "risk_points": ("A.9.2", "A.9.3", "A.9.4"),
+    "receipt_first": ("A.6.2.8",),
+    "redaction": ("A.7.6",),
+    "rules": ("A.9.2", "A.9.4"),
+    "emergency": ("A.9.2",),
+    "intents": ("A.9.2", "A.10.4"),
+    "tool_limits": ("A.9.2", "A.4.4"),
+    "approvals": ("A.9.2", "A.3.2"),
+    "cleared_below": ("A.9.3",),
+}
+if set(WEAKENED) != set(get_args(r.WeakenedBy)):
+    raise AssertionError("what may weaken a control, and what that tells against, differ")
 #: A call that was turned away for this reason tested that.
 _TURNED_AWAY: Mapping[str, tuple[str, ...]] = {
     "unapproved": ("call", "deployment"),
@@ -35,16 +55,22 @@ class Fault:
 
     Attributes:
         what: disabled, bypass, missed, or broken (outside of any call).
-        where: the record that tells of it.
+        where: the record that tells of it; None where the configuration does, as it is now.
         missed: for ``missed``, the leaf at which the control should have acted.
         at: Unix time in s.
+        setting: for ``bypass``, what weakens it.
+        tenant: whose; "" for every one's.
+        until: Unix time in s at which something off or weakened was restored; None: it is so now.
     """
 
     what: str
     annex_a: tuple[str, ...]
-    where: Where
+    where: Where | None
     at: int
     missed: Where | None = None
+    setting: r.WeakenedBy | None = None
+    until: int | None = None
+    tenant: str = ""
 
 
 @dataclass(slots=True)
@@ -64,7 +90,8 @@ class House:
     closed: dict[str, int] = field(default_factory=dict)
     missed: dict[tuple[str, int], Fault] = field(default_factory=dict)
     broken: dict[tuple[str, int], Fault] = field(default_factory=dict)
-    disabled: dict[tuple[str, str], Fault] = field(default_factory=dict)
+    disabled: list[tuple[Where, r.ControlDisabled]] = field(default_factory=list)
+    weaker: set[r.WeakenedBy] = field(default_factory=set)
     corrected: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def binds(self, release: str, where: Where) -> None:
@@ -139,18 +166,16 @@ class House:
             case r.ControlMissed():
                 annex_a = record.annex_a or SERVES.get(record.control or "", ("A.6.2.6",))
                 there = Where(record.origin or where.origin, record.leaf, record.call or "")
-                self.missed[key] = Fault("missed", annex_a, where, record.at, there)
+                self.missed[key] = Fault("missed", annex_a, where, record.at, there, tenant=record.tenant)
             case r.ControlCorrected():
-                self.corrected[record.origin, record.leaf] = record.at
+                told = (record.origin, record.leaf)
+                self.corrected[told] = min(record.at, self.corrected.get(told, record.at))
             case r.ControlFailed():
-                self.broken[key] = Fault("broken", SERVES[record.control], where, record.at)
+                self.broken[key] = Fault(
+                    "broken", SERVES[record.control], where, record.at, tenant=record.tenant
+                )
             case r.ControlDisabled():
-                control = (record.tenant, record.control)
-                if record.restored:
-                    self.disabled.pop(control, None)
-                else:
-                    what = "bypass" if record.how == "bypass" else "disabled"
-                    self.disabled[control] = Fault(what, SERVES[record.control], where, record.at)
+                self.disabled.append((where, record))
 
     # -- at the end -------------------------------------------------------------------------------
 
@@ -164,10 +189,12 @@ class House:
             done = self.closed.get(incident)
             self._settled("incident", where, at, done, now - at > settle)
         for key, fault in self.missed.items():
+            assert fault.where is not None
             self._settled("concern", fault.where, fault.at, self.corrected.get(key), now - fault.at > settle)
         for key, fault in self.broken.items():
             done = self.corrected.get(key)
             if max(fault.at, done or 0) >= self.since:
+                assert fault.where is not None
                 self.tallies["break"].judge(done is not None, fault.where)
                 self.tallies["break"].challenge(done or 0)
         return self.tallies
@@ -180,6 +207,23 @@ class House:
         self.tallies[topic].challenge(done or 0)
 
     def faults(self) -> list[Fault]:
-        """What is faulty now: missed and not corrected, broken outside a call, off or weakened."""
+        """What is faulty: missed and not corrected, broken outside a call, off or weakened.
+
+        What was off or weakened and is so no more stands among them with its end, if that is not before
+        ``since``: what happened meanwhile happened without it.
+        """
         found = [f for key, f in (*self.missed.items(), *self.broken.items()) if key not in self.corrected]
-        return [*found, *self.disabled.values()]  # what is off is put right by being restored, not by words
+        return [*found, *self._weakened()]  # what is off is put right by being restored, not by words
+
+    def _weakened(self) -> Iterator[Fault]:
+        on_record: set[r.WeakenedBy | None] = set()
+        for period in periods(self.disabled):
+            if period.until is None or period.until >= self.since:
+                setting = period.what.setting
+                annex_a = SERVES[period.what.control] if setting is None else WEAKENED[setting]
+                what = "bypass" if period.how == "bypass" else "disabled"
+                on_record |= {setting} if period.until is None else set()
+                at, until, tenant = period.at, period.until, period.what.tenant
+                yield Fault(what, annex_a, period.where, at, None, setting, until, tenant)
+        for now in sorted(self.weaker - on_record):
+            yield Fault("bypass", WEAKENED[now], None, self.terms.now, None, now)

@@ -99,11 +99,13 @@ def ended(script: CallScript, by: str = "caller", reason: str = "hung_up") -> Ca
 
 
 def whole() -> CallScript:
-    """One in which everything held, and something was refused."""
+    """One in which everything held, something was refused, and a tool's answer withheld."""
     script = begun()
     asked(script, 1)
     spoken(script, 1)
-    executed(script, used(script, 1))
+    use = used(script, 1)
+    executed(script, use)
+    script.add(r.ToolAnswer, turn=1, use=use, state="instructions", given=False)
     asked(script, 2)
     refused(script, 2)
     return ended(script)

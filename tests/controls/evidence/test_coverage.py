@@ -377,8 +377,10 @@ def test_a_document_makes_a_p_control_green_and_its_change_takes_that_back() -> 
         {"owner": "compliance", "document": "a.md", "digest": digest, "reviewed": "2026-09-01"}
     )
     soa = SoaFile(format=1, controls={"A.6.2.2": entry})
+    script = whole()
+    script.add(r.CallRefused, reason="unapproved")  # which tests what a call is bound to
     for found, expected in ((digest, State.OPERATING), (None, State.DOCUMENT_MISSING)):
-        one = of(count(whole(), soa=soa).statement({"a.md": found}), "A.6.2.2")
+        one = of(count(script, soa=soa).statement({"a.md": found}), "A.6.2.2")
         assert one.state is expected
         assert one.document is not None and one.document.current == (expected is State.OPERATING)
 

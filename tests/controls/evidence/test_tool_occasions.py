@@ -52,7 +52,8 @@ def test_an_answer_that_was_kept_back_is_a_test_and_not_a_second_use() -> None:
     answer(script, use, "instructions", given=False)
     found = statement(ended(script))
     assert counts(found, "A.9.2") == plain
-    assert of(found, "A.9.2").state is State.OPERATING
+    assert of(found, "A.9.2").last_challenged is not None
+    assert "tool (" not in of(found, "A.9.2").because[-1]  # but the clause was never put to the test
     assert outcomes(script) == [("executed", "answer_instructions")]
 
 

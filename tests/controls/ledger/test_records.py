@@ -145,6 +145,7 @@ DECIDED = {
     "release.promoted.release": "digest of an agent version",
     "release.proposed.release": "digest of an agent version",
     "release.rolled_back.release": "digest of an agent version",
+    "release.served.release": "digest of an agent version",
     "supplier.bound.region": "of the supplier, from configs/suppliers.yaml",
     "supplier.bound.supplier": "a supplier's name from the profile",
     "turn.decided.supplier": "the model endpoint's name from the profile",

@@ -58,6 +58,7 @@ def test_a_good_pack_compiles() -> None:
         ("then: block", "then: rewrite", "rules[0].rewrite_to: no words in en-US"),
         ("<thing>", "<thang>", "sample.yaml:13: rules[0].if.phrases[0]: the phrase names an unknown"),
         ("the <thing>", "... <thing>", "cannot begin or end with ..."),
+        ("the <thing>", "the ... ... <thing>", "a phrase holds ... twice in a row"),
         ("phrases: [the <thing>]", "phrases: []", "rules[0].if: the rule never applies"),
         ("phrases: [the <thing>]", "cel: 'claus == 1'", "names what does not exist: claus"),
         ("phrases: [the <thing>]", "cel: 'clause =='", "this is no CEL expression"),

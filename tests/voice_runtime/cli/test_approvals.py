@@ -182,6 +182,16 @@ def test_how_people_decide_with_decoys_opened_on_record(house: House) -> None:
     assert [(x.what, y.who) for x, y in house.access()] == [("approvals", "Olga Head")] * 2
 
 
+def test_how_people_decided_is_told_without_a_server(house: House) -> None:
+    """A16: `stats` was refused unless a server ran, though all of it is on record."""
+    with waiting(house, "mon") as desk:
+        house.sayso("approvals", "show", desk.use("mon"), "--as", "Anna Berg")
+        house.sayso("approvals", "grant", desk.use("mon"), "--as", "Anna Berg")
+    found = house.json("approvals", "stats", "--as", "Olga Head")
+    assert found["everybody"]["decided"] == 1
+    assert [(x.what, y.who) for x, y in house.access()][-1] == ("approvals", "Olga Head")
+
+
 def test_a_decoy_is_left_for_a_role(house: House) -> None:
     with waiting(house):
         told = house.json(

@@ -8,11 +8,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from controls.evidence.coverage import Statement
+from controls.evidence.occasions.house import SERVES
 from controls.ledger import records as r
 from controls.ledger.read_only import log_directories
 from controls.ledger.reader import LogView, Reader
@@ -95,6 +96,16 @@ def test_only_since_a_day_and_only_a_tenant(house: House) -> None:
     assert house.sayso("evidence", "soa", "--since", "tuesday")[0] == 2
 
 
+def test_demo_calls_are_no_evidence_of_production_where_that_is_asked_for(house: House) -> None:
+    house.fill(whole(), ended(begun("staging", approved=True)))
+    assert soa(house, "--no-verify").calls == {"demo": 1, "staging": 1}
+    found = soa(house, "--no-verify", "--environment", "staging", "--environment", "production")
+    assert (found.calls, found.left_out) == ({"staging": 1}, {"demo": 1})
+    assert (control(found, "A.9.4").population, control(found, "A.6.2.5").passed) == (0, 1)
+    assert (found.cleared_below, control(found, "A.9.2").challenged_within_days) == (95, 92)
+    assert "left out: 1 in demo" in house.sayso("evidence", "soa", "--environment", "staging")[1]
+
+
 def test_without_records_it_says_so(house: House) -> None:
     code, _, err = house.sayso("evidence", "soa")
     assert (code, "there are no records yet" in err) == (2, True)
@@ -158,17 +169,19 @@ def document(root: Path, text: str = "Our policy.") -> str:
 
 
 def test_a_document_counts_as_it_was_reviewed(house: House, own_root: Path) -> None:
-    house.fill(whole())
+    script = whole()
+    script.add(r.CallRefused, reason="unapproved")
+    house.fill(script)
     decide(own_root, document(own_root))
     assert control(soa(house), "A.6.2.2").state == "operating"
     (own_root / "documents" / "policy.md").write_text("Our policy, changed.")
     found = control(soa(house), "A.6.2.2")
     assert (found.state, found.because) == (
         "document missing",
-        ["policy.md: it was changed since it was reviewed"],
+        ["policy.md: it was changed since it was reviewed", "all 3 occasions held"],
     )
     (own_root / "documents" / "policy.md").unlink()
-    assert control(soa(house), "A.6.2.2").because == ["policy.md: the file cannot be read"]
+    assert control(soa(house), "A.6.2.2").because[0] == "policy.md: the file cannot be read"
 
 
 def test_a_link_out_of_the_folder_is_no_document(house: House, own_root: Path) -> None:
@@ -303,3 +316,47 @@ def test_only_what_tells_of_a_fault_can_be_put_right(house: House) -> None:
     for leaf in (clause_leaf(house, script.call), broke):
         code, _, err = house.sayso("evidence", "corrected", str(leaf), "--as", "r", "--how", "h")
         assert (code, "tells of nothing to put right" in err) == (2, True)
+
+
+@pytest.mark.parametrize("name", get_args(r.ControlName))
+def test_each_of_the_runtimes_controls_can_be_said_to_have_missed_something(house: House, name: str) -> None:
+    """`sayso evidence missed redaction` ended in a traceback."""
+    script = whole()
+    house.fill(script)
+    leaf = clause_leaf(house, script.call)
+    code, _, err = house.sayso(
+        "evidence", "missed", name, "--call", script.call, "--leaf", str(leaf), "--as", "r", "--why", "late"
+    )
+    assert code == 0, err
+    assert control(soa(house, "--no-verify", code=1), SERVES[name][0]).state == "failing"
+
+
+# --- what is weaker than it comes -------------------------------------------------------------------
+
+
+def test_terms_of_the_report_itself_cannot_be_loosened_unseen(house: House, own_root: Path) -> None:
+    """A11: `cleared_below: 100` let every clearance pass A.9.3."""
+    house.fill(whole())
+    assert control(soa(house, "--no-verify"), "A.9.3").faults == []
+    path = own_root / "configs" / "soa.yaml"
+    path.write_text(path.read_text().replace("cleared_below: 95", "cleared_below: 100"))
+    found = control(soa(house, "--no-verify", code=1), "A.9.3")
+    [fault] = found.faults
+    assert (found.state, fault.what, fault.setting, fault.told_by) == (
+        "failing",
+        "bypass",
+        "cleared_below",
+        None,
+    )
+    code, out, _ = house.sayso("evidence", "soa", "--no-verify")
+    assert (code, "configs/soa.yaml" in out) == (1, True)
+
+
+def test_what_is_weaker_is_told_file_by_file(house: House, own_root: Path) -> None:
+    told = house.json("evidence", "weaker")["weaker"]
+    assert "riverside" in told and not any(told.values())
+    path = own_root / "agents" / "salon" / "agent.yaml"
+    path.write_text(path.read_text().replace("at_most: {per_call: 3}", "at_most: {per_call: 30}", 1))
+    code, out, _ = house.sayso("evidence", "weaker")
+    assert code == 1
+    assert "agents/salon, tool book_appointment" in out and "per_call is 30, and was 3" in out

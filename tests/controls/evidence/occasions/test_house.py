@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import get_args
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controls.annex_a import CONTROLS
+from controls.evidence.coverage import Coverage
+from controls.evidence.occasions.house import SERVES, WEAKENED
 from controls.evidence.states import State
 from controls.ledger import records as r
+from controls.soa import SoaFile
 from tests.controls.evidence.calls import CallScript
-from tests.controls.evidence.counted import ORIGIN, begun, counts, ended, of, statement, whole
+from tests.controls.evidence.counted import NOW, ORIGIN, begun, counts, ended, of, register, statement, whole
 
 SOME_ONE = "p_0123456789ABCDEF"
 
@@ -19,6 +27,7 @@ def test_a_failure_found_later_is_red_until_it_is_put_right() -> None:
     found = of(statement(script), "A.9.4")
     assert found.state is State.FAILING
     [fault] = found.faults
+    assert fault.told_by is not None
     assert (fault.what, fault.told_by.leaf, fault.missed is not None) == ("missed", leaf, True)
     assert fault.missed is not None and (fault.missed.leaf, fault.missed.call) == (110, script.call)
     assert of(statement(script), "A.9.2").state is State.OPERATING
@@ -110,3 +119,79 @@ def test_words_do_not_put_right_what_is_still_switched_off() -> None:
     script.add(r.ControlDisabled, control="guard", how="bypass")
     script.add(r.ControlCorrected, origin=ORIGIN, leaf=script.opened[-1][0])
     assert of(statement(script), "A.9.2").state is State.FAILING
+
+
+# --- faults found by reading -----------------------------------------------------------------------
+
+
+OTHER = "o_ZZZZZZZZZZZZZZZZ"
+
+
+def weakenings(*told: tuple[str, int, bool]) -> Coverage:
+    """A coverage told of these, in this order: log, time in s, restored."""
+    coverage = Coverage(SoaFile(format=1), register(), now=NOW)
+    for leaf, (origin, at, restored) in enumerate(told):
+        record = r.ControlDisabled(tenant="clinic", control="guard", how="bypass", restored=restored, at=at)
+        coverage.house(origin, leaf, record)
+    return coverage
+
+
+@pytest.mark.parametrize("names", [(ORIGIN, OTHER), (OTHER, ORIGIN)])
+@pytest.mark.parametrize("in_force", [True, False])
+def test_what_is_in_force_goes_by_time_and_not_by_the_names_of_logs(
+    names: tuple[str, str], in_force: bool
+) -> None:
+    """A3: bypassed in one quarter's log, restored in it, bypassed again in the next one's."""
+    old, new = names
+    first = [(old, 100, False), (old, 200, True)]
+    second = [(new, 300, False)] if in_force else [(new, 300, False), (new, 400, True)]
+    for told in (first + second, second + first):
+        found = of(weakenings(*told).statement({}), "A.9.2")
+        assert (found.state is State.FAILING) is in_force
+        assert [fault.until is None for fault in found.faults] == [False, in_force]
+
+
+@given(st.permutations([(ORIGIN, 100, False), (OTHER, 200, True), (ORIGIN, 300, False), (OTHER, 400, True)]))
+def test_in_whatever_order_logs_are_told(told: list[tuple[str, int, bool]]) -> None:
+    found = of(weakenings(*told).statement({}), "A.9.2")
+    assert [(f.at[-9:-1], (f.until or "")[-9:-1]) for f in found.faults] == [
+        ("00:01:40", "00:03:20"), ("00:05:00", "00:06:40"),
+    ]  # fmt: skip
+
+
+def test_of_two_logs_in_one_second_the_weaker_counts() -> None:
+    for told in ([(ORIGIN, 9, False), (OTHER, 9, True)], [(OTHER, 9, True), (ORIGIN, 9, False)]):
+        assert of(weakenings((ORIGIN, 1, False), *told).statement({}), "A.9.2").state is State.FAILING
+
+
+def test_a_bypass_since_restored_is_told_and_red_for_its_period() -> None:
+    script = whole()
+    on = script.add(r.ControlDisabled, control="guard", how="bypass", setting="risk_limits")
+    off = script.add(r.ControlDisabled, control="guard", how="bypass", setting="risk_limits", restored=True)
+    now = of(statement(script), "A.9.2")
+    assert now.state is State.OPERATING and now.faults[0].until is not None
+    assert "restored since" in now.because[-1] and "risk score" in now.because[-1]
+    period = of(statement(script, since=on.at), "A.9.2")
+    assert (period.state, period.faults[0].setting) == (State.FAILING, "risk_limits")
+    later = of(statement(script, since=off.at + 1), "A.9.2")
+    assert later.faults == []
+
+
+def test_each_control_that_may_break_serves_one_of_annex_a() -> None:
+    """A4: `redaction` was in one list and not in the other."""
+    assert set(SERVES) == set(get_args(r.ControlName))
+    assert set(WEAKENED) == set(get_args(r.WeakenedBy))
+    every = {control.id for control in CONTROLS}
+    for serves in (*SERVES.values(), *WEAKENED.values()):
+        assert serves and set(serves) <= every
+
+
+def test_a_redaction_that_broke_counts_against_the_preparation_of_data() -> None:
+    script = whole()
+    script.add(r.ControlFailed, control="redaction", reason="broken")
+    assert of(statement(script), "A.7.6").state is State.FAILING
+    house = whole()
+    house.add(r.ControlFailed, call=None, control="redaction", reason="broken")
+    assert of(statement(house), "A.7.6").state is State.FAILING
+    house.add(r.ControlDisabled, control="redaction", how="bypass", setting="redaction")
+    assert [f.what for f in of(statement(house), "A.7.6").faults] == ["broken", "bypass"]
