@@ -1,6 +1,6 @@
 """Emergencies in what the caller said, ahead of every other rule. Pure.
 
-The words are data: ``configs/rules/emergency-*.yaml``, each with its citation.
+The words are data: the packs of ``configs/rules`` with ``kind: emergency``, each with its citation.
 No verdict, approval or failing record delays what follows from one: a fixed
 script, and a transfer at once.
 """

@@ -39,7 +39,8 @@ from controls.ids import new_id
 from controls.ledger import records as r
 from controls.receipts import Spool, UrgentReceipt, all_of
 from controls.risk import CallRisk, Circumstances, RiskModel, points_of
-from controls.rules.engine import Rules, gravest_form
+from controls.rules.deciding import gravest_form
+from controls.rules.engine import Rules
 from controls.rules.judges import UNANSWERED, Answers, Question
 
 #: Transfers that no failing ledger may delay. A failure's is among them: the ledger may be what fails.
@@ -64,14 +65,13 @@ class Gate:
         """Make the gate of one call.
 
         Args:
-            risk: scores every clause and every use of a tool; without it the rules alone decide.
+            risk: scores clauses and uses of tools; without it the rules alone decide.
             spool: writes a record to the fallback spool at once; used for an
                 emergency's or a requested person's transfer when the ledger fails; from any thread.
             kept: for ``controls.approvals``.
         """
         self._recorder = recorder
-        self._tenant = tenant
-        self._call = call
+        self._tenant, self._call = tenant, call
         self._rules = rules
         self._language = language
         self._spool = spool

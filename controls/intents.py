@@ -9,21 +9,24 @@ what-are-you, a receipt, once more, then answers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+import rfc8785
 from pydantic import Field
 
 from controls.documents import Document, line_of, read, validate
 from controls.emergency import Emergencies, Emergency
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language
+from controls.rules.compiled import compiled
 from controls.rules.matchers import Words, compile_phrase, words
 from controls.rules.model import Name, Pack, Sentence
-from controls.rules.pack_files import load_packs, pack_names
+from controls.rules.pack_files import emergency_names, load_packs
 from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
@@ -172,9 +175,16 @@ def _without(text: str, asked: str) -> str:
 
 
 class Intents:
-    """Compiled word lists; immutable, one for the process."""
+    """Compiled word lists; immutable, one for the process.
+
+    Attributes:
+        canonical: the lists in canonical form (RFC 8785), emergencies' not among them.
+        digest: ``sha256:…`` of that.
+    """
 
     def __init__(self, lists: IntentFile, emergencies: Emergencies) -> None:
+        self.canonical = rfc8785.dumps(lists.model_dump(mode="json"))
+        self.digest = "sha256:" + hashlib.sha256(self.canonical).hexdigest()
         self.emergencies = emergencies
         self._by_language: dict[str, list[tuple[Intent, _Compiled]]] = {
             str(language): [
@@ -270,13 +280,18 @@ def parse_intents(text: str, file: str, packs: Iterable[Pack]) -> Intents:
     return intents
 
 
-def load_intents(folder: Path) -> Intents:
-    """Read ``intents.yaml`` and every ``emergency-*.yaml`` of ``folder``.
+def load_intents(folder: Path, packs: Iterable[Pack] | None = None) -> Intents:
+    """Read ``intents.yaml`` of ``folder``.
+
+    Args:
+        packs: those of the releases that are served, of which the emergencies count; without them every
+            pack of ``folder`` with ``kind: emergency`` does.
 
     Raises:
         ConfigurationError: a file is missing or cannot be used.
     """
-    packs = load_packs(folder, [n for n in pack_names(folder) if n.startswith("emergency-")])
+    known = load_packs(folder, emergency_names(folder)) if packs is None else packs
+    emergencies = {pack.pack: pack for pack in known if pack.kind == "emergency"}
     path = folder / "intents.yaml"
     try:
         text = path.read_text(encoding="utf-8")
@@ -284,7 +299,23 @@ def load_intents(folder: Path) -> Intents:
         raise ConfigurationError(
             [Problem(str(path), 0, "", "the file cannot be read", "restore it, or name the right folder")]
         ) from None
-    return parse_intents(text, str(path), packs)
+    return _once(text, str(path), tuple(emergencies.values()))
+
+
+#: What was compiled last, by the lists' text and the packs: agents of a house share both.
+_compiled: dict[tuple[str, ...], Intents] = {}
+_MOST_COMPILED = 8
+
+
+def _once(text: str, file: str, packs: tuple[Pack, ...]) -> Intents:
+    key = (text, *(compiled(pack).digest for pack in packs))
+    found = _compiled.get(key)
+    if found is None:
+        found = parse_intents(text, file, packs)
+        if len(_compiled) >= _MOST_COMPILED:
+            _compiled.pop(next(iter(_compiled)))
+        _compiled[key] = found
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from controls.errors import LedgerError
 from controls.findings import as_found
 from controls.ledger import records as r
 from controls.rules.condition import Case
+from controls.rules.deciding import said_instead
 from controls.rules.engine import Rules
 from controls.rules.matchers import EMPTY, words
 from controls.rules.model import Moment, RuleSpec
@@ -126,7 +127,7 @@ class Moments:
             return End()
         self._refused.update(finding.rule for _, finding in found)
         worst = found[0][1]
-        end = End(rule=worst.rule) if over or facts.ended_by != "agent" else self._end(worst, facts.reason)
+        end = End(rule=worst.rule) if over or facts.ended_by != "agent" else self._end(found, facts.reason)
         self._append(
             r.EndingJudged(
                 tenant=self._tenant, call=self._call, turn=turn, ended_by=facts.ended_by, refused=end.refused,
@@ -139,8 +140,10 @@ class Moments:
         )  # fmt: skip
         return end
 
-    def _end(self, worst: RuleVerdict, reason: str) -> End:
-        wanted = worst.say or (FALLBACK if worst.verdict is Verdict.BLOCK else "")
+    def _end(self, found: _Findings, reason: str) -> End:
+        worst = found[0][1]
+        fallback = FALLBACK if worst.verdict is Verdict.BLOCK else ""
+        wanted = said_instead([finding for _, finding in found]) or fallback
         phrase = next((p for p in (wanted, FALLBACK) if wanted and self._bound(p)), "")
         person = (worst.verdict is Verdict.HANDOFF or not phrase) and reason not in _NO_PERSON
         return End(person or bool(phrase), phrase, worst.rule, person)

@@ -19,6 +19,7 @@ from controls.tool_limits import AmountLimit
 from voice_runtime.hours import Hours
 
 if TYPE_CHECKING:
+    from controls.intents import Intents
     from controls.jurisdiction import Jurisdictions
     from controls.redaction.file import Redaction
     from controls.retention import Schedule
@@ -207,6 +208,7 @@ class Release:
         templates: id → language → words with ``{values}``, judged by the guard each
             time: ``confirm-number`` ({number}), ``callback-by`` ({desk}, {by}).
         rules: compiled by ``controls.rules.engine`` from packs and own rules.
+        intents: what callers ask of the runtime itself, compiled from ``configs/rules/intents.yaml``.
         redaction: what is masked before which sink; None: what is masked where nothing is configured.
         pronunciations: known word → its sounds, for words no dictionary has.
         prompt: what every language's system prompt begins with; ``prompt_in`` has the whole of it.
@@ -219,6 +221,7 @@ class Release:
             what is written; ``retention_days`` are the days per class it comes to.
         context_tokens: a longer conversation is summarised to fit.
         nobody_there: the profile says that no desk answers (demo).
+        left_out: packs every such agent has and this one goes without, on somebody's word; a bypass.
         resolved: what ``digest`` is taken over, as canonical JSON (RFC 8785).
     """
 
@@ -243,6 +246,7 @@ class Release:
     engines: dict[str, str] = field(default_factory=dict)
     templates: dict[str, dict[str, str]] = field(default_factory=dict)
     rules: Rules | None = None
+    intents: Intents | None = None
     redaction: Redaction | None = None
     purpose: str = ""
     refuses: tuple[str, ...] = ()
@@ -265,6 +269,7 @@ class Release:
     risk: RiskModel | None = None
     context_tokens: int = 6000
     nobody_there: bool = False
+    left_out: tuple[str, ...] = ()
     resolved: bytes = field(default=b"", repr=False)
     languages: tuple[str, ...] = ()
     say_as: dict[str, dict[str, str]] = field(default_factory=dict)

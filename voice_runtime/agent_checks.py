@@ -11,16 +11,15 @@ from controls.errors import Problem
 from controls.jurisdiction import Terms, asked_scopes
 from voice_runtime import dictionary
 from voice_runtime.agent import Release
-from voice_runtime.agent_folder import Parts
+from voice_runtime.agent_folder import RULES_FOLDER, Parts
 from voice_runtime.offline_file import FILE, offline_name
+from voice_runtime.pack_floor import check_floor
 from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
 from voice_runtime.rule_checks import check_rules
 from voice_runtime.settings import Settings
 from voice_runtime.tool_checks import check_tools
 from voice_runtime.yaml_file import Path_
 
-#: Words of no agent's file, but of every agent: never to deny being an AI.
-REQUIRED_PACKS = ("truthful-ai",)
 #: A disclosure longer than this loses its listener (s).
 LONGEST_DISCLOSURE_S = 7.0
 
@@ -92,6 +91,12 @@ def _languages(parts: Parts) -> None:
     for name in agent.phrases:
         if name not in FIXED:
             parts.wrong(("phrases", name), "is not a known phrase", f"known: {', '.join(FIXED)}")
+    for tag in served:
+        if parts.intents is not None and tag not in parts.intents.languages:
+            there = ", ".join(sorted(parts.intents.languages))
+            message = f"holds no lists in {tag}, which agent '{parts.name}' serves"
+            file = f"{RULES_FOLDER.as_posix()}/intents.yaml"
+            parts.problems.append(Problem(file, 0, "languages", message, f"write them, or serve: {there}"))
     for i, language in enumerate(served):
         unreviewed = [p.pack for p in parts.packs if p.kind == "guard" and language not in p.languages]
         urgent = [p for p in parts.packs if p.kind == "emergency"]
@@ -178,11 +183,7 @@ def _emergencies(parts: Parts) -> None:
 
 
 def _rules(parts: Parts) -> None:
-    for name in REQUIRED_PACKS:
-        if name not in parts.agent.rules.packs:
-            parts.wrong(("rules", "packs"), f"pack '{name}' is missing", f"add {name}; every agent has it")
-    if parts.packs and not any(p.kind == "emergency" for p in parts.packs):
-        parts.wrong(("rules", "packs"), "no pack knows emergencies", "add one, such as emergency-us")
+    check_floor(parts)
     if parts.people is not None:
         roles = ", ".join(parts.people.roles)
         for pack in parts.packs:

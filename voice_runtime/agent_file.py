@@ -24,7 +24,7 @@ from controls.capture import USUAL, Kind, Wanted
 from controls.disclosures import Extra
 from controls.ledger.records import Language, Slug
 from controls.redaction.file import Sink, Types
-from controls.rules.model import OurRule
+from controls.rules.own import OwnRule
 from voice_runtime.risk_limits import RiskLimits
 from voice_runtime.services import ArgumentName, Name
 from voice_runtime.tool_file import Amount, AtMost
@@ -274,8 +274,10 @@ class ToolEntry(Closed):
 
 class RulesPart(Closed):
     packs: tuple[Slug, ...] = Field(min_length=1, description="packs in configs/rules, such as truthful-ai")
-    ours: tuple[OurRule, ...] = Field(
-        default=(), max_length=200, description="rules of this agent, added to the packs'"
+    ours: tuple[OwnRule, ...] = Field(
+        default=(),
+        max_length=200,
+        description="rules of this agent, added to the packs': in short, or with `when` as packs write them",
     )
 
 

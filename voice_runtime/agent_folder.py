@@ -16,19 +16,23 @@ from typing import Any, TypeVar
 
 from controls.disclosures import DisclosureRule, parse_disclosure
 from controls.errors import ConfigurationError, Problem
+from controls.intents import Intents, load_intents
 from controls.jurisdiction import Jurisdictions
 from controls.redaction.file import Redaction, RedactionFile, not_possible, parse_redaction
 from controls.retention import Schedule, parse_retention
 from controls.risk import RiskModel
 from controls.risk_file import parse_risk
 from controls.rules.engine import Rules
-from controls.rules.model import Pack, our_rules
+from controls.rules.model import Pack
+from controls.rules.own import our_rules
 from controls.rules.pack_files import load_packs
+from controls.rules.topic_files import topics_in
 from voice_runtime.agent_file import AgentFile
 from voice_runtime.decoys import load_decoys
 from voice_runtime.desks import DesksFile, PeopleFile, load_desks, load_people
 from voice_runtime.lines import AGENT_NAME, Lines, known_agents
 from voice_runtime.offline_file import OfflineFile, load_offline, offline_name
+from voice_runtime.pack_floor import LeftOutSpec, load_left_out
 from voice_runtime.phrases import PhrasesFile, load_phrases
 from voice_runtime.risk_limits import RISK_FILE
 from voice_runtime.services import ServicesFile, load_services
@@ -66,6 +70,10 @@ class Parts:
     phrases: dict[str, PhrasesFile] = field(default_factory=dict)
     packs: tuple[Pack, ...] = ()
     rules: Rules | None = None
+    #: what callers ask of the runtime itself, with the emergencies of these packs
+    intents: Intents | None = None
+    #: packs of the floor that any agent goes without, on somebody's word
+    left_out: tuple[LeftOutSpec, ...] = ()
     #: what the agent says it meets, as far as it counts today
     wordings: tuple[DisclosureRule, ...] = ()
     jurisdictions: Jurisdictions = field(default_factory=Jurisdictions)
@@ -141,6 +149,8 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None, t
     for language in parts.languages:
         _read_words(parts, language)
     _read_rules(parts)
+    exceptions = parts.attempt(lambda: load_left_out(root))
+    parts.left_out = exceptions.left_out if exceptions is not None else ()
     _read_wordings(parts)
     _read_schedule(parts)
     parts.risk = parts.attempt(lambda: _risk(parts))
@@ -198,9 +208,14 @@ def _read_rules(parts: Parts) -> None:
     agent, folder = parts.agent, parts.root / RULES_FOLDER
     packs = parts.attempt(lambda: load_packs(folder, agent.rules.packs))
     parts.packs = packs or ()
+    if packs is not None:
+        parts.intents = parts.attempt(lambda: load_intents(folder, packs))
     raw = (parts.document.data.get("rules") or {}).get("ours") or []
     try:
-        ours = our_rules(raw, file=parts.document.file, languages=parts.languages, owner=agent.owner)
+        ours = our_rules(
+            raw, file=parts.document.file, languages=parts.languages, owner=agent.owner,
+            topics=topics_in(parts.folder / "examples"),
+        )  # fmt: skip
         if packs is None:
             return
         parts.rules = Rules.compile(packs, ours)

@@ -175,7 +175,8 @@ class App:
             )
         for release in releases.values():
             may_serve(self.settings, release)
-        intents.use(intents.load_intents(root / "configs" / "rules"))
+        packs = [p for release in releases.values() if release.rules is not None for p in release.rules.packs]
+        intents.use(intents.load_intents(root / "configs" / "rules", packs))
         return releases
 
     async def _start_ledger(self, releases: dict[str, Release]) -> None:

@@ -146,6 +146,12 @@ class RecogniserSettings(Closed):
 # --- models ---------------------------------------------------------------------------------------
 
 
+class SentenceModel(Closed):
+    """What rules with `like: {by: meaning}` go by."""
+
+    folder: Path = Field(description="a model of sentence-transformers exported to ONNX, below the root")
+
+
 class Endpoint(_Engine):
     """One OpenAI-compatible model server; they are tried in order."""
 

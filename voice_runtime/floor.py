@@ -60,6 +60,7 @@ def weaker_agent(release: Release) -> list[Weaker]:
         found += strength.limits(release.risk.limits, place)
     if release.rules is not None:
         found += strength.packs(pack for pack in release.rules.packs if pack.kind != "emergency")
+    found += [Weaker("rules", place, f"goes without the pack {pack}") for pack in release.left_out]
     return found
 
 

@@ -79,6 +79,9 @@ def write_copy(root: Path, name: str, source: str, languages: Sequence[str]) -> 
         script = folder / offline_name(language, served[0])
         if script.is_file():
             texts[offline_name(language, chosen[0])] = copy.named(script.read_text(encoding="utf-8"))
+    for path in sorted((folder / "examples").glob("*.txt")):  # of its own rules' topics
+        if path.stem.partition(".")[2] in chosen:
+            texts[f"examples/{path.name}"] = path.read_text(encoding="utf-8")
     for path in sorted((folder / "evals").glob("*.yaml")):
         if (text := copy.case(path.read_text(encoding="utf-8"))) is not None:
             texts[f"evals/{path.name}"] = text

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from controls.errors import ConfigurationError
 from controls.ledger.records import Language, Slug
 from controls.quick_yaml import quickly
+from controls.rules.pack_files import emergency_names
 from voice_runtime.agent_file import Sentence, placeholders
 from voice_runtime.offline_file import OfflineFile
 from voice_runtime.yaml_file import Closed, check, load_document
@@ -221,16 +222,15 @@ def intent_phrases(rules: Path, language: str) -> list[str]:
             whoever compiles it, and left out here.
     """
     found: list[str] = []
-    for path in sorted(rules.glob("*.yaml")):
-        if path.stem != "intents" and not path.stem.startswith("emergency-"):
-            continue
+    for name in sorted(("intents", *emergency_names(rules))):
+        path = rules / f"{name}.yaml"
         try:
             data = quickly(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             continue
         if not isinstance(data, dict):
             continue
-        if path.stem == "intents":
+        if name == "intents":
             found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"), language)
         elif data.get("kind") == "emergency" and language in (data.get("languages") or ()):
             found += _sentences(in_language(data, language), ("catches",), language)

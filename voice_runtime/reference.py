@@ -130,6 +130,8 @@ class _File:
         if "anyOf" in node:
             forms = [self._form(n, path, inner) for n in node["anyOf"] if n.get("type") != "null"]
             return " or ".join(dict.fromkeys(forms))
+        if "oneOf" in node:  # the short form; a rule written as packs write it is in docs/rules.md
+            return self._form(node["oneOf"][0], path, inner)
         if "const" in node:
             return f"`{_plain(node['const'])}`"
         if "enum" in node:

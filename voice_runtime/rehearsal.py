@@ -106,7 +106,8 @@ async def rehearsing(
         release = await asyncio.to_thread(load_release, settings.root, name, settings, lines)
         if release.rules is None:
             raise OperatorError(f"agent {name}: its rules were not compiled")
-        intents.use(await asyncio.to_thread(intents.load_intents, settings.root / "configs" / "rules"))
+        rules_folder, packs = settings.root / "configs" / "rules", release.rules.packs
+        intents.use(await asyncio.to_thread(intents.load_intents, rules_folder, packs))
         region = next((line.region for line in lines.of(name)), "local")
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
 

@@ -2,7 +2,8 @@
 
 ``<data_dir>/releases/<hex>.json`` holds ``Release.resolved``, whose SHA-256 is the
 release's digest: what an audit packet shows the digest to be of. ``<data_dir>/rules/<hex>.json``
-holds the packs that a release names by theirs: what ``sayso rules explain`` judges a clause by again.
+holds the packs that a release names by theirs: what ``sayso rules explain`` judges a clause by again;
+``<data_dir>/intents/<hex>.json`` the lists of what callers ask of the runtime itself.
 Written once when a server starts, never changed, never removed.
 """
 
@@ -30,8 +31,10 @@ def archive_releases(data_dir: Path, releases: Iterable[Release]) -> None:
     """
     releases = list(releases)
     rules = {r.rules.digest: r.rules.canonical for r in releases if r.rules is not None}
+    intents = {r.intents.digest: r.intents.canonical for r in releases if r.intents is not None}
     _archive(data_dir / "releases", {r.digest: r.resolved for r in releases})
     _archive(data_dir / "rules", rules)
+    _archive(data_dir / "intents", intents)
 
 
 def archived_release(data_dir: Path, digest: str) -> bytes | None:

@@ -22,6 +22,7 @@ import rfc8785
 
 from controls.decision import Ask
 from controls.errors import ConfigurationError, Problem
+from controls.rules import meaning
 from controls.tool_limits import AmountLimit
 from voice_runtime.agent import ByKeys, DeskRoute, Known, McpTool, Release, Silence, Tool, answer_in
 from voice_runtime.agent_checks import SpokenSeconds, check_parts, questions, warn
@@ -29,7 +30,9 @@ from voice_runtime.agent_file import ToolEntry
 from voice_runtime.agent_folder import RETENTION_FILE, RULES_FOLDER, Parts, in_root, read_parts
 from voice_runtime.desks import hours_text
 from voice_runtime.lines import Lines
+from voice_runtime.pack_floor import left_out
 from voice_runtime.phrases import CAPTURE, CLINICAL, SAID_ALOUD, WORDS_KEPT, known_phrases, plain
+from voice_runtime.sentence_model import use_sentence_model
 from voice_runtime.services import Operation, Service
 from voice_runtime.settings import Settings
 from voice_runtime.urgent_phrases import urgent_sentences
@@ -87,6 +90,7 @@ def resolve(
     """As ``load_release`` and ``validate_agent`` in one; the release is None when there are errors."""
     root = Path(root)
     try:
+        use_sentence_model(settings)
         parts = read_parts(root, name, settings, lines, today or datetime.datetime.now(datetime.UTC).date())
     except ConfigurationError as error:
         return None, [in_root(p, root) for p in error.problems]
@@ -145,6 +149,7 @@ def _release(parts: Parts) -> Release:
         engines=_engines(settings),
         templates=_templates(parts),
         rules=parts.rules,
+        intents=parts.intents,
         redaction=parts.redaction,
         purpose=agent.purpose,
         refuses=agent.refuses,
@@ -167,6 +172,7 @@ def _release(parts: Parts) -> Release:
         risk=parts.risk,
         context_tokens=settings.model.context_tokens,
         nobody_there=settings.desks == "nobody_there",
+        left_out=tuple(entry.pack for entry in left_out(parts)),
         resolved=resolved,
     )
 
@@ -175,6 +181,7 @@ def _content(parts: Parts) -> dict[str, Any]:
     """What the digest is taken over. Whatever a call can depend on belongs in here."""
     settings, talk = parts.settings, parts.agent.conversation
     assert parts.rules is not None
+    assert parts.intents is not None
     assert parts.schedule is not None
     assert parts.risk is not None
     assert parts.redaction is not None
@@ -190,6 +197,9 @@ def _content(parts: Parts) -> dict[str, Any]:
         "phrases": _phrases(parts),
         "templates": _templates(parts),
         "rules": parts.rules.digest,
+        "intents": parts.intents.digest,
+        "meaning": None if (encoder := meaning.current()) is None else encoder.digest,
+        "left_out": [entry.model_dump(mode="json") for entry in left_out(parts)],
         "risk": {"features": parts.risk.digest, "limits": asdict(parts.risk.limits)},
         "redaction": parts.redaction.as_plain(),
         "disclosures": [rule.model_dump(mode="json") for rule in parts.wordings],

@@ -29,6 +29,7 @@ from voice_runtime.eval_file import EvalFile
 from voice_runtime.lines import LinesFile
 from voice_runtime.offline.book_file import BookFile
 from voice_runtime.offline_file import OfflineFile
+from voice_runtime.pack_floor import LeftOutFile
 from voice_runtime.phrases import PhrasesFile
 from voice_runtime.services import ServicesFile
 from voice_runtime.settings import Settings
@@ -44,6 +45,7 @@ SCHEMAS: Mapping[str, type[BaseModel]] = {
     "configs/schemas/desks.schema.json": DesksFile,
     "configs/schemas/people.schema.json": PeopleFile,
     "configs/schemas/decoys.schema.json": DecoysFile,
+    "configs/schemas/left_out.schema.json": LeftOutFile,
     "configs/schemas/phrases.schema.json": PhrasesFile,
     "configs/schemas/book.schema.json": BookFile,
     "configs/schemas/rules.schema.json": Pack,

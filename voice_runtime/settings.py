@@ -27,6 +27,7 @@ from voice_runtime.engine_settings import (
     PipecatRecogniserEngine,
     PipecatVoiceEngine,
     RecogniserSettings,
+    SentenceModel,
     VoiceSettings,
 )
 from voice_runtime.risk_limits import DEFAULT_LIMITS, RiskLimits
@@ -274,6 +275,7 @@ class Profile(Closed):
     )
     services: dict[Slug, ServiceAddress] = Field(default={}, description="service name → its address")
     workers: WorkerSettings | None = Field(default=None, description="other processes of the same house")
+    meaning: SentenceModel | None = Field(default=None, description="a model of sentences, for rules")
     dry_run: bool = Field(default=False, description="true: no agent's use of a tool is sent")
     _name: str = PrivateAttr(default="")
     _root: Path = PrivateAttr(default=Path())
@@ -431,8 +433,7 @@ def _look_up(settings: Settings, document: Document, environ: Mapping[str, str])
 def may_serve(settings: Settings, release: Release) -> None:
     """Refuse what may not take calls.
 
-    Until releases can be approved, every release is unapproved, and
-    ``production`` takes no call with an unapproved one.
+    Until releases can be approved, every one is unapproved, and ``production`` takes no call with such.
 
     Raises:
         OperatorError: with what to do instead.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from controls.quick_yaml import quickly
+from controls.rules.pack_files import emergency_names
 from voice_runtime.phrases import in_language, intent_phrases
 
 #: Sentences from one phrase, and from all of them.
@@ -49,7 +50,8 @@ def urgent_sentences(folder: Path, language: str) -> tuple[str, ...]:
             out here.
     """
     texts = []
-    for path in (*sorted(folder.glob("emergency-*.yaml")), folder / "intents.yaml"):
+    for name in (*emergency_names(folder), "intents"):
+        path = folder / f"{name}.yaml"
         try:
             texts.append(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):

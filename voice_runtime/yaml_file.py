@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Tag, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails, PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -374,6 +374,8 @@ def _of_kind(annotation: Any, tag: str | int) -> type[BaseModel] | None:
         return None
     for option in typing.get_args(annotation):
         model = _unwrap(option)
+        if any(isinstance(mark, Tag) and mark.tag == tag for mark in typing.get_args(option)[1:]):
+            return model if isinstance(model, type) and issubclass(model, BaseModel) else None
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             continue
         engine = model.model_fields.get("engine")

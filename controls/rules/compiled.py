@@ -6,6 +6,7 @@ made of a pack stays with the pack.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -67,6 +68,11 @@ class Compiled:
     def canonical(self) -> bytes:
         """The pack in canonical form (RFC 8785)."""
         return rfc8785.dumps(dict(as_plain(self.pack)))
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:…`` of that."""
+        return "sha256:" + hashlib.sha256(self.canonical).hexdigest()
 
     def candidates(self, moment: Moment, case: Case) -> Iterator[tuple[Rule, Sequence[Span]]]:
         """Rules that may apply, with the places of the words they look for; ``Rule.applies`` decides."""

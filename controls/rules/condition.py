@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from controls.decision import FALLBACK, Proposal, RuleVerdict
+from controls.rules import meaning
 from controls.rules.expression import Expression
 from controls.rules.matchers import Span, Words, cards, compile_phrase, numbers, words
 from controls.rules.model import VARIABLES, Pack, RuleSpec
 from controls.rules.phrase_index import PhraseIndex
 from controls.rules.together import compile_together, sentence_of
 from controls.rules.topics import Likeness, Topic, topic_of
+from controls.rules.values import dates, prices
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,34 @@ class Rule:
 
     def likeness(self, case: Case) -> Likeness | None:
         """How like its topic the words are; None for a rule without one, or not in this language."""
+        like = self.spec.if_.like
+        if like is not None and like.by == "meaning" and not self._by_words:
+            examples = self.pack.topics.get(like.topic, {}).get(case.language)
+            return meaning.likeness(examples, case.words, case.start) if examples is not None else None
         topic = (self._topic or {}).get(case.language)
         return topic.likeness(case.words, case.start) if topic is not None else None
 
+    @property
+    def like_from(self) -> float:
+        """Score from which on it is like its topic, by what it is told by in this process."""
+        like = self.spec.if_.like
+        assert like is not None  # whoever asks has looked
+        by_words = like.by == "meaning" and self._by_words and like.without_model is not None
+        return like.without_model if by_words and like.without_model is not None else like.at_least
+
+    @property
+    def _by_words(self) -> bool:
+        """A rule that goes by meaning has to go by words here: no model, and it says from which score on."""
+        like = self.spec.if_.like
+        return meaning.current() is None and like is not None and like.without_model is not None
+
     def _is_like(self, case: Case) -> bool:
         assert self._topic is not None  # whoever asks has looked
-        assert self.spec.if_.like is not None
+        if self.spec.if_.like is not None and self.spec.if_.like.by == "meaning":
+            found = self.likeness(case)
+            return found is not None and found.score >= self.like_from
         topic = self._topic.get(case.language)
-        return topic is not None and topic.score(case.words, case.start) >= self.spec.if_.like.at_least
+        return topic is not None and topic.score(case.words, case.start) >= self.like_from
 
     def _values(self, case: Case) -> dict[str, Any]:
         return {name: self._value(name, case) for name in self._uses}
@@ -139,6 +161,10 @@ class Rule:
                 return case.numbers
             case "cards":
                 return case.cards
+            case "prices":
+                return prices(case.words, case.start)
+            case "dates":
+                return dates(case.words, case.start, case.language)
             case "topics":
                 return self._lists.found(case)
             case "args":

@@ -8,7 +8,7 @@ rule that cannot be evaluated refuses; so does a language nobody reviewed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from controls.decision import FALLBACK, Ask, Decision, Effect, Proposal, RuleVerdict, Verdict
@@ -16,6 +16,7 @@ from controls.errors import ConfigurationError, Problem
 from controls.rules.compiled import compiled
 from controls.rules.condition import Case, Rule, tool_case
 from controls.rules.contradictions import contradictions
+from controls.rules.deciding import NONE, decide, gravest_first, own, refusal
 from controls.rules.examples import Tried, tried
 from controls.rules.judges import UNANSWERED, Answers, Question, about, shown
 from controls.rules.matchers import EMPTY, Span, Words, join, rewritten, tail, words
@@ -26,8 +27,6 @@ from controls.rules.why import Ground, grounds
 LOOK_BACK = 24
 #: A rule that applies, what it finds, and where the words are that it goes by.
 _Applies = tuple[Rule, RuleVerdict, Sequence[Span]]
-#: The finding of no rule at all.
-_NONE = "default/allow"
 
 
 class Rules:
@@ -135,7 +134,7 @@ class Rules:
             Exception: the rules could not be evaluated at all; one that fails by itself is found as refusing.
         """
         findings = [(rule.spec, finding) for rule, finding, _ in self._findings(moment, case)]
-        return sorted(findings, key=lambda f: (-f[1].verdict.gravity, -f[1].risk, f[1].rule))
+        return sorted(findings, key=lambda f: gravest_first(f[1]))
 
     def why(self, rule: str, proposal: Proposal, before: Words = EMPTY) -> list[Ground]:
         """Which lines of a rule found which words in what was judged; empty for a rule that found nothing.
@@ -146,7 +145,10 @@ class Rules:
         """
         for known in self._every:
             if known.id == rule:
-                return grounds(known, _case(known.spec.when, proposal, before))
+                try:
+                    return grounds(known, _case(known.spec.when, proposal, before))
+                except Exception:  # noqa: BLE001  # a rule that failed, or whose model is not here any more
+                    return []
         return []
 
     def questions(self, proposal: Proposal, before: Words = EMPTY) -> tuple[Question, ...]:
@@ -186,15 +188,15 @@ class Rules:
         """
         try:
             if proposal.language not in self.languages:
-                refused = _refusal("default/language", "nobody reviewed the rules for this language")
-                return _decide(proposal, [replace(refused, verdict=Verdict.HANDOFF)])  # nobody else can help
+                refused = refusal("default/language", "nobody reviewed the rules for this language")
+                return decide(proposal, [replace(refused, verdict=Verdict.HANDOFF)])  # nobody else can help
             if proposal.effect is Effect.TOOL:
                 found = self._findings("tool", tool_case(proposal), answers, about(proposal))
-                return _decide(proposal, [f for _, f, _ in found])
+                return decide(proposal, [f for _, f, _ in found])
             return self._speak(proposal, tail(before, LOOK_BACK), answers)
         except Exception:  # noqa: BLE001  # whatever went wrong may only refuse
-            return _decide(
-                proposal, [_refusal("default/engine", "rule failed: the rules could not be evaluated")]
+            return decide(
+                proposal, [refusal("default/engine", "rule failed: the rules could not be evaluated")]
             )
 
     def caller(self, proposal: Proposal) -> Decision:
@@ -205,10 +207,10 @@ class Rules:
         """
         try:
             case = _case("caller_says", proposal)
-            return _decide(proposal, [f for _, f, _ in self._findings("caller_says", case)])
+            return decide(proposal, [f for _, f, _ in self._findings("caller_says", case)])
         except Exception:  # noqa: BLE001  # as above
-            return _decide(
-                proposal, [_refusal("default/engine", "rule failed: the rules could not be evaluated")]
+            return decide(
+                proposal, [refusal("default/engine", "rule failed: the rules could not be evaluated")]
             )
 
     def emergency(self, text: str, language: str) -> RuleVerdict | None:
@@ -257,7 +259,7 @@ class Rules:
                 try:
                     spans = rule.applies(case, places)
                 except Exception:  # noqa: BLE001  # a rule that fails refuses
-                    failed = _refusal(rule.id, "rule failed: it could not be evaluated", rule.spec)
+                    failed = refusal(rule.id, "rule failed: it could not be evaluated", rule.spec)
                     found.append((rule, failed, ()))
                     continue
                 if spans is not None:
@@ -308,24 +310,42 @@ class Rules:
             case = Case(said, join(before, new), start, text, "", {}, proposal.language)
             return self._findings("agent_says", case, answers, text)
 
+        def changed(found: Sequence[_Applies]) -> Decision:
+            return self._changed(proposal, clause, start, found, findings_on)
+
         found = findings_on(proposal.text, clause)
+        mine = [f for _, f, _ in found if own(f)]
+        if not any(f.verdict.gravity > Verdict.REWRITE.gravity for f in mine):
+            return changed(found)
+        # An own rule that refuses keeps none of the packs' from being asked about words they would change.
+        packs = changed([applies for applies in found if not own(applies[1])])
+        every = {(f.rule, f.verdict): f for f in (*mine, *packs.verdicts) if f.rule != NONE}
+        return decide(proposal, list(every.values()))
+
+    @staticmethod
+    def _changed(
+        proposal: Proposal,
+        clause: Words,
+        start: int,
+        found: Sequence[_Applies],
+        findings_on: Callable[[str, Words], list[_Applies]],
+    ) -> Decision:
+        """The decision on a clause, once what was found has changed its words where it does."""
         findings = [f for _, f, _ in found]
         rewriters = [(rule, spans) for rule, f, spans in found if f.verdict is Verdict.REWRITE]
         if not rewriters or any(f.verdict.gravity > Verdict.REWRITE.gravity for f in findings):
-            return _decide(proposal, findings)
+            return decide(proposal, findings)
         if len(rewriters) > 1:
-            return _decide(
-                proposal, [*findings, _refusal("default/rewrite", "two rules would change the words")]
+            return decide(
+                proposal, [*findings, refusal("default/rewrite", "two rules would change the words")]
             )
         rule, spans = rewriters[0]
         text = rewritten(clause, start, spans, rule.spec.rewrite_to.get(proposal.language))
         if text is None:
-            return _decide(
-                proposal, [*findings, _refusal("default/rewrite", "the words cannot be taken back")]
-            )
+            return decide(proposal, [*findings, refusal("default/rewrite", "the words cannot be taken back")])
         again = [f for _, f, _ in findings_on(text, words(text))]
         if any(f.verdict is Verdict.REWRITE for f in again):
-            again.append(_refusal("default/rewrite", "the words still need changing after they were changed"))
+            again.append(refusal("default/rewrite", "the words still need changing after they were changed"))
         # At most a block: nobody proposed these words, and a graver verdict here could be
         # softened by a further pack that blocks the original ones.
         graver = [
@@ -334,33 +354,10 @@ class Rules:
             if f.verdict.gravity > Verdict.REWRITE.gravity
         ]
         if graver:
-            return _decide(proposal, [*findings, *graver])
-        return _decide(
+            return decide(proposal, [*findings, *graver])
+        return decide(
             proposal, [replace(f, say=text) if f.verdict is Verdict.REWRITE else f for f in findings]
         )
-
-
-def gravest_form(decisions: Sequence[Decision]) -> Decision:
-    """One decision on a clause that was judged in several forms, every finding kept.
-
-    Args:
-        decisions: on the form that would be spoken first; its proposal and its words count.
-
-    Returns:
-        The gravest. Words that only another form would have changed cannot be changed in
-        the spoken one: they are blocked.
-    """
-    spoken = decisions[0]
-    if all(d.verdicts == spoken.verdicts for d in decisions):
-        return spoken
-    found: dict[tuple[str, Verdict], RuleVerdict] = {}
-    for finding in (f for d in decisions for f in d.verdicts if f.rule != _NONE):
-        known = found.setdefault((finding.rule, finding.verdict), finding)  # the spoken form's words count
-        found[finding.rule, finding.verdict] = replace(known, risk=max(known.risk, finding.risk))
-    changes = {rule for rule, verdict in found if verdict is Verdict.REWRITE}
-    if changes - {f.rule for f in spoken.verdicts if f.verdict is Verdict.REWRITE}:
-        found[_NONE, Verdict.BLOCK] = _refusal("default/rewrite", "the words as spoken cannot be changed")
-    return _decide(spoken.proposal, list(found.values()))
 
 
 def _two_roles(packs: Sequence[Pack]) -> list[Problem]:
@@ -396,25 +393,3 @@ def _case(moment: Moment, proposal: Proposal, before: Words = EMPTY) -> Case:
     looked_back = tail(before, LOOK_BACK)
     joined = join(looked_back, words(proposal.text))
     return Case(said, joined, len(looked_back), proposal.text, "", {}, proposal.language)
-
-
-def _refusal(rule: str, reason: str, spec: RuleSpec | None = None) -> RuleVerdict:
-    if spec is None:
-        return RuleVerdict(rule, Verdict.BLOCK, ("A.9.2",), 100, reason, FALLBACK)
-    # never milder than what the rule itself would have asked for
-    verdict = max(Verdict.BLOCK, spec.verdict, key=lambda v: v.gravity)
-    return RuleVerdict(rule, verdict, spec.annex_a, 100, reason, FALLBACK)
-
-
-def _decide(proposal: Proposal, findings: Sequence[RuleVerdict]) -> Decision:
-    if not findings:
-        allowed = RuleVerdict(_NONE, Verdict.ALLOW, ("A.9.2",), 0, "no rule objects")
-        return Decision(proposal, Verdict.ALLOW, (allowed,), 0, proposal.text)
-    ordered = tuple(sorted(findings, key=lambda f: (-f.verdict.gravity, -f.risk, f.rule)))
-    worst = ordered[0]
-    risk = max(f.risk for f in ordered)
-    if worst.verdict is Verdict.ALLOW:
-        return Decision(proposal, worst.verdict, ordered, risk, proposal.text)
-    if worst.verdict is Verdict.REWRITE:
-        return Decision(proposal, worst.verdict, ordered, risk, worst.say)
-    return Decision(proposal, worst.verdict, ordered, risk, "", worst.say)

@@ -1,15 +1,15 @@
 """Rule packs as files: what a compliance officer writes, and what is wrong with it.
 
-A pack is one YAML file under ``configs/rules``. An agent's own rules
-(``rules.ours`` in agent.yaml) become one more pack, named ``ours``. Packs are
-added to one another: no rule can take another's verdict back.
+A pack is one YAML file under ``configs/rules``. An agent's own rules become one
+more, named ``ours`` (``controls.rules.own``). Packs are added to one another: no
+rule can take another's verdict back.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -25,8 +25,8 @@ from pydantic import (
 
 from controls.annex_a import ANNEX_A
 from controls.decision import Ask, Verdict
-from controls.documents import Document, Location, dotted, line_of, plain, validate
-from controls.errors import ConfigurationError, Problem
+from controls.documents import Document, Location, dotted, line_of, plain
+from controls.errors import Problem
 from controls.ledger.records import Language, Slug
 from controls.rules import judges, moments
 from controls.rules.expression import Expression
@@ -40,10 +40,10 @@ Moment = Literal["agent_says", "caller_says", "tool", "handoff", "call_ends"]
 
 #: What a CEL expression may look at.
 VARIABLES = (
-    "said", "clause", "text", "tool", "args", "numbers", "cards", "topics", "language", "handoff", "call",
+    "said", "clause", "text", "tool", "args", "numbers", "cards", "prices", "dates", "topics", "language",
+    "handoff", "call",
 )  # fmt: skip
 _BOUND = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)")
-_CONTROL = re.compile(r"\bA\.\d{1,2}(?:\.\d{1,2}){1,2}\b")
 
 
 class Example(Document):
@@ -72,11 +72,15 @@ class Like(Document):
 
     Attributes:
         topic: one of the pack's.
-        at_least: score from which on it applies (``controls.rules.topics``); 0 is neither like it nor not.
+        by: its words (``controls.rules.topics``), or its meaning (``controls.rules.meaning``).
+        at_least: score from which on it applies; 0 is neither like it nor not.
+        without_model: for ``by: meaning``, the score by words that counts where the profile has no model.
     """
 
     topic: Name
+    by: Literal["words", "meaning"] = "words"
     at_least: float = Field(gt=0, le=100)
+    without_model: float | None = Field(default=None, gt=0, le=100)
 
 
 class Condition(Document):
@@ -177,8 +181,8 @@ class Pack(Document):
         reviewed: day on which a person last read the sources cited in it.
         languages: those it was reviewed for; no other is served with it. An emergency pack may ``say`` its
             scripts in others too: whose emergencies another pack finds hear what to do here.
-        places: of an emergency pack: jurisdictions whose emergency numbers it names, such as ``us`` or
-            ``eu``; those below one are part of it. Without any its numbers hold wherever it is used.
+        places: of an emergency pack, the jurisdictions whose numbers it tells, such as ``us``; ``us-il`` is
+            part of that.
         lists: word lists that phrases name as ``<name>``.
         topics: what rules name under ``like``, by language; read from files of their own
             (``controls.rules.topic_files``).
@@ -215,10 +219,12 @@ class Pack(Document):
         return file or f"pack {self.pack}", line_of(data(), location), name
 
     def speaks_for(self, place: str) -> bool:
-        """Whether its emergency numbers are those of a jurisdiction, such as ``us-il``; "" is any."""
-        if not place or not self.places:
-            return True
-        return any(place == known or place.startswith(f"{known}-") for known in self.places)
+        """Whether its emergency numbers are those of a jurisdiction; "" is any."""
+        return not place or self.covers(place)
+
+    def covers(self, jurisdiction: str) -> bool:
+        """Whether it is for that jurisdiction, or for what that is a part of (``us-il`` of ``us``)."""
+        return any(jurisdiction == place or jurisdiction.startswith(f"{place}-") for place in self.places)
 
     def owner_of(self, rule: RuleSpec) -> str:
         """Role that answers for a rule."""
@@ -227,73 +233,6 @@ class Pack(Document):
     def phrase_id(self, rule: RuleSpec) -> str:
         """Id of the fixed phrase a rule speaks, ``rule.<pack>.<name>``."""
         return f"rule.{self.pack}.{rule.name}"
-
-
-class OurRule(Document):
-    """A rule of the agent's own, as agent.yaml writes it."""
-
-    name: Name
-    if_agent_says: tuple[Sentence, ...] = Field(min_length=1)
-    unless: tuple[Sentence, ...] = ()
-    then: Literal["say", "handoff"]
-    say: dict[Language, Sentence] = Field(min_length=1)
-    risk: int = Field(default=50, ge=0, le=100)
-    because: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=600)]
-    catches: tuple[Sentence, ...] = Field(min_length=1)
-    lets_pass: tuple[Sentence, ...] = Field(min_length=1)
-
-
-def our_rules(
-    rules: Sequence[Any], *, file: str, languages: Sequence[str], owner: str, at: Location = ("rules", "ours")
-) -> Pack | None:
-    """An agent's own rules as the pack ``ours``; None when there are none.
-
-    Args:
-        rules: ``rules.ours`` of agent.yaml, as mappings (ruamel's keep their lines).
-        languages: the languages the agent serves.
-        owner: the role that owns the agent, and so its rules.
-
-    Raises:
-        ConfigurationError: with every problem, fields named from ``at`` on.
-    """
-    problems: list[Problem] = []
-    specs: list[RuleSpec] = []
-    for i, raw in enumerate(rules):
-        try:
-            specs.append(_spec(validate(raw, file, OurRule, (*at, i))))
-        except ConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigurationError(problems)
-    if not specs:
-        return None
-    pack = Pack.model_construct(
-        format=1, pack="ours", title="The agent's own rules", kind="guard", owner=owner,
-        reviewed=datetime.date.min, languages=tuple(languages), lists={}, rules=tuple(specs),
-    )  # fmt: skip
-    pack.came_from(file, lambda: rules, at)
-    problems = list(problems_of(pack, {"rules": rules}, file, at[:-1], ours=at[-1]))
-    if problems:
-        raise ConfigurationError(problems)
-    return pack
-
-
-def _spec(rule: OurRule) -> RuleSpec:
-    cited = tuple(dict.fromkeys(a for a in _CONTROL.findall(rule.because) if a in ANNEX_A))
-    return RuleSpec.model_validate(
-        {
-            "name": rule.name,
-            "when": "agent_says",
-            "if": {"phrases": rule.if_agent_says, "unless": rule.unless},
-            "then": "block" if rule.then == "say" else "handoff",
-            "say": rule.say,
-            "risk": rule.risk,
-            "annex_a": cited or ("A.9.2",),
-            "because": rule.because,
-            "catches": rule.catches,
-            "lets_pass": rule.lets_pass,
-        }
-    )
 
 
 # --- checks across fields -------------------------------------------------------------------------
@@ -312,8 +251,10 @@ def problems_of(
         for i, entry in enumerate(entries):
             if not len(words(entry)):
                 yield found(("lists", name, i), "the entry holds no words", "remove it")
-    if pack.places and pack.kind != "emergency":
-        yield found(("places",), "only emergency numbers belong to a place", "remove it")
+    if pack.kind == "emergency" and not pack.places:
+        yield found(("kind",), "says nowhere where its numbers are dialled", "add `places: [us]`, or yours")
+    elif pack.kind != "emergency" and pack.places:
+        yield found(("places",), "`places` belongs to emergency packs", "remove it")
     seen: set[str] = set()
     for i, rule in enumerate(pack.rules):
         where: Location = ("rules", i)
@@ -334,6 +275,8 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
     yield from judges.faults_of(rule)
     yield from moments.faults_of(rule)
     if condition.like is not None:
+        if condition.like.by == "words" and condition.like.without_model is not None:
+            yield ("if", "like", "without_model"), "words need no model", "remove it, or write `by: meaning`"
         name = condition.like.topic
         topic = pack.topics.get(name, {})
         for language in pack.languages:
@@ -341,7 +284,7 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
                 yield (
                     ("if", "like"),
                     f"no examples of {name} in {language}",
-                    f"write them in examples/{pack.pack}/{name}.{language}.txt beside the pack",
+                    f"write them in {_examples(pack)}/{name}.{language}.txt",
                 )
     for field in ("phrases", "together", "unless", "without"):
         compile_one = compile_together if field == "together" else compile_phrase
@@ -372,6 +315,11 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
             "an emergency rule is `when: caller_says` and `then: handoff`",
             "correct it, or move the rule",
         )
+
+
+def _examples(pack: Pack) -> str:
+    """Where a pack's topics stand: beside it, an agent's own in its folder."""
+    return "the agent's folder: examples" if pack.pack == "ours" else f"examples/{pack.pack}"
 
 
 def _celproblems_of(expression: str) -> Iterator[_Fault]:

@@ -15,6 +15,9 @@ from controls.quick_yaml import quickly
 from controls.rules.model import Pack, problems_of
 from controls.rules.topic_files import Examples, topics_of
 
+_PACK = re.compile(r"^pack:", re.MULTILINE)
+_EMERGENCY = re.compile(r"""^kind:[ \t]*["']?emergency\b""", re.MULTILINE)
+
 
 def parse_pack(text: str, file: str, topics: Mapping[str, Mapping[str, Examples]] | None = None) -> Pack:
     """Read one pack, with the topics that stand in files of their own; the same text is read once.
@@ -84,8 +87,15 @@ def load_packs(folder: Path, names: Iterable[str]) -> tuple[Pack, ...]:
 
 def pack_names(folder: Path) -> list[str]:
     """Names of the packs in ``folder``, sorted."""
+    return _holding(folder, _PACK)
+
+
+def emergency_names(folder: Path) -> list[str]:
+    """Those of them that say they are of ``kind: emergency``, whatever their files are called."""
+    return _holding(folder, _EMERGENCY)
+
+
+def _holding(folder: Path, line: re.Pattern[str]) -> list[str]:
     return sorted(
-        path.stem
-        for path in folder.glob("*.yaml")
-        if re.search(r"^pack:", path.read_text("utf-8", "replace"), re.MULTILINE)
+        path.stem for path in folder.glob("*.yaml") if line.search(path.read_text("utf-8", "replace"))
     )

@@ -1,6 +1,7 @@
 """Examples of a topic as text: one sentence a line, ``+`` for what is like it and ``-`` for what is not.
 
-``configs/rules/examples/<pack>/<topic>.<language>.txt`` beside the packs. Thousands of them are to be read,
+``configs/rules/examples/<pack>/<topic>.<language>.txt`` beside the packs; for an agent's own rules
+``examples/<topic>.<language>.txt`` in its folder. Thousands of them are to be read,
 compared and added to by people who do not program: a line is a sentence, ``#`` begins a remark.
 """
 
@@ -30,11 +31,20 @@ def topics_of(folder: Path, pack: str) -> dict[str, dict[str, Examples]]:
     """Topic → language → its sentences, of the pack's files under ``folder/examples``; none is no fault.
 
     Raises:
+        ConfigurationError: as ``topics_in``.
+    """
+    return topics_in(folder / "examples" / pack)
+
+
+def topics_in(folder: Path) -> dict[str, dict[str, Examples]]:
+    """The same of the files of one folder, which need not be there.
+
+    Raises:
         ConfigurationError: with file, line and remedy of every problem.
     """
     found: dict[str, dict[str, Examples]] = {}
     problems: list[Problem] = []
-    for path in sorted((folder / "examples" / pack).glob("*")):
+    for path in sorted(folder.glob("*")):
         try:
             topic, language = _named(path)
             text = path.read_text(encoding="utf-8")

@@ -52,7 +52,7 @@ def _whole(rule: Rule, case: Case) -> Iterator[Ground]:
     likeness = rule.likeness(case)
     if likeness is not None and rule.spec.if_.like is not None:
         like = rule.spec.if_.like
-        line = f"like {like.topic}: {likeness.score:.1f}, from {like.at_least:g} on"
+        line = f"like {like.topic}: {likeness.score:.1f}, from {rule.like_from:g} on"
         yield Ground(line, " … ".join(likeness.traits))
 
 

@@ -170,7 +170,7 @@ def test_the_blocked_sentence_of_the_demo() -> None:
     assert details.instead == "rule.health-boundaries.no-diagnosis"
     assert details.text == "It is probably just eczema."
     instead = gate.phrase(outcome.decision.phrase, 4)
-    assert instead.text == "I can't judge that. A nurse can call you back."
+    assert instead.text == "I can't judge that. Our staff can call you back."
 
 
 def test_a_rewritten_clause_keeps_the_models_words_sealed() -> None:

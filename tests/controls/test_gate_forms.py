@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from controls.decision import Decision, Effect, Proposal, RuleVerdict, Verdict
 from controls.gate import Gate
 from controls.ids import new_id
-from controls.rules.engine import Rules, gravest_form
+from controls.rules.deciding import gravest_form
+from controls.rules.engine import Rules
 from tests.controls.rules.packs import pack, rule, shipped
 from tests.simulators.recorder import MemoryRecorder
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from controls import intents
 from controls.errors import ConfigurationError
 from controls.intents import Intent, beside_robot_question, intent, load_intents, parse_intents, yes_or_no
+from controls.rules.pack_files import emergency_names
 from tests.controls.rules.packs import FOLDER, pack, rule, shipped_packs
 
 
@@ -296,6 +300,57 @@ def test_lists_that_miss_their_examples_are_refused() -> None:
 def test_a_missing_folder_is_said() -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_intents(FOLDER / "nowhere")
+
+
+SMOKE = """format: 1
+pack: house-alarms
+title: made up
+kind: {kind}
+{places}
+owner: compliance
+reviewed: 2026-01-01
+languages: [en-US]
+rules:
+  - name: smoke
+    when: caller_says
+    if: {{phrases: [smells of burnt toast]}}
+    then: handoff
+    say: {{en-US: Leave the building now.}}
+    risk: 100
+    annex_a: [A.9.2]
+    because: a reason of the test's own
+    catches: [it smells of burnt toast]
+    lets_pass: [i would like some toast]
+"""
+
+
+def test_an_emergency_pack_is_one_whatever_its_file_is_called(tmp_path: Path) -> None:
+    """Found by reading: only files named emergency-* were looked for on calls."""
+    (tmp_path / "house-alarms.yaml").write_text(SMOKE.format(kind="emergency", places="places: [us]"))
+    (tmp_path / "emergency-not.yaml").write_text(
+        SMOKE.format(kind="guard", places="").replace("house-alarms", "emergency-not")
+    )
+    shutil.copy(FOLDER / "intents.yaml", tmp_path)
+    shutil.copy(FOLDER / "emergency-us.yaml", tmp_path)
+    found = load_intents(tmp_path)
+    assert found.of("it smells of burnt toast", "en-US") is Intent.EMERGENCY
+    named = found.emergency("it smells of burnt toast", "en-US")
+    assert named is not None
+    assert (named.rule, named.script) == ("house-alarms/smoke", "rule.house-alarms.smoke")
+    assert emergency_names(tmp_path) == ["emergency-us", "house-alarms"]
+
+
+def test_emergencies_are_those_of_the_packs_that_releases_name() -> None:
+    fire = pack(
+        rule("fire", when="caller_says", then="handoff", **{"if": {"phrases": ["foo bar"]}}),
+        name="made", kind="emergency",
+    )  # fmt: skip
+    twice = [fire, *shipped_packs(), fire]
+    found = load_intents(FOLDER, twice)
+    assert found.of("foo bar", "en-US") is Intent.EMERGENCY
+    assert found.of("i have chest pain", "en-US") is Intent.EMERGENCY
+    only = load_intents(FOLDER, [p for p in twice if p.pack != "made"])
+    assert only.of("foo bar", "en-US") is None
 
 
 def test_lists_can_be_given() -> None:

@@ -27,13 +27,14 @@ FORBIDDEN = {
         "You will definitely be approved.": "mortgage/no-loan-approval",
         "The seller will accept twenty thousand less.": "mortgage/no-value-promise",
         "It will be gone by Friday.": "ours/no-exclusive-offers",
+        "Homes like that never last a weekend.": "ours/no-hurry-by-example",
     },
     ("salon", "en-US"): {
         "You won't have a reaction.": "ours/no-skin-promises",
         "I can give you a ten percent discount.": "forbidden-promises/no-discount-or-waiver",
     },
     ("salon", "es-US"): {
-        "No le va a dar alergia.": "ours/no-skin-promises",
+        "No le va a dar alergia.": "health-boundaries/no-prognosis",
         "Le puedo hacer un descuento del diez por ciento.": "forbidden-promises/no-discount-or-waiver",
     },
 }
@@ -169,7 +170,9 @@ def test_every_rule_of_its_own_is_shown_in_a_conversation(agent: str) -> None:
     assert release.rules is not None
     for pack in release.rules.packs:
         if pack.pack == "ours":
-            assert {f"ours/{rule.name}" for rule in pack.rules} <= expected
+            # no step of a conversation makes a tool fail: a call's end is in test_own_rules
+            spoken = [rule for rule in pack.rules if rule.when != "call_ends"]
+            assert {f"ours/{rule.name}" for rule in spoken} <= expected
 
 
 def test_callers_lines_are_expected_by_the_recogniser() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from controls.rules.engine import Rules
     from controls.rules.examples import Tried
     from controls.rules.judges import JudgeAnswer, Key
+    from controls.rules.model import Pack
     from voice_runtime.cli.rules_asked import Asked
     from voice_runtime.settings import Profile
 
@@ -66,7 +67,8 @@ def list_(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
 @app.command("test", epilog="Example: sayso rules test health-boundaries")
 def keep(
     packs: Annotated[
-        list[str] | None, typer.Argument(metavar="[PACK]…", help="All of them by default.")
+        list[str] | None,
+        typer.Argument(metavar="[PACK]…", help="All of them, and `intents`, by default."),
     ] = None,
     agent: Annotated[
         str, typer.Option(metavar="AGENT", help="The packs and own rules of an agent, all together.")
@@ -82,14 +84,19 @@ def keep(
 ) -> None:
     """Hold every rule to its own examples; exit 1 when one does not hold, 2 when a file cannot be used.
 
+    So are the lists of what callers ask of the runtime itself (`intents`).
+
     A rule that asks a model is tried by the answers kept in configs/rules/answers; an example without one is
     not tried, and told to be so.
     """
     from voice_runtime.cli.text import profile_of
+    from voice_runtime.sentence_model import use_sentence_model
 
     if packs and agent:
         raise OperatorError("name packs or --agent, not both")
-    root = profile_of(config).root
+    profile = profile_of(config)
+    root = profile.root
+    use_sentence_model(profile)
     tried = _of_agent(config, root, agent) if agent else _of_packs(root, packs or [])
     if ask:
         asked = ask_models(config, [example.asks for example in tried if example.asks is not None])
@@ -229,10 +236,12 @@ def _archived(profile: Profile, release: str) -> Rules | None:
     from controls.rules.engine import Rules
     from controls.rules.model import Pack
     from voice_runtime.release_archive import archived_release, archived_rules
+    from voice_runtime.sentence_model import use_sentence_model
 
     resolved = archived_release(profile.data_dir, release)
     digest = json.loads(resolved).get("rules") if resolved is not None else None
     kept = archived_rules(profile.data_dir, digest) if digest else None
+    use_sentence_model(profile)
     return None if kept is None else Rules([Pack.model_validate(pack) for pack in json.loads(kept)])
 
 
@@ -256,7 +265,22 @@ def _of_agent(config: Path, root: Path, agent: str, asked: Mapping[Key, Asked] |
     from voice_runtime.agent_folder import RULES_FOLDER
 
     rules = _rules_of(_release(config, agent))
-    return list(rules.examples(answers_beside(root / RULES_FOLDER, rules.packs) | _answers(asked)))
+    folder = root / RULES_FOLDER
+    held = rules.examples(answers_beside(folder, rules.packs) | _answers(asked))
+    return [*held, *_of_intents(folder, rules.packs)]
+
+
+def _of_intents(folder: Path, packs: Iterable[Pack]) -> Iterator[Tried]:
+    """The lists of intents by their own examples, emergencies first as on a call."""
+    from controls.intent_examples import INTENTS, tried_intents
+
+    path = folder / f"{INTENTS}.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        problem = Problem(str(path), 0, "", "the file cannot be read", "restore it, or name the right folder")
+        raise ConfigurationError([problem]) from None
+    return tried_intents(text, str(path), [pack for pack in packs if pack.kind == "emergency"])
 
 
 def _answers(asked: Mapping[Key, Asked] | None) -> dict[Key, JudgeAnswer]:
@@ -269,13 +293,14 @@ def _of_packs(root: Path, names: list[str], asked: Mapping[Key, Asked] | None = 
     Raises:
         ConfigurationError: files that cannot be used, and phrases of rules that rules refuse.
     """
+    from controls.intent_examples import INTENTS
     from controls.rules.answer_files import answers_beside
     from controls.rules.engine import Rules
-    from controls.rules.pack_files import load_packs, pack_names
+    from controls.rules.pack_files import emergency_names, load_packs, pack_names
     from voice_runtime.agent_folder import RULES_FOLDER
 
     folder = root / RULES_FOLDER
-    found = load_packs(folder, names or pack_names(folder))
+    found = load_packs(folder, [name for name in names if name != INTENTS] if names else pack_names(folder))
     problems: list[Problem] = []
     tried: list[Tried] = []
     for pack in found:
@@ -284,6 +309,8 @@ def _of_packs(root: Path, names: list[str], asked: Mapping[Key, Asked] | None = 
         problems += rules.objections(rules.phrases)
     if problems:
         raise ConfigurationError(problems)
+    if not names or INTENTS in names:
+        tried += _of_intents(folder, load_packs(folder, emergency_names(folder)))
     return tried
 
 

@@ -32,10 +32,12 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import FALLBACK, Cleared, Verdict
+from controls.emergency import SCRIPT
 from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.gate_values import UnboundPhrase
 from controls.ids import new_id
+from controls.intents import current
 from controls.rules.judges import UNANSWERED
 from voice_runtime.events import AnswerBrokenFrame, AnswerEndFrame, ClauseFrame, SayFrame
 from voice_runtime.inline.journal import Journal
@@ -182,12 +184,24 @@ class Guard(FrameProcessor):
     async def _say(self, frame: SayFrame) -> None:
         try:
             if frame.phrase:
-                await self._fixed(frame, self._gate.phrase(frame.phrase, frame.turn), frame.tag)
+                phrase = self._script(frame.phrase)
+                await self._fixed(frame, self._gate.phrase(phrase, frame.turn), frame.tag)
             else:
                 self._answer_over = False
                 await self._judge(frame.text, frame.turn, frame.tag, frame.final, frame.answers)
         except Exception as error:  # noqa: BLE001 - as above
             await self._broken(error, frame)
+
+    def _script(self, phrase: str) -> str:
+        """The phrase itself; for an emergency's script that this release did not bind the general one.
+
+        Emergencies are looked for with the packs of every release that is served: better another's words
+        for it than none.
+        """
+        if self._gate.bound(phrase) or phrase not in current().emergencies.phrases:
+            return phrase
+        self._journal.control_failed("guard", "unbound_phrase")
+        return SCRIPT
 
     async def _fixed(self, frame: SayFrame, cleared: Cleared, tag: str) -> None:
         await self._pass_on(

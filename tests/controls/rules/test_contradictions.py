@@ -6,7 +6,8 @@ import pytest
 
 from controls.errors import ConfigurationError
 from controls.rules.engine import Rules
-from controls.rules.model import Pack, our_rules
+from controls.rules.model import Pack
+from controls.rules.own import our_rules
 from tests.controls.rules.packs import pack, rule, shipped_packs
 
 REWRITE = {"then": "rewrite", "say": {}, "rewrite_to": {"en-US": "so"}}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controls.decision import Decision, Effect, Proposal, Verdict
+from controls.decision import FALLBACK, Decision, Effect, Proposal, Verdict
 from controls.rules import condition, engine
 from controls.rules.engine import Rules
 from controls.rules.matchers import words
@@ -32,7 +32,7 @@ def test_the_blocked_sentence_of_the_demo() -> None:
     assert decision.annex_a == ("A.9.4",)
     assert decision.text == ""
     said = shipped().phrases[decision.phrase]
-    assert said["en-US"] == "I can't judge that. A nurse can call you back." and "es-US" in said
+    assert said["en-US"] == "I can't judge that. Our staff can call you back." and "es-US" in said
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_an_engine_that_fails_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         use(rules, "find_slots", {"day": "tuesday"}),
     ):
         assert decision.verdict is Verdict.BLOCK
-        assert decision.phrase == engine.FALLBACK
+        assert decision.phrase == FALLBACK
 
 
 def speak_raw(rules: Rules, text: str) -> Decision:
@@ -281,6 +281,52 @@ def test_adding_a_pack_never_makes_a_verdict_milder(text: str, before: str, data
     few = speak(Rules(some), text, before=before)
     many = speak(Rules([*some[:at], more, *some[at:]]), text, before=before)
     assert many.verdict.gravity >= few.verdict.gravity
+
+
+# --- an agent's own rules add, and take nothing over -------------------------------------------------
+
+
+def test_own_rule_of_risk_100_takes_over_a_packs_words() -> None:
+    """Found by reading: `ours` sorted before a pack's block by a higher risk, and said softer words."""
+    soft = pack(rule("soft", risk=100, say={"en-US": "Of course, dear."}), name="ours")
+    both = Rules([pack(rule(risk=10)), soft])
+    decision = speak(both, "foo bar")
+    assert decision.verdict is Verdict.BLOCK
+    assert decision.phrase == "rule.made-up.a-rule"
+    assert decision.verdicts[0].rule == "made-up/a-rule"
+    assert decision.risk == 100  # its risk counts, its words do not
+
+
+def test_own_handoff_is_graver_than_a_packs_block_and_the_pack_is_still_said() -> None:
+    soft = pack(rule("soft", then="handoff", risk=100, say={"en-US": "Of course, dear."}), name="ours")
+    decision = speak(Rules([pack(rule(risk=10)), soft]), "foo bar")
+    assert (decision.verdict, decision.phrase) == (Verdict.HANDOFF, "rule.made-up.a-rule")
+    alone = speak(Rules([soft]), "foo bar")
+    assert (alone.verdict, alone.phrase) == (Verdict.HANDOFF, "rule.ours.soft")
+
+
+def test_own_rule_that_fails_does_not_take_over_a_packs_words() -> None:
+    failing = pack(rule("fails", **{"if": {"cel": "numbers[0] == '1'"}}), name="ours")
+    decision = speak(Rules([pack(rule(risk=10)), failing]), "foo bar")
+    assert (decision.verdict, decision.phrase) == (Verdict.BLOCK, "rule.made-up.a-rule")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(VOCABULARY), min_size=1, max_size=6).map(" ".join),
+    st.lists(st.sampled_from(VOCABULARY), max_size=3).map(" ".join),
+    st.data(),
+)
+def test_adding_own_rules_never_loosens(text: str, before: str, data: st.DataObject) -> None:
+    """Neither a milder verdict, nor a lower risk, nor other words than a pack's where a pack refuses."""
+    packs = [data.draw(made_packs(f"pack-{i}")) for i in range(data.draw(st.integers(1, 2)))]
+    own = data.draw(made_packs("ours"))
+    without = speak(Rules(packs), text, before=before)
+    with_own = speak(Rules([*packs, own]), text, before=before)
+    assert with_own.verdict.gravity >= without.verdict.gravity
+    assert with_own.risk >= without.risk
+    if without.phrase:  # the fallback where both would change the words: nobody chose it
+        assert with_own.phrase in (without.phrase, FALLBACK)
 
 
 @settings(max_examples=200, deadline=None)

@@ -8,7 +8,7 @@ import pytest
 
 from controls.errors import ConfigurationError
 from controls.rules.engine import Rules
-from controls.rules.model import our_rules
+from controls.rules.own import our_rules
 from controls.rules.pack_files import load_packs, pack_names, parse_pack
 from tests.controls.rules.packs import FOLDER, OTHERS, SHIPPED, shipped_packs
 
@@ -78,6 +78,8 @@ def test_a_good_pack_compiles() -> None:
         ("rules:\n", "rules: [\n", "this is no YAML"),
         ("title: A sample", "title: !!python/object:os.system A", "title:"),
         ("title: A sample", "kind: emergency\ntitle: A sample", "an emergency rule is"),
+        ("title: A sample", "kind: emergency\ntitle: A sample", "says nowhere where its numbers"),
+        ("title: A sample", "places: [us]\ntitle: A sample", "`places` belongs to emergency packs"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(old: str, new: str, expected: str) -> None:

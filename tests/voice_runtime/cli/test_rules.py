@@ -31,6 +31,8 @@ def test_every_pack_shipped_holds_to_its_examples(house: House):
     found = house.json("rules", "test")
     assert found["ok"] is True and found["rules"] >= 30
     assert {example["fault"] for example in found["examples"]} == {""}
+    assert any(e["rule"] == "intents/opt-out.en-US" for e in found["examples"])
+
     code, out, _ = house.sayso("rules", "test", "truthful-ai")
     assert code == 0 and "all hold" in out
     assert "configs/rules/truthful-ai.yaml:" in out and "truthful-ai/never-denies-being-ai" in out
@@ -68,7 +70,7 @@ def test_a_file_with_an_error_is_a_usage_error_with_its_line(own: House):
 def test_a_sentence_is_tried_and_the_words_are_shown(house: House):
     code, out, _ = house.sayso("rules", "try", "healthcare", "It is probably just eczema.")
     assert code == 0
-    assert out.startswith("block: I can't judge that. A nurse can call you back.")
+    assert out.startswith("block: I can't judge that. Our staff can call you back.")
     assert "health-boundaries/no-diagnosis" in out and "eczema" in out.split("words", 1)[1]
     assert house.json("rules", "try", "healthcare", "Tuesday at ten.")["verdict"] == "allow"
     assert not house.ledger.exists(), "nothing was recorded"

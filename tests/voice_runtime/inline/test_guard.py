@@ -259,3 +259,12 @@ async def test_a_verdict_of_handoff_speaks_and_fetches_a_person() -> None:
         [(requested, details)] = line.of("handoff.requested")
         assert (requested.requested_by, details.reason) == ("rule", "abuse/no-threats")
         assert line.control.transfers == [DESK]
+
+
+async def test_an_emergencys_script_that_is_not_bound_is_the_general_one_and_no_apology() -> None:
+    """Found with another release's pack: the caller must be told to call, not that something went wrong."""
+    async with guarded() as line:
+        assert spoken(await line.say(SayFrame(phrase="rule.emergency-eu.danger-to-life"))) == ["emergency"]
+        [(failed, _)] = line.recorder.of("control.failed")
+        assert failed.reason == "unbound_phrase"  # it tells against the controls all the same
+        assert line.failures == []
