@@ -166,11 +166,8 @@ def _emergencies(parts: Parts) -> None:
     for line in parts.lines.of(parts.name) if parts.lines is not None and packs else ():
         here = [p for p in packs if p.speaks_for(line.jurisdiction)]
         worded = {la for p in here for rule in p.rules for la in rule.say}
-        if not here:
-            message = f"line '{line.name}' is in {line.jurisdiction}, and no pack names its emergency numbers"
-            remedy = "add the emergency pack of that place, such as emergency-eu"
-            parts.wrong(("rules", "packs"), message, remedy)
-        elif lacking := [la for la in parts.languages if la not in worded]:
+        lacking = [la for la in parts.languages if la not in worded]
+        if here and lacking:  # without any, ``pack_floor`` says so
             message = f"no emergency pack for {line.jurisdiction} (line '{line.name}') speaks {lacking[0]}"
             parts.wrong(("rules", "packs"), message, f"word its scripts in {', '.join(lacking)}")
     if not any(to.desk and to.during != "opening-hours" for to in parts.agent.handoff.to):

@@ -266,8 +266,14 @@ def _sentences(data: Any, fields: tuple[str, ...], language: str) -> Iterator[st
                 yield from _sentences(value, fields, language)
 
 
-def known_phrases(offline: OfflineFile | None, rules: Path, language: str) -> tuple[str, ...]:
-    """All of it, the agent's own first, without repeats, at most ``MOST_PHRASES``."""
-    found = offline_phrases(offline, language) if offline is not None else []
+def known_phrases(
+    offline: OfflineFile | None, rules: Path, language: str, own: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """All of it, the agent's own first, without repeats, at most ``MOST_PHRASES``.
+
+    Args:
+        own: sentences that rules of the agent's own listen for.
+    """
+    found = [*(offline_phrases(offline, language) if offline is not None else []), *own]
     found += intent_phrases(rules, language) + digit_phrases(language)
     return tuple(dict.fromkeys(found))[:MOST_PHRASES]

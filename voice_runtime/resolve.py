@@ -328,12 +328,30 @@ def _known(parts: Parts) -> dict[str, Known]:
     for language in parts.languages:
         words = [k for k in parts.agent.conversation.known_words if k.language in (None, language)]
         found[language] = Known(
-            known_phrases(parts.offline.get(language), parts.root / RULES_FOLDER, language),
+            known_phrases(
+                parts.offline.get(language),
+                parts.root / RULES_FOLDER,
+                language,
+                _listened_for(parts, language),
+            ),
             tuple(dict.fromkeys(plain(k.word, language) for k in words)),
             {plain(k.word, language): k.sounds for k in words if k.sounds},
             urgent_sentences(parts.root / RULES_FOLDER, language),
         )
     return found
+
+
+def _listened_for(parts: Parts, language: str) -> list[str]:
+    """What rules of the agent's own are to catch of what callers say."""
+    ours = [pack for pack in parts.rules.packs if pack.pack == "ours"] if parts.rules is not None else []
+    return [
+        plain(example.text, language)
+        for pack in ours
+        for rule in pack.rules
+        if rule.when == "caller_says"
+        for example in rule.catches
+        if (example.language or parts.languages[0]) == language
+    ]
 
 
 def _tools(parts: Parts) -> tuple[Tool, ...]:

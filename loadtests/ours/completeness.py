@@ -103,7 +103,8 @@ def completeness(result: CallResult, opened: Sequence[Opened]) -> Completeness:
     telephone, one_leg = _telephone(opened), _legs(opened) <= 1
     if one_leg and result.late_p99_ms <= UNFIT_MS:
         clears = [clear * 1000 / RATE_HZ for clear in result.clears]
-        covers = _covers(sounded, _lag(sounded, heard), _pauses(result, heard, telephone=telephone), clears)
+        pauses = _pauses(result, heard, telephone=telephone)
+        covers = _covers(sounded, _lag(sounded, heard), pauses, clears, exact=telephone)
         place = PLACE_MS + result.late_worst_ms
         covers = [(start - place, stop + place) for start, stop in covers]
         missing += _unexplained(heard, covers)
@@ -209,13 +210,22 @@ def _lag(sounded: Sequence[Sounded], heard: Sequence[Interval]) -> float:
 
 
 def _covers(
-    sounded: Sequence[Sounded], lag: float, pauses: Sequence[Interval], clears: Sequence[float]
+    sounded: Sequence[Sounded],
+    lag: float,
+    pauses: Sequence[Interval],
+    clears: Sequence[float],
+    *,
+    exact: bool,
 ) -> list[Interval]:
     """When each record says that something sounded, on the caller's clock; without tolerance.
 
     As a queue plays: none begins before the one ahead of it is over, and a pause puts off an end. A clause
     that was paused, went on and was interrupted before the next mark has a record that ends before its
     pause: it is its own where a ``clear`` threw away what followed, before the next clause began.
+
+    Args:
+        exact: playout that ran dry is known to have; else a pause may be one between two sentences of a
+            clause, which puts nothing off, and the clause behind it sounds anywhere from its own start on.
     """
     found = []
     over = float("-inf")
@@ -228,6 +238,7 @@ def _covers(
             if start <= at < end + (UNPROVEN_MS if went_on else EDGE_MS):
                 end += until - at
         over = start if record.interrupted else end  # what an interruption left in the queue is gone
+        start = start if exact else record.start + lag
         found.append((start, end + (UNPROVEN_MS if record.interrupted else 0.0)))
     return found
 

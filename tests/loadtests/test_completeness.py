@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from controls.evidence.turns import Opened
 from controls.ledger import records as r
-from loadtests.ours.completeness import PLACE_MS, UNPROVEN_MS, completeness
+from loadtests.ours.completeness import PLACE_MS, UNPROVEN_MS, Sounded, _covers, _unheard, completeness
 from loadtests.results import Completeness
 from tests.loadtests.acted_calls import Acted, renumbered, without
 from voice_runtime.caller.playout import Onset
@@ -240,6 +241,25 @@ def test_media_that_came_late_puts_off_what_follows():
         clauses.append(call.clause(1000, pause_at=500, pause_ms=200, scheduled_ms=began + 1000 * n))
     assert judged(call).whole
     assert judged(call, without(call.opened(), clauses[-1], r.AgentPlayed, r.ClauseCleared)).missing
+
+
+def test_pauses_between_a_disclosures_sentences_put_off_no_answer():
+    """In a browser each was taken for a pause of the agent's, and an answer was looked for seconds later."""
+    said = [("disclosure", 43.0, 9911.0), ("greeting", 10203.0, 1141.0), ("answer", 14779.0, 2305.0)]
+    said.append(("rest", 17099.0, 901.0))
+    sounded = [Sounded(clause, start, ms, 0, interrupted=False, proven=True) for clause, start, ms in said]
+    heard = [
+        (106, 1160),
+        (1473, 2550),
+        (2890, 5480),
+        (5809, 7410),
+        (7749, 9975),
+        (10280, 11410),
+        (14867, 18065),
+    ]
+    silences = [(float(before), float(after)) for (_, before), (after, _) in pairwise(heard)]
+    covers = _covers(sounded, 70.0, silences, [], exact=False)
+    assert _unheard(sounded, covers, [(float(a), float(b)) for a, b in heard]) == []
 
 
 def test_a_caller_whose_own_clock_was_unfit_is_not_asked_where_it_heard_something():

@@ -41,7 +41,7 @@ def test_a_line_in_a_place_whose_number_no_pack_names_is_refused(project: Projec
     """The Irish line of an agent that speaks American English told callers to dial nine one one."""
     problem = only(irish(project).problems(), "rules.packs")
     assert problem.severity == "error"
-    assert "'riverside-front-desk' is in eu-ie" in problem.message
+    assert "emergencies in 'eu-ie', where line riverside-front-desk is" in problem.message
     assert "emergency-eu" in problem.remedy
 
 

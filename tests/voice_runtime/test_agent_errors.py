@@ -244,7 +244,7 @@ def test_a_long_disclosure_is_warned_about_not_refused(project: Project) -> None
     problem = only(project.problems(), "disclosure.say.en-US")
     assert problem.severity == "warning"
     assert "would take about 1" in problem.message
-    assert project.release().phrases["disclosure"]["en-US"].endswith("call us.")
+    assert project.release().phrases["disclosure"]["en-US"].count("call us.") == 3
 
 
 def test_the_true_length_counts_where_a_synthesiser_is_asked(project: Project) -> None:
@@ -258,7 +258,11 @@ def test_the_true_length_counts_where_a_synthesiser_is_asked(project: Project) -
         project.root, "healthcare", project.settings(), load_lines(project.root), spoken_s=spoken_s
     )
     assert "takes 7.2 s" in only(problems, "disclosure.say.en-US").message
-    assert asked == [(project.release().phrases["disclosure"]["en-US"], "en-US", "warm")]
+    [(own, language, voice)] = asked
+    assert (language, voice) == ("en-US", "warm")
+    assert project.release().phrases["disclosure"]["en-US"].startswith(own), (
+        "what the runtime adds is its own"
+    )
 
 
 def test_the_estimate_follows_the_rate() -> None:

@@ -114,7 +114,6 @@ RULES = "configs/rules"
         ("configs/risk.yaml", "from: 500", "from: 50000", "risk_points"),
         ("configs/soa.yaml", "cleared_below: 95", "cleared_below: 100", "cleared_below"),
         (AGENT, "at_most: {per_call: 2}", "at_most: {per_call: 50}", "tool_limits"),
-        (AGENT, "injection, abuse,\n", "injection,\n", "rules"),
     ],
 )  # fmt: skip
 def test_what_an_operator_loosens_is_a_bypass(

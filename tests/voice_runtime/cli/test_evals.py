@@ -24,7 +24,7 @@ def test_an_unknown_agent_or_conversation_names_those_there_are(
     assert "agents here: healthcare, real_estate, salon" in capsys.readouterr().err
     assert run(["evals", "run", "salon", "--case", "emergency", "--case", "emergncy"]) == 2
     shown = capsys.readouterr()
-    assert "agent salon has no conversation emergncy: it has answers-questions" in shown.err
+    assert "agent salon has no conversation emergncy: it has a-group" in shown.err
     assert shown.out == ""
 
 
