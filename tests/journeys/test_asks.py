@@ -31,7 +31,7 @@ REFUSES = EvalFile.model_validate({
     "opening": {"phrase": ASK},
     "steps": [
         {"key": "2", "expect": {"phrase": "greeting"}},
-        {"caller": "are you a robot", "expect": {"addressed": "model", "says": ["AI assistant"]}},
+        {"caller": "are you a robot", "expect": {"addressed": "ai_question", "says": ["AI assistant"]}},
         {"caller": "do not record this call", "expect": {"addressed": "consent", "phrase": "not-recorded"}},
     ],
     "outcome": {"ended_by": "caller", "records": ["consent.recorded"]},

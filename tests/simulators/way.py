@@ -27,7 +27,7 @@ OPEN = DeskRoute("desk", "reception", DESK, always=True)
 class Way:
     """A way to a person; what it says is played at once unless ``silent``."""
 
-    def __init__(self, *routes: DeskRoute, caller: str = CALLER) -> None:
+    def __init__(self, *routes: DeskRoute, caller: str = CALLER, place: str = "") -> None:
         self.recorder, self.spool, self.control = MemoryRecorder(), FakeSpool(), FakeControl()
         self.said: list[str] = []
         self.cuts = 0
@@ -51,6 +51,7 @@ class Way:
             journal, gate, release(handoff=routes), language="en-US", clock=SystemClock(), caller=caller,
             receipt_deadline_s=0.05, say=self._say, interrupt=self._interrupt, finish=self._finish,
             on_nobody=self._nobody, consent=self._consent, barred=lambda: self.opted_out,
+            place=place,
         )  # fmt: skip
         self.way.control = self.control
 

@@ -138,7 +138,8 @@ class WayToAPerson:
         goes_on = (busy and self.urgent) or (self.under_way and by != "emergency")
         if goes_on or self._script_due or self._closed.is_set():
             return
-        script = script and self.script_at(reason, script)
+        if script and by == "emergency":  # only its words are of the place
+            script = self.script_at(reason, script)
         self._saying.answers = answers
         self._script_due = by == "emergency"
         try:

@@ -13,6 +13,7 @@ from tests.simulators.way import CALLBACK, OPEN, READ_BACK, Way
 from voice_runtime.agent import DeskRoute
 from voice_runtime.events import SpokenFrame
 from voice_runtime.hours import spoken
+from voice_runtime.phrases import STOPPED
 
 pytestmark = pytest.mark.anyio
 
@@ -222,3 +223,13 @@ def test_a_time_is_spoken_in_the_language_of_the_call() -> None:
     assert spoken(datetime(2026, 11, 2, 15, 0, tzinfo=UTC), "es-US") == "lunes a las 3 de la tarde"
     assert spoken(datetime(2026, 11, 3, 12, 30, tzinfo=UTC), "es-US") == "martes a la 1 de la tarde"
     assert spoken(datetime(2026, 11, 3, 12, 30, tzinfo=UTC), "de-DE") == ""
+
+
+async def test_a_call_that_was_stopped_is_not_told_to_dial_the_emergency_number() -> None:
+    """On a line whose place is known, the words of a stop were taken for an emergency's."""
+    way = Way(OPEN, place="us-il")
+    await way.way.wanted("failure", "stopped by a person", script=STOPPED, answers=False)
+    await way.control.asked.wait()
+    assert way.said == ["stopped", "handoff"]
+    way.way.dialled("completed")
+    await way.way.finished()
