@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Literal
 
 import rfc8785
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from controls.documents import Document, line_of, read, validate
+from controls.documents import MAX_BYTES, Document, line_of, read, validate
 from controls.emergency import Emergencies, Emergency
 from controls.errors import ConfigurationError, Problem
 from controls.ledger.records import Language
+from controls.quick_yaml import quickly
 from controls.rules.compiled import compiled
 from controls.rules.matchers import Words, compile_phrase, words
 from controls.rules.model import Name, Pack, Sentence
@@ -114,18 +115,19 @@ class IntentFile(Document):
 
 
 class _Compiled:
-    def __init__(self, given: IntentWords, all_words: LanguageWords) -> None:
+    def __init__(self, given: IntentWords, all_words: LanguageWords, fillers: PhraseIndex) -> None:
         def index(phrases: Iterable[str]) -> PhraseIndex:
             return PhraseIndex((0, compile_phrase(p, all_words.lists)) for p in phrases)
 
         self._anywhere, self._unless = index(given.anywhere), index(given.unless)
         self._whole, self._begins = index(given.whole), index(given.begins)
         self._at_most = given.at_most
-        self._fillers = index(all_words.fillers)
+        self._fillers = fillers
 
     @classmethod
-    def agreement(cls, given: LanguageWords) -> _Compiled:
-        return cls(IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees), given)
+    def agreement(cls, given: LanguageWords, fillers: PhraseIndex) -> _Compiled:
+        agrees = IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees)
+        return cls(agrees, given, fillers)
 
     def spans(self, said: Words) -> list[tuple[int, int]]:
         """Where any of its phrases stand."""
@@ -186,16 +188,20 @@ class Intents:
         self.canonical = rfc8785.dumps(lists.model_dump(mode="json"))
         self.digest = "sha256:" + hashlib.sha256(self.canonical).hexdigest()
         self.emergencies = emergencies
+        fillers = {
+            language: PhraseIndex((0, compile_phrase(p, given.lists)) for p in given.fillers)
+            for language, given in lists.languages.items()
+        }
         self._by_language: dict[str, list[tuple[Intent, _Compiled]]] = {
             str(language): [
-                (intent, _Compiled(getattr(given, intent.value), given))
+                (intent, _Compiled(getattr(given, intent.value), given, fillers[language]))
                 for intent in Intent
                 if intent is not Intent.EMERGENCY
             ]
             for language, given in lists.languages.items()
         }
         self._around = {str(k): _around(given) for k, given in lists.languages.items()}
-        self._agrees = {str(k): _Compiled.agreement(given) for k, given in lists.languages.items()}
+        self._agrees = {str(k): _Compiled.agreement(v, fillers[k]) for k, v in lists.languages.items()}
 
     @property
     def languages(self) -> frozenset[str]:
@@ -263,18 +269,27 @@ def parse_intents(text: str, file: str, packs: Iterable[Pack]) -> Intents:
     Raises:
         ConfigurationError: with file, line, field and remedy.
     """
-    data = read(text, file)
-    lists = validate(data, file, IntentFile)
-    problems: list[Problem] = []
-    for language, given in lists.languages.items():
-        problems += _phrase_problems(file, data, language, given)
+    emergencies = Emergencies(packs)
+    try:
+        lists = IntentFile.model_validate(quickly(text) if len(text) <= MAX_BYTES else None)
+        return _held_to_examples(lists, emergencies, file, None)
+    except (ValidationError, ConfigurationError):  # then with the lines of what is wrong
+        data = read(text, file)
+        return _held_to_examples(validate(data, file, IntentFile), emergencies, file, data)
+
+
+def _held_to_examples(lists: IntentFile, emergencies: Emergencies, file: str, data: object) -> Intents:
+    problems = [p for la, given in lists.languages.items() for p in _phrase_problems(file, data, la, given)]
     if problems:
         raise ConfigurationError(problems)
-    intents = Intents(lists, Emergencies(packs))
-    for language, given in lists.languages.items():
-        for intent in Intent:
-            if intent is not Intent.EMERGENCY:
-                problems += _example_problems(intents, file, data, language, given, intent)
+    intents = Intents(lists, emergencies)
+    problems = [
+        problem
+        for language, given in lists.languages.items()
+        for intent in Intent
+        if intent is not Intent.EMERGENCY
+        for problem in _example_problems(intents, file, data, language, given, intent)
+    ]
     if problems:
         raise ConfigurationError(problems)
     return intents

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from controls.redaction.file import Redaction, unconfigured
 from controls.stop import Stopped
 from voice_runtime.agent import Release
 from voice_runtime.agent_folder import read_redaction
+from voice_runtime.at_once import at_once
 from voice_runtime.binding import bound_judges, bound_suppliers, read_suppliers, rules_of, taggers_of
 from voice_runtime.breaker import Breaker, readings
 from voice_runtime.call import Call
@@ -33,7 +35,7 @@ from voice_runtime.children import Child
 from voice_runtime.clock import SystemClock
 from voice_runtime.deciding import Deciding, start_deciding
 from voice_runtime.doors import Doors
-from voice_runtime.engines import fill_phrases, load_hints, start_chats, start_recogniser, start_voices
+from voice_runtime.engines import prepare_speech, start_chats, start_recogniser, start_voices
 from voice_runtime.garbage import Ahead
 from voice_runtime.headroom import Headroom, Reading
 from voice_runtime.house import Agent, House
@@ -54,7 +56,7 @@ from voice_runtime.server import build_server
 from voice_runtime.settings import Settings, may_serve
 from voice_runtime.speak.spoken import spoken_phrases
 from voice_runtime.speak.underrun import Cause, TrackCause
-from voice_runtime.speak.voice import Engine, PhraseCache
+from voice_runtime.speak.voice import Engine
 from voice_runtime.stops import Names
 from voice_runtime.store.coordination import InProcessCoordinator
 from voice_runtime.store.opt_outs import OptOutBook
@@ -223,6 +225,8 @@ class App:
 
         services = ServiceClient(self._services, clock=self.clock, mcp=await mcp_servers(releases, settings))
         self._stack.push_async_callback(services.aclose)
+        for release in releases.values():
+            services.require(release.tools)
         ledger = self._open_ledger()
         deciding = self._deciding = await start_deciding(
             settings, ledger, self.clock, alone=self.coordinator, stopped=self._stopped, enter=self._enter,
@@ -252,18 +256,16 @@ class App:
             tool_uses=await asyncio.to_thread(ToolUseBook, settings.data_dir, self.clock),
         )  # fmt: skip
         suppliers = read_suppliers(settings.root)
-        phrases = PhraseCache()
+        spoken = {name: spoken_phrases(x.phrases, x.say_as) for name, x in releases.items()}
+        languages = {name: self._languages_of(x) for name, x in releases.items()}
+        phrases, served = await prepare_speech(releases, spoken, languages, voices, recogniser)
         for name, release in releases.items():
-            services.require(release.tools)
-            spoken = spoken_phrases(release.phrases, release.say_as)
-            await fill_phrases(phrases, voices, spoken, release.voice)
-            served = await load_hints(recogniser, release, self._languages_of(release))
             endpoints = self._endpoints(name)
             self._stack.push_async_callback(endpoints.aclose)
             await endpoints.warm()
             self.agents[name] = Agent(
                 release, rules_of(release), endpoints, voices, phrases,
-                bound_suppliers(release, settings, endpoints, suppliers), served, spoken,
+                bound_suppliers(release, settings, endpoints, suppliers), served[name], spoken[name],
                 bound_judges(settings, endpoints, self._stack),
             )  # fmt: skip
         for speech in self._speech_suppliers():
@@ -294,28 +296,26 @@ class App:
         return frozenset(line.language or release.language for line in lines)
 
     async def _start_children(self, releases: dict[str, Release]) -> None:
+        """The embedded services and the stand-in model, at once: each takes a second to be ready."""
         settings = self.settings
+        embedded: dict[str, Child] = {}
         for name, address in settings.services.items():
             key = address.key.reveal() if address.key is not None else ""
-            url = address.url or ""
+            self._services[name] = Service(name, key.encode(), address.url or "")
             if address.embedded:
-                child = Child(
+                embedded[name] = Child(
                     "voice_runtime.offline.appointments", "--db", str(self._embedded_dir / f"{name}.db"),
                     "--book", str(settings.root / "configs" / "books" / f"{name}.yaml"),
                     environment={"SAYSO_APPOINTMENTS_KEY": key},
                 )  # fmt: skip
-                await self._enter(child.start, child.stop)
-                url = str(child.ready["address"])
-            self._services[name] = Service(name, key.encode(), url)
-        if settings.model.standin:
-            files = [
-                argument
-                for name in releases
-                for argument in ("--agent-file", str(settings.root / "agents" / name / "offline.yaml"))
-            ]
-            standin = Child("voice_runtime.offline.standin", *files)
-            await self._enter(standin.start, standin.stop)
-            self._standin_address = str(standin.ready["address"])
+        files = (str(settings.root / "agents" / name / "offline.yaml") for name in releases)
+        options = [argument for file in files for argument in ("--agent-file", file)]
+        standin = [Child("voice_runtime.offline.standin", *options)] if settings.model.standin else []
+        await at_once(*(self._enter(child.start, child.stop) for child in (*embedded.values(), *standin)))
+        for name, child in embedded.items():
+            self._services[name] = replace(self._services[name], base_url=str(child.ready["address"]))
+        for child in standin:
+            self._standin_address = str(child.ready["address"])
 
     def _endpoints(self, agent: str) -> Endpoints:
         standin = None

@@ -14,6 +14,7 @@ from loguru import logger
 from controls.errors import OperatorError, ProviderError
 from voice_runtime import engine_settings as e
 from voice_runtime.agent import Release
+from voice_runtime.at_once import at_once
 from voice_runtime.breaker import Breaker
 from voice_runtime.carrier import recogniser_key
 from voice_runtime.listen.chain import Link, RecogniserChain
@@ -159,7 +160,7 @@ async def start_chats(settings: Settings, enter: Enter) -> dict[str, PipecatChat
     return found
 
 
-async def fill_phrases(
+async def _fill(
     phrases: PhraseCache, voices: Sequence[Engine], spoken: Mapping[str, Mapping[str, str]], voice: str
 ) -> None:
     """Synthesise fixed phrases, as they are spoken, by the first engine that can.
@@ -178,7 +179,41 @@ async def fill_phrases(
                 raise
 
 
-async def load_hints(recogniser: Recogniser, release: Release, required: frozenset[str]) -> tuple[str, ...]:
+async def prepare_speech(
+    releases: Mapping[str, Release],
+    spoken: Mapping[str, Mapping[str, Mapping[str, str]]],
+    languages: Mapping[str, frozenset[str]],
+    voices: Sequence[Engine],
+    recogniser: Recogniser,
+) -> tuple[PhraseCache, dict[str, tuple[str, ...]]]:
+    """Have fixed phrases synthesised and, at the same time, the recogniser told what callers may say.
+
+    Args:
+        spoken: release → its phrases as they are spoken.
+        languages: release → those of its lines, which must be served.
+
+    Returns:
+        The phrases, and release → the languages it can be served in.
+
+    Raises:
+        ProviderError: no engine speaks the phrases.
+        SayError: the recogniser cannot serve a language that is required.
+    """
+    phrases, served = PhraseCache(), {}
+
+    async def speak() -> None:
+        for name, release in releases.items():
+            await _fill(phrases, voices, spoken[name], release.voice)
+
+    async def listen() -> None:
+        for name, release in releases.items():
+            served[name] = await _load(recogniser, release, languages[name])
+
+    await at_once(speak(), listen())
+    return phrases, served
+
+
+async def _load(recogniser: Recogniser, release: Release, required: frozenset[str]) -> tuple[str, ...]:
     """Tell the recogniser what a release's callers may say; the languages it serves.
 
     Raises:

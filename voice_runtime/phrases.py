@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 from string import Formatter
@@ -221,20 +222,35 @@ def intent_phrases(rules: Path, language: str) -> list[str]:
         rules: the folder ``configs/rules``. What cannot be read there is reported by
             whoever compiles it, and left out here.
     """
-    found: list[str] = []
+    return list(_intent_phrases(listened_for(rules), language))
+
+
+def listened_for(rules: Path) -> tuple[str, ...]:
+    """The files of intents and of emergencies, as text; what cannot be read is left out."""
+    texts = []
     for name in sorted(("intents", *emergency_names(rules))):
-        path = rules / f"{name}.yaml"
         try:
-            data = quickly(path.read_text(encoding="utf-8"))
+            texts.append((rules / f"{name}.yaml").read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             continue
-        if not isinstance(data, dict):
-            continue
-        if name == "intents":
-            found += _sentences((data.get("languages") or {}).get(language), ("catches", "whole"), language)
+    return tuple(texts)
+
+
+@lru_cache(maxsize=1)  # half a second of reading, and every agent of a house has the same files
+def read_lists(texts: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    """What stands in them, not to be changed; what is no list is left out."""
+    return tuple(data for data in map(quickly, texts) if isinstance(data, dict))
+
+
+@lru_cache(maxsize=8)
+def _intent_phrases(texts: tuple[str, ...], language: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for data in read_lists(texts):
+        if isinstance(data.get("languages"), dict):  # the intents
+            found += _sentences(data["languages"].get(language), ("catches", "whole"), language)
         elif data.get("kind") == "emergency" and language in (data.get("languages") or ()):
             found += _sentences(in_language(data, language), ("catches",), language)
-    return list(dict.fromkeys(p for s in found if (p := plain(s, language))))
+    return tuple(dict.fromkeys(p for s in found if (p := plain(s, language))))
 
 
 def in_language(pack: dict[str, Any], language: str) -> list[Any]:

@@ -14,9 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from controls.quick_yaml import quickly
-from controls.rules.pack_files import emergency_names
-from voice_runtime.phrases import in_language, intent_phrases
+from voice_runtime.phrases import in_language, intent_phrases, listened_for, read_lists
 
 #: Sentences from one phrase, and from all of them.
 MOST_OF_A_PHRASE = 40
@@ -49,22 +47,13 @@ def urgent_sentences(folder: Path, language: str) -> tuple[str, ...]:
         folder: ``configs/rules``. What cannot be read there is reported by whoever compiles it, and left
             out here.
     """
-    texts = []
-    for name in (*emergency_names(folder), "intents"):
-        path = folder / f"{name}.yaml"
-        try:
-            texts.append(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError):
-            continue
-    return _of(folder, tuple(texts), language)
+    return _of(folder, listened_for(folder), language)
 
 
 @lru_cache(maxsize=8)  # half a second of computing, and every agent of a house has the same packs
 def _of(folder: Path, texts: tuple[str, ...], language: str) -> tuple[str, ...]:
     found: list[str] = []
-    for data in map(quickly, texts):
-        if not isinstance(data, dict):
-            continue
+    for data in read_lists(texts):
         if data.get("kind") == "emergency" and language in (data.get("languages") or ()):
             found += urgent_phrases(in_language(data, language), data.get("lists") or {})
         elif isinstance(data.get("languages"), dict):  # the intents

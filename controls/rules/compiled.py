@@ -79,6 +79,10 @@ class Compiled:
         known = self._moments.get(moment)
         return known.candidates(case) if known is not None else iter(())
 
+    def spans(self, rule: Rule, text: Words) -> Sequence[Span]:
+        """Where the words of one of its rules stand in a text."""
+        return self._moments[rule.spec.when].spans(rule, text)
+
 
 class _Moment:
     """Rules of a pack for one moment: those that look for words, and those that are always asked."""
@@ -94,6 +98,10 @@ class _Moment:
             yield self._reading[key], spans
         for rule in self._always:
             yield rule, ()
+
+    def spans(self, rule: Rule, text: Words) -> Sequence[Span]:
+        found = self._index.find(text).items()
+        return next((spans for key, spans in found if self._reading[key] is rule), ())
 
 
 def compiled(pack: Pack) -> Compiled:

@@ -13,7 +13,7 @@ from controls.rules.expression import Expression
 from controls.rules.matchers import Span, Words, cards, compile_phrase, numbers, words
 from controls.rules.model import VARIABLES, Pack, RuleSpec
 from controls.rules.phrase_index import PhraseIndex
-from controls.rules.together import compile_together, sentence_of
+from controls.rules.together import sentence_of
 from controls.rules.topics import Likeness, Topic, topic_of
 from controls.rules.values import dates, prices
 
@@ -80,8 +80,8 @@ class Rule:
         self.pack = pack
         self.spec = spec
         self.phrase = pack.phrase_id(spec) if spec.say else ""
-        self.phrases = [compile_phrase(p, pack.lists) for p in spec.if_.phrases]
-        self.together = [compile_together(line, pack.lists) for line in spec.if_.together]
+        self.phrases = [pack.phrase(p) for p in spec.if_.phrases]
+        self.together = [pack.together(line) for line in spec.if_.together]
         self._unless = _index(spec.if_.unless, pack)
         self._without = _index(spec.if_.without, pack)
         self._topic = _topic(pack, spec)
@@ -225,7 +225,7 @@ def _topic(pack: Pack, spec: RuleSpec) -> dict[str, Topic] | None:
 
 
 def _index(phrases: Sequence[str], pack: Pack) -> PhraseIndex | None:
-    return PhraseIndex((0, compile_phrase(p, pack.lists)) for p in phrases) if phrases else None
+    return PhraseIndex((0, pack.phrase(p)) for p in phrases) if phrases else None
 
 
 def _outside(hits: Sequence[Span], taken_back: Sequence[Span], text: Words) -> list[Span]:

@@ -13,51 +13,65 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from controls.errors import Problem
-from controls.rules.compiled import RuleIndex
+from controls.rules.compiled import Compiled
 from controls.rules.condition import Case, Rule
 from controls.rules.matchers import EMPTY, words
-from controls.rules.model import Pack
+from controls.rules.model import Moment, Pack
 
 #: Name of the pack an agent's own rules make up.
 OURS = "ours"
 
 
-def contradictions(rules: Sequence[Rule], packs: Mapping[str, Pack]) -> Iterator[Problem]:
+def contradictions(compiled: Sequence[Compiled]) -> Iterator[Problem]:
     """What cannot be meant, each with the line of the later rule.
 
     Args:
-        packs: where the rules are written, by name.
+        compiled: the packs, with where their rules are written.
     """
+    rules = [rule for pack in compiled for rule in pack.rules]
+    packs = {pack.pack.pack: pack.pack for pack in compiled}
     for i, rule in enumerate(rules):
         for earlier in rules[:i]:
             if _same(rule, earlier) and _milder(rule, earlier):
                 message = f"{earlier.id} asks for {earlier.spec.then} on the same condition"
                 remedy = "remove one of the two: the graver always decides"
                 yield _problem(packs, rule, ("then",), message, remedy)
-    rewriters = [_Alone(rule) for rule in rules if rule.spec.then == "rewrite"]
-    for i, one in enumerate(rewriters):
-        for j, example in enumerate(one.rule.spec.catches):
-            for other in rewriters[:i] + rewriters[i + 1 :]:
-                if other.catches(example.text):
-                    message = f"{other.rule.id} would change these words too, and both are refused"
+    for rule in rules:
+        if rule.spec.then != "rewrite":
+            continue
+        for j, example in enumerate(rule.spec.catches):
+            for other in _catching(compiled, "agent_says", example.text):
+                if other is not rule and other.spec.then == "rewrite":
+                    message = f"{other.id} would change these words too, and both are refused"
                     remedy = "tell the two rules apart with `unless`, or make one of them `then: block`"
-                    yield _problem(packs, one.rule, ("catches", j), message, remedy)
-    ours = [rule for rule in rules if rule.pack.pack == OURS]
-    # what a model would say is not known here
-    others = [_Alone(r) for r in rules if ours and r.spec.then != "allow" and r.spec.if_.judge is None]
-    for rule in ours:
-        yield from _refused(packs, rule, others)
+                    yield _problem(packs, rule, ("catches", j), message, remedy)
+    for rule in rules:
+        if rule.pack.pack == OURS:
+            yield from _refused(compiled, packs, rule)
 
 
-def _refused(packs: Mapping[str, Pack], rule: Rule, others: Sequence[_Alone]) -> Iterator[Problem]:
+def _refused(compiled: Sequence[Compiled], packs: Mapping[str, Pack], rule: Rule) -> Iterator[Problem]:
     for j, example in enumerate(rule.spec.lets_pass):
-        for other in others:
-            if other.rule is rule or other.rule.spec.when != rule.spec.when:
-                continue
-            if other.catches(example.text):
-                message = f"{other.rule.id} does not let it pass"
+        for other in _catching(compiled, rule.spec.when, example.text):
+            # what a model would say is not known here
+            if other is not rule and other.spec.then != "allow" and other.spec.if_.judge is None:
+                message = f"{other.id} does not let it pass"
                 remedy = "take the example away; no rule can take another's verdict back"
                 yield _problem(packs, rule, ("lets_pass", j), message, remedy)
+
+
+def _catching(compiled: Sequence[Compiled], moment: Moment, text: str) -> Iterator[Rule]:
+    """Rules of one moment that find something in these words, each asked alone."""
+    said = words(text)
+    case = Case(said if moment == "caller_says" else EMPTY, said, 0, text, "", {}, "en-US")
+    for pack in compiled:
+        for rule, spans in pack.candidates(moment, case):
+            try:
+                applies = rule.applies(case, spans) is not None
+            except Exception:  # noqa: BLE001 - what an expression cannot judge refuses, on the call and here
+                applies = True
+            if applies:
+                yield rule
 
 
 def _milder(rule: Rule, earlier: Rule) -> bool:
@@ -73,25 +87,6 @@ def _same(one: Rule, other: Rule) -> bool:
     if one.spec.if_ != other.spec.if_:
         return False
     return "<" not in str(one.spec.if_) or one.pack.lists == other.pack.lists
-
-
-class _Alone:
-    """A rule asked alone, with an index of its own."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self._index: RuleIndex | None = None
-
-    def catches(self, text: str) -> bool:
-        """Whether the rule finds something in these words."""
-        self._index = self._index or RuleIndex([self.rule])
-        said = words(text)
-        by_caller = self.rule.spec.when == "caller_says"
-        case = Case(said if by_caller else EMPTY, said, 0, text, "", {}, "en-US")
-        try:
-            return self.rule.applies(case, self._index.find(said).get(0, ())) is not None
-        except Exception:  # noqa: BLE001 - what an expression cannot judge refuses, on the call and here
-            return True
 
 
 def _problem(

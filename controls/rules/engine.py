@@ -75,7 +75,7 @@ class Rules:
             raise ConfigurationError(problems)
         rules = cls(every)
         problems = [example.problem for example in rules.examples() if example.fault]
-        problems += contradictions(rules._every, {p.pack: p for p in every})
+        problems += contradictions([*rules._guards, *rules._emergencies])
         problems += rules.objections(rules.phrases)
         problems += _two_roles(every)
         if problems:

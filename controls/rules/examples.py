@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from controls.decision import Effect, Proposal
 from controls.errors import Problem
-from controls.rules.compiled import RuleIndex
+from controls.rules.compiled import compiled
 from controls.rules.condition import Case, Rule, tool_case
 from controls.rules.judges import UNANSWERED, Answers, Question, about, shown
 from controls.rules.matchers import rewritten, words
@@ -83,21 +83,20 @@ def _outcomes(rule: Rule) -> list[_Outcome]:
     """Compiled once, tried once; where a model of sentences is gone by, with today's."""
     like = rule.spec.if_.like
     if rule not in _TRIED or (like is not None and like.by == "meaning"):
-        index = RuleIndex([rule])
         _TRIED[rule] = [
-            (name, i, _shown(example), *_outcome(rule, index, example, name == "catches"))
+            (name, i, _shown(example), *_outcome(rule, example, name == "catches"))
             for name in ("catches", "lets_pass")
             for i, example in enumerate(getattr(rule.spec, name))
         ]
     return _TRIED[rule]
 
 
-def _outcome(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> tuple[str, Question | None]:
+def _outcome(rule: Rule, example: Example, wanted: bool) -> tuple[str, Question | None]:
     """What does not hold, or what a model has to be asked."""
     judge = rule.spec.if_.judge
     if judge is None:
-        return _fault(rule, index, example, wanted), None
-    missed = _fault(rule, index, example, True)
+        return _fault(rule, example, wanted), None
+    missed = _fault(rule, example, True)
     if missed and wanted:
         return "nobody would be asked about it: the rest of the rule does not apply", None
     proposal = _proposal(rule, example)
@@ -105,10 +104,10 @@ def _outcome(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> tu
     return "", None if missed else asks
 
 
-def _fault(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> str:
-    case = _case(rule, example)
+def _fault(rule: Rule, example: Example, wanted: bool) -> str:
+    case, pack = _case(rule, example), compiled(rule.pack)
     try:
-        spans = rule.applies(case, index.find(case.words).get(0, ()))
+        spans = rule.applies(case, pack.spans(rule, case.words))
     except Exception as error:  # noqa: BLE001  # shown to the operator, who wrote it
         return f"the rule fails on this example: {str(error)[:160]}"
     if (spans is not None) is not wanted:
@@ -117,7 +116,7 @@ def _fault(rule: Rule, index: RuleIndex, example: Example, wanted: bool) -> str:
         )
     if wanted and rule.spec.then == "rewrite" and spans is not None:
         text = rewritten(case.words, 0, spans, rule.spec.rewrite_to.get(case.language, ""))
-        if text is None or index.find(words(text)):
+        if text is None or pack.spans(rule, words(text)):
             return "the rule would have to rewrite its own rewriting"
     return ""
 

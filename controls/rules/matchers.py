@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -283,13 +283,11 @@ class Place:
         """Marks of the words it can end with."""
         return frozenset(entry[-1] for entry in self.entries)
 
-    @property
-    def entries(self) -> Iterator[tuple[str, ...]]:
+    @cached_property
+    def entries(self) -> tuple[tuple[str, ...], ...]:
         """Marks of each way to go on."""
-        for entries in self.ways.values():
-            yield from entries
-        for stem in self.stems:
-            yield (stem + "*",)
+        words = (entry for entries in self.ways.values() for entry in entries)
+        return (*words, *((stem + "*",) for stem in self.stems))
 
     def sizes(self, tokens: Sequence[str], at: int) -> Sequence[int]:
         """How many words can stand here, at ``at``; the longest first."""
@@ -332,7 +330,7 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
         elif "/" in part.strip("/") or "*" in part:
             places.append(_place(tuple(part.split("/"))))
         else:
-            places += [_word(token) for token in words(part).tokens]
+            places += [_word(token) for token in _tokens(part)]
     places = _joined_numbers(written, places)
     if any(a is None and b is None for a, b in pairwise(places)):
         raise ValueError("a phrase holds ... twice in a row | write it once")
@@ -345,12 +343,19 @@ def compile_phrase(written: str, lists: Mapping[str, Sequence[str]] | None = Non
     return Phrase(written, tuple(places))
 
 
+@lru_cache(maxsize=16384)  # phrases share most of their words
+def _tokens(part: str) -> tuple[str, ...]:
+    if part.isascii() and part.isalpha() and SPECIAL.isdisjoint(one := _canonical(part)):
+        return one  # as most are: one plain word
+    return words(part).tokens
+
+
 @lru_cache(maxsize=16384)  # many phrases name the same list, and share the place for it
 def _place(options: tuple[str, ...]) -> Place:
     ways: dict[str, list[tuple[str, ...]]] = {}
     stems: dict[str, list[str]] = {}
     for option in options:
-        tokens = words(option).tokens
+        tokens = _tokens(option)
         if not tokens:
             raise ValueError("a word list holds an entry without words | remove the empty entry")
         if "*" in option:
@@ -359,7 +364,10 @@ def _place(options: tuple[str, ...]) -> Place:
         else:
             ways.setdefault(tokens[0], []).append(tokens)
     return Place(
-        {first: tuple(sorted(set(w), key=len, reverse=True)) for first, w in ways.items()},
+        {
+            first: tuple(w) if len(w) == 1 else tuple(sorted(set(w), key=len, reverse=True))
+            for first, w in ways.items()
+        },
         {first: tuple(found) for first, found in stems.items()},
     )
 
@@ -379,7 +387,10 @@ def _word(token: str) -> Place:
 
 def _joined_numbers(written: str, places: list[Place | None]) -> list[Place | None]:
     """Word by word, "twenty one" would read 2 0 1; a phrase of plain words is read as a whole."""
-    if all(p is not None and len(p.ways) == 1 for p in places) and not set(written) & set("/<*"):
+    if any(p is None for p in places) or not set(written).isdisjoint("/<*"):
+        return places
+    tokens = [token for place in places if place is not None for token in place.ways]
+    if any(token in SPECIAL or token.isdigit() for token in tokens):
         return [_word(token) for token in words(written).tokens]
     return places
 

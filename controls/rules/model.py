@@ -30,8 +30,8 @@ from controls.errors import Problem
 from controls.ledger.records import Language, Slug
 from controls.rules import judges, moments
 from controls.rules.expression import Expression
-from controls.rules.matchers import compile_phrase, words
-from controls.rules.together import compile_together
+from controls.rules.matchers import Phrase, compile_phrase, words
+from controls.rules.together import Together, compile_together
 from controls.rules.topic_files import Examples
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+){0,4}$", max_length=32)]
@@ -202,6 +202,8 @@ class Pack(Document):
     _source: tuple[str, Callable[[], Any], Location] = PrivateAttr(default=("", lambda: None, ()))
     #: What ``controls.rules.compiled`` made of it, or nothing yet; one list for all copies of a pack.
     _compiled: list[Any] = PrivateAttr(default_factory=list)
+    _phrases: dict[str, Phrase] = PrivateAttr(default_factory=dict)
+    _together: dict[str, Together] = PrivateAttr(default_factory=dict)
 
     def came_from(self, file: str, data: Callable[[], Any], at: Location = ()) -> None:
         """Remember where the rules were read, for errors found later.
@@ -217,6 +219,24 @@ class Pack(Document):
         file, data, at = self._source
         name = dotted((*at, *location))
         return file or f"pack {self.pack}", line_of(data(), location), name
+
+    def phrase(self, written: str) -> Phrase:
+        """A phrase of its rules, compiled with its lists; once, for all copies of it.
+
+        Raises:
+            ValueError: as ``compile_phrase``.
+        """
+        found = self._phrases.get(written)
+        if found is None:
+            found = self._phrases[written] = compile_phrase(written, self.lists)
+        return found
+
+    def together(self, written: str) -> Together:
+        """A line of ``together`` of its rules; as ``phrase``."""
+        found = self._together.get(written)
+        if found is None:
+            found = self._together[written] = compile_together(written, self.phrase)
+        return found
 
     def speaks_for(self, place: str) -> bool:
         """Whether its emergency numbers are those of a jurisdiction; "" is any."""
@@ -249,7 +269,7 @@ def problems_of(
         yield found(("pack",), "`ours` names the agent's own rules", "choose another name")
     for name, entries in pack.lists.items():
         for i, entry in enumerate(entries):
-            if not len(words(entry)):
+            if not any(c.isalnum() for c in entry) and not len(words(entry)):
                 yield found(("lists", name, i), "the entry holds no words", "remove it")
     if pack.kind == "emergency" and not pack.places:
         yield found(("kind",), "says nowhere where its numbers are dialled", "add `places: [us]`, or yours")
@@ -287,10 +307,10 @@ def _ruleproblems_of(pack: Pack, rule: RuleSpec) -> Iterator[_Fault]:
                     f"write them in {_examples(pack)}/{name}.{language}.txt",
                 )
     for field in ("phrases", "together", "unless", "without"):
-        compile_one = compile_together if field == "together" else compile_phrase
+        compile_one = pack.together if field == "together" else pack.phrase
         for i, written in enumerate(getattr(condition, field)):
             try:
-                compile_one(written, pack.lists)
+                compile_one(written)
             except ValueError as error:
                 message, _, remedy = str(error).partition(" | ")
                 yield ("if", field, i), message, remedy

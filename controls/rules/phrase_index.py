@@ -63,8 +63,7 @@ class Reading:
     def __init__(self, places: tuple[Place | None, ...]) -> None:
         last = places[-1]
         assert last is not None  # a phrase ends with words
-        self._places, self._last = places, last
-        self._reach = sum(GAP if place is None else place.longest for place in places)
+        self._places, self._last, self._reach = places, last, 0
 
     def spans(self, text: Words, ending_from: int = 0) -> list[Span]:
         """Where it stands, as (first word, after last word), those that end after ``ending_from``.
@@ -82,6 +81,8 @@ class Reading:
             standing.append(there)
         first = standing[0]
         assert first is not None  # a phrase begins with words, too
+        # worked out when the phrase is first read: most never are
+        self._reach = self._reach or sum(GAP if place is None else place.longest for place in self._places)
         behind = ending_from - self._reach
         read = _Read(standing, text)
         found = [(at, read.end(0, at)) for at in first if at > behind]

@@ -9,10 +9,10 @@ full stops, so for a caller the distance alone limits it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from controls.rules.matchers import Phrase, Span, Words, compile_phrase
+from controls.rules.matchers import Phrase, Span, Words
 
 #: Words that all parts lie within, their own included.
 WITHIN = 16
@@ -45,8 +45,8 @@ def together(parts: Sequence[Sequence[Span]], text: Words, ending_from: int = 0)
     return found
 
 
-def compile_together(written: str, lists: Mapping[str, Sequence[str]]) -> Together:
-    """Compile ``part + part [+ part …]``, each part a phrase.
+def compile_together(written: str, phrase: Callable[[str], Phrase]) -> Together:
+    """Compile ``part + part [+ part …]``, each part a phrase that ``phrase`` compiles.
 
     Raises:
         ValueError: there is one part only, or a part is no phrase. The message reads
@@ -55,7 +55,7 @@ def compile_together(written: str, lists: Mapping[str, Sequence[str]]) -> Togeth
     parts = [part.strip() for part in written.split(" + ")]
     if len(parts) < 2 or not all(parts):
         raise ValueError("`together` needs parts joined by + | write for example `<judging> + <condition>`")
-    return Together(written, tuple(compile_phrase(part, lists) for part in parts))
+    return Together(written, tuple(phrase(part) for part in parts))
 
 
 def sentence_of(ends: Sequence[int], at: int) -> int:

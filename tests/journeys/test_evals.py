@@ -82,7 +82,8 @@ async def test_a_scripted_conversation_holds_and_is_proven(
     assert numbers == list(range(len(found)))
     closed = found[-1].record
     assert isinstance(closed, r.CallClosed)
-    counted = [o for o in found if not isinstance(o.record, r.AccessViewed)]  # a look writes itself down, and is nobody's doing
+    # A person's look writes itself down, and is no part of the call.
+    counted = [o for o in found if not isinstance(o.record, r.AccessViewed)]
     assert closed.records == len(counted) - 1
     cleared = {o.record.clause for o in found if isinstance(o.record, r.ClauseCleared)}
     played = [o.record.clause for o in found if isinstance(o.record, r.AgentPlayed)]

@@ -20,7 +20,7 @@ def test_a_new_agent_answers_its_first_call(make_server: Callable[..., Server]) 
     validated = sayso("agents", "validate", "front-desk", cwd=server.root)
     assert validated.returncode == 0, validated.stdout + validated.stderr
     warnings = [line for line in validated.stdout.splitlines() if line.startswith("warning")]
-    assert ["an emergency reaches nobody" in line for line in warnings] == [True], "only its owner can mend that"
+    assert ["an emergency reaches nobody" in line for line in warnings] == [True], "its owner's to mend"
     server.start()
     spoken = re.search(r'dial front-desk --say "([^"]+)"', PAGE)
     assert spoken is not None

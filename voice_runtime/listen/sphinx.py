@@ -16,6 +16,7 @@ from typing import Any
 from loguru import logger
 
 from controls.errors import InternalError, OperatorError, ProviderError
+from voice_runtime.at_once import at_once
 from voice_runtime.listen import wire
 from voice_runtime.listen.decoder_process import DecoderProcess
 from voice_runtime.ports import Hints, Recognition
@@ -242,8 +243,8 @@ class SphinxRecogniser:
         if not self._processes:
             raise InternalError("the recogniser is not running")
         async with self._loading:
-            for process in tuple(self._processes):
-                _raise_for(await self._load_into(process, wanted))
+            for answer in await at_once(*(self._load_into(p, wanted) for p in self._processes)):
+                _raise_for(answer)
             self._loaded[key] = wanted
 
     async def _load_into(self, process: DecoderProcess, wanted: dict[str, Any]) -> dict[str, Any]:

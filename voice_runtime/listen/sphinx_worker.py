@@ -217,6 +217,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
+        self._second: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], _Urgent | None] = {}
         self._utterances: dict[int, _Utterance] = {}
 
     def handle(self, kind: bytes, number: int, body: bytes) -> Iterator[bytes]:
@@ -254,12 +255,20 @@ class Worker:
         if missing:
             return answer | {"missing": missing}
         ordinary = _Decoders(_in_memory("".join(entries)), _in_memory(phrases.arpa()))
-        urgent = _urgent(wanted["urgent"], SOUNDS | sounds)
-        for decoders in (ordinary, urgent):
-            if decoders is not None:
-                decoders.prepare()
+        urgent = self._urgent(wanted["urgent"], SOUNDS | sounds)
+        ordinary.prepare()
         self._models[wanted["key"]] = _Model(phrases, ordinary, urgent)
         return answer
+
+    def _urgent(self, sentences: list[str], sounds: dict[str, str]) -> _Urgent | None:
+        """Decoders ready for the second reading; releases that know the same sentences share them."""
+        spoken = {word for sentence in sentences for word in sentence.split()}
+        key = (tuple(sentences), tuple(sorted((w, s) for w, s in sounds.items() if w in spoken)))
+        if key not in self._second:
+            made = self._second[key] = _urgent(sentences, sounds)
+            if made is not None:
+                made.prepare()
+        return self._second[key]
 
 
 def _urgent(sentences: list[str], sounds: dict[str, str]) -> _Urgent | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controls.rules.matchers import Words, words
+from controls.rules.matchers import Phrase, Words, compile_phrase, words
 from controls.rules.phrase_index import PhraseIndex
 from controls.rules.together import WITHIN, Together, compile_together, together
 
@@ -16,8 +16,12 @@ LISTS = {
 }
 
 
+def by_lists(written: str) -> Phrase:
+    return compile_phrase(written, LISTS)
+
+
 def made(written: str = "<judging> + <condition>") -> Together:
-    return compile_together(written, LISTS)
+    return compile_together(written, by_lists)
 
 
 def find(line: Together, text: str, ending_from: int = 0) -> list[str]:
@@ -59,13 +63,13 @@ def test_not_together(text: str):
 
 
 def test_three_parts_the_third_between_the_others():
-    line = compile_together("you + today + take two", {})
+    line = compile_together("you + today + take two", compile_phrase)
     assert find(line, "you should take two of them today") == ["you should take 2 of them today"]
     assert find(line, "take two if you like") == []
 
 
 def test_one_word_is_not_two_parts():
-    line = compile_together("<judging> + looks like", LISTS)
+    line = compile_together("<judging> + looks like", by_lists)
     assert find(line, "it looks like rain") == []
     assert find(line, "it probably looks like rain") == ["probably looks like"]
 
@@ -92,7 +96,7 @@ def test_something_of_it_lies_behind_what_was_cleared():
 )
 def test_what_is_no_line(written: str, problem: str):
     with pytest.raises(ValueError, match=problem) as raised:
-        compile_together(written, LISTS)
+        compile_together(written, by_lists)
     assert " | " in str(raised.value)
 
 
