@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from loguru import logger
 
+from controls import intents
 from controls.intents import current
 from tests import leftovers
 from tests.needs import needs_system as _needs_system
@@ -57,6 +58,14 @@ def _freeze_what_stays() -> None:
 def _intents_are_read() -> None:
     """As a server reads them when it starts: whichever test's loop came first would stand still over them."""
     current()
+
+
+@pytest.fixture(autouse=True)
+def _intents_of_its_own() -> Iterator[None]:
+    """A house that a test starts sets them for the process: the next test found its emergencies."""
+    before = list(intents._given)
+    yield
+    intents._given[:] = before
 
 
 @pytest.fixture

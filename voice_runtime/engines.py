@@ -160,7 +160,7 @@ async def start_chats(settings: Settings, enter: Enter) -> dict[str, PipecatChat
     return found
 
 
-async def _fill(
+async def fill_phrases(
     phrases: PhraseCache, voices: Sequence[Engine], spoken: Mapping[str, Mapping[str, str]], voice: str
 ) -> None:
     """Synthesise fixed phrases, as they are spoken, by the first engine that can.
@@ -203,17 +203,17 @@ async def prepare_speech(
 
     async def speak() -> None:
         for name, release in releases.items():
-            await _fill(phrases, voices, spoken[name], release.voice)
+            await fill_phrases(phrases, voices, spoken[name], release.voice)
 
     async def listen() -> None:
         for name, release in releases.items():
-            served[name] = await _load(recogniser, release, languages[name])
+            served[name] = await load_hints(recogniser, release, languages[name])
 
     await at_once(speak(), listen())
     return phrases, served
 
 
-async def _load(recogniser: Recogniser, release: Release, required: frozenset[str]) -> tuple[str, ...]:
+async def load_hints(recogniser: Recogniser, release: Release, required: frozenset[str]) -> tuple[str, ...]:
     """Tell the recogniser what a release's callers may say; the languages it serves.
 
     Raises:

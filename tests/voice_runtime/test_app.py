@@ -136,10 +136,8 @@ async def test_what_is_masked_in_its_log_lines_is_told_to_each_tenant_before_the
         pass
 
     monkeypatch.setattr(under_test, "open_ledger", opened)
-    for name in ("record_bypasses", "record_served"):
-        monkeypatch.setattr(under_test, name, nothing)
-    for name in ("taggers_of", "weakened", "read_declared"):
-        monkeypatch.setattr(under_test, name, lambda *args: {})
+    monkeypatch.setattr(under_test, "record_what_is_weaker", nothing)
+    monkeypatch.setattr(under_test, "taggers_of", lambda *args: {})
     await app._start_ledger({})
     assert app._masked.log.mask("no card: 4111 1111 1111 1111") == "no card: [card]"
     await app._stack.aclose()

@@ -15,7 +15,7 @@ from voice_runtime.agent_folder import RULES_FOLDER
 from voice_runtime.release_archive import archive_releases
 
 INTENTS = "configs/rules/intents.yaml"
-STOPS = "        - stop calling\n"
+STOPS = "        - remove/delete/erase/scrub/drop my number\n"
 
 
 @pytest.fixture

@@ -61,10 +61,17 @@ def periods(told: Iterable[tuple[Where, r.ControlDisabled]]) -> Iterator[Period]
 def _by_second(
     told: Iterable[tuple[Where, r.ControlDisabled]],
 ) -> Iterator[tuple[int, Where, r.ControlDisabled]]:
-    """One record a second: the last of each log, and of several logs one that weakens, if any does."""
-    seconds: defaultdict[int, dict[str, tuple[Where, r.ControlDisabled]]] = defaultdict(dict)
+    """What a second came to: the last of each log, and of several logs one that weakens, if any does.
+
+    What was weakened and put back within it is told as both, so that no weakening goes untold.
+    """
+    seconds: defaultdict[int, dict[str, list[tuple[Where, r.ControlDisabled]]]] = defaultdict(dict)
     for where, record in sorted(told, key=lambda one: (one[1].at, one[0].origin, one[0].leaf)):
-        seconds[record.at][where.origin] = (where, record)
-    for at, last in sorted(seconds.items()):
-        where, record = min(last.values(), key=lambda one: (one[1].restored, one[0]))
+        seconds[record.at].setdefault(where.origin, []).append((where, record))
+    for at, logs in sorted(seconds.items()):
+        where, record = min((log[-1] for log in logs.values()), key=lambda one: (one[1].restored, one[0]))
+        if record.restored:
+            weaker = (one for log in logs.values() for one in log if not one[1].restored)
+            if (first := min(weaker, key=lambda one: one[0], default=None)) is not None:
+                yield at, *first
         yield at, where, record

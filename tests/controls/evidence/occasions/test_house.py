@@ -164,6 +164,17 @@ def test_of_two_logs_in_one_second_the_weaker_counts() -> None:
         assert of(weakenings((ORIGIN, 1, False), *told).statement({}), "A.9.2").state is State.FAILING
 
 
+def test_what_was_weakened_and_put_back_within_a_second_is_told() -> None:
+    """Two starts of a server fit into one second, and the weakening between them went untold."""
+    for told in (
+        [(ORIGIN, 9, False), (ORIGIN, 9, True)],
+        [(ORIGIN, 9, False), (OTHER, 9, True), (ORIGIN, 9, True)],
+    ):
+        found = of(weakenings(*told).statement({}), "A.9.2")
+        assert found.state is not State.FAILING
+        assert [fault.until for fault in found.faults] == [found.faults[0].at]
+
+
 def test_a_bypass_since_restored_is_told_and_red_for_its_period() -> None:
     script = whole()
     on = script.add(r.ControlDisabled, control="guard", how="bypass", setting="risk_limits")
