@@ -28,6 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 NUMBER, CALLER = "+12025550142", "+12025550143"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Minutes, for who starts a server or two: each start takes half a minute where a machine is shared."""
+    for item in items:
+        if "journeys" in item.path.parts and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 def unhurried(settings: Settings) -> Settings:
     """The same with 3 s for a record to be durable: no test is of how fast a shared disk is."""
     return settings.model_copy(
