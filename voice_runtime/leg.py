@@ -66,7 +66,7 @@ class Leg:
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
             redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
-            may_end=call.ends.may_end,
+            may_end=call.ends.may_end, last_words=lambda: call.last_words(),
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
         self.worker = PipelineWorker(

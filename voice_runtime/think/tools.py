@@ -55,7 +55,7 @@ from voice_runtime.think.tool_ports import (
     ToolOutcome,
 )
 from voice_runtime.think.tool_results import ResultReader
-from voice_runtime.think.tool_values import STOPPED, UNKNOWN, Job, ToolResult, not_done
+from voice_runtime.think.tool_values import STOPPED, UNCONFIRMED, UNKNOWN, Job, ToolResult, not_done
 
 #: Once a person has changed a use so often, it is refused.
 MOST_EDITS = 3
@@ -272,7 +272,7 @@ class ToolRunner:
     def _refuse_pending(
         self, pending: PendingReadBack, turn: int, reason: RefusedBecause, *, before_caller: bool
     ) -> ToolResult:
-        why = "the caller said no" if reason == "caller_said_no" else "the caller did not say yes"
+        why = "the caller said no" if reason == "caller_said_no" else UNCONFIRMED
         told = self._refuse(pending.use, pending.tool.name, pending.arguments, turn, reason, why)
         return replace(told, before_caller=before_caller)
 
