@@ -5,7 +5,7 @@
                       │                        └─ Sounded(another), Else ──▶ Drop, NONE
                       ├─ Reply ──▶ Settle (a yes counts as neither), NONE
                       ├─ Key ────▶ no, or at its last words: Settle, NONE; an earlier yes: nothing
-                      └─ Else ───▶ Drop, NONE
+                      └─ Else, another key ──▶ Drop, NONE
 
 Legal messages by state:
 
@@ -16,8 +16,10 @@ Legal messages by state:
 1. A yes is for the question that was asked last. Whatever the runtime says behind the read-back (are you
    still there, an answer to what this is, a receipt, a way to a person), and whatever else the caller says
    or gets, drops it. It is refused as ``unconfirmed``, and the model, told so, asks anew.
-2. Nobody agrees to what has not sounded. A no needs no hearing: it stops things.
-3. A key is an answer once the last words of the question sound.
+2. Nobody agrees to what has not sounded, nor in words that were over before it began. A no needs no hearing:
+   it stops things.
+3. A key is an answer once the last words of the question sound. Any other key drops it: the 1 of a number is
+   no yes.
 
 Source: ISO/IEC 42001 A.9.2 (responsible use), A.9.4 (intended use).
 """
@@ -51,20 +53,26 @@ class Sounded:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the caller said to it; ``yes`` is None for neither."""
+    """What the caller said to it; ``yes`` is None for neither.
+
+    Attributes:
+        early: their last word was said before the question began to sound.
+    """
 
     yes: bool | None
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The caller pressed yes or no.
+    """The caller pressed a key: yes, no, or another one, such as a number's.
 
     Attributes:
+        yes: None for another one.
         ending: the last words of the question sound at this moment, or their end is not reported yet.
     """
 
-    yes: bool
+    yes: bool | None
     ending: bool = False
 
 
@@ -122,11 +130,12 @@ class ReadBackQuestion:
                 return ReadBackQuestion(self.use, sounded=True, values=values), ()
             case Sounded() if not self.sounded:
                 return self, ()
-            case Reply(yes):
-                return _NONE, (Settle(self.use, None if yes and not self.values else yes),)
+            case Reply(yes, early):
+                asked = self.values and not early
+                return _NONE, (Settle(self.use, None if yes and not asked else yes),)
             case Key(yes=True, ending=False) if not self.sounded:
                 return self, ()
-            case Key(yes):
+            case Key(yes) if yes is not None:
                 asked = self.values or not self.sounded
                 return _NONE, (Settle(self.use, None if yes and not asked else yes),)
             case _:

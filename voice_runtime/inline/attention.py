@@ -385,8 +385,8 @@ class Attention(FrameProcessor):
             await self.catch_up()
         elif key in ("1", "2") and self._wishes.asking:
             await self._wishes.key(key == "1")
-        elif key in ("1", "2") and self._read_back.asking:
-            await self._read_back.key(key == "1")
+        elif self._read_back.asking:
+            await self._read_back.key(key)
         elif key == "2":
             await self._objects("keypad", Intent.NO_RECORDING)
 

@@ -50,7 +50,7 @@ class OpenReadBack:
         self._read_backs, self._journal, self._reader = read_backs, journal, reader
         self._language, self._last_words, self._push = language, last_words, push
         self._question = q.ReadBackQuestion()
-        self._played = ""  # of the question, as it sounded
+        self._played, self._began_s = "", 0.0  # of the question, as it sounded, and when
 
     @property
     def asking(self) -> bool:
@@ -63,11 +63,16 @@ class OpenReadBack:
         yes = yes_or_no(frame.text, self._language, self._played)
         addressed: Addressed = "model" if yes is None else "question"
         turn = self._journal.caller_said(frame, addressed)
-        self._step(q.Reply(yes), turn)
+        early = self._journal.seconds(frame.t0_ns) < self._began_s
+        self._step(q.Reply(yes, early), turn)
 
-    async def key(self, yes: bool) -> None:
-        """They pressed 1 or 2."""
-        if self._step(q.Key(yes, ending=self._sounded(self._last_words())), self._journal.turn):
+    async def key(self, key: str) -> None:
+        """They pressed it: 1 is a yes, 2 a no."""
+        yes = {"1": True, "2": False}.get(key)
+        if (
+            self._step(q.Key(yes, ending=self._sounded(self._last_words())), self._journal.turn)
+            and yes is not None
+        ):
             await self._push(model_runs())
 
     def something_else(self) -> None:
@@ -81,7 +86,7 @@ class OpenReadBack:
             return
         self._step(q.Sounded(ours, ours and self._sounded(frame.text)), self._journal.turn)
         if ours and self._question.use:
-            self._played = frame.text
+            self._played, self._began_s = frame.text, frame.started_s
 
     def _sounded(self, played: str) -> bool:
         pending = self._read_backs.pending
@@ -92,6 +97,7 @@ class OpenReadBack:
         pending = self._read_backs.pending
         if (use := pending.use if pending is not None else "") != self._question.use:
             self._question, self._played = q.ReadBackQuestion(), ""
+            self._began_s = 0.0
             if use:
                 self._question, _ = self._question.step(q.Asked(use))
 

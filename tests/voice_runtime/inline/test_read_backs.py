@@ -9,6 +9,7 @@ import pytest
 from tests.simulators.house import OnTheLine, booking, on_the_line
 from tests.simulators.model_server import call, say
 from voice_runtime.agent import Tool
+from voice_runtime.events import CallerSaidFrame
 
 pytestmark = pytest.mark.anyio
 
@@ -156,10 +157,24 @@ async def test_a_key_two_where_nothing_is_asked_is_still_an_objection() -> None:
         assert line.played()[-1] == "not-recorded"
 
 
-async def test_listening_beside_the_question_drops_nothing() -> None:
+async def test_the_one_of_a_number_is_no_yes() -> None:
     async with on_the_line(BOOK, say("Booked."), tools=tools) as line:
         await line.opened()
         await line.say("book monday")
-        await line.press("5")
-        await line.say("yes please")
-        assert len(line.service.uses) == 1
+        await line.press("4111")
+        assert line.service.uses == []
+        assert [r.reason for r, _ in line.of("tool.refused")] == ["unconfirmed"]
+
+
+async def test_a_yes_that_was_over_before_the_question_began_is_none() -> None:
+    """Words that were recognised late came in behind a question that they cannot have been an answer to."""
+    async with on_the_line(BOOK, say("Once more."), tools=tools) as line:
+        await line.opened()
+        before_ns = line.carrier.clock.monotonic_ns()
+        await line.say("book monday")
+        assert line.played()[-1] == QUESTION
+        late = CallerSaidFrame("yes", 0.9, 0.0, 0.1, before_ns, before_ns, before_ns, "test")
+        await line.carrier.send(late)
+        await line.settled()
+        assert line.service.uses == []
+        assert [r.reason for r, _ in line.of("tool.refused")] == ["unconfirmed"]
