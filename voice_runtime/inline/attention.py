@@ -60,8 +60,9 @@ from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBack
 from voice_runtime.inline.capture import ENDS_ENTRY
 from voice_runtime.inline.emergencies import Emergencies
 from voice_runtime.inline.journal import Journal
-from voice_runtime.inline.read_backs import OpenReadBack
+from voice_runtime.inline.read_backs import OpenReadBack, model_runs
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
+from voice_runtime.inline.undecided import UndecidedUse, Waits
 from voice_runtime.inline.wishes import ACTS, ADDRESSED, AT_ONCE, OBJECTIONS, How, Wishes
 from voice_runtime.inline.wishes import TAG as WISH_TAG
 from voice_runtime.speak.spoken import Reader
@@ -94,6 +95,7 @@ class Attention(FrameProcessor):
         may_end: Callable[[str, str], Awaitable[bool]] | None = None,
         media_patience_s: float = 10.0,
         last_words: Callable[[], str] = lambda: "",
+        waits: Waits | None = None,
     ) -> None:
         """Make the attention of one call.
 
@@ -107,6 +109,7 @@ class Attention(FrameProcessor):
             may_end: whether the agent may end it now, given the same; without it it always may.
             media_patience_s: media missing for longer than this ends the call.
             last_words: the agent's words of which the last ones sound now.
+            waits: uses of tools that wait for a person; None where nobody is asked.
         """
         super().__init__(name="attention")
         self._journal = journal
@@ -117,6 +120,7 @@ class Attention(FrameProcessor):
         self._read_back = OpenReadBack(
             read_backs, journal, reader, language=language, last_words=last_words, push=self.push_frame
         )
+        self._undecided = UndecidedUse(waits, journal, interrupt=self.interrupt, push=super().push_frame)
         self._receipt = receipt
         self._capture = capture
         self._redaction = redaction
@@ -171,9 +175,13 @@ class Attention(FrameProcessor):
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
         """As ever; whatever the runtime says of its own, whoever has it said, comes by here."""
+        waits = False
         if isinstance(frame, SayFrame):
             self._read_back.something_else()
+            waits = await self._undecided.makes_way(frame)
         await super().push_frame(frame, direction)
+        if waits:
+            await super().push_frame(model_runs())
 
     async def say(self, frame: SayFrame) -> None:
         """Have the voice say something of the runtime's own."""
@@ -185,6 +193,7 @@ class Attention(FrameProcessor):
 
     async def _interrupted(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         self._cut = True
+        self._undecided.cut()
         self._provisional = ""  # the model withdraws what it began, as this passes it
         if direction is FrameDirection.DOWNSTREAM:
             self._journal.cutting()
@@ -251,6 +260,7 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
+                await self._undecided.something_else()
         elif self._emergencies.asking:
             if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
                 self._answer_later(frame.text)
@@ -346,6 +356,7 @@ class Attention(FrameProcessor):
             elif judged.verdict is Verdict.HANDOFF or not judged.phrase:
                 await self._person.wanted("rule", judged.verdicts[0].rule)
             return
+        await self._undecided.something_else()
         if shown is None:
             shown = self._writer.for_model(text, turn, "caller")
         if shown != text:

@@ -171,11 +171,19 @@ class ToolRunner:
         except asyncio.CancelledError:
             job.before_caller = True
             self._jobs.append(job)
-            self.nobody_waits()
+            self._cut_off()
             raise
 
+    def _cut_off(self) -> None:
+        """The caller speaks: until it is clear what they want, nothing that waits for a person happens."""
+        self._judges.withdraw()
+        if self._leaving():
+            self.nobody_waits()
+        elif self._approving is not None:
+            self._approving.cut_off()
+
     def nobody_waits(self) -> None:
-        """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
+        """The caller wants something else, or is gone: what waits for a person must not happen."""
         self._judges.withdraw()
         if self._approving is not None:
             why: Withdrawn = "hung_up" if self._leaving() else "interrupted"
@@ -293,10 +301,12 @@ class ToolRunner:
         """
         jobs = list(self._jobs)
         if jobs:
+            if self._approving is not None:
+                self._approving.goes_on()
             try:
                 await self._done({j.task for j in jobs}, on_slow)
             except asyncio.CancelledError:
-                self.nobody_waits()
+                self._cut_off()
                 raise
         told, self._told = self._told, []
         self._jobs = [j for j in self._jobs if j not in jobs]
