@@ -278,3 +278,28 @@ async def test_a_grant_while_the_caller_speaks_waits_for_what_they_want(tmp_path
         assert not line.service.connections
         assert order(line)[-1] == "tool.refused"
         assert line.played()[-2:] == [CALLED_OFF, "All right."]
+
+
+async def test_an_objection_said_twice_leaves_the_wait_as_it_is(tmp_path: Path) -> None:
+    """The second one is owed no words: whoever waited was cut, and nobody was told what came of it."""
+    async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.say("don't record this")
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        await line.carrier.say("don't record this")
+        await sounds(line, STILL_WAITING)
+        assert (await decide(line, use, "granted"))["counts"]
+        await line.settled()
+        assert line.played()[-1] == "Ten is free."
+
+
+async def test_a_rule_that_fetches_a_person_calls_it_off_first(tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("Never."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.carrier.say("i know where you work and i will hurt you")
+        await sounds(line, "handoff")
+        assert line.played()[3:6] == [CALLED_OFF, "rule.abuse.caller-threatens", "handoff"]
+        assert line.of("approval.abandoned")[0][0].reason == "interrupted"

@@ -96,8 +96,8 @@ def another_use_than_was_granted(patch: pytest.MonkeyPatch) -> None:
 def any_answer_is_a_yes(patch: pytest.MonkeyPatch) -> None:
     answer = ToolRunner.answer
 
-    def agreed(self: ToolRunner, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
-        return answer(self, True, turn, heard=True)
+    def agreed(self: ToolRunner, yes: bool | None, turn: int) -> bool:
+        return answer(self, True, turn)
 
     patch.setattr(ToolRunner, "answer", agreed)
 

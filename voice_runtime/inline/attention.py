@@ -39,10 +39,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
 from controls.decision import Verdict
-from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
-from controls.rules.matchers import numbers, words
 from voice_runtime.events import (
     CallerCaptionFrame,
     CallerPausedFrame,
@@ -60,16 +58,13 @@ from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBack
 from voice_runtime.inline.capture import ENDS_ENTRY
 from voice_runtime.inline.emergencies import Emergencies
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.kept_from_model import begins_a_number, kept_from_model
 from voice_runtime.inline.read_backs import OpenReadBack, model_runs
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
 from voice_runtime.inline.undecided import UndecidedUse, Waits
 from voice_runtime.inline.wishes import ACTS, ADDRESSED, AT_ONCE, OBJECTIONS, How, Wishes
 from voice_runtime.inline.wishes import TAG as WISH_TAG
 from voice_runtime.speak.spoken import Reader
-
-#: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
-#: nothing is begun on it before the caller has said all of it.
-_LONG_NUMBER = 6
 
 
 class Attention(FrameProcessor):
@@ -207,7 +202,7 @@ class Attention(FrameProcessor):
         turn = self._journal.turn + 1
         if not (self._goes_to_model(frame.text) and self._journal.at_rest):
             return
-        if any(len(run) >= _LONG_NUMBER for run in numbers(words(frame.text))):
+        if begins_a_number(frame.text):
             return
         if self._redaction.begins_masked(frame.text, self._journal.newly_played()):
             return
@@ -323,6 +318,7 @@ class Attention(FrameProcessor):
 
     async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
         await self._wishes.objects(how, meant, frame)
+        await self._undecided.goes_on()
         await self.catch_up()
 
     async def _to_agent(self, text: str, shown: str | None = None) -> None:
@@ -348,13 +344,10 @@ class Attention(FrameProcessor):
         judged = self._gate.caller(self._redaction.whole(text), turn).decision
         if judged.verdict is not Verdict.ALLOW:
             await self._withdraw()
-            if judged.phrase:
-                await self.push_frame(SayFrame(phrase=judged.phrase, turn=turn))
-            if rule_failed(judged):
-                self._journal.control_failed("guard", "broken")
-                await self._person.wanted("failure", "a rule could not be evaluated")
-            elif judged.verdict is Verdict.HANDOFF or not judged.phrase:
-                await self._person.wanted("rule", judged.verdicts[0].rule)
+            await kept_from_model(
+                judged, turn, journal=self._journal, person=self._person,
+                undecided=self._undecided, say=self.say,
+            )  # fmt: skip
             return
         await self._undecided.something_else()
         if shown is None:

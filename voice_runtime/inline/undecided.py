@@ -22,6 +22,7 @@ from pipecat.frames.frames import Frame
 from controls.approval import Withdrawn
 from voice_runtime.events import SayFrame
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.read_backs import model_runs
 from voice_runtime.phrases import CALLED_OFF
 
 #: The phrase that begins the ordinary way to a person.
@@ -82,8 +83,16 @@ class UndecidedUse:
         self._cut = not goes_on
         return goes_on
 
+    async def goes_on(self) -> None:
+        """What the caller wanted is done, and nothing is said to it: where the wait was cut, it goes on."""
+        if self.waiting and self._cut:
+            self._cut = False
+            await self._push(model_runs())
+
     async def something_else(self) -> None:
         """The caller wants something else: words of theirs go to the model, or they said stop."""
+        if self.waiting and not self._cut:
+            await self._interrupt()
         if self.waiting or self._untold:
             await self._call_off(tell=True)
 

@@ -5,8 +5,8 @@
 3. A decision that counts ends the wait; a grant has its effect once its own record is durable.
 4. When the time is over, the caller wants something else or is gone, or what it is about is stopped, nothing
    is done.
-5. While the caller speaks and nobody knows yet what they want, a decision that comes has no effect. Once it is
-   clear that they did not call it off, whoever answers waits again (``goes_on``), and tells them so.
+5. While the caller speaks and nobody knows yet what they want, a decision that comes has no effect. Once it
+   is clear that they did not call it off, whoever answers waits again (``goes_on``), and tells them so.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from typing import Any
 
 from loguru import logger
 
-from controls.approval import ApprovalState, Withdrawn
+from controls.approval import ApprovalState
 from controls.approvals import UseFacts
 from controls.decision import Decision, Verdict
 from controls.errors import LedgerError
@@ -39,7 +39,7 @@ from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.call_uses import CallUses
 from voice_runtime.think.counting import NOT_COUNTED, Counting
 from voice_runtime.think.doubts import NotKept
-from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
+from voice_runtime.think.read_back import PendingReadBack, waiting_for_yes
 from voice_runtime.think.sending import Sending, Use
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
@@ -186,8 +186,7 @@ class ToolRunner:
         """The caller wants something else, or is gone: what waits for a person must not happen."""
         self._judges.withdraw()
         if self._approving is not None:
-            why: Withdrawn = "hung_up" if self._leaving() else "interrupted"
-            self._approving.withdraw(why)
+            self._approving.withdraw("hung_up" if self._leaving() else "interrupted")
 
     async def _done(self, uses: set[asyncio.Task[ToolResult]], on_slow: OnSlow | None) -> None:
         """Wait for all of them; cancelling this cancels none."""
@@ -238,32 +237,21 @@ class ToolRunner:
     def _read_back(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
         if self.pending is not None:  # the model asks for another: the older was never confirmed
             self._drop("unconfirmed")
-        values = {
-            name: rendered(arguments.get(name), read_as(tool.parameters, name)) for name in tool.read_back
-        }
-        words, needed = sentence(tool.read_back_say[self._language], values)
-        self.pending = PendingReadBack(use, tool, arguments, turn, words, needed)
+        self.pending = waiting_for_yes(use, tool, arguments, turn, self._language)
         return ToolResult(use, tool.name, arguments, ok=False, content={"ok": False}, pending=True)
 
-    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
-        """What the caller answered to the read-back. Returns at once; the use runs by itself.
+    def answer(self, yes: bool | None, turn: int) -> bool:
+        """What the caller answered to the read-back, in that turn of theirs; whether one was waiting.
 
-        Call it before the model is run on the caller's words; that run waits for the
-        outcome and is told it. Yes: the use goes through the gate. No: it is refused.
-        None (anything else): it is dropped, and the words go to the model as usual.
-
-        Args:
-            turn: the caller's turn that answered.
-            heard: False when the question had not sounded yet; nobody can agree to
-                what they have not heard, so a yes counts as None.
-
-        Returns:
-            Whether a question was waiting.
+        Returns at once; the use runs by itself. Call it before the model is run on the caller's words;
+        that run waits for the outcome and is told it. Yes: the use goes through the gate. No: it is refused.
+        None (anything else): it is dropped, and the words go to the model as usual. Whether a yes is one to
+        this question, and to all of it, is settled before (``controls.read_back``).
         """
         pending, self.pending = self.pending, None
         if pending is None:
             return False
-        if yes and heard:
+        if yes:
             task = self._start(pending.use, pending.tool, pending.arguments, turn, "confirmed")
             self._jobs.append(Job(task))
         elif yes is False:

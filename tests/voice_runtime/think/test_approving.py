@@ -131,6 +131,8 @@ async def test_a_caller_who_speaks_ends_the_wait_and_is_answered_first(
     [waiting] = await desk.waits()
     using.cancel()  # an interruption cancels the answer, as of any tool's use
     await asyncio.gather(using, return_exceptions=True)
+    assert len(await desk.waits(1)) == 1, "nobody knows yet what the caller wants"
+    desk.runner.nobody_waits()  # something else
     assert await desk.waits(0) == []
     [told] = await desk.runner.settle()
     assert told.content["reason"] == "not_approved"
@@ -153,10 +155,51 @@ async def test_a_caller_who_speaks_while_a_confirmed_use_waits_ends_it_too(
     await desk.waits()
     settling.cancel()
     await asyncio.gather(settling, return_exceptions=True)
+    desk.runner.nobody_waits()
     [told] = await desk.runner.settle()
     assert told.content["reason"] == "not_approved"
     assert "approval.abandoned" in desk.types()
     assert not call.server.connections
+
+
+async def test_who_was_interrupted_may_wait_again_and_the_caller_hears_so(
+    call: Call, at_the_desk: MakeDesk
+) -> None:
+    desk = at_the_desk()
+    using = desk.use()
+    await desk.waits()
+    using.cancel()
+    await asyncio.gather(using, return_exceptions=True)
+    settling = asyncio.create_task(desk.runner.settle())
+    async with asyncio.timeout(20):
+        while len(desk.said) < 2:
+            await asyncio.sleep(0)
+    assert desk.said == [WAITING, STILL_WAITING]
+    await desk.decide("granted")
+    [told] = await settling
+    assert told.ok
+    assert desk.types() == ["approval.requested", "approval.granted", "tool.requested", "tool.executed"]
+
+
+@pytest.mark.parametrize("called_off", [True, False])
+async def test_a_grant_while_the_caller_speaks_has_no_effect_before_it_is_clear_what_they_want(
+    call: Call, at_the_desk: MakeDesk, called_off: bool
+) -> None:
+    desk = at_the_desk()
+    using = desk.use()
+    await desk.waits()
+    using.cancel()
+    await asyncio.gather(using, return_exceptions=True)
+    await desk.decide("granted")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not call.server.connections
+    if called_off:
+        desk.runner.nobody_waits()
+    [told] = await desk.runner.settle()
+    assert told.ok is not called_off
+    assert len(call.server.uses) == (0 if called_off else 1)
+    assert desk.types()[-1] == ("tool.refused" if called_off else "tool.executed")
 
 
 async def test_hanging_up_ends_the_wait(call: Call, at_the_desk: MakeDesk) -> None:
