@@ -303,3 +303,32 @@ async def test_a_rule_that_fetches_a_person_calls_it_off_first(tmp_path: Path) -
         await sounds(line, "handoff")
         assert line.played()[3:6] == [CALLED_OFF, "rule.abuse.caller-threatens", "handoff"]
         assert line.of("approval.abandoned")[0][0].reason == "interrupted"
+
+
+def confirmed(base: str) -> tuple[Tool, ...]:
+    """A use that the caller agrees to, and a person decides on after that."""
+    return (booking(base, approval=ASK),)
+
+
+@pytest.mark.parametrize("called_off", [True, False])
+async def test_what_came_of_a_confirmed_use_stands_where_it_belongs(called_off: bool, tmp_path: Path) -> None:
+    """On "okay", behind a wait that had lapsed, the agent told of a refusal: the result stood behind it."""
+    plans = (call(("book", '{"day": "Monday"}')), say("Well."))
+    async with on_the_line(*plans, tools=confirmed, people=tmp_path) as line:
+        await line.opened()
+        await line.say("book monday")
+        await line.carrier.say("yes")
+        use = await waits(line)
+        if called_off:
+            await line.carrier.say("what are your hours")
+        else:
+            await line.carrier.say("are you a robot")
+            await sounds(line, STILL_WAITING)
+            await decide(line, use, "granted")
+        await line.settled()
+        messages = line.model.requests[-1].json["messages"]
+        result, newest = next(m for m in reversed(messages) if m["role"] == "tool"), messages[-1]
+        assert ("nobody said no" in result["content"]) is called_off
+        assert newest == ({"role": "user", "content": "what are your hours"} if called_off else result)
+        assert len(line.service.uses) == (0 if called_off else 1)
+        assert line.played()[-1] == "Well."

@@ -47,6 +47,7 @@ class Came:
     Attributes:
         edited: the arguments that are proposed instead, after an edit; ``becomes`` is their use's id.
         detail: for the model.
+        called_off: the caller wanted something else; what they said since is the newer news.
     """
 
     state: a.ApprovalState
@@ -54,6 +55,7 @@ class Came:
     edited: dict[str, Any] = field(default_factory=dict)
     becomes: str = ""
     detail: str = ""
+    called_off: bool = False
 
 
 _TOLD: dict[a.ApprovalState, str] = {
@@ -148,7 +150,7 @@ class Approving:
             came = await self._decided(decision, facts, shown, quotes, fault, say, self._moved)
             await self._awaited.wait()
             if self._left and came.state in (a.ApprovalState.GRANTED, a.ApprovalState.EDITED):
-                return Came(a.ApprovalState.ABANDONED, detail=_LEFT["interrupted"])
+                return Came(a.ApprovalState.ABANDONED, detail=_LEFT["interrupted"], called_off=True)
             return came
         finally:
             self._moved = None
@@ -232,6 +234,7 @@ class Approving:
             edited=dict(edited),
             becomes=request.becomes,
             detail=_detail(request),
+            called_off=request.left == "interrupted",
         )
 
 

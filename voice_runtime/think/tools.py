@@ -302,7 +302,8 @@ class ToolRunner:
             if (error := job.task.exception()) is not None:
                 logger.error("{} failed: {}", job.task.get_name(), type(error).__name__)
                 continue
-            told.append(replace(job.task.result(), before_caller=job.before_caller))
+            result = job.task.result()
+            told.append(replace(result, before_caller=job.before_caller or result.before_caller))
         return told
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
@@ -434,7 +435,7 @@ class ToolRunner:
         if came.handoff and self._on_handoff is not None:
             self._on_handoff(f"approval/{came.state}")
         if came.state is not ApprovalState.EDITED:
-            return told
+            return replace(told, before_caller=came.called_off)
         # A use of its own: read back where its values are, judged, and asked about again.
         if tool.read_back:
             self._uses[tool.name] -= not self._doubts.knows(tool, arguments)  # counted when it is confirmed
