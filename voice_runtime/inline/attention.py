@@ -255,7 +255,7 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
-                await self._undecided.something_else()
+                await self._undecided.something_else(answered=False)
         elif self._emergencies.asking:
             if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
                 self._answer_later(frame.text)

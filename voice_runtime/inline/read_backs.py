@@ -69,10 +69,8 @@ class OpenReadBack:
     async def key(self, key: str) -> None:
         """They pressed it: 1 is a yes, 2 a no."""
         yes = {"1": True, "2": False}.get(key)
-        if (
-            self._step(q.Key(yes, ending=self._sounded(self._last_words())), self._journal.turn)
-            and yes is not None
-        ):
+        pressed = q.Key(yes, ending=self._sounded(self._last_words()))
+        if self._step(pressed, self._journal.turn) and yes is not None:
             await self._push(model_runs())
 
     def something_else(self) -> None:

@@ -63,6 +63,7 @@ class UndecidedUse:
 
     @property
     def waiting(self) -> bool:
+        """Whether a use does."""
         return self._waits is not None and self._waits.waiting
 
     def cut(self) -> None:
@@ -89,16 +90,20 @@ class UndecidedUse:
             self._cut = False
             await self._push(model_runs())
 
-    async def something_else(self) -> None:
-        """The caller wants something else: words of theirs go to the model, or they said stop."""
+    async def something_else(self, *, answered: bool = True) -> None:
+        """The caller wants something else: words of theirs go to the model, or they said stop.
+
+        Args:
+            answered: something will be said to that.
+        """
         if self.waiting and not self._cut:
             await self._interrupt()
         if self.waiting or self._untold:
-            await self._call_off(tell=True)
+            await self._call_off(tell=True, final=not answered)
 
-    async def _call_off(self, *, tell: bool) -> None:
+    async def _call_off(self, *, tell: bool, final: bool = False) -> None:
         if self.waiting and self._waits is not None:
             self._waits.withdraw("interrupted")
         self._cut, self._untold = False, not tell
         if tell:
-            await self._push(SayFrame(phrase=CALLED_OFF, turn=self._journal.turn, final=False, answers=False))
+            await self._push(SayFrame(phrase=CALLED_OFF, turn=self._journal.turn, final=final, answers=False))
