@@ -231,7 +231,8 @@ async def test_nobody_is_asked_once_the_call_ends(call: Call, at_the_desk: MakeD
 async def test_hanging_up_between_a_grant_and_its_record_does_nothing(
     call: Call, at_the_desk: MakeDesk
 ) -> None:
-    desk = at_the_desk()
+    gone: list[str] = []
+    desk = at_the_desk(leaving=lambda: bool(gone))
     using = desk.use()
     [waiting] = await desk.waits()
     await desk.look(waiting["use"])
@@ -240,6 +241,7 @@ async def test_hanging_up_between_a_grant_and_its_record_does_nothing(
     async with asyncio.timeout(20):
         while not call.recorder.waiting:
             await asyncio.sleep(0)
+    gone.append("the caller")
     using.cancel()
     await asyncio.gather(using, return_exceptions=True)
     call.recorder.delayed = False
