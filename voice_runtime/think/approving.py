@@ -144,7 +144,7 @@ class Approving:
             fault: what is wrong with arguments that a person would put in their place.
             say: tells the caller what is waited for.
         """
-        self._left, self._moved = False, asyncio.Event()
+        self._left, self._again, self._moved = False, False, asyncio.Event()
         self._awaited.set()
         try:
             came = await self._decided(decision, facts, shown, quotes, fault, say, self._moved)
@@ -212,7 +212,8 @@ class Approving:
         while request.approval.state is a.ApprovalState.REQUESTED:
             if self._again or now_s() >= says_at_s:
                 self._again = False
-                await say(phrase)
+                if self._awaited.is_set():  # else it would sound amid what the caller is asked or answered
+                    await say(phrase)
                 phrase, says_at_s = STILL_WAITING, now_s() + self._repeat_s
             until_s = min(says_at_s, request.approval.expires_at_s)
             try:

@@ -181,6 +181,18 @@ async def test_who_was_interrupted_may_wait_again_and_the_caller_hears_so(
     assert desk.types() == ["approval.requested", "approval.granted", "tool.requested", "tool.executed"]
 
 
+async def test_nothing_is_said_of_the_wait_while_the_caller_speaks(at_the_desk: MakeDesk) -> None:
+    desk = at_the_desk(repeat_s=0.001)
+    using = desk.use()
+    await desk.waits()
+    using.cancel()
+    await asyncio.gather(using, return_exceptions=True)
+    said = list(desk.said)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert desk.said == said
+
+
 @pytest.mark.parametrize("called_off", [True, False])
 async def test_a_grant_while_the_caller_speaks_has_no_effect_before_it_is_clear_what_they_want(
     call: Call, at_the_desk: MakeDesk, called_off: bool
