@@ -59,6 +59,7 @@ class Leg:
             came_back: ``DialCallStatus`` of the transfer the caller comes back from.
         """
         self.call, self.carrier = call, carrier
+        self.approving = self._approving()
         self.tools = self._tool_runner()
         self._listening: list[LastWords] = []
         self.attention = Attention(
@@ -66,7 +67,7 @@ class Leg:
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
             redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
-            may_end=call.ends.may_end,
+            may_end=call.ends.may_end, waits=self.approving, last_words=lambda: call.last_words(),
             media_patience_s=call.house.media_patience_s,
         )  # fmt: skip
         self.worker = PipelineWorker(
@@ -187,18 +188,21 @@ class Leg:
         self._listening = [stage for stage in entry if isinstance(stage, LastWords)]
         return [*entry, *stages, *carrier.exit()]
 
-    def _tool_runner(self) -> ToolRunner:
+    def _approving(self) -> Approving | None:
         call, desk = self.call, self.call.house.approvals
-        approving = None
-        if desk is not None:
-            approving = Approving(
-                call.gate.approvals,
-                desk,
-                call.house.clock,
-                tenant=call.facts.tenant,
-                agent=call.release.name,
-                receipt_deadline_s=call.house.receipt_deadline_s,
-            )
+        if desk is None:
+            return None
+        return Approving(
+            call.gate.approvals,
+            desk,
+            call.house.clock,
+            tenant=call.facts.tenant,
+            agent=call.release.name,
+            receipt_deadline_s=call.house.receipt_deadline_s,
+        )
+
+    def _tool_runner(self) -> ToolRunner:
+        call = self.call
         return ToolRunner(
             call.release.tools,
             gate=call.gate,
@@ -208,7 +212,7 @@ class Leg:
             receipt_deadline_s=call.house.receipt_deadline_s,
             slow_after_s=call.release.moment_after_s,
             on_handoff=self._fetch_by_rule,
-            approving=approving,
+            approving=self.approving,
             stopped=self._tool_is_stopped,
             leaving=lambda: call.leaving,
             counting=Counting(call.house.tool_uses, call.release.name),

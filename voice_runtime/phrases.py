@@ -34,6 +34,7 @@ FIXED = (
     "greeting", "fallback", "not-understood", "emergency", "still-there", "goodbye", "handoff",
     "no-one-free", "nobody-reached", "nobody", "ask-number", "callback-promised", "callback-cancelled",
     "capacity", "opted-out", "moment", "no-receipt", "waiting-for-approval", "still-waiting-for-approval",
+    "approval-called-off",
     "stopped", "not-recorded", "ai-again", "clinical-start", "clinical-end",
     "capture-enter", "capture-again", "capture-not-taken", "capture-not-aloud", "capture-keys-only",
     "ask-callback", "emergency-nobody", "ask-emergency",
@@ -53,6 +54,8 @@ SAID_ALOUD = re.compile(r"rule\.(payment|cards)\.caller-")
 HOLDING = "moment"
 #: Spoken while a use of a tool waits for a person: at first, and then every while.
 WAITING, STILL_WAITING = "waiting-for-approval", "still-waiting-for-approval"
+#: Spoken when the caller wants something else while it waits: nobody refused it, and nothing was done.
+CALLED_OFF = "approval-called-off"
 #: Spoken on a running call when what it talks to was stopped.
 STOPPED = "stopped"
 #: It bridges a wait of a second or two, no more.

@@ -72,6 +72,7 @@ PHRASES = {
     "no-receipt": "There is no code now.",
     "waiting-for-approval": "A colleague has to confirm that.",
     "still-waiting-for-approval": "I'm still waiting.",
+    "approval-called-off": "I no longer wait. Nothing was done.",
     "stopped": "I can't go on.",
     "not-recorded": "Nothing is recorded.",
     "ai-again": "This is the AI assistant again.",

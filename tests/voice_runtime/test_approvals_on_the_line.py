@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipecat.frames.frames import InterruptionFrame
 
 from controls.decision import Ask
 from controls.ledger import records as r
 from tests.simulators.house import DESK, OnTheLine, booking, on_the_line
 from tests.simulators.model_server import call, say
 from voice_runtime.agent import Tool
-from voice_runtime.phrases import WAITING
+from voice_runtime.phrases import CALLED_OFF, STILL_WAITING, WAITING
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +37,13 @@ async def waits(line: OnTheLine) -> str:
             await asyncio.sleep(0.001)
     [waiting] = desk.open()
     return waiting.use
+
+
+async def sounds(line: OnTheLine, phrase: str) -> None:
+    """Until it has been played."""
+    async with asyncio.timeout(60):
+        while phrase not in line.played():
+            await asyncio.sleep(0.001)
 
 
 async def decide(line: OnTheLine, use: str, word: str, **more: Any) -> dict[str, Any]:
@@ -155,3 +163,172 @@ async def test_speaking_while_it_waits_ends_the_wait_and_is_answered(tmp_path: P
         await line.hang_up()
         assert line.closed() == ("caller", "hung_up")
         assert isinstance(line.recorder.records[-1][0], r.CallClosed)
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase"),
+    [
+        ("are you a robot", "ai-answer"),
+        ("don't record this", "not-recorded"),
+        ("can i have a receipt", "The code of this call."),
+    ],
+)
+@pytest.mark.parametrize("during", [True, False], ids=["the agent speaks", "the agent waits"])
+async def test_an_exercised_right_leaves_the_wait_as_it_is(
+    words: str, phrase: str, during: bool, tmp_path: Path
+) -> None:
+    """Each of these withdrew the request, and the caller then heard a refusal that nobody had decided."""
+    async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        if during:
+            await line.carrier.send(InterruptionFrame())
+        await line.carrier.say(words)
+        await sounds(line, STILL_WAITING)
+        assert line.played()[2] == WAITING
+        assert line.played()[3].startswith(phrase)
+        assert line.of("approval.abandoned") == []
+        assert (await decide(line, use, "granted"))["counts"]
+        await line.settled()
+        assert line.played()[-1] == "Ten is free."
+        assert order(line) == ["approval.requested", "approval.granted", "tool.requested", "tool.executed"]
+        await line.hang_up()
+        assert line.closed() == ("caller", "hung_up")
+
+
+async def test_key_two_leaves_the_wait_as_it_is(tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        await line.carrier.press("2")
+        await sounds(line, STILL_WAITING)
+        assert line.played()[2:] == [WAITING, "not-recorded", STILL_WAITING]
+        assert (await decide(line, use, "granted"))["counts"]
+        await line.settled()
+        assert line.played()[-1] == "Ten is free."
+
+
+@pytest.mark.parametrize("words", ["oh leave it then", "are you a robot and what time do you open on sunday"])
+async def test_another_wish_calls_it_off_and_the_caller_is_told(words: str, tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("All right."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.carrier.say(words)
+        await line.settled()
+        assert line.played()[-2:] == [CALLED_OFF, "All right."]
+        assert line.of("approval.abandoned")[0][0].reason == "interrupted"
+        told = [m["content"] for m in line.model.requests[-1].json["messages"] if m["role"] == "tool"]
+        assert "nobody said no" in told[-1]
+        assert not line.service.connections
+
+
+async def test_stop_calls_it_off_and_the_caller_is_told(tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("Never."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.carrier.say("stop")
+        await line.settled()
+        assert line.played()[-1] == CALLED_OFF
+        assert "approval.abandoned" in line.types()
+        assert not line.service.connections
+
+
+async def test_a_person_calls_it_off_and_the_caller_is_told_first(tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("Never."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.carrier.say("let me talk to a person")
+        await sounds(line, "handoff")
+        assert line.played()[3:5] == [CALLED_OFF, "handoff"]
+        assert line.of("approval.abandoned")[0][0].reason == "interrupted"
+
+
+async def test_an_emergency_has_the_first_word_and_what_lapsed_is_told_after_it(tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("As you like."), tools=tools, people=tmp_path) as line:
+        line.control.failing = True
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.carrier.say("i have chest pain")
+        await line.settled()
+        assert CALLED_OFF not in line.played()
+        await line.say("what are your hours")
+        assert line.played()[-2:] == [CALLED_OFF, "As you like."]
+        assert not line.service.connections
+
+
+async def test_a_grant_while_the_caller_speaks_waits_for_what_they_want(tmp_path: Path) -> None:
+    """It was carried out between their first word and what they said: "no, leave it"."""
+    async with on_the_line(FIND, say("All right."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        await line.carrier.send(InterruptionFrame())
+        assert line.call._leg is not None
+        while line.call._leg.approving._awaited.is_set():  # type: ignore[union-attr]
+            await asyncio.sleep(0)
+        assert (await decide(line, use, "granted"))["counts"]
+        await line.carrier.say("no leave it")
+        await line.settled()
+        assert not line.service.connections
+        assert order(line)[-1] == "tool.refused"
+        assert line.played()[-2:] == [CALLED_OFF, "All right."]
+
+
+async def test_an_objection_said_twice_leaves_the_wait_as_it_is(tmp_path: Path) -> None:
+    """The second one is owed no words: whoever waited was cut, and nobody was told what came of it."""
+    async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.say("don't record this")
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        await line.carrier.say("don't record this")
+        await sounds(line, STILL_WAITING)
+        assert (await decide(line, use, "granted"))["counts"]
+        await line.settled()
+        assert line.played()[-1] == "Ten is free."
+
+
+async def test_a_rule_that_fetches_a_person_calls_it_off_first(tmp_path: Path) -> None:
+    async with on_the_line(FIND, say("Never."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.carrier.say("i know where you work and i will hurt you")
+        await sounds(line, "handoff")
+        assert line.played()[3:6] == [CALLED_OFF, "rule.abuse.caller-threatens", "handoff"]
+        assert line.of("approval.abandoned")[0][0].reason == "interrupted"
+
+
+def confirmed(base: str) -> tuple[Tool, ...]:
+    """A use that the caller agrees to, and a person decides on after that."""
+    return (booking(base, approval=ASK),)
+
+
+@pytest.mark.parametrize("called_off", [True, False])
+async def test_what_came_of_a_confirmed_use_stands_where_it_belongs(called_off: bool, tmp_path: Path) -> None:
+    """On "okay", behind a wait that had lapsed, the agent told of a refusal: the result stood behind it."""
+    plans = (call(("book", '{"day": "Monday"}')), say("Well."))
+    async with on_the_line(*plans, tools=confirmed, people=tmp_path) as line:
+        await line.opened()
+        await line.say("book monday")
+        await line.carrier.say("yes")
+        use = await waits(line)
+        if called_off:
+            await line.carrier.say("what are your hours")
+        else:
+            await line.carrier.say("are you a robot")
+            await sounds(line, STILL_WAITING)
+            await decide(line, use, "granted")
+        await line.settled()
+        messages = line.model.requests[-1].json["messages"]
+        result, newest = next(m for m in reversed(messages) if m["role"] == "tool"), messages[-1]
+        assert ("nobody said no" in result["content"]) is called_off
+        assert newest == ({"role": "user", "content": "what are your hours"} if called_off else result)
+        assert len(line.service.uses) == (0 if called_off else 1)
+        assert line.played()[-1] == "Well."

@@ -19,6 +19,7 @@ from controls.decision import PendingReceipt, Receipt
 from controls.gate import Gate
 from controls.intents import Intent
 from controls.ledger import records as r
+from controls.read_back import Else, ReadBackQuestion, Sounded
 from tests.simulators.recorder import MemoryRecorder
 from tests.voice_runtime.walks.invariants import wrong
 from tests.voice_runtime.walks.way import Focus, StoppedTools, Way
@@ -95,8 +96,8 @@ def another_use_than_was_granted(patch: pytest.MonkeyPatch) -> None:
 def any_answer_is_a_yes(patch: pytest.MonkeyPatch) -> None:
     answer = ToolRunner.answer
 
-    def agreed(self: ToolRunner, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
-        return answer(self, True, turn, heard=True)
+    def agreed(self: ToolRunner, yes: bool | None, turn: int) -> bool:
+        return answer(self, True, turn)
 
     patch.setattr(ToolRunner, "answer", agreed)
 
@@ -110,6 +111,17 @@ def sent_twice(patch: pytest.MonkeyPatch) -> None:
         return await request(self, method, *args)
 
     patch.setattr(ServiceClient, "_request", twice)
+
+
+def a_question_stays_open(patch: pytest.MonkeyPatch) -> None:
+    """Whatever is said behind a read-back, a yes still books."""
+    step = ReadBackQuestion.step
+
+    def stale(self: ReadBackQuestion, event: Any) -> Any:
+        other = isinstance(event, Else) or (isinstance(event, Sounded) and not event.ours)
+        return (self, ()) if other else step(self, event)
+
+    patch.setattr(ReadBackQuestion, "step", stale)
 
 
 def two_closes(patch: pytest.MonkeyPatch) -> None:
@@ -222,6 +234,7 @@ BREAKS: dict[Break, tuple[str, Focus]] = {
     nobody_is_asked: ("without the grant", ""),
     another_use_than_was_granted: ("other arguments than were judged", "staff"),
     any_answer_is_a_yes: ("without the caller's yes", ""),
+    a_question_stays_open: ("to a question asked last", "questions"),
     two_closes: ("call.closed", ""),
     words_of_the_callers_are_lost: ("not on record where they were said", ""),
     emergencies_are_small_talk: ("is an emergency and nobody saw it", "urgent"),

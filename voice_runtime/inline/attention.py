@@ -11,7 +11,8 @@ said is put on record here, then goes to exactly one addressee, in this order:
 3. a question of the opening's takes its answer, by voice or by key 1 (yes) and 2 (no); while the opening is
    not finished, everything else waits for it;
 4. a request for the call's receipt is answered by the runtime itself;
-5. a pending question (a read-back, a telephone number) takes its answer;
+5. a pending question (a read-back, a telephone number) takes its answer, by voice or by key 1 and 2; a
+   read-back only while it is what was asked last (``inline.read_backs``);
    figures that are being entered take all keys, and of what is said meanwhile only 1 and 2 are acted on;
 6. the rest goes to the model as one whole turn: proposed start, transcript and
    proposed stop together, so pipecat's aggregator never holds an open turn.
@@ -22,7 +23,7 @@ shown to it as provisional; here nothing else is done with them, and nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from pipecat.frames.frames import (
@@ -37,13 +38,9 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
-from controls.capture import Meant
 from controls.decision import Verdict
-from controls.findings import rule_failed
 from controls.gate import Gate
 from controls.intents import Intent, emergency, intent, yes_or_no
-from controls.ledger.records import Addressed
-from controls.rules.matchers import numbers, words
 from voice_runtime.events import (
     CallerCaptionFrame,
     CallerPausedFrame,
@@ -58,24 +55,16 @@ from voice_runtime.events import (
     SpokenFrame,
 )
 from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
+from voice_runtime.inline.capture import ENDS_ENTRY
 from voice_runtime.inline.emergencies import Emergencies
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.kept_from_model import begins_a_number, kept_from_model
+from voice_runtime.inline.read_backs import OpenReadBack, model_runs
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
-from voice_runtime.inline.wishes import ADDRESSED, OBJECTIONS, How, Wishes
+from voice_runtime.inline.undecided import UndecidedUse, Waits
+from voice_runtime.inline.wishes import ACTS, ADDRESSED, AT_ONCE, OBJECTIONS, How, Wishes
 from voice_runtime.inline.wishes import TAG as WISH_TAG
 from voice_runtime.speak.spoken import Reader
-from voice_runtime.think.chat import READ_BACK_TAG
-
-#: What the runtime acts on by itself.
-_AT_ONCE = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, *OBJECTIONS, Intent.STOP))
-_ACTS = frozenset((*_AT_ONCE, Intent.MAYBE_OPT_OUT, Intent.ROBOT_QUESTION))
-#: What of that ends the entry of figures by keys, and as what.
-_ENDS_ENTRY: Mapping[Intent | None, Meant] = {
-    Intent.EMERGENCY: "emergency", Intent.PERSON: "person", Intent.OPT_OUT: "stop", Intent.STOP: "stop",
-}  # fmt: skip
-#: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
-#: nothing is begun on it before the caller has said all of it.
-_LONG_NUMBER = 6
 
 
 class Attention(FrameProcessor):
@@ -100,6 +89,8 @@ class Attention(FrameProcessor):
         finish: Callable[[str, str], Awaitable[None]],
         may_end: Callable[[str, str], Awaitable[bool]] | None = None,
         media_patience_s: float = 10.0,
+        last_words: Callable[[], str] = lambda: "",
+        waits: Waits | None = None,
     ) -> None:
         """Make the attention of one call.
 
@@ -112,6 +103,8 @@ class Attention(FrameProcessor):
             finish: ends the call, given ``call.closed``'s ``ended_by`` and ``reason``.
             may_end: whether the agent may end it now, given the same; without it it always may.
             media_patience_s: media missing for longer than this ends the call.
+            last_words: the agent's words of which the last ones sound now.
+            waits: uses of tools that wait for a person; None where nobody is asked.
         """
         super().__init__(name="attention")
         self._journal = journal
@@ -119,10 +112,12 @@ class Attention(FrameProcessor):
         self._language = language
         self._opening = opening
         self._person = person
-        self._read_backs = read_backs
+        self._read_back = OpenReadBack(
+            read_backs, journal, reader, language=language, last_words=last_words, push=self.push_frame
+        )
+        self._undecided = UndecidedUse(waits, journal, interrupt=self.interrupt, push=super().push_frame)
         self._receipt = receipt
         self._capture = capture
-        self._reader = reader
         self._redaction = redaction
         self._writer = writer
         self._wishes = Wishes(
@@ -138,7 +133,6 @@ class Attention(FrameProcessor):
         self._waiting: list[tuple[str, str]] = []  # as said, and as the model may see it
         self._cut = False
         self._begun = False
-        self._question_played = ""
         self._provisional = ""  # the words the model was shown, until their turn is settled
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -174,6 +168,16 @@ class Attention(FrameProcessor):
                     self._begun = True
                     await self._begin()
 
+    async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM) -> None:
+        """As ever; whatever the runtime says of its own, whoever has it said, comes by here."""
+        waits = False
+        if isinstance(frame, SayFrame):
+            self._read_back.something_else()
+            waits = await self._undecided.makes_way(frame)
+        await super().push_frame(frame, direction)
+        if waits:
+            await super().push_frame(model_runs())
+
     async def say(self, frame: SayFrame) -> None:
         """Have the voice say something of the runtime's own."""
         await self.push_frame(frame)
@@ -184,6 +188,7 @@ class Attention(FrameProcessor):
 
     async def _interrupted(self, frame: InterruptionFrame, direction: FrameDirection) -> None:
         self._cut = True
+        self._undecided.cut()
         self._provisional = ""  # the model withdraws what it began, as this passes it
         if direction is FrameDirection.DOWNSTREAM:
             self._journal.cutting()
@@ -197,7 +202,7 @@ class Attention(FrameProcessor):
         turn = self._journal.turn + 1
         if not (self._goes_to_model(frame.text) and self._journal.at_rest):
             return
-        if any(len(run) >= _LONG_NUMBER for run in numbers(words(frame.text))):
+        if begins_a_number(frame.text):
             return
         if self._redaction.begins_masked(frame.text, self._journal.newly_played()):
             return
@@ -214,7 +219,7 @@ class Attention(FrameProcessor):
         """Whether ``_said`` would hand these words to the model, and do nothing else with them."""
         meant = intent(text, self._language)
         return not (
-            meant in _ACTS
+            meant in ACTS
             or self._wishes.for_receipt(meant)
             or self._emergencies.asking
             or self._person.asking
@@ -222,7 +227,7 @@ class Attention(FrameProcessor):
             or self._capture.paused
             or not self._opening.finished
             or self._wishes.asking
-            or self._read_backs.pending is not None
+            or self._read_back.asking
         )
 
     async def _said(self, frame: CallerSaidFrame) -> None:
@@ -232,8 +237,10 @@ class Attention(FrameProcessor):
         shown = self._writer.shown(frame.text)
         await self.push_frame(CallerCaptionFrame(shown, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
-        if meant in _AT_ONCE and not frame.aside:
+        if meant in AT_ONCE and not frame.aside:
             await self._wishes.overtaken()
+        if not frame.aside and (meant in ACTS or self._wishes.for_receipt(meant)):
+            self._read_back.something_else()
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
         elif meant is Intent.EMERGENCY:
@@ -248,6 +255,7 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
+                await self._undecided.something_else(answered=False)
         elif self._emergencies.asking:
             if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
                 self._answer_later(frame.text)
@@ -271,8 +279,9 @@ class Attention(FrameProcessor):
             self._answer_later(frame.text)
         elif self._wishes.asking and meant is not Intent.ROBOT_QUESTION:
             await self._wishes.reply(frame, yes_or_no(frame.text, self._language))
-        elif self._read_backs.pending is not None and meant not in ADDRESSED:
-            await self._answer_read_back(frame)
+        elif self._read_back.asking and meant not in ADDRESSED:
+            await self._read_back.reply(frame)
+            await self._to_model(frame.text)
         else:
             self._journal.caller_said(frame, ADDRESSED.get(meant, "model"))
             await self._to_agent(frame.text)
@@ -280,8 +289,8 @@ class Attention(FrameProcessor):
     async def _said_in_private(self, frame: CallerSaidFrame) -> None:
         """Said while figures were entered by keys: what acts at once does; the words are kept nowhere."""
         meant = intent(frame.text, self._language)
-        if meant in _ENDS_ENTRY:
-            self._capture.said(_ENDS_ENTRY[meant])
+        if meant in ENDS_ENTRY:
+            self._capture.said(ENDS_ENTRY[meant])
         if meant is Intent.EMERGENCY:
             found = emergency(frame.text, self._language)
             await self._emergencies.found(replace(frame, text=WITHHELD), found)
@@ -309,19 +318,8 @@ class Attention(FrameProcessor):
 
     async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
         await self._wishes.objects(how, meant, frame)
+        await self._undecided.goes_on()
         await self.catch_up()
-
-    async def _answer_read_back(self, frame: CallerSaidFrame) -> None:
-        yes = yes_or_no(frame.text, self._language, self._question_played)
-        addressed: Addressed = "model" if yes is None else "question"
-        turn = self._journal.caller_said(frame, addressed)
-        self._read_backs.answer(yes, turn, heard=self._read_back_played())
-        self._question_played = ""
-        await self._to_model(frame.text)
-
-    def _read_back_played(self) -> bool:
-        pending = self._read_backs.pending
-        return pending is not None and self._reader.sounded(pending.needed, self._question_played)
 
     async def _to_agent(self, text: str, shown: str | None = None) -> None:
         """Ask back, answer what this is, or hand the words to the model: whichever they ask for.
@@ -346,14 +344,12 @@ class Attention(FrameProcessor):
         judged = self._gate.caller(self._redaction.whole(text), turn).decision
         if judged.verdict is not Verdict.ALLOW:
             await self._withdraw()
-            if judged.phrase:
-                await self.push_frame(SayFrame(phrase=judged.phrase, turn=turn))
-            if rule_failed(judged):
-                self._journal.control_failed("guard", "broken")
-                await self._person.wanted("failure", "a rule could not be evaluated")
-            elif judged.verdict is Verdict.HANDOFF or not judged.phrase:
-                await self._person.wanted("rule", judged.verdicts[0].rule)
+            await kept_from_model(
+                judged, turn, journal=self._journal, person=self._person,
+                undecided=self._undecided, say=self.say,
+            )  # fmt: skip
             return
+        await self._undecided.something_else()
         if shown is None:
             shown = self._writer.for_model(text, turn, "caller")
         if shown != text:
@@ -379,6 +375,7 @@ class Attention(FrameProcessor):
             self._capture.key(key)
         elif key == "0":
             self._emergencies.drop()
+            self._read_back.something_else()
             await self._wishes.overtaken()
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
@@ -392,6 +389,8 @@ class Attention(FrameProcessor):
             await self.catch_up()
         elif key in ("1", "2") and self._wishes.asking:
             await self._wishes.key(key == "1")
+        elif self._read_back.asking:
+            await self._read_back.key(key)
         elif key == "2":
             await self._objects("keypad", Intent.NO_RECORDING)
 
@@ -418,13 +417,12 @@ class Attention(FrameProcessor):
             await self.push_frame(frame)
 
     async def _spoken(self, frame: SpokenFrame) -> None:
+        self._read_back.spoken(frame)
         if frame.tag.startswith("opening"):
             await self._opening.spoken(frame)
             await self.catch_up()
         elif frame.tag == WISH_TAG:
             await self._wishes.spoken(frame)
-        elif frame.tag == READ_BACK_TAG:
-            self._question_played = frame.text
         elif frame.tag.startswith("capture"):
             self._capture.spoken(frame)
         elif frame.tag.startswith("person"):

@@ -77,6 +77,9 @@ class PendingReadBack(Protocol):
     """A tool use that waits for the caller's yes."""
 
     @property
+    def use(self) -> str: ...
+
+    @property
     def arguments(self) -> dict[str, Any]: ...
 
     @property
@@ -92,8 +95,8 @@ class ReadBacks(Protocol):
     @property
     def pending(self) -> PendingReadBack | None: ...
 
-    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
-        """Settle the pending question; the model, run on the caller's words, is told the outcome."""
+    def answer(self, yes: bool | None, turn: int) -> bool:
+        """Settle the pending question; the model, when it is run next, is told the outcome."""
         ...
 
 

@@ -36,6 +36,9 @@ OBJECTIONS: dict[Intent | None, tuple[Scope, ...]] = {
     Intent.NO_RECORDING: ("record",), Intent.NO_TRAINING: ("training",), Intent.NO_LISTENING: ("listening",),
     Intent.NO_SUPPLIER: ("supplier",), Intent.NO_CALLBACK: ("callback",),
 }  # fmt: skip
+#: What the runtime acts on by itself, ahead of whatever it has asked; and with what it asks back or answers.
+AT_ONCE = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, *OBJECTIONS, Intent.STOP))
+ACTS = frozenset((*AT_ONCE, Intent.MAYBE_OPT_OUT, Intent.ROBOT_QUESTION))
 #: What ``caller.said`` says of words that are the runtime's to answer.
 ADDRESSED: dict[Intent | None, Addressed] = {
     Intent.MAYBE_OPT_OUT: "maybe_opt_out", Intent.ROBOT_QUESTION: "ai_question",

@@ -3,7 +3,10 @@
 1. ``approval.requested`` is durable before anybody is asked.
 2. The use lies on the desk; the caller hears that a colleague has to confirm it, and again every while.
 3. A decision that counts ends the wait; a grant has its effect once its own record is durable.
-4. When the time is over, the caller speaks or is gone, or what it is about is stopped, nothing is done.
+4. When the time is over, the caller wants something else or is gone, or what it is about is stopped, nothing
+   is done.
+5. While the caller speaks and nobody knows yet what they want, a decision that comes has no effect. Once it
+   is clear that they did not call it off, whoever answers waits again (``goes_on``), and tells them so.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class Came:
     Attributes:
         edited: the arguments that are proposed instead, after an edit; ``becomes`` is their use's id.
         detail: for the model.
+        called_off: the caller wanted something else; what they said since is the newer news.
     """
 
     state: a.ApprovalState
@@ -51,6 +55,7 @@ class Came:
     edited: dict[str, Any] = field(default_factory=dict)
     becomes: str = ""
     detail: str = ""
+    called_off: bool = False
 
 
 _TOLD: dict[a.ApprovalState, str] = {
@@ -60,7 +65,7 @@ _TOLD: dict[a.ApprovalState, str] = {
     a.ApprovalState.EDITED: "a colleague changed it; it was not done as asked",
 }
 _LEFT: dict[a.Withdrawn, str] = {
-    "interrupted": "the caller spoke before a colleague had decided; it was not done",
+    "interrupted": "the caller called it off before a colleague had decided; nobody said no; it was not done",
     "hung_up": "the caller was gone before a colleague had decided; it was not done",
     "stopped": "this was stopped by a person; do not try again, offer a person",
     "unrecorded": "not possible now",
@@ -88,10 +93,34 @@ class Approving:
         self._tenant, self._agent = tenant, agent
         self._deadline_s = receipt_deadline_s
         self._repeat_s = repeat_s
+        #: Set but while the caller speaks and nobody knows what they want; ``_left``: they called it off.
+        self._awaited, self._left = asyncio.Event(), False
+        self._awaited.set()
+        self._moved: asyncio.Event | None = None
+        self._again = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a use waits, or what became of it does; one that was called off does not."""
+        return self._moved is not None and not self._left
+
+    def cut_off(self) -> None:
+        """Whoever waited for it was interrupted: until they wait again, nothing comes of it."""
+        if self.waiting:
+            self._awaited.clear()
+
+    def goes_on(self) -> None:
+        """It is waited for again; the caller hears so, where nothing has become of it meanwhile."""
+        if self.waiting and self._moved is not None and not self._awaited.is_set():
+            self._again = True
+            self._moved.set()
+            self._awaited.set()
 
     def withdraw(self, reason: a.Withdrawn) -> bool:
         """Nobody waits any more; whether anything did."""
         waiting = self._approvals.open()
+        self._left = self._moved is not None
+        self._awaited.set()
         for request in waiting:
             if not request.approval.decoy:
                 self._approvals.withdraw(request.approval.use, reason)
@@ -115,7 +144,28 @@ class Approving:
             fault: what is wrong with arguments that a person would put in their place.
             say: tells the caller what is waited for.
         """
-        use, moved = decision.proposal.id, asyncio.Event()
+        self._left, self._again, self._moved = False, False, asyncio.Event()
+        self._awaited.set()
+        try:
+            came = await self._decided(decision, facts, shown, quotes, fault, say, self._moved)
+            await self._awaited.wait()
+            if self._left and came.state in (a.ApprovalState.GRANTED, a.ApprovalState.EDITED):
+                return Came(a.ApprovalState.ABANDONED, detail=_LEFT["interrupted"], called_off=True)
+            return came
+        finally:
+            self._moved = None
+
+    async def _decided(
+        self,
+        decision: Decision,
+        facts: UseFacts,
+        shown: str,
+        quotes: bool,
+        fault: Callable[[dict[str, Any]], str],
+        say: SayPhrase,
+        moved: asyncio.Event,
+    ) -> Came:
+        use = decision.proposal.id
         asked_at_s, asked_ns = self._clock.unix_s(), self._clock.monotonic_ns()
 
         def now_s() -> float:  # a wall clock may jump in the middle of a wait
@@ -160,8 +210,10 @@ class Approving:
         assert request is not None  # just made
         phrase, says_at_s = WAITING, now_s()
         while request.approval.state is a.ApprovalState.REQUESTED:
-            if now_s() >= says_at_s:
-                await say(phrase)
+            if self._again or now_s() >= says_at_s:
+                self._again = False
+                if self._awaited.is_set():  # else it would sound amid what the caller is asked or answered
+                    await say(phrase)
                 phrase, says_at_s = STILL_WAITING, now_s() + self._repeat_s
             until_s = min(says_at_s, request.approval.expires_at_s)
             try:
@@ -183,6 +235,7 @@ class Approving:
             edited=dict(edited),
             becomes=request.becomes,
             detail=_detail(request),
+            called_off=request.left == "interrupted",
         )
 
 

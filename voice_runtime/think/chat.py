@@ -194,6 +194,8 @@ class ChatModel(OpenAILLMService):
             return
         # After the end of the answer, so that the guard has finished its last clause.
         for say in self._afterwards:
+            if say.tag == READ_BACK_TAG and self._tools.pending is None:
+                continue  # it was dropped meanwhile: nobody is asked what no yes would do
             if say.tag == READ_BACK_TAG and self._tools.ask is not None:
                 await self._tools.ask(say.text)
             else:

@@ -81,3 +81,12 @@ def sentence(template: str, values: Mapping[str, str]) -> tuple[str, str]:
             text += values[name]
             needed = len(text)
     return text, text[:needed]
+
+
+def waiting_for_yes(
+    use: str, tool: Tool, arguments: dict[str, Any], turn: int, language: str
+) -> PendingReadBack:
+    """A use that waits for the caller's yes, with its question in that language."""
+    values = {name: rendered(arguments.get(name), read_as(tool.parameters, name)) for name in tool.read_back}
+    words, needed = sentence(tool.read_back_say[language], values)
+    return PendingReadBack(use, tool, arguments, turn, words, needed)

@@ -23,7 +23,7 @@ from typing import Any
 
 from loguru import logger
 
-from controls.approval import ApprovalState, Withdrawn
+from controls.approval import ApprovalState
 from controls.approvals import UseFacts
 from controls.decision import Decision, Verdict
 from controls.errors import LedgerError
@@ -39,7 +39,7 @@ from voice_runtime.think.call_judges import NOBODY, AsksJudges
 from voice_runtime.think.call_uses import CallUses
 from voice_runtime.think.counting import NOT_COUNTED, Counting
 from voice_runtime.think.doubts import NotKept
-from voice_runtime.think.read_back import PendingReadBack, read_as, rendered, sentence
+from voice_runtime.think.read_back import PendingReadBack, waiting_for_yes
 from voice_runtime.think.sending import Sending, Use
 from voice_runtime.think.services import ServiceClient
 from voice_runtime.think.tool_arguments import Ready, compiled, fault
@@ -55,7 +55,7 @@ from voice_runtime.think.tool_ports import (
     ToolOutcome,
 )
 from voice_runtime.think.tool_results import ResultReader
-from voice_runtime.think.tool_values import STOPPED, UNKNOWN, Job, ToolResult, not_done
+from voice_runtime.think.tool_values import STOPPED, UNCONFIRMED, UNKNOWN, Job, ToolResult, not_done
 
 #: Once a person has changed a use so often, it is refused.
 MOST_EDITS = 3
@@ -171,15 +171,22 @@ class ToolRunner:
         except asyncio.CancelledError:
             job.before_caller = True
             self._jobs.append(job)
-            self.nobody_waits()
+            self._cut_off()
             raise
 
+    def _cut_off(self) -> None:
+        """The caller speaks: until it is clear what they want, nothing that waits for a person happens."""
+        self._judges.withdraw()
+        if self._leaving():
+            self.nobody_waits()
+        elif self._approving is not None:
+            self._approving.cut_off()
+
     def nobody_waits(self) -> None:
-        """The caller spoke, or is gone: what only waits for a person must not happen behind their back."""
+        """The caller wants something else, or is gone: what waits for a person must not happen."""
         self._judges.withdraw()
         if self._approving is not None:
-            why: Withdrawn = "hung_up" if self._leaving() else "interrupted"
-            self._approving.withdraw(why)
+            self._approving.withdraw("hung_up" if self._leaving() else "interrupted")
 
     async def _done(self, uses: set[asyncio.Task[ToolResult]], on_slow: OnSlow | None) -> None:
         """Wait for all of them; cancelling this cancels none."""
@@ -230,32 +237,21 @@ class ToolRunner:
     def _read_back(self, use: str, tool: Tool, arguments: dict[str, Any], turn: int) -> ToolResult:
         if self.pending is not None:  # the model asks for another: the older was never confirmed
             self._drop("unconfirmed")
-        values = {
-            name: rendered(arguments.get(name), read_as(tool.parameters, name)) for name in tool.read_back
-        }
-        words, needed = sentence(tool.read_back_say[self._language], values)
-        self.pending = PendingReadBack(use, tool, arguments, turn, words, needed)
+        self.pending = waiting_for_yes(use, tool, arguments, turn, self._language)
         return ToolResult(use, tool.name, arguments, ok=False, content={"ok": False}, pending=True)
 
-    def answer(self, yes: bool | None, turn: int, *, heard: bool = True) -> bool:
-        """What the caller answered to the read-back. Returns at once; the use runs by itself.
+    def answer(self, yes: bool | None, turn: int) -> bool:
+        """What the caller answered to the read-back, in that turn of theirs; whether one was waiting.
 
-        Call it before the model is run on the caller's words; that run waits for the
-        outcome and is told it. Yes: the use goes through the gate. No: it is refused.
-        None (anything else): it is dropped, and the words go to the model as usual.
-
-        Args:
-            turn: the caller's turn that answered.
-            heard: False when the question had not sounded yet; nobody can agree to
-                what they have not heard, so a yes counts as None.
-
-        Returns:
-            Whether a question was waiting.
+        Returns at once; the use runs by itself. Call it before the model is run on the caller's words;
+        that run waits for the outcome and is told it. Yes: the use goes through the gate. No: it is refused.
+        None (anything else): it is dropped, and the words go to the model as usual. Whether a yes is one to
+        this question, and to all of it, is settled before (``controls.read_back``).
         """
         pending, self.pending = self.pending, None
         if pending is None:
             return False
-        if yes and heard:
+        if yes:
             task = self._start(pending.use, pending.tool, pending.arguments, turn, "confirmed")
             self._jobs.append(Job(task))
         elif yes is False:
@@ -272,7 +268,7 @@ class ToolRunner:
     def _refuse_pending(
         self, pending: PendingReadBack, turn: int, reason: RefusedBecause, *, before_caller: bool
     ) -> ToolResult:
-        why = "the caller said no" if reason == "caller_said_no" else "the caller did not say yes"
+        why = "the caller said no" if reason == "caller_said_no" else UNCONFIRMED
         told = self._refuse(pending.use, pending.tool.name, pending.arguments, turn, reason, why)
         return replace(told, before_caller=before_caller)
 
@@ -293,10 +289,12 @@ class ToolRunner:
         """
         jobs = list(self._jobs)
         if jobs:
+            if self._approving is not None:
+                self._approving.goes_on()
             try:
                 await self._done({j.task for j in jobs}, on_slow)
             except asyncio.CancelledError:
-                self.nobody_waits()
+                self._cut_off()
                 raise
         told, self._told = self._told, []
         self._jobs = [j for j in self._jobs if j not in jobs]
@@ -304,7 +302,8 @@ class ToolRunner:
             if (error := job.task.exception()) is not None:
                 logger.error("{} failed: {}", job.task.get_name(), type(error).__name__)
                 continue
-            told.append(replace(job.task.result(), before_caller=job.before_caller))
+            result = job.task.result()
+            told.append(replace(result, before_caller=job.before_caller or result.before_caller))
         return told
 
     async def aclose(self, deadline_s: float = 5.0) -> None:
@@ -436,7 +435,7 @@ class ToolRunner:
         if came.handoff and self._on_handoff is not None:
             self._on_handoff(f"approval/{came.state}")
         if came.state is not ApprovalState.EDITED:
-            return told
+            return replace(told, before_caller=came.called_off)
         # A use of its own: read back where its values are, judged, and asked about again.
         if tool.read_back:
             self._uses[tool.name] -= not self._doubts.knows(tool, arguments)  # counted when it is confirmed

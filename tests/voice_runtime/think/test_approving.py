@@ -123,42 +123,6 @@ async def test_the_caller_hears_again_that_somebody_is_waited_for(at_the_desk: M
     assert desk.said[:3] == [WAITING, STILL_WAITING, STILL_WAITING]
 
 
-async def test_a_caller_who_speaks_ends_the_wait_and_is_answered_first(
-    call: Call, at_the_desk: MakeDesk
-) -> None:
-    desk = at_the_desk()
-    using = desk.use()
-    [waiting] = await desk.waits()
-    using.cancel()  # an interruption cancels the answer, as of any tool's use
-    await asyncio.gather(using, return_exceptions=True)
-    assert await desk.waits(0) == []
-    [told] = await desk.runner.settle()
-    assert told.content["reason"] == "not_approved"
-    assert told.before_caller, "what the caller said since is the newer news"
-    late = await desk.ask("decide", use=waiting["use"], who="Anna Berg", word="granted")
-    assert (late["counts"], late["state"]) == (False, "abandoned")
-    assert desk.types() == ["approval.requested", "approval.abandoned", "tool.refused", "approval.late"]
-    assert call.recorder.of("approval.abandoned")[0][0].reason == "interrupted"
-    assert not call.server.connections
-
-
-async def test_a_caller_who_speaks_while_a_confirmed_use_waits_ends_it_too(
-    call: Call, make_tool: Callable[..., Tool], tmp_path: Path
-) -> None:
-    call.gate.approvals.release = "sha256:" + "d" * 64
-    desk = Desk(call, tmp_path, (make_tool("book", call.server.url, approval=ASK),))
-    await desk.runner.use("book", {"doctor": "Doctor Patel", "day": "Tuesday"}, 1)
-    desk.runner.answer(True, 2)
-    settling = asyncio.create_task(desk.runner.settle())
-    await desk.waits()
-    settling.cancel()
-    await asyncio.gather(settling, return_exceptions=True)
-    [told] = await desk.runner.settle()
-    assert told.content["reason"] == "not_approved"
-    assert "approval.abandoned" in desk.types()
-    assert not call.server.connections
-
-
 async def test_hanging_up_ends_the_wait(call: Call, at_the_desk: MakeDesk) -> None:
     gone: list[str] = []
     desk = at_the_desk(leaving=lambda: bool(gone))
@@ -188,7 +152,8 @@ async def test_nobody_is_asked_once_the_call_ends(call: Call, at_the_desk: MakeD
 async def test_hanging_up_between_a_grant_and_its_record_does_nothing(
     call: Call, at_the_desk: MakeDesk
 ) -> None:
-    desk = at_the_desk()
+    gone: list[str] = []
+    desk = at_the_desk(leaving=lambda: bool(gone))
     using = desk.use()
     [waiting] = await desk.waits()
     await desk.look(waiting["use"])
@@ -197,6 +162,7 @@ async def test_hanging_up_between_a_grant_and_its_record_does_nothing(
     async with asyncio.timeout(20):
         while not call.recorder.waiting:
             await asyncio.sleep(0)
+    gone.append("the caller")
     using.cancel()
     await asyncio.gather(using, return_exceptions=True)
     call.recorder.delayed = False

@@ -133,19 +133,15 @@ async def test_a_read_back_waits_for_yes(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("yes", "heard", "reason", "before"),
-    [
-        (False, True, "caller_said_no", False),
-        (None, True, "unconfirmed", True),
-        (True, False, "unconfirmed", True),
-    ],
+    ("yes", "reason", "before"),
+    [(False, "caller_said_no", False), (None, "unconfirmed", True)],
 )
-async def test_anything_but_a_heard_yes_books_nothing(
-    call: Call, yes: bool | None, heard: bool, reason: str, before: bool
+async def test_anything_but_a_yes_books_nothing(
+    call: Call, yes: bool | None, reason: str, before: bool
 ) -> None:
     runner = call.runner()
     await runner.use("book", BOOKING, 1)
-    assert runner.answer(yes, 2, heard=heard)
+    assert runner.answer(yes, 2)
     (told,) = await runner.settle()
     assert told.content["reason"] == reason
     assert told.before_caller is before

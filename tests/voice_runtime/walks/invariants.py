@@ -22,6 +22,8 @@ EMERGENCIES = ("i have chest pain", "i can not breathe call an ambulance")
 OPTS_OUT = ("never call me again",)
 #: Tools of the walks: which of them a person decides on, and which is read back.
 APPROVED, READ_BACK = ("find",), ("book",)
+#: How the question of the one that is read back ends, and the key that is a yes.
+QUESTION, YES_KEY = "Shall I book it?", "1"
 #: A card that is keyed in, and no record, model or screen ever holds.
 CARD = "5555341244441115"
 #: What a caller may key in: that, and the first card number everybody knows.
@@ -135,15 +137,24 @@ def tools(seen: Seen) -> list[str]:
         record, personal = requested[-1]
         found += _as_decided(seen, asked, record, personal)
         if asked.tool in READ_BACK:
-            agreed = record.turn in turns and _agrees(seen, record.turn)
+            keyed = any(what == YES_KEY for what, _ in seen.after)
+            agreed = keyed or (record.turn in turns and _agrees(seen, record.turn))
             if record.read_back != "confirmed" or not agreed:
                 found.append(f"{asked.key} was made without the caller's yes")
+    found += _asked_last(seen)
     announced = {x.use for x, _ in seen.of(r.ToolRequested)}
     found += [
         f"{x.use} has an outcome and was never on record as requested"
         for x, _ in seen.of(r.ToolExecuted, r.ToolUnknown) if x.use not in announced
     ]  # fmt: skip
     return found
+
+
+def _asked_last(seen: Seen) -> list[str]:
+    """No use without a yes of its own that came when its question was what the caller had been played last."""
+    confirmed = len({asked.key for asked in seen.asked if asked.tool in READ_BACK})
+    yes = sum(what in (*YES, YES_KEY) and QUESTION in words for what, words in seen.after)
+    return [f"{confirmed} uses were confirmed by {yes} answers to a question asked last"] * (confirmed > yes)
 
 
 def _agrees(seen: Seen, turn: int) -> bool:

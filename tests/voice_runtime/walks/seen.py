@@ -38,6 +38,7 @@ class Seen:
 
     Attributes:
         log: its records as they became durable; ``late``: what the spool holds besides.
+        after: what the caller said or pressed, each with the words of which they had last been played some.
         stopped_at, tool_stopped_at: records in the log when a person stopped it; None: nobody did.
         transfers: numbers the carrier was told, with the records in the log then.
         chunks: words → how many 20 ms chunks they have.
@@ -53,6 +54,7 @@ class Seen:
     asked: list[Asked] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
     transfers: list[tuple[str, int]] = field(default_factory=list)
+    after: list[tuple[str, str]] = field(default_factory=list)
     stopped_at: int | None = None
     tool_stopped_at: dict[str, int] = field(default_factory=dict)
     remembered: bool = False

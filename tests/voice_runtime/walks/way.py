@@ -61,11 +61,12 @@ FOCUS: dict[str, dict[str, float]] = {
     "stopped tools": {"stop tool": 14, "stop": 0, "staff": 40, "card": 20},
     "staff": {"staff": 50, "expire": 4},
     "keys": {"card": 30, "press": 14},
+    "questions": {"silent": 14},
     "urgent": {},  # what is said
 }
 #: What the model of such a walk asks for more often.
-ASKED_FOR: dict[str, Plan] = {"keys": _PAY, "staff": _FIND, "stopped tools": _FIND}
-Focus = Literal["", "ledger", "stops", "stopped tools", "staff", "keys", "urgent"]
+ASKED_FOR: dict[str, Plan] = {"keys": _PAY, "staff": _FIND, "stopped tools": _FIND, "questions": _BOOK}
+Focus = Literal["", "ledger", "stops", "stopped tools", "staff", "keys", "urgent", "questions"]
 
 
 def tools(base: str) -> tuple[Tool, ...]:
@@ -131,6 +132,7 @@ class Way:
         self.asked: list[Asked] = []
         self.decided: list[Decided] = []
         self.transfers: list[tuple[str, int]] = []
+        self.after: list[tuple[str, str]] = []
         self.stopped_at: int | None = None
         self.tool_stopped_at: dict[str, int] = {}
         self._late: asyncio.TimerHandle | None = None
@@ -172,7 +174,7 @@ class Way:
         return Seen(
             log=list(self.recorder.records), late=list(line.spool.entries), sent=carrier.sent, taken=taken,
             chunks={text: self.voice.chunks(text) for text in set(self.voice.spoken)},
-            said=self.said, asked=self.asked, decided=self.decided, transfers=self.transfers,
+            said=self.said, after=self.after, asked=self.asked, decided=self.decided, transfers=self.transfers,
             stopped_at=self.stopped_at, tool_stopped_at=self.tool_stopped_at,
             remembered=bool(self.opt_outs.numbers), model=[request.body for request in line.model.requests],
         )  # fmt: skip
@@ -222,7 +224,9 @@ class Way:
             case "say":
                 await self._say(line)
             case "press":
-                await line.carrier.press(self.draw.choice(KEYS))
+                keys = self.draw.choice(KEYS)
+                self._after(line, keys)
+                await line.carrier.press(keys)
             case "card" if not line.call.person.asking:  # what is asked for there is a telephone number
                 await line.carrier.press(self.draw.choice((CARD, CARD, CARD[:9], f"{CARD}77")) + "#")
             case "silent":
@@ -241,6 +245,12 @@ class Way:
             case _:
                 self._around(line, kind)
 
+    def _after(self, line: OnTheLine, what: str) -> None:
+        """The caller says or presses it now: behind which words of the agent's?"""
+        assert isinstance(line.carrier, TappedCarrier)
+        newest = next((c.text for c in reversed(line.carrier.taken) if c.text), "")
+        self.after.append((what, newest))
+
     async def _say(self, line: OnTheLine) -> None:
         words = self.draw.choice((*SAYINGS, *EMERGENCIES))
         if self.draw.random() < 0.25:
@@ -252,6 +262,7 @@ class Way:
         self.way.append(words)
         durable, private = self.durable, line.call.capture.paused
         at = len(self.said)
+        self._after(line, words)
         self.said.append(Said(words, durable, private, last=True))
         await line.carrier.say(words)
         for _ in range(3):
