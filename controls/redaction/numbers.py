@@ -206,10 +206,15 @@ def telephones(text: Marked, regions: frozenset[str]) -> Iterator[Tokens]:
 
 
 def _national(run: Run, regions: frozenset[str]) -> bool:
-    """By the numbering plans: NANP, Ofcom, CNMC, Bundesnetzagentur; 00 in front of a country's code."""
-    digits, size = run.digits, len(run.digits)
-    if digits.startswith("00") and size >= 9:
+    """By the numbering plans, or 00 in front of a country's code."""
+    if run.digits.startswith("00") and len(run.digits) >= 9:
         return True
+    return dialled_in(run.digits, regions)
+
+
+def dialled_in(digits: str, regions: frozenset[str]) -> bool:
+    """Whether figures are a number of a region's plan: NANP, Ofcom, CNMC, Bundesnetzagentur."""
+    size = len(digits)
     if "us" in regions:
         local = digits[1:] if size == 11 and digits[0] == "1" else digits
         if len(local) == 10 and local[0] in "23456789" and local[3] in "23456789":
@@ -293,6 +298,7 @@ __all__ = [
     "Tokens",
     "card_codes",
     "cards",
+    "dialled_in",
     "ibans",
     "library_version",
     "telephones",
