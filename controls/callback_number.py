@@ -19,7 +19,7 @@ from controls.redaction.checks import holds_card, is_card, is_us_itin, is_us_ssn
 from controls.redaction.marked import Marked, Run, marked
 from controls.redaction.numbers import NATIONAL, dialled_in
 from controls.redaction.tables import LABELS
-from controls.rules.matchers import Words, compile_phrase
+from controls.rules.matchers import Words, compile_phrase, words
 from controls.rules.phrase_index import PhraseIndex
 
 #: Figures a number has (E.164 allows 15; a local one in North America has seven).
@@ -39,17 +39,17 @@ _CALLING = (
     "llameme", "llamame", "llamenme", "llamarme", "llamar", "marqueme", "marcarme",
 )  # fmt: skip
 #: Words that make nothing else of a number than a telephone's, and leave it bare.
-_BARE = frozenset(
+_BARE = frozenset(words(
     "a ah and area at back best better call callback can cell code could dial eh er erm fine for ha here hm "
-    "home i id is it its like line me mobile my no number numbers of oh ok okay on one or phone plus please "
+    "home i id is it its like line me mobile my no number numbers of oh ok okay on or phone plus please "
     "reach right ring s so sure telephone text thanks thank that thats the this to try uh um use well will "
     "with work would yeah yep yes you "
     "al anote bueno casa celular claro con de diga el es este esta la llame llamame llameme llamenme llamar "
-    "mas me mi movil numero o para por favor pues puede pueden que seria si su telefono trabajo un use va vale "
-    "y".split()
-)
+    "mas me mi movil numero o para por favor pues puede pueden que seria si su telefono trabajo un use va "
+    "vale y"
+).tokens)  # fmt: skip
 #: Words that turn a wish round.
-_TURNS = frozenset(("not", "never", "dont", "don't", "do not", "nunca", "jamas", "tampoco"))
+_TURNS = frozenset(words("not never dont don't nunca jamás tampoco").tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class KeysAfter:
         return KeysAfter(max(self.until_s, now_s + REST_S))
 
     def told(self, now_s: float) -> KeysAfter:
-        """What tells the caller of its end has sounded; where keys count again already they go on counting."""
+        """What tells the caller of its end has sounded; keys that count again already go on counting."""
         return self.ended(now_s) if now_s < self.until_s else self
 
     def key(self, key: str, now_s: float) -> tuple[KeysAfter, bool]:

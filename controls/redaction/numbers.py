@@ -41,6 +41,8 @@ Recognise = Callable[[Marked, frozenset[str]], Iterator[Tokens]]
 #: Figures of a card's number that is said to be one, though its check digit fails.
 _MOST_OF_A_CARD = 8
 _ANY_CARD = 12
+#: Figures of an account that is said to be one: a bank's has six or more.
+_ANY_ACCOUNT = 6
 #: No country's has fewer figures.
 _LEAST_OF_AN_IBAN = 6
 _LONGEST_IBAN = max(IBAN_LENGTHS.values())
@@ -83,7 +85,7 @@ def ibans(text: Marked, regions: frozenset[str]) -> Iterator[Tokens]:
             if end:
                 yield at, end
     for run in text.runs:
-        if len(run.digits) >= _ANY_CARD and text.said_to_be("iban", run.first, run.last, before=8):
+        if len(run.digits) >= _ANY_ACCOUNT and text.said_to_be("iban", run.first, run.last, before=8):
             yield run.first, run.last
 
 

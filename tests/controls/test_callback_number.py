@@ -86,7 +86,9 @@ def test_a_card_said_in_two_parts_takes_back_its_beginning() -> None:
     assert not goes_on_as_card("2025550143", "10005")
 
 
-def test_a_spanish_number_is_taken_on_a_spanish_line_and_not_where_it_may_be_a_social_security_number() -> None:
+def test_a_spanish_number_is_taken_on_a_spanish_line_and_not_where_it_may_be_a_social_security_number() -> (
+    None
+):
     assert said("612 34 5678", regions_of("es")).number == "612345678"
     assert said("612 34 5678", regions_of("us-il")).number == ""
     assert regions_of("") == regions_of("fr") == REGIONS

@@ -84,7 +84,7 @@ async def test_without_a_carrier_that_transfers_a_call_back_is_promised() -> Non
 
 async def test_keys_without_a_hash_are_a_number_after_a_pause() -> None:
     way = Way(CALLBACK, caller="")
-    way.way._keys._pause_s = 0.01
+    way.way._answers.keys._pause_s = 0.01
     await way.way.wanted("caller_key", "pressed 0")
     await way.until(lambda: way.said == ["no-one-free", "ask-callback"])
     await way.way.key("1")
