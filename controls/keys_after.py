@@ -2,7 +2,8 @@
 
 An entry may end in the middle of a number: its time ran out, a person stopped it, it did not fit once more.
 The caller goes on keying, and a card's 1 is no yes, its 2 no objection and its 0 no wish for a person. So
-keys count as the rest of the entry until ``#``, which ends one, or until none came for ``REST_S``.
+keys count as the rest of the entry until ``#``, which ends one, or until none came for ``REST_S``. Where the
+caller's own ``#`` ended it, nothing of it is left, and the next key counts.
 """
 
 from __future__ import annotations

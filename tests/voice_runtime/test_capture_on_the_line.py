@@ -437,6 +437,18 @@ async def test_keys_count_again_behind_a_hash_and_behind_a_pause() -> None:
         assert [(r.scope, r.given) for r, _ in line.of("consent.recorded")] == [("callback", False)]
 
 
+async def test_who_gave_up_with_pound_gets_a_person_by_the_next_key() -> None:
+    """The caller's own pound ends the entry: what they press then is no figure of it."""
+    async with line_of(PAY, say("All right.")) as line:
+        await asked(line)
+        await line.press("#")
+        await line.press("0")
+        async with asyncio.timeout(60):
+            await line.control.asked.wait()
+        [(handoff, _)] = line.of("handoff.requested")
+        assert handoff.requested_by == "caller_key"
+
+
 async def test_keys_count_again_behind_a_pause() -> None:
     async with line_of(PAY, say("All right."), handoff=ONLY_CALLBACK) as line:
         await asked(line)

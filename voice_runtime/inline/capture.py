@@ -141,6 +141,8 @@ class KeyCapture:
         if self.paused:
             if self._asked:  # before that nobody was asked for one
                 self._step(c.Key(key))
+                if key == "#" and self._machine is not None and self._machine.finished:
+                    self._after = KeysAfter()  # nothing of it is left to come
             return True
         self._after, rest = self._after.key(key, self._now_s())
         return rest
