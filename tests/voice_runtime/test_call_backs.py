@@ -215,6 +215,18 @@ async def test_an_okay_before_the_question_began_is_no_consent() -> None:
         assert [given for given, _, _ in callback_consents(line)] == [True]
 
 
+async def test_a_question_of_an_earlier_handoff_is_answered_by_nothing() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", "no")
+        line.carrier.freeze(300)
+        await line.carrier.say("i want a person")
+        assert await line.carrier.frozen()
+        await line.say("okay")
+        assert [given for given, _, _ in callback_consents(line)] == [False]
+        assert line.played()[-1] == "ask-callback"
+
+
 @pytest.mark.parametrize("key", ["1", "2"])
 async def test_a_key_before_the_question_began_is_no_answer(key: str) -> None:
     async with on_the_line(handoff=ONLY_CALLBACK) as line:

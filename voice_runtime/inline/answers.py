@@ -6,8 +6,9 @@ telephone's are taken for a number (``controls.callback_number``).
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from controls import callback_number as c
 from controls import handoff as h
@@ -59,6 +60,20 @@ class Answers:
         """A number was read back to them."""
         machine = self._machine()
         return machine is not None and machine.state is h.HandoffState.CONFIRMING
+
+    def asked_anew(self, outputs: Sequence[h.Output], waiting: asyncio.Queue[h.Event]) -> None:
+        """Where ``outputs`` put a question: nothing that came before it answers it.
+
+        Neither what waits to be taken, such as a second yes to the question before, nor keys of an unfinished
+        number. A no is left: it grants nothing.
+        """
+        if not any(isinstance(o, h.ReadBack) or (isinstance(o, h.Say) and o.answer) for o in outputs):
+            return
+        self._saying.withdraw()
+        self.keys.drop()
+        for event in [waiting.get_nowait() for _ in range(waiting.qsize())]:
+            if not isinstance(event, h.Yes | h.Number | h.Unclear):
+                waiting.put_nowait(event)
 
     def reply(self, frame: CallerSaidFrame, *, refused: bool) -> None:
         """Their words: on record, and an answer where they are said behind the question's beginning.

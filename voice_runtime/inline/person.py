@@ -319,6 +319,7 @@ class WayToAPerson:
             if self._barred():
                 self._machine = self._machine.bar()
             self._machine, outputs = self._machine.step(pending.pop(0))
+            self._answers.asked_anew(outputs, self._events)
             for output in outputs:
                 follows = await self._enact(output, there)
                 if follows is not None:
