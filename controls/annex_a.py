@@ -198,7 +198,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
         "A.7.3", "Acquisition of data", "P",
         "consents, how they were given and withdrawn, opt-outs lifted and by whom",
         "how a supplier's model was trained",
-        ("consent.recorded", "consent.withdrawn", "opt_out.lifted"),
+        ("consent.recorded", "consent.withdrawn", "callback.promised", "opt_out.lifted"),
     ),
     AnnexControl(
         "A.7.4", "Quality of data for AI systems", "P",
@@ -298,7 +298,7 @@ CONTROLS: tuple[AnnexControl, ...] = (
         "A.10.4", "Customers", "P",
         "consents and erasures that concern a caller",
         "commitments made outside the runtime",
-        ("consent.recorded", "consent.withdrawn", "erasure.done"),
+        ("consent.recorded", "consent.withdrawn", "callback.promised", "erasure.done"),
     ),
 )  # fmt: skip
 

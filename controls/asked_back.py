@@ -7,11 +7,14 @@
 Legal messages by state:
 
 * IDLE: Unclear; the others change nothing.
-* ASKED: Played (of the question), Reply, Overtaken; a further Unclear is a reply that is neither yes nor no.
+* ASKED: Began and Played (of the question), Reply, Overtaken; a further Unclear is a reply that is neither
+  yes nor no.
 
 1. Opting out ends the call and is remembered, so it follows from unmistakable words (``opt_out`` in
    ``configs/rules/intents.yaml``) or from a yes to this question, never from a guess.
-2. A yes counts once the question was played in full; one that comes earlier waits for that.
+2. A yes counts once the question was played in full; one that is given while it sounds waits for that, and
+   has to be unmistakable. What came before it began answers nothing: a yes or no is no answer to it, and
+   other words are kept for the agent (``controls.question``).
 3. Asked at most ``TIMES`` in a call: a caller who keeps saying no is not asked for ever.
 
 Source: opting out by any reasonable means, 47 CFR 64.1200(a)(10) and (d)(3).
@@ -19,8 +22,11 @@ Source: opting out by any reasonable means, 47 CFR 64.1200(a)(10) and (d)(3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from controls.question import Question, When
 
 #: The fixed phrase that asks.
 QUESTION = "ask-opt-out"
@@ -41,10 +47,19 @@ class Unclear:
 
 
 @dataclass(frozen=True, slots=True)
+class Began:
+    """The question begins to sound, s since the call was answered."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Played:
-    """The question has ended; ``full``: every sample was played."""
+    """The question has ended; ``full``: every sample was played. Times in s, as ``Question.ends``."""
 
     full: bool
+    began_s: float = 0.0
+    lasted_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +68,16 @@ class Reply:
 
     Attributes:
         words: said besides, when it was neither; "" for a key and for silence.
+        since_s, until_s: when it was said, s since the call was answered; a key is pressed now.
+        listening: it may be no more than listening, such as "okay".
     """
 
     yes: bool | None
     how: How = "voice"
     words: str = ""
+    since_s: float = math.inf
+    until_s: float = math.inf
+    listening: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +85,7 @@ class Overtaken:
     """Something that acts at once came first: an emergency, a person, opting out in so many words."""
 
 
-Event = Unclear | Played | Reply | Overtaken
+Event = Unclear | Began | Played | Reply | Overtaken
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -99,13 +119,13 @@ class AskedBack:
 
     Attributes:
         words: what was said before it; "" while nothing is asked.
-        played: the question was played in full.
-        early: how a yes came that was earlier than that, or "".
+        question: when it sounded.
+        early: how a yes came while it sounded, or "".
         times: how often it was put in this call.
     """
 
     words: str = ""
-    played: bool = False
+    question: Question = field(default_factory=Question)
     early: How | Literal[""] = ""
     times: int = 0
 
@@ -123,26 +143,39 @@ class AskedBack:
                 return AskedBack(words=words, times=self.times + 1), (Ask(),)
             case Unclear(words):
                 return self._neither(words)
-            case Played(full) if self.asking:
-                return self._ended(full)
-            case Reply(yes=True, how=how) if self.asking:
-                if self.played:
-                    return self._over(OptOut(how))
-                return replace(self, early=how), ()
-            case Reply(yes=False) if self.asking:
-                return self._over(ToAgent(self.words))
-            case Reply(words=words) if self.asking:
-                return self._neither(words)
+            case Began(at_s) if self.asking:
+                return replace(self, question=self.question.begins(at_s)), ()
+            case Played() if self.asking:
+                return self._ended(event)
+            case Reply() if self.asking:
+                return self._reply(event)
             case Overtaken() if self.asking:
                 return self._over()
         return self, ()
 
-    def _ended(self, full: bool) -> tuple[AskedBack, tuple[Output, ...]]:
-        if not full:  # nobody can have answered what they were not asked to the end
+    def _reply(self, reply: Reply) -> tuple[AskedBack, tuple[Output, ...]]:
+        when = self.question.when(reply.since_s, reply.until_s)
+        if reply.yes is None and not reply.words:
+            return self._neither("")  # silence
+        if when is When.BEFORE:
+            more = "" if reply.yes is not None or reply.listening else reply.words
+            return replace(self, words=f"{self.words} {more}".strip()), ()
+        if when is When.DURING and reply.listening:
+            return self, ()
+        if reply.yes is None:
+            return self._neither(reply.words)
+        if not reply.yes:
+            return self._over(ToAgent(self.words))
+        if self.question.over:
+            return self._over(OptOut(reply.how))
+        return replace(self, early=reply.how), ()
+
+    def _ended(self, played: Played) -> tuple[AskedBack, tuple[Output, ...]]:
+        if not played.full:  # nobody can have answered what they were not asked to the end
             return self._over(ToAgent(self.words))
         if self.early:
             return self._over(OptOut(self.early))
-        return replace(self, played=True), ()
+        return replace(self, question=self.question.ends(played.began_s, played.lasted_s, full=True)), ()
 
     def _neither(self, words: str) -> tuple[AskedBack, tuple[Output, ...]]:
         return self._over(ToAgent(f"{self.words} {words}".strip()))

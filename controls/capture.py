@@ -267,6 +267,15 @@ class Capture:
         """Whether nothing may be recorded, recognised, logged or shown to the model."""
         return self.state is CaptureState.COLLECTING
 
+    @property
+    def finished(self) -> bool:
+        """Whether a # pressed just now ended it as the caller meant it to, so that no figure follows.
+
+        Not so where the entry did not fit for the last time: they may be keying it once more.
+        """
+        kept = self.state is CaptureState.KEPT
+        return kept or (self.state is CaptureState.DONE and self.attempts < MOST_ATTEMPTS)
+
     def figures(self, token: str) -> str:
         """What was entered, for whoever holds its token while it is kept.
 

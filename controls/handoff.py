@@ -19,7 +19,8 @@ Refused, Unclear). A handoff ends exactly once, with ``Finish``.
 
 1. A call-back is promised to nobody who did not say yes to one: not to who says no, is silent, hangs up
    before the answer, opted out in this call or an earlier one, or has an emergency (47 CFR 64.1200(a)(10);
-   GDPR Art. 6 and 7: no consent by silence).
+   GDPR Art. 6 and 7: no consent by silence). What answers a question of these, and when, is decided by
+   ``controls.question``; what is a number, by ``controls.callback_number``.
 2. An emergency's handoff asks for nothing. With nobody reached it ends with what to do instead: its script,
    which names the number to dial, once more.
 3. A handoff that an emergency overtakes is settled on record; one whose transfer is under way becomes the
@@ -34,6 +35,7 @@ from enum import StrEnum
 
 from controls.handoff_values import (
     Accepted,
+    Again,
     Consent,
     Durable,
     Ending,
@@ -65,12 +67,14 @@ from controls.handoff_values import (
 )
 
 __all__ = [
+    "ASK_NUMBER",
     "NOBODY",
     "OFFER",
     "OFFERS",
     "TRIES",
     "URGENT_NOBODY",
     "Accepted",
+    "Again",
     "Consent",
     "Durable",
     "Ending",
@@ -112,6 +116,7 @@ TRIES = 3
 OFFERS = 2
 #: What is asked, and what is said where nobody came: to a caller with an emergency, ahead of its script.
 OFFER, NOBODY, URGENT_NOBODY = "ask-callback", "nobody-reached", "emergency-nobody"
+ASK_NUMBER = "ask-number"
 
 
 class HandoffState(StrEnum):
@@ -213,6 +218,8 @@ class Handoff:
                 return self._ask(())
             case Unclear() if state is HandoffState.CONFIRMING:
                 return self._read_back(())
+            case Again() if self.asking:
+                return self, (self._question(),)
             case Durable() | Refused() if state is HandoffState.PROMISING:
                 return self._promised(isinstance(event, Durable))
             case Gone():
@@ -233,6 +240,11 @@ class Handoff:
         return self.state in (HandoffState.OFFERING, HandoffState.ASKING, HandoffState.CONFIRMING)
 
     # -- inside -----------------------------------------------------------------------------------
+
+    def _question(self) -> Output:
+        if self.state is HandoffState.CONFIRMING:
+            return ReadBack(self.number)
+        return Say(OFFER if self.state is HandoffState.OFFERING else ASK_NUMBER, answer=True)
 
     def _last_desk(self) -> int:
         return max((i for i, route in enumerate(self.routes) if route.kind == "desk"), default=-1)
@@ -290,13 +302,11 @@ class Handoff:
         if self.tries >= TRIES:
             return self._settle(before)
         asked = replace(self, state=HandoffState.ASKING, tries=self.tries + 1)
-        return asked, (*before, Say("ask-number", answer=True))
+        return asked, (*before, Say(ASK_NUMBER, answer=True))
 
     def _number(self, digits: str) -> Step:
         number = clean_number(digits)
-        if not number:
-            return self._ask(())
-        return replace(self, number=number)._read_back(())
+        return replace(self, number=number)._read_back(()) if number else replace(self, number="")._ask(())
 
     def _read_back(self, before: tuple[Output, ...]) -> Step:
         if self.tries >= TRIES:

@@ -72,7 +72,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """Digits the caller said or keyed, with or without a leading +."""
+    """Digits the caller said or keyed, with or without a leading +.
+
+    "" where they gave figures that are no telephone's: what was understood before is dropped with them.
+    """
 
     digits: str = field(repr=False)
 
@@ -97,6 +100,11 @@ class Unclear:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """Something else was said to the caller meanwhile: a question that is open is put once more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """The caller hung up."""
 
@@ -117,8 +125,9 @@ class Overtaken:
 
 
 Event = (
-    Wanted | Durable | Refused | Accepted | Failed | Number | Yes | No | Unclear | Gone | Urgent | Overtaken
-)
+    Wanted | Durable | Refused | Accepted | Failed | Number | Yes | No | Unclear | Again | Gone | Urgent
+    | Overtaken
+)  # fmt: skip
 
 
 # --- what is to be done ---------------------------------------------------------------------------

@@ -240,6 +240,13 @@ class Intents:
             return True
         return None
 
+    def listening(self, text: str, language: str) -> bool:
+        """Whether words may be no more than listening: "mhm", or an "okay" that answers nothing."""
+        meant = self.of(text, language)
+        agrees = self._agrees.get(language)
+        agreeing = meant is None and agrees is not None and agrees.meant(words(text))
+        return meant is Intent.BACKCHANNEL or agreeing
+
     def beside_robot_question(self, text: str, language: str) -> str | None:
         """What else an utterance asks that asks whether this is a machine or a person.
 

@@ -124,6 +124,7 @@ class Call:
         self.capture = KeyCapture(
             self.journal, deadline_s=house.receipt_deadline_s, spawn=self.spawn,
             fetch_a_person=self.fetch_a_person, barred=self._nobody_enters,
+            now_s=lambda: house.clock.monotonic_ns() / 1e9,
         )  # fmt: skip
         self.judges = CallJudges(
             agent.judges, self.journal, enter=house.recorder.append,

@@ -324,6 +324,18 @@ class SpokenFrame(SystemFrame):
 
 
 @dataclass
+class SoundsFrame(SystemFrame):
+    """A clause begins to sound, perhaps once more from its start. Upstream, as ``SpokenFrame``.
+
+    Attributes:
+        started_s: its first sample, s since the call was answered.
+    """
+
+    tag: str
+    started_s: float
+
+
+@dataclass
 class ThinkingFrame(SystemFrame):
     """The model started (True) or stopped (False) working on ``turn``. Upstream, to the ear."""
 

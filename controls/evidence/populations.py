@@ -162,9 +162,10 @@ POPULATIONS: tuple[Population, ...] = (
         "a consent refused or taken back, an erasure, an expiry",
     ),
     Population(
-        "A.7.3", ("basis",),
-        "words of a caller that were kept: not after they refused that, or took their consent back",
-        "data is acquired when a caller's words are kept",
+        "A.7.3", ("basis", "callback"),
+        "words of a caller that were kept: not after they refused that, or took their consent back; and a "
+        "call-back promised, for which their number is kept: behind a yes to one",
+        "data is acquired when a caller's words are kept, or their number to call them",
         "a consent refused or taken back",
     ),
     Population(
@@ -241,9 +242,10 @@ POPULATIONS: tuple[Population, ...] = (
         "a supplier is used when a call is bound to it",
     ),
     Population(
-        "A.10.4", ("withdrawal", "erasure"),
-        "a consent refused or taken back, or an erasure asked for: nothing was kept or said against it",
-        "what was promised to a caller is put to the test when they ask for it",
+        "A.10.4", ("withdrawal", "erasure", "callback"),
+        "a consent refused or taken back, or an erasure asked for: nothing was kept or said against it; and "
+        "a call-back promised: behind a yes to one that stood",
+        "what was promised to a caller is put to the test when they ask for it, and when they are called",
         "each of these",
     ),
 )  # fmt: skip

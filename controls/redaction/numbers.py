@@ -41,6 +41,8 @@ Recognise = Callable[[Marked, frozenset[str]], Iterator[Tokens]]
 #: Figures of a card's number that is said to be one, though its check digit fails.
 _MOST_OF_A_CARD = 8
 _ANY_CARD = 12
+#: Figures of an account that is said to be one: a bank's has six or more.
+_ANY_ACCOUNT = 6
 #: No country's has fewer figures.
 _LEAST_OF_AN_IBAN = 6
 _LONGEST_IBAN = max(IBAN_LENGTHS.values())
@@ -83,7 +85,7 @@ def ibans(text: Marked, regions: frozenset[str]) -> Iterator[Tokens]:
             if end:
                 yield at, end
     for run in text.runs:
-        if len(run.digits) >= _ANY_CARD and text.said_to_be("iban", run.first, run.last, before=8):
+        if len(run.digits) >= _ANY_ACCOUNT and text.said_to_be("iban", run.first, run.last, before=8):
             yield run.first, run.last
 
 
@@ -206,10 +208,15 @@ def telephones(text: Marked, regions: frozenset[str]) -> Iterator[Tokens]:
 
 
 def _national(run: Run, regions: frozenset[str]) -> bool:
-    """By the numbering plans: NANP, Ofcom, CNMC, Bundesnetzagentur; 00 in front of a country's code."""
-    digits, size = run.digits, len(run.digits)
-    if digits.startswith("00") and size >= 9:
+    """By the numbering plans, or 00 in front of a country's code."""
+    if run.digits.startswith("00") and len(run.digits) >= 9:
         return True
+    return dialled_in(run.digits, regions)
+
+
+def dialled_in(digits: str, regions: frozenset[str]) -> bool:
+    """Whether figures are a number of a region's plan: NANP, Ofcom, CNMC, Bundesnetzagentur."""
+    size = len(digits)
     if "us" in regions:
         local = digits[1:] if size == 11 and digits[0] == "1" else digits
         if len(local) == 10 and local[0] in "23456789" and local[3] in "23456789":
@@ -293,6 +300,7 @@ __all__ = [
     "Tokens",
     "card_codes",
     "cards",
+    "dialled_in",
     "ibans",
     "library_version",
     "telephones",

@@ -60,6 +60,17 @@ def test_a_card_is_kept_under_its_token_until_it_is_taken() -> None:
     assert VISA not in str(astuple(state))
 
 
+@pytest.mark.parametrize(
+    ("pressed", "finished"),
+    [(VISA + "#", True), ("#", True), ("0#", True), ("1#1#1#", False), ("1#1#", False), ("411", False)],
+)
+def test_only_their_own_pound_finishes_an_entry_so_that_no_figure_follows(
+    pressed: str, finished: bool
+) -> None:
+    state, _ = walk(BEGIN, *keys(pressed))
+    assert state.finished is finished
+
+
 def test_a_star_takes_the_last_figure_back() -> None:
     state, _ = walk(BEGIN, *keys("**42*" + VISA[1:] + "#"))
     assert state.figures("t_secret") == VISA

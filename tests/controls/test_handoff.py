@@ -16,6 +16,7 @@ from controls.handoff import (
     TRIES,
     URGENT_NOBODY,
     Accepted,
+    Again,
     Consent,
     Durable,
     Event,
@@ -247,6 +248,39 @@ def test_call_me_on_a_number_is_a_yes() -> None:
     ]  # fmt: skip
 
 
+def test_figures_that_are_no_telephone_s_take_back_what_was_understood_before() -> None:
+    """The first ten figures of a card were promised as the number when the rest of it followed."""
+    handoff, outputs = run(
+        Handoff.over([BACK]), Wanted("rule"), Durable(), Yes(), Number("3782822463"), Number("")
+    )
+    assert outputs[-2:] == [ReadBack("3782822463"), Say("ask-number", answer=True)]
+    assert handoff.number == ""
+    _, outputs = run(handoff, Gone())
+    assert not any(isinstance(o, PromiseCallback) for o in outputs)
+
+
+@pytest.mark.parametrize(
+    ("events", "question"),
+    [
+        ((), Say(OFFER, answer=True)),
+        ((Yes(), No()), Say("ask-number", answer=True)),
+        ((Yes(),), ReadBack(CALLER)),
+    ],
+)
+def test_a_question_is_put_once_more_behind_something_else_and_counts_once(
+    events: tuple[Event, ...], question: Output
+) -> None:
+    asked, _ = run(Handoff.over([BACK], CALLER), Wanted("rule"), Durable(), *events)
+    again, outputs = run(asked, Again(), Again())
+    assert outputs == [question, question]
+    assert again == asked
+
+
+def test_where_nothing_is_asked_nothing_is_put_once_more() -> None:
+    handoff, _ = run(Handoff.over([DESK, BACK]), Wanted("rule"), Durable())
+    assert handoff.step(Again()) == (handoff, ())
+
+
 @pytest.mark.parametrize("count", range(4))
 def test_who_hangs_up_before_saying_yes_is_not_called_back(count: int) -> None:
     events = (Durable(), Failed("busy"), Unclear())[:count]
@@ -293,7 +327,7 @@ EVENTS: Any = st.one_of(
     st.builds(Accepted, st.integers(0, 60)),
     st.builds(Failed, st.sampled_from(["no_answer", "busy", "carrier"]), st.integers(0, 60)),
     st.builds(Number, NUMBERS),
-    st.sampled_from([Durable(), Refused(), Yes(), No(), Unclear(), Gone(), Urgent(), Overtaken()]),
+    st.sampled_from([Durable(), Refused(), Yes(), No(), Unclear(), Again(), Gone(), Urgent(), Overtaken()]),
 )
 
 

@@ -59,7 +59,7 @@ class Way:
         self.said.append(frame.phrase or frame.text)
         self.changed.set()
         if not self.silent:
-            await self.way.spoken(SpokenFrame(frame.tag, "k", frame.phrase, 0, True, 100, 100, ""))
+            await self.way.spoken(SpokenFrame(frame.tag, "k", frame.phrase, 0, True, 100, 100, frame.text))
 
     async def _consent(self, given: bool, how: str) -> None:
         self.consents.append((given, how))

@@ -145,3 +145,175 @@ async def test_a_withheld_number_is_asked_for_and_read_back(how: str) -> None:
         [(record, details)] = line.of("callback.promised")
         assert (details.number, record.number_confirmed) == ("2025550144", True)
         assert line.closed() == ("agent", "callback")
+
+
+# --- a number is a telephone's, a yes one to a question that was asked ------------------------------
+
+
+def numbers_on_record(line: OnTheLine) -> list[str]:
+    return [details.number for _, details in line.of("callback.promised")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "my card is 3782 822463 10005",
+        "my social security number is 219 09 9999",
+        "my account number is 1234 5678",
+    ],
+)
+async def test_a_card_or_social_security_number_is_no_yes_and_no_number(said: str) -> None:
+    """It was taken for both, was sealed unmasked, and the next yes confirmed it without a read-back."""
+    async with on_the_line(handoff=ONLY_CALLBACK, caller="") as line:
+        await line.opened()
+        await line.say("let me talk to a person", said)
+        assert line.played()[-1] == "ask-callback"
+        assert callback_consents(line) == []
+        await line.say("yes", said, "yes", "yes")
+        await line.hang_up()
+        assert numbers_on_record(line) == []
+        digits = "".join(c for c in said if c.isdigit())
+        kept = str([personal for _, personal in line.recorder.records])
+        assert digits not in kept.replace(" ", "").replace("-", "")
+
+
+@pytest.mark.parametrize("keys", ["378282246310005", "219099999", "12345678"])
+async def test_keys_that_are_no_telephone_s_are_never_the_number(keys: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK, caller="") as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes")
+        await line.press(keys)
+        assert line.played()[-1] == "ask-number"
+        await line.press("2025550144")
+        await line.say("yes")
+        await line.ended()
+        assert numbers_on_record(line) == ["2025550144"]
+        assert keys not in str([personal for _, personal in line.recorder.records])
+
+
+async def test_the_rest_of_a_card_takes_its_beginning_back() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK, caller="") as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes", "3782 822463", "10005")
+        assert line.played()[-1] == "ask-number"
+        await line.hang_up()
+        assert numbers_on_record(line) == []
+
+
+async def test_an_okay_before_the_question_began_is_no_consent() -> None:
+    """ "okay" 0.5 s into "Nobody is free." was recorded with the digest of a question that had not begun."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.say("let me talk to a person")
+        assert await line.carrier.frozen()
+        await line.say("okay")
+        assert line.played()[2:] == ["no-one-free", "ask-callback"]
+        assert callback_consents(line) == []
+        assert ("okay", "nobody") in line.addressed()
+        await line.say("yes")
+        assert [given for given, _, _ in callback_consents(line)] == [True]
+
+
+async def test_a_question_of_an_earlier_handoff_is_answered_by_nothing() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", "no")
+        line.carrier.freeze(300)
+        await line.carrier.say("i want a person")
+        assert await line.carrier.frozen()
+        await line.say("okay")
+        assert [given for given, _, _ in callback_consents(line)] == [False]
+        assert line.played()[-1] == "ask-callback"
+
+
+@pytest.mark.parametrize("key", ["1", "2"])
+async def test_a_key_before_the_question_began_is_no_answer(key: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.say("let me talk to a person")
+        assert await line.carrier.frozen()
+        await line.press(key)
+        assert line.played()[2:] == ["no-one-free", "ask-callback"]
+        assert callback_consents(line) == []
+
+
+async def into_the_question(line: OnTheLine) -> None:
+    """The question sounds for the second time, and a part of it has been played."""
+    await line.opened()
+    await line.say("let me talk to a person")
+    line.carrier.freeze(200)
+    await line.carrier.say("well i wonder")
+    assert await line.carrier.frozen()
+    assert line.played()[-1] == "ask-callback"
+
+
+async def test_an_okay_while_the_question_sounds_is_listening() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await into_the_question(line)
+        await line.say("okay")
+        assert line.played()[-2:] == ["ask-callback", "ask-callback"]
+        assert callback_consents(line) == []
+        await line.say("okay")
+        assert [given for given, _, _ in callback_consents(line)] == [True]
+
+
+@pytest.mark.parametrize("how", ["voice", "keypad"])
+async def test_a_yes_while_the_question_sounds_counts_once_it_was_played(how: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await into_the_question(line)
+        await (line.say("yes") if how == "voice" else line.press("1"))
+        assert line.played()[2:5] == ["no-one-free", "ask-callback", "ask-callback"]
+        assert [(given, by) for given, by, _ in callback_consents(line)] == [(True, how)]
+        kinds = line.types()
+        last = [i for i, (_, d) in enumerate(line.of("agent.played")) if d.phrase == "ask-callback"][-1]
+        played = [i for i, kind in enumerate(kinds) if kind == "agent.played"][last]
+        assert kinds.index("consent.recorded") > played
+
+
+async def test_a_yes_into_the_read_back_confirms_nothing() -> None:
+    """A number counted as confirmed of which the caller had heard the first figures."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        line.carrier.freeze(300)
+        await line.carrier.say("yes")
+        assert await line.carrier.frozen()
+        await line.say("yes")
+        assert line.of("callback.promised") == []
+        assert line.played()[-2].endswith("…")
+        assert line.played()[-1].endswith("Is that right?")
+        await line.say("yes")
+        await line.ended()
+        [(record, _)] = line.of("callback.promised")
+        assert record.number_confirmed
+
+
+async def test_a_stop_during_the_question_is_said_before_it_goes_on() -> None:
+    """It was never said: the caller went on with a call-back from an agent that somebody had stopped."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        line.call.stop()
+        await line.settled()
+        assert line.played()[2:] == ["no-one-free", "ask-callback", "stopped", "ask-callback"]
+        assert callback_consents(line) == []
+        await line.say("yes", "yes")
+        await line.ended()
+        assert [given for given, _, _ in callback_consents(line)] == [True]
+        assert line.closed() == ("agent", "callback")
+
+
+async def test_a_stop_while_a_number_is_read_back_has_it_read_back_again() -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes")
+        asked = line.played()[-1]
+        line.call.stop()
+        await line.settled()
+        assert line.played()[-2:] == ["stopped", asked]
+        await line.say("no", "no")
+        await line.ended()
+        assert line.closed() == ("operator", "stopped")
+        assert numbers_on_record(line) == []

@@ -52,6 +52,7 @@ from voice_runtime.events import (
     ProvisionalTurnFrame,
     ReceiptAskedFrame,
     SayFrame,
+    SoundsFrame,
     SpokenFrame,
 )
 from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
@@ -158,6 +159,9 @@ class Attention(FrameProcessor):
                     await self._finish("carrier", "failed")
             case SpokenFrame():
                 await self._spoken(frame)
+            case SoundsFrame():
+                await self._wishes.sounds(frame)
+                self._person.sounds(frame)
             case CallerStartedFrame():
                 pass
             case InterruptionFrame():
@@ -199,13 +203,13 @@ class Attention(FrameProcessor):
     async def _paused(self, frame: CallerPausedFrame) -> None:
         """Let the model begin, where the words would go to it and what it would be shown is complete."""
         await self._withdraw()
-        turn = self._journal.turn + 1
         if not (self._goes_to_model(frame.text) and self._journal.at_rest):
             return
         if begins_a_number(frame.text):
             return
         if self._redaction.begins_masked(frame.text, self._journal.newly_played()):
             return
+        turn = self._journal.turn + 1
         if self._gate.caller(frame.text, turn, over=False).decision.verdict is Verdict.ALLOW:
             self._provisional = frame.text
             await self.push_frame(ProvisionalTurnFrame(turn, frame))
@@ -217,9 +221,8 @@ class Attention(FrameProcessor):
 
     def _goes_to_model(self, text: str) -> bool:
         """Whether ``_said`` would hand these words to the model, and do nothing else with them."""
-        meant = intent(text, self._language)
         return not (
-            meant in ACTS
+            (meant := intent(text, self._language)) in ACTS
             or self._wishes.for_receipt(meant)
             or self._emergencies.asking
             or self._person.asking
@@ -266,9 +269,7 @@ class Attention(FrameProcessor):
             turn = self._journal.caller_said(frame, "ai_question")
             await self._wishes.answer_what_it_is(frame.text, turn)
         elif self._person.asking:
-            self._journal.caller_said(frame, "question")
-            refused = meant is Intent.NO_CALLBACK
-            await self._person.answer(frame.text, False if refused else yes_or_no(frame.text, self._language))
+            self._person.reply(frame, refused=meant is Intent.NO_CALLBACK)
         elif self._person.under_way:
             self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
         elif self._opening.asking:
@@ -369,10 +370,10 @@ class Attention(FrameProcessor):
     # -- keys, silence, what was spoken -----------------------------------------------------------
 
     async def _key(self, key: str) -> None:
+        if self._capture.key(key):  # a figure that is entered, or the rest of what was
+            return
         if self._person.asking:  # there, 0 is a digit; the way to a person is under way already
             await self._person.key(key)
-        elif self._capture.paused:
-            self._capture.key(key)
         elif key == "0":
             self._emergencies.drop()
             self._read_back.something_else()
@@ -410,11 +411,10 @@ class Attention(FrameProcessor):
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
         elif step == 2 and (self._may_end is None or await self._may_end("agent", "silence")):
             await self._opening.ending()
-            frame = SayFrame(
-                phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence", answers=False
-            )
             self._cut = False
-            await self.push_frame(frame)
+            await self.push_frame(
+                SayFrame(phrase="goodbye", turn=self._journal.turn, tag="end:agent:silence", answers=False)
+            )
 
     async def _spoken(self, frame: SpokenFrame) -> None:
         self._read_back.spoken(frame)

@@ -13,12 +13,14 @@ whoever ends a call or takes its caller says so (``gone``). While ``paused``:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from controls import capture as c
 from controls.errors import LedgerError
 from controls.intents import Intent
+from controls.keys_after import KeysAfter
 from controls.ledger import records as r
 from voice_runtime.events import SayFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
@@ -56,6 +58,7 @@ class KeyCapture:
         fetch_a_person: Callable[[str, str], None],
         recording: Recording | None = None,
         barred: Callable[[], c.EndedFor | None] = lambda: None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make the key entry of one call.
 
@@ -65,6 +68,7 @@ class KeyCapture:
             fetch_a_person: as ``call.Call.fetch_a_person``; not called for what the caller said.
             recording: paused together with the rest, where there is one.
             barred: why none may begin now: the caller waits for somebody, or nobody is to ask them anything.
+            now_s: the call's clock, monotonic, s.
         """
         self._journal = journal
         self._deadline_s = deadline_s
@@ -79,6 +83,7 @@ class KeyCapture:
         self.tool = ""
         self._ended: asyncio.Future[c.Outcome] | None = None
         self._asked = False  # the record is durable: phrases may be spoken
+        self._after, self._now_s = KeysAfter(), now_s
         self._sounding = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -136,10 +141,16 @@ class KeyCapture:
 
     # -- events ---------------------------------------------------------------------------------
 
-    def key(self, key: str) -> None:
-        """A key was pressed."""
-        if self._asked:  # before that nobody was asked for one
-            self._step(c.Key(key))
+    def key(self, key: str) -> bool:
+        """A key was pressed; whether it belongs to figures that are entered, or to the rest of them."""
+        if self.paused:
+            if self._asked:  # before that nobody was asked for one
+                self._step(c.Key(key))
+                if key == "#" and self._machine is not None and self._machine.finished:
+                    self._after = KeysAfter()  # nothing of it is left to come
+            return True
+        self._after, rest = self._after.key(key, self._now_s())
+        return rest
 
     def said(self, wanted: c.Meant) -> None:
         """The caller spoke, and meant this."""
@@ -157,6 +168,8 @@ class KeyCapture:
     def spoken(self, frame: SpokenFrame) -> None:
         """One of its phrases has been played, or cut: patience begins."""
         self._sounding = max(0, self._sounding - 1)
+        if not self.paused:
+            self._after = self._after.told(self._now_s())
         if self.waiting:
             self._wait(c.PATIENCE_S)
 
@@ -200,6 +213,7 @@ class KeyCapture:
         if self._timer is not None:
             self._timer.cancel()
         self._sounding = 0
+        self._after = self._after.ended(self._now_s())
         self._journal.append(
             r.CaptureEnded(**self._at(output.use), outcome=output.outcome, attempts=output.attempts)
         )

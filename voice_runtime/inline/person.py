@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from loguru import logger
 
 from controls import handoff as h
+from controls.callback_number import REGIONS, regions_of
 from controls.decision import Cleared
 from controls.emergency import script_at
 from controls.errors import LedgerError, SayError
@@ -22,13 +23,12 @@ from controls.gate import Gate
 from controls.ids import new_id
 from controls.ledger import records as r
 from controls.moments import Moments, Told
-from controls.rules.matchers import numbers, words
 from controls.rules.moments import HandoffFacts
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
-from voice_runtime.events import SayFrame, SpokenFrame
+from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.answers import Answers
 from voice_runtime.inline.journal import Journal
-from voice_runtime.inline.keyed_number import KeyedNumber
 from voice_runtime.inline.promised import Promised
 from voice_runtime.inline.saying import Saying
 from voice_runtime.ports import CallControl
@@ -37,8 +37,6 @@ TAG = "person"
 
 #: Nobody can be reached: the caller stays with the agent, or (it is the agent that fails) the call ends.
 _STAYS, _ENDS = h.NOBODY, "nobody"
-#: Keys that answer yes and no, where that is asked.
-_YES, _NO = "1", "2"
 #: How much of the conversation a person is given.
 _SUMMARY_TURNS = 6
 _PROMISE_S = 3.0  #: a promise on its way to disk is waited for so long when the caller goes
@@ -86,14 +84,18 @@ class WayToAPerson:
         self._interrupt, self._finish, self._on_nobody = interrupt, finish, on_nobody
         self._consent, self._barred = consent, barred
         self._moments, self._first, self._place = moments, "", place
+        known = release.redaction.regions if release.redaction is not None else REGIONS
         self._machine: h.Handoff | None = None
         self._by, self._reason, self._id = "agent", "", ""
         self._events: asyncio.Queue[h.Event] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._keys = KeyedNumber(self._keyed)
         self._script_due = False  # an emergency's script is on its way: nothing else begins
-        self._offered = False  # whether they may be called back was asked in full
         self._dialled_at_s = 0.0
+        self._answers = Answers(
+            self._saying, journal, machine=lambda: self._machine, language=language,
+            regions=regions_of(place, known),
+            put=lambda event: self._events.put_nowait(event),  # noqa: PLW0108  # the queue is replaced
+        )  # fmt: skip
         self._stepping = False
         self._promised: Promised | None = None
         self.transferring = False
@@ -201,7 +203,7 @@ class WayToAPerson:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-        self._keys.drop()
+        self._answers.keys.drop()
         self._saying.let_go()
         self._events, self._stepping, self.transferring = asyncio.Queue(), False, False
         await self._interrupt()
@@ -215,45 +217,42 @@ class WayToAPerson:
                 if isinstance(output, h.RecordFailed):
                     self._record(output)
 
+    def reply(self, frame: CallerSaidFrame, *, refused: bool) -> None:
+        """The caller's words while we ask something; ``refused``: they want no call, whatever was asked."""
+        self._answers.reply(frame, refused=refused)
+
     async def answer(self, text: str, yes: bool | None) -> None:
         """What the caller said to our question; ``yes`` is None when it was neither yes nor no."""
-        self._saying.answers = bool(text)
-        runs = [h.clean_number(run) for run in numbers(words(text))]
-        number = next((run for run in runs if run), "")
-        if number and not (self._offering and yes is False):
-            self._events.put_nowait(h.Number(number))
-        elif yes:
-            self._events.put_nowait(h.Yes())
-        elif yes is False:
-            self._events.put_nowait(h.No())
-        else:
-            self._events.put_nowait(h.Unclear())
+        self._answers.said(text, yes)
 
     async def key(self, key: str) -> None:
-        """A key pressed while we ask something; ``#`` or a pause ends a number."""
-        if not self._offering:
-            self._keys.key(key)
-        elif key in (_YES, _NO):
+        """A key pressed while we ask something."""
+        self._answers.key(key)
+
+    async def says_first(self, phrase: str) -> bool:
+        """Say this to a caller whom a question is open to, then put that question once more.
+
+        Returns:
+            Whether one is open; else nothing is said.
+        """
+        if not self.asking:
+            return False
+        self._answers.keys.drop()
+        self._saying.withdraw()
+        with self._saying.more_comes():
+            await self._interrupt()
             self._saying.answers = False
-            self._events.put_nowait(h.Yes("keypad") if key == _YES else h.No("keypad"))
+            await self._saying.speak(SayFrame(phrase=phrase))
+        self._events.put_nowait(h.Again())
+        return True
 
-    def _keyed(self, keys: str) -> None:
-        self._saying.answers = False
-        confirming = self._machine is not None and self._machine.state is h.HandoffState.CONFIRMING
-        if confirming and keys in (_YES, _NO):
-            self._events.put_nowait(h.Yes("keypad") if keys == _YES else h.No("keypad"))
-        else:
-            self._events.put_nowait(h.Number(keys))
-
-    @property
-    def _offering(self) -> bool:
-        return self._machine is not None and self._machine.state is h.HandoffState.OFFERING
+    def sounds(self, frame: SoundsFrame) -> None:
+        """One of our phrases begins to sound."""
+        self._saying.sounds(frame)
 
     async def spoken(self, frame: SpokenFrame) -> None:
         """One of our phrases has been played, or cut."""
-        if frame.phrase == h.OFFER:
-            self._offered = frame.full
-        self._saying.ended(frame.tag)
+        self._answers.spoken(frame)
 
     def not_said(self, tag: str) -> None:
         """One of our phrases could not be spoken: nobody can answer a question they never got."""
@@ -287,7 +286,7 @@ class WayToAPerson:
 
     async def abandon(self) -> None:
         """The caller is gone: promise what they agreed to, and stop."""
-        self._keys.drop()
+        self._answers.keys.drop()
         task, self._task = self._task, None
         if task is not None:
             if self._machine is not None and self._machine.state is h.HandoffState.PROMISING:
@@ -308,15 +307,19 @@ class WayToAPerson:
             self._stepping = False
 
     async def _step(self, event: h.Event, *, there: bool) -> None:
-        if self._offering and isinstance(event, h.Yes | h.Number):
+        agreed = self._answers.offering and isinstance(event, h.Yes | h.Number)
+        if agreed or (self._answers.confirming and isinstance(event, h.Yes)):
             await self._saying.all_over()
-            if not self._offered:  # nobody agrees to what they were not asked in full
+            if not self._saying.question.full:  # nobody agrees to what they were not asked in full
                 event = h.Unclear()
+        if isinstance(event, h.Again) and self._saying.put:
+            return  # it was put once more already
         pending = [event]
         while pending and self._machine is not None:
             if self._barred():
                 self._machine = self._machine.bar()
             self._machine, outputs = self._machine.step(pending.pop(0))
+            self._answers.asked_anew(outputs, self._events)
             for output in outputs:
                 follows = await self._enact(output, there)
                 if follows is not None:
@@ -331,18 +334,16 @@ class WayToAPerson:
                 await self._saying.may_follow()
                 if phrase == _STAYS and self._by == "failure":
                     phrase = _ENDS
-                if phrase == h.OFFER:
-                    self._offered = False
-                await self._saying.speak(SayFrame(phrase=phrase), hard=not answer or phrase == h.OFFER)
+                hard = not answer or phrase == h.OFFER
+                await self._saying.speak(SayFrame(phrase=phrase), hard=hard, asks=answer)
                 promised = self._promised if phrase == "callback-promised" else None
                 if promised is not None and (when := promised.said(self._release, self._language)):
                     await self._saying.speak(SayFrame(text=when), hard=False)
             case h.ReadBack(number):
                 await self._saying.may_follow()
                 template = self._release.templates["confirm-number"][self._language]
-                await self._saying.speak(
-                    SayFrame(text=template.format(number=h.spoken_number(number))), hard=False
-                )
+                asked = SayFrame(text=template.format(number=h.spoken_number(number)))
+                await self._saying.speak(asked, hard=False, asks=True)
             case h.Transfer(route):
                 await self._saying.all_over()
                 return await self._transfer(route)

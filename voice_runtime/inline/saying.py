@@ -6,11 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from voice_runtime.events import SayFrame
+from controls.question import Question
+from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
 
 #: A phrase that has not been reported as spoken by then is not waited for any longer, s.
 LONGEST_S = 20.0
+
+
+def stretch(frame: CallerSaidFrame, journal: Journal) -> tuple[float, float]:
+    """When the caller's words were said, first and last sample, s since the call was answered."""
+    until = journal.seconds(frame.t0_ns)
+    return until - max(0.0, frame.ended_s - frame.started_s), until
 
 
 class Saying:
@@ -18,23 +25,53 @@ class Saying:
 
     Attributes:
         answers: what is said now answers the caller's newest words.
+        question: the one that was put last.
+        put: a question was put, and nothing else was said in its place.
     """
 
     def __init__(self, tag: str, journal: Journal, say: Callable[[SayFrame], Awaitable[None]]) -> None:
-        self.answers = False
+        self.answers, self.put = False, False
+        self.question, self._asked = Question(), SayFrame()
         self._tag, self._journal, self._say = tag, journal, say
         self._waiting: dict[str, asyncio.Event] = {}
         self._interruptible = False  # what was said last: the caller may cut it, and what waits behind it
         self._count = 0
 
-    async def speak(self, frame: SayFrame, *, hard: bool = True) -> None:
-        """Have it spoken. ``hard``: the caller's ordinary speech does not cut it."""
+    async def speak(self, frame: SayFrame, *, hard: bool = True, asks: bool = False) -> None:
+        """Have it spoken.
+
+        Args:
+            hard: the caller's ordinary speech does not cut it.
+            asks: it is a question, from now on the one that is open.
+        """
         self._count += 1
         frame.tag = f"{self._tag}:{self._count}"
         frame.turn, frame.answers = self._journal.turn, self.answers
         frame.interruptible = self._interruptible = not hard
         self._waiting[frame.tag] = asyncio.Event()
+        if asks:
+            self.question, self._asked, self.put = Question(), frame, True
         await self._say(frame)
+
+    def withdraw(self) -> None:
+        """The question that was put is none any more: nothing answers it."""
+        self.question, self._asked, self.put = Question(), SayFrame(), False
+
+    def sounds(self, frame: SoundsFrame) -> None:
+        """One of its phrases begins to sound."""
+        if self.put and frame.tag == self._asked.tag:
+            self.question = self.question.begins(frame.started_s)
+
+    def spoken(self, frame: SpokenFrame, *, as_asked: bool = True) -> None:
+        """One of its phrases has sounded, or was cut. ``as_asked``: in the words that were to be said."""
+        if self.put and frame.tag == self._asked.tag:
+            full = frame.full and as_asked and not self.replaced(frame)
+            self.question = self.question.ends(frame.started_s, frame.played_ms / 1000, full=full)
+        self.ended(frame.tag)
+
+    def replaced(self, frame: SpokenFrame) -> bool:
+        """Whether something else was said in place of the question, such as a rule's phrase."""
+        return self.put and frame.tag == self._asked.tag and frame.phrase != self._asked.phrase
 
     def waits_for(self, tag: str) -> bool:
         """Whether the end of this phrase is waited for."""

@@ -22,6 +22,8 @@ class Person(Protocol):
 
     async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None: ...
 
+    async def says_first(self, phrase: str) -> bool: ...
+
 
 class StoppedCall:
     """One call's. ``active`` once it is stopped; the agent answers nothing more."""
@@ -31,8 +33,13 @@ class StoppedCall:
         self._opening, self._person, self._interrupt = opening, person, interrupt
 
     async def run(self) -> None:
-        """Fall silent, say so and fetch a person; whoever is on the way to one already stays on it."""
+        """Fall silent, say so and fetch a person.
+
+        Whoever is on the way to one already stays on it, and who is asked something there is told before
+        that is asked once more: else they would go on as if nothing had happened.
+        """
         if self._person.under_way:
+            await self._person.says_first(STOPPED)
             return
         await self._opening.asked("person")
         await self._interrupt()

@@ -18,10 +18,11 @@ from typing import Literal, Protocol
 
 from controls import asked_back as b
 from controls.consent import Scope
-from controls.intents import Intent, beside_robot_question
+from controls.intents import Intent, beside_robot_question, current
 from controls.ledger.records import Addressed
-from voice_runtime.events import CallerSaidFrame, SayFrame, SpokenFrame
+from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.saying import stretch
 
 #: Fixed phrase that answers what the caller talks to.
 AI_ANSWER = "ai-answer"
@@ -136,8 +137,12 @@ class Wishes:
 
     async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> None:
         """What they said to that."""
+        since, until = stretch(frame, self._journal)
+        listening = current().listening(frame.text, self._language)
         self._journal.caller_said(frame, "opt_out" if yes else "model" if yes is None else "question")
-        await self._step(b.Reply(yes, words="" if yes is not None else frame.text))
+        await self._step(
+            b.Reply(yes, "voice", "" if yes is not None else frame.text, since, until, listening)
+        )
 
     async def key(self, yes: bool) -> None:
         """What they pressed."""
@@ -149,7 +154,12 @@ class Wishes:
 
     async def spoken(self, frame: SpokenFrame) -> None:
         """The question has been played, or cut."""
-        await self._step(b.Played(frame.full))
+        await self._step(b.Played(frame.full, frame.started_s, frame.played_ms / 1000))
+
+    async def sounds(self, frame: SoundsFrame) -> None:
+        """A phrase begins to sound: ours, or another's."""
+        if frame.tag == TAG:
+            await self._step(b.Began(frame.started_s))
 
     async def overtaken(self) -> None:
         """Something that acts at once came first."""

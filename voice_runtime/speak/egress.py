@@ -333,11 +333,7 @@ class Egress(FrameProcessor):
                 return
         now = self._clock.monotonic_ns()
         if not playing.sent:
-            again, playing.first_sample_ns = playing.first_sample_ns > 0, now
-            playing.started_s = self._sink.seconds(max(now, self._playhead.ns))
-            words = playing.frame.written or playing.cleared.text
-            if not again:
-                self._shown.caption("agent", words, playing.cleared.id, "begin")
+            self._settlement.begins(playing, now, self._sink.seconds(max(now, self._playhead.ns)))
             await self._show()
             if self._paused or playing not in self._queue:
                 return

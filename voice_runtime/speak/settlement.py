@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from controls.decision import Cleared
 from controls.ledger.records import Evidence
-from voice_runtime.events import CHUNK_BYTES, RATE_HZ, ClauseFrame, SpokenFrame
+from voice_runtime.events import CHUNK_BYTES, RATE_HZ, ClauseFrame, SoundsFrame, SpokenFrame
 from voice_runtime.ports import PlayedClause, PlayedSink
 from voice_runtime.speak.played import PlayedLedger
 from voice_runtime.speak.playhead import CHUNK_NS
@@ -65,13 +65,23 @@ class Settlement:
         self._ledger = ledger
         self._shown = shown
         self._sent: deque[Playing] = deque()
-        self._spoken: deque[SpokenFrame] = deque()
+        self._spoken: deque[SpokenFrame | SoundsFrame] = deque()
         self._cut_untold: set[str] = set()  # clauses cut before any audio of theirs came, by id
 
     @property
     def waiting(self) -> bool:
         """A clause was sent whole, and nothing is known yet of its end."""
         return bool(self._sent)
+
+    def begins(self, playing: Playing, now_ns: int, started_s: float) -> None:
+        """Its first sample goes out now, and sounds at ``started_s``: whoever asked for it is told."""
+        again, playing.first_sample_ns = playing.first_sample_ns > 0, now_ns
+        playing.started_s = started_s
+        if not again:
+            words = playing.frame.written or playing.cleared.text
+            self._shown.caption("agent", words, playing.cleared.id, "begin")
+        if playing.frame.tag:
+            self._spoken.append(SoundsFrame(playing.frame.tag, started_s))
 
     def sent(self, playing: Playing, due_ns: int) -> None:
         """Take a clause whose last sample was just handed over, to be given up at ``due_ns``."""
@@ -167,7 +177,7 @@ class Settlement:
             )
         )
 
-    def take(self) -> Iterator[SpokenFrame]:
+    def take(self) -> Iterator[SpokenFrame | SoundsFrame]:
         """What is to be told upstream, oldest first; each is taken once."""
         while self._spoken:
             yield self._spoken.popleft()

@@ -1,4 +1,4 @@
-"""What was kept of one call: tagged, with what consent, and what was taken out of it. Pure."""
+"""What was kept of one call, and promised in it: tagged, with what consent, and what was taken out. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ _RECORDING = frozenset(("recording", "record"))
 _TRANSCRIPT = frozenset(("transcript",))
 #: Purposes of a retention class that only a consent of its own allows.
 _TRAINING = "training"
+#: The consent that a promised call-back stands on.
+_CALLBACK = "callback"
 
 
 @dataclass(slots=True)
 class Data:
-    """Topics: artefact, purpose, basis, withdrawal, redaction."""
+    """Topics: artefact, purpose, basis, withdrawal, callback, redaction."""
 
     of: Call
     tallies: Tallies = field(default_factory=Tallies)
     said: int = -1
     redacts: bool = False
     training: bool = False
+    callback: bool = False  # the caller said yes to one, and has not taken it back
     #: scope → the leaf at which it was refused or taken back
     denied: dict[str, int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -39,6 +42,9 @@ class Data:
                 self._consent(leaf, record)
             case r.ConsentWithdrawn():
                 self._denied(leaf, record.scope, record.at)
+            case r.CallbackPromised():
+                self.tallies["callback"].judge(self.callback, self.of.where(leaf))
+                self.broken |= {_CALLBACK} & self.denied.keys()
             case r.ClauseCleared() if "ai" in self.denied:
                 self.broken.add("ai")
             case r.RecordingStarted():
@@ -84,6 +90,7 @@ class Data:
             return
         self.denied.pop(record.scope, None)
         self.training = self.training or record.scope == _TRAINING
+        self.callback = self.callback or record.scope == _CALLBACK
 
     def _denied(self, leaf: int, scope: str, at: int) -> None:
         self.denied[scope] = leaf
@@ -92,6 +99,9 @@ class Data:
         self.tallies["purpose"].challenge(at)
         if scope == _TRAINING:
             self.training = False
+        if scope == _CALLBACK:
+            self.callback = False
+            self.tallies["callback"].challenge(at)
 
     def finish(self, tallies: Tallies) -> None:
         recorded = any(self.runs.values())

@@ -28,6 +28,8 @@ EVERY = Redactor(PATTERNS)
     ("el código de seguridad es 123", "el código de seguridad es [card-code]"),
     ("DE89 3704 0044 0532 0130 00", "[iban]"),
     ("GB82 WEST 1234 5698 7654 32", "[iban]"),
+    ("my account number is 1234 5678", "my account number is [iban]"),  # no IBAN, said to be an account's
+    ("el número de cuenta es 123456", "el número de cuenta es [iban]"),
     ("d e eight nine three seven zero four zero zero four four zero five three two zero one three zero zero "
      "zero", "[iban]"),
     ("e ese nueve uno dos uno cero cero cero cuatro uno ocho cuatro cinco cero dos cero cero cero cinco uno "

@@ -11,7 +11,7 @@ from controls.ledger import records as r
 from tests.simulators.house import CALLER, DESK
 from tests.simulators.way import CALLBACK, OPEN, READ_BACK, Way
 from voice_runtime.agent import DeskRoute
-from voice_runtime.events import SpokenFrame
+from voice_runtime.events import SoundsFrame, SpokenFrame
 from voice_runtime.hours import spoken
 from voice_runtime.phrases import STOPPED
 
@@ -84,7 +84,7 @@ async def test_without_a_carrier_that_transfers_a_call_back_is_promised() -> Non
 
 async def test_keys_without_a_hash_are_a_number_after_a_pause() -> None:
     way = Way(CALLBACK, caller="")
-    way.way._keys._pause_s = 0.01
+    way.way._answers.keys._pause_s = 0.01
     await way.way.wanted("caller_key", "pressed 0")
     await way.until(lambda: way.said == ["no-one-free", "ask-callback"])
     await way.way.key("1")
@@ -146,6 +146,99 @@ async def test_nothing_goes_out_behind_a_question_that_still_sounds() -> None:
 
 
 # --- an emergency ---------------------------------------------------------------------------------
+
+
+async def settle() -> None:
+    """Let everything that can happen by itself happen."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_a_second_yes_to_the_same_question_confirms_no_number() -> None:
+    way = Way(CALLBACK)
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: len(way.said) == 2)
+    await way.way.answer("yes", True)
+    await way.way.answer("yes", True)
+    await way.until(lambda: len(way.said) == 3)
+    await settle()
+    assert (way.said[2:], way.recorder.of("callback.promised")) == ([READ_BACK], [])
+    await way.way.answer("yes", True)
+    await way.until(lambda: way.finished)
+    [(record, _)] = way.recorder.of("callback.promised")
+    assert record.number_confirmed
+
+
+async def test_a_figure_keyed_before_the_number_was_said_confirms_nothing() -> None:
+    way = Way(CALLBACK, caller="")
+    await way.way.wanted("caller_key", "pressed 0")
+    await way.until(lambda: len(way.said) == 2)
+    await way.way.key("1")
+    await way.until(lambda: len(way.said) == 3)
+    await way.way.key("1")
+    await way.way.answer("202 555 0144", None)
+    await way.until(lambda: len(way.said) == 4)
+    assert way.way._answers.keys._timer is None
+    await settle()
+    assert way.recorder.of("callback.promised") == []
+    await way.way.abandon()
+
+
+@pytest.mark.parametrize(
+    "instead", ["abuse", ""], ids=["another phrase in its place", "other figures in its place"]
+)
+async def test_what_is_not_read_back_as_it_is_is_never_confirmed(instead: str) -> None:
+    """A rule refused the read-back, and the next yes confirmed the number all the same."""
+    way = Way(CALLBACK)
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: len(way.said) == 2)
+    way.silent = True
+    await way.way.answer("yes", True)
+    await way.until(lambda: len(way.said) == 3)
+    words = "" if instead else "I have that number. Is that right?"
+    await way.way.spoken(SpokenFrame("person:3", "k", instead, 0, True, 100, 100, words))
+    await way.way.answer("yes", True)
+    await way.until(lambda: len(way.said) == 4)
+    assert way.said[3] == ("ask-number" if instead else READ_BACK)
+    assert way.recorder.of("callback.promised") == []
+    await way.way.abandon()
+
+
+async def test_a_key_before_the_question_sounds_is_none() -> None:
+    way = Way(CALLBACK)
+    way.silent = True
+    await way.way.wanted("caller_key", "pressed 0")
+    await way.until(lambda: len(way.said) == 2)
+    await way.way.key("1")
+    await settle()
+    way.way.sounds(SoundsFrame("person:1", 0.1))
+    await way.way.key("1")
+    await settle()
+    await way.way.spoken(SpokenFrame("person:1", "k", "no-one-free", 0, True, 100, 100, ""))
+    way.way.sounds(SoundsFrame("person:2", 0.3))
+    await way.way.key("1")
+    await settle()
+    assert way.consents == []  # the question sounds still: what answers it waits for its end
+    await way.way.spoken(SpokenFrame("person:2", "k", "ask-callback", 0, True, 100, 100, ""))
+    await way.until(lambda: way.consents)
+    assert way.consents == [(True, "keypad")]
+    await way.way.abandon()
+
+
+async def test_a_stop_is_said_to_who_is_asked_something_and_to_nobody_else() -> None:
+    way = Way(CALLBACK)
+    assert not await way.way.says_first(STOPPED)
+    await way.way.wanted("caller_voice", "asked")
+    await way.until(lambda: len(way.said) == 2)
+    assert await way.way.says_first(STOPPED)
+    await way.until(lambda: len(way.said) == 4)
+    assert way.said[2:] == [STOPPED, "ask-callback"]
+    await way.way.answer("yes", True)
+    await way.until(lambda: len(way.said) == 5)
+    assert await way.way.says_first(STOPPED)
+    await way.until(lambda: len(way.said) == 7)
+    assert way.said[4:] == [READ_BACK, STOPPED, READ_BACK]
+    await way.way.abandon()
 
 
 async def test_nobody_is_put_through_before_they_have_been_told() -> None:

@@ -53,7 +53,7 @@ async def test_a_refused_call_back_is_said_and_the_caller_stays(how: str) -> Non
 
 async def test_a_wrong_number_is_refused_by_key_and_another_is_keyed() -> None:
     way = Way(CALLBACK)
-    way.way._keys._pause_s = 0.01
+    way.way._answers.keys._pause_s = 0.01
     await way.way.wanted("caller_voice", "asked")
     await way.until(lambda: len(way.said) == 2)
     await way.way.key("1")
