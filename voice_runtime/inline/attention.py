@@ -22,7 +22,7 @@ shown to it as provisional; here nothing else is done with them, and nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from pipecat.frames.frames import (
@@ -37,7 +37,6 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.time import time_now_iso8601
 
-from controls.capture import Meant
 from controls.decision import Verdict
 from controls.findings import rule_failed
 from controls.gate import Gate
@@ -58,7 +57,8 @@ from voice_runtime.events import (
     SpokenFrame,
 )
 from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
-from voice_runtime.inline.emergencies import Emergencies
+from voice_runtime.inline.capture import ENDS_ENTRY
+from voice_runtime.inline.emergencies import ASK, Emergencies
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
 from voice_runtime.inline.wishes import ADDRESSED, OBJECTIONS, How, Wishes
@@ -69,10 +69,6 @@ from voice_runtime.think.chat import READ_BACK_TAG
 #: What the runtime acts on by itself.
 _AT_ONCE = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, *OBJECTIONS, Intent.STOP))
 _ACTS = frozenset((*_AT_ONCE, Intent.MAYBE_OPT_OUT, Intent.ROBOT_QUESTION))
-#: What of that ends the entry of figures by keys, and as what.
-_ENDS_ENTRY: Mapping[Intent | None, Meant] = {
-    Intent.EMERGENCY: "emergency", Intent.PERSON: "person", Intent.OPT_OUT: "stop", Intent.STOP: "stop",
-}  # fmt: skip
 #: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
 #: nothing is begun on it before the caller has said all of it.
 _LONG_NUMBER = 6
@@ -246,7 +242,7 @@ class Attention(FrameProcessor):
             await self._objects("voice", meant, frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
-            if self._opening.finished and not self._person.under_way:
+            if self._opening.finished and not (self._person.under_way or self._person.urgency.stands):
                 await self.interrupt()
         elif self._emergencies.asking:
             if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
@@ -280,8 +276,8 @@ class Attention(FrameProcessor):
     async def _said_in_private(self, frame: CallerSaidFrame) -> None:
         """Said while figures were entered by keys: what acts at once does; the words are kept nowhere."""
         meant = intent(frame.text, self._language)
-        if meant in _ENDS_ENTRY:
-            self._capture.said(_ENDS_ENTRY[meant])
+        if meant in ENDS_ENTRY:
+            self._capture.said(ENDS_ENTRY[meant])
         if meant is Intent.EMERGENCY:
             found = emergency(frame.text, self._language)
             await self._emergencies.found(replace(frame, text=WITHHELD), found)
@@ -293,7 +289,7 @@ class Attention(FrameProcessor):
             await self._objects("voice", meant, replace(frame, text=WITHHELD))
 
     async def _asks_for_a_person(self, frame: CallerSaidFrame) -> None:
-        self._emergencies.drop()
+        self._emergencies.person_wished_for(frame.text, self._language)
         self._journal.caller_said(frame, "person")
         await self._opening.asked("person")
         await self._person.wanted("caller_voice", "asked for a person")
@@ -378,7 +374,6 @@ class Attention(FrameProcessor):
         elif self._capture.paused:
             self._capture.key(key)
         elif key == "0":
-            self._emergencies.drop()
             await self._wishes.overtaken()
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
@@ -409,6 +404,8 @@ class Attention(FrameProcessor):
             await self._wishes.silent()
         elif step == 1 and self._opening.finished:
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
+        elif step == 2 and self._person.urgency.stands:
+            pass  # whoever falls silent in an emergency is put through all the same
         elif step == 2 and (self._may_end is None or await self._may_end("agent", "silence")):
             await self._opening.ending()
             frame = SayFrame(
@@ -421,6 +418,8 @@ class Attention(FrameProcessor):
         if frame.tag.startswith("opening"):
             await self._opening.spoken(frame)
             await self.catch_up()
+        elif frame.phrase == ASK:
+            self._emergencies.spoken(frame)
         elif frame.tag == WISH_TAG:
             await self._wishes.spoken(frame)
         elif frame.tag == READ_BACK_TAG:

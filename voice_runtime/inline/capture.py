@@ -13,11 +13,12 @@ whoever ends a call or takes its caller says so (``gone``). While ``paused``:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from controls import capture as c
 from controls.errors import LedgerError
+from controls.intents import Intent
 from controls.ledger import records as r
 from voice_runtime.events import SayFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
@@ -25,6 +26,10 @@ from voice_runtime.think.tool_ports import Speak
 
 #: Tag of its phrases.
 TAG = "capture"
+#: What ends the entry of what the caller says meanwhile, and as what.
+ENDS_ENTRY: Mapping[Intent | None, c.Meant] = {
+    Intent.EMERGENCY: "emergency", Intent.PERSON: "person", Intent.OPT_OUT: "stop", Intent.STOP: "stop",
+}  # fmt: skip
 #: A phrase that has not been reported as spoken by then is not waited for any longer, s.
 _SPOKEN_S = 20.0
 

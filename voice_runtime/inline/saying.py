@@ -36,6 +36,11 @@ class Saying:
         self._waiting[frame.tag] = asyncio.Event()
         await self._say(frame)
 
+    async def phrases(self, *ids: str) -> None:
+        """Have these fixed phrases spoken, one behind the other; "" is none."""
+        for phrase in filter(None, ids):
+            await self.speak(SayFrame(phrase=phrase))
+
     def waits_for(self, tag: str) -> bool:
         """Whether the end of this phrase is waited for."""
         return tag in self._waiting
