@@ -4,7 +4,7 @@
     found, too unsure           on record as asked back, the script with its number, "is this an emergency?"
       yes, silence, or again    a person; so does a caller whom nobody understood
       no                        the call goes on
-      a person is wished for    that emergency's, unless a no is among the words
+      a person is wished for    that emergency's, unless the words begin with a no
       other words               they are answered: whoever has an emergency says so again
 
 The doubt itself is the call's (``inline.urgency``): a stop or a failure that fetches a person settles it as
