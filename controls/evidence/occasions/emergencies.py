@@ -59,7 +59,8 @@ class Emergencies:
 
     Attributes:
         open: by leaf, those of which it is not known yet.
-        handoffs: made for an emergency, and not over.
+        requested: handoffs that are not over.
+        handoffs: of these, made for an emergency, or under way when one was named.
         urgent: somebody was fetched for one in this call.
         told: the words of the one that is under way have sounded.
     """
@@ -67,6 +68,7 @@ class Emergencies:
     of: Call
     tallies: Tallies
     open: dict[int, _Emergency] = field(default_factory=dict)
+    requested: set[str] = field(default_factory=set)
     handoffs: set[str] = field(default_factory=set)
     urgent: bool = False
     told: bool = False
@@ -76,9 +78,7 @@ class Emergencies:
         """Take the call's next record."""
         match record:
             case r.EmergencyDetected():
-                goes_on = bool(self.handoffs) and not record.asked_back
-                one = _Emergency(record.at, record.turn, record.asked_back or goes_on, goes_on and self.told)
-                self.open[leaf] = one
+                self._detected(leaf, record)
             case r.AgentPlayed():
                 self._played(record)
             case r.HandoffRecord():
@@ -88,6 +88,15 @@ class Emergencies:
             case _:
                 return
         self._settle()
+
+    def _detected(self, leaf: int, record: r.EmergencyDetected) -> None:
+        if record.asked_back:
+            self.open[leaf] = _Emergency(record.at, record.turn, fetched=True)
+            return
+        goes_on = bool(self.handoffs)
+        self.told = self.told and goes_on
+        self.open[leaf] = _Emergency(record.at, record.turn, fetched=goes_on, told=self.told)
+        self.handoffs |= self.requested
 
     def _played(self, record: r.AgentPlayed) -> None:
         full = record.samples > 0 and record.samples == record.of_samples and not record.interrupted
@@ -108,9 +117,12 @@ class Emergencies:
             one.fetched = one.fetched or not given_up
             one.reached = one.reached or reached
         if not isinstance(record, r.HandoffRequested):
+            self.requested.discard(record.handoff)
             self.handoffs.discard(record.handoff)
             self.told = self.told and bool(self.handoffs)
-        elif record.requested_by == "emergency":
+            return
+        self.requested.add(record.handoff)
+        if record.requested_by == "emergency":
             self.handoffs.add(record.handoff)
             self.urgent = True
 

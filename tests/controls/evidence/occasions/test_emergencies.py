@@ -196,6 +196,23 @@ def _said_again_while_the_number_was_said(script: CallScript) -> None:
     _told(script, turn=2)
 
 
+def _said_again_behind_a_transfer_that_became_the_emergency_s(script: CallScript) -> None:
+    handoff = _fetched(script)
+    _emergency(script)
+    _told(script)
+    script.add(r.EmergencyDetected, r.EmergencyDetails(rule="x", said="help"), turn=2)
+    _came_to_nothing(script, handoff, "no_answer")
+
+
+def _a_doubt_said_the_number_and_the_emergency_behind_it_was_cut(script: CallScript) -> None:
+    _asked_back_aloud(script)
+    _emergency(script)
+    handoff = _fetched(script, "emergency")
+    _told(script, 900)
+    _goodbye(script)
+    _came_to_nothing(script, handoff, "no_answer")
+
+
 @pytest.mark.parametrize(
     ("story", "by", "expected"),
     [
@@ -208,6 +225,8 @@ def _said_again_while_the_number_was_said(script: CallScript) -> None:
         (_cut_as_the_caller_went, ("caller", "hung_up"), (1, 1, 0, 0)),
         (_cut_as_the_caller_went, ("operator", "drained"), (1, 0, 1, 0)),
         (_said_again_while_the_number_was_said, ("caller", "hung_up"), (2, 2, 0, 0)),
+        (_said_again_behind_a_transfer_that_became_the_emergency_s, ("operator", "drained"), (2, 2, 0, 0)),
+        (_a_doubt_said_the_number_and_the_emergency_behind_it_was_cut, ("agent", "too_long"), (2, 1, 1, 0)),
     ],
 )
 def test_an_emergency_holds_only_where_its_words_sounded_in_full_or_a_person_was_reached(
