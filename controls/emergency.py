@@ -55,6 +55,12 @@ class Emergencies:
         return find(self._rules, text, language)
 
 
+def scripts(rules: Rules | None) -> frozenset[str]:
+    """Fixed phrases that say what to do in an emergency: those of the packs, and ``SCRIPT``."""
+    packs = [pack for pack in rules.packs if pack.kind == "emergency"] if rules is not None else []
+    return frozenset((SCRIPT, *(pack.phrase_id(spec) for pack in packs for spec in pack.rules if spec.say)))
+
+
 def script_at(rules: Rules | None, rule: str, script: str, language: str, place: str) -> str:
     """The fixed phrase to speak on a line of that place (a jurisdiction, "" for unknown).
 

@@ -40,6 +40,7 @@ from voice_runtime.garbage import Ahead
 from voice_runtime.headroom import Headroom, Reading
 from voice_runtime.house import Agent, House
 from voice_runtime.ingress.admission import Admission
+from voice_runtime.inline.in_time import ended_within_s
 from voice_runtime.key_operations import key_operations
 from voice_runtime.lines import Line, Lines, load_lines
 from voice_runtime.listen.smart_turn import SmartTurn
@@ -151,7 +152,7 @@ class App:
         if not await self.admission.wait_empty(self.settings.server.drain_s):
             for call in self.calls:
                 call.drain()
-            if not await self.admission.wait_empty(10.0):
+            if not await self.admission.wait_empty(ended_within_s(x.person.urgency for x in self.calls)):
                 logger.error("{} calls did not end when told to", self.admission.active)
         for call in self.calls:
             await call.close()

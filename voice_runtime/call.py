@@ -22,6 +22,7 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 
 from controls.bound_phrases import phrase_digest
 from controls.capture import EndedFor
+from controls.emergency import scripts
 from controls.errors import LedgerError, SayError
 from controls.gate import Gate
 from controls.handoff import OFFER
@@ -37,6 +38,7 @@ from voice_runtime.house import Agent, Facts, House
 from voice_runtime.inline.capture import KeyCapture
 from voice_runtime.inline.counted import Counted
 from voice_runtime.inline.ends import CallEnds, SoFar
+from voice_runtime.inline.in_time import EndsInTime
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.opening import Disclosure, opening_of, remember_opt_out
 from voice_runtime.inline.person import WayToAPerson
@@ -44,6 +46,7 @@ from voice_runtime.inline.receipt import TEMPLATE, CallerReceipt
 from voice_runtime.inline.redaction import CallRedaction, Redacting
 from voice_runtime.inline.spans import FollowingSpans
 from voice_runtime.inline.stopped import StoppedCall
+from voice_runtime.inline.unheard import Unheard
 from voice_runtime.leg import Leg
 from voice_runtime.speak.spoken import Reader
 from voice_runtime.think.call_judges import CallJudges
@@ -91,6 +94,7 @@ class Call:
             self.writer, tenant=facts.tenant, call=id, clock=house.clock, context=self.context,
             spool=self.writer.spool, on_governed=house.on_governed, as_sealed=self.writer.as_sealed,
         )  # fmt: skip
+        self.journal.scripts = scripts(release.rules)
         self.gate = Gate(
             recorder=self.writer, tenant=facts.tenant, call=id, rules=agent.rules,
             language=self.language, spool=self.writer.spool, risk=release.risk, kept=self.writer.kept,
@@ -132,6 +136,13 @@ class Call:
             for_model=lambda value, turn: self.writer.for_model(value, turn, "agent"),
             now_ns=house.clock.monotonic_ns,
         )  # fmt: skip
+        self.in_time = EndsInTime(self.person.urgency, lambda: self.person.script, self._goodbye)
+        self.unheard = Unheard(
+            self.journal, self.opening, self.person.urgency, in_a_row=release.misheard_in_a_row,
+            keying=lambda: self.capture.paused, say=lambda frame: self.spawn(self.say(frame)),
+            no_answer=lambda: self.spawn(self._opened(self.opening.answer(None, "voice"))),
+            fetch_a_person=partial(self.fetch_a_person, answers=False),
+        )  # fmt: skip
         #: What becomes of the call once a person has stopped its agent.
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
         #: The agent's words of which the last ones sound now; the present leg's egress knows.
@@ -154,7 +165,7 @@ class Call:
     @property
     def at_rest(self) -> bool:
         """Nothing is owed or under way beside the model: the next thing is the caller's or the carrier's."""
-        return not self.journal.owed() and not self._beside and self.person.at_rest
+        return not (self.journal.owed() or self._beside) and self.in_time.at_rest and self.person.at_rest
 
     @property
     def leaving(self) -> bool:
@@ -213,7 +224,7 @@ class Call:
         """Why the caller is not to be asked for figures now."""
         if self.leaving or self.stopped.active:
             return "hung_up" if self.leaving else "stopped"
-        return "person" if self.person.under_way else None
+        return "person" if self.person.under_way or self.person.urgency.stands else None
 
     # -- what stages ask of the call --------------------------------------------------------------
 
@@ -318,27 +329,12 @@ class Call:
             self.capture.gone("stopped")
 
     def drain(self) -> None:
-        """The server stops: say goodbye and end."""
-        self.spawn(self._goodbye("operator", "drained"))
+        """The server stops: say goodbye and end, once no emergency stands."""
+        self.in_time.end("operator", "drained")
 
     def ear_failed(self, reason: str) -> None:
         """The recogniser broke (``deadline``, ``crash``), or made nothing of what was said (``misheard``)."""
-        if self.opening.asking or not self.opening.supplier_may_hear:  # no answer; or nobody may listen yet
-            self.spawn(self._opened(self.opening.answer(None, "voice")))
-            if reason == "misheard":
-                return
-        if self.capture.paused:
-            return  # the caller's keys are waited for, not their words
-        if reason != "misheard":
-            self.journal.control_failed("recogniser", "deadline" if reason == "deadline" else "crash")
-        self.journal.misheard += 1
-        if self.journal.misheard >= self.release.misheard_in_a_row:
-            self.journal.misheard = 0
-            self.fetch_a_person("failure", "not understood", answers=False)
-            return
-        phrase = "not-understood" if reason == "misheard" else "fallback"
-        # What was not understood is no turn: the newest one has had its answer.
-        self.spawn(self.say(SayFrame(phrase=phrase, turn=self.journal.turn, answers=False)))
+        self.unheard.failed(reason)
 
     def half_duplex(self, active: bool) -> None:
         """The line's echo persists (or has subsided): voice does not interrupt while the agent speaks."""
@@ -347,14 +343,19 @@ class Call:
     # -- failing, out loud ------------------------------------------------------------------------
 
     def too_long(self) -> None:
-        """The longest a call may last is over."""
-        self.spawn(self._goodbye("agent", "too_long"))
+        """The longest a call may last is over: it ends once no emergency stands."""
+        self.in_time.end("agent", "too_long")
 
-    async def _goodbye(self, ended_by: EndedBy, reason: str) -> None:
+    async def _goodbye(self, ended_by: str, reason: str, first: str = "") -> None:
+        """End the call aloud; ``first``: fixed phrase ahead of it."""
         if not await self.ends.may_end(ended_by, reason):
             return
         self.capture.gone("stopped")
         await self.interrupt()
+        if first:
+            said = SayFrame(phrase=first, turn=self.journal.turn, answers=False)
+            said.interruptible = False
+            await self.say(said)
         await self.opening.ending()
         frame = SayFrame(
             phrase="goodbye", turn=self.journal.turn, tag=f"end:{ended_by}:{reason}", answers=False
@@ -417,6 +418,7 @@ class Call:
         if self._tools is not None:
             await self._tools.aclose()
         await self.judges.aclose()
+        self.in_time.close()
         self.ends.over(self._ending.by, self._ending.reason)
         if self.house.approvals is not None:
             self.house.approvals.call_over(self.id)

@@ -637,6 +637,9 @@ class AgentPlayed(CallRecord):
     rate_hz: Literal[8000, 16000, 24000, 48000]
     interrupted: bool
     evidence: Evidence
+    script: Literal[True] | None = Field(
+        default=None, description="the words of an emergency, which name the number to dial; else null"
+    )
 
 
 # --- actions --------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ from voice_runtime.events import (
 )
 from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBacks, Receipt
 from voice_runtime.inline.capture import ENDS_ENTRY
-from voice_runtime.inline.emergencies import Emergencies
+from voice_runtime.inline.emergencies import ASK, Emergencies
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.kept_from_model import begins_a_number, kept_from_model
 from voice_runtime.inline.read_backs import OpenReadBack, model_runs
@@ -256,7 +256,7 @@ class Attention(FrameProcessor):
             await self._objects("voice", meant, frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
-            if self._opening.finished and not self._person.under_way:
+            if self._opening.finished and not (self._person.under_way or self._person.urgency.stands):
                 await self.interrupt()
                 await self._undecided.something_else(answered=False)
         elif self._emergencies.asking:
@@ -303,7 +303,7 @@ class Attention(FrameProcessor):
             await self._objects("voice", meant, replace(frame, text=WITHHELD))
 
     async def _asks_for_a_person(self, frame: CallerSaidFrame) -> None:
-        self._emergencies.drop()
+        self._emergencies.person_wished_for(frame.text, self._language)
         self._journal.caller_said(frame, "person")
         await self._opening.asked("person")
         await self._person.wanted("caller_voice", "asked for a person")
@@ -375,7 +375,6 @@ class Attention(FrameProcessor):
         if self._person.asking:  # there, 0 is a digit; the way to a person is under way already
             await self._person.key(key)
         elif key == "0":
-            self._emergencies.drop()
             self._read_back.something_else()
             await self._wishes.overtaken()
             await self._opening.asked("key_0")
@@ -409,6 +408,8 @@ class Attention(FrameProcessor):
             await self._wishes.silent()
         elif step == 1 and self._opening.finished:
             await self.push_frame(SayFrame(phrase="still-there", turn=self._journal.turn, answers=False))
+        elif step == 2 and self._person.urgency.stands:
+            pass  # whoever falls silent in an emergency is put through all the same
         elif step == 2 and (self._may_end is None or await self._may_end("agent", "silence")):
             await self._opening.ending()
             self._cut = False
@@ -421,6 +422,8 @@ class Attention(FrameProcessor):
         if frame.tag.startswith("opening"):
             await self._opening.spoken(frame)
             await self.catch_up()
+        elif frame.phrase == ASK:
+            self._emergencies.spoken(frame)
         elif frame.tag == WISH_TAG:
             await self._wishes.spoken(frame)
         elif frame.tag.startswith("capture"):

@@ -8,6 +8,7 @@ from controls.capture import Meant
 from controls.consent import Scope
 from voice_runtime.agent import Tool
 from voice_runtime.events import CallerSaidFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.urgency import Urgency
 
 
 class Opening(Protocol):
@@ -46,6 +47,17 @@ class Person(Protocol):
 
     @property
     def asking(self) -> bool: ...
+
+    @property
+    def urgency(self) -> Urgency: ...
+
+    @property
+    def script(self) -> str: ...
+
+    @property
+    def transferring(self) -> bool: ...
+
+    async def abandon(self) -> None: ...
 
     async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None: ...
 

@@ -2,32 +2,29 @@
 
     found, understood           on record, the script, a person
     found, too unsure           on record as asked back, the script with its number, "is this an emergency?"
-      yes, silence, or again    a person
+      yes, silence, or again    a person; so does a caller whom nobody understood
       no                        the call goes on
+      a person is wished for    that emergency's, unless the words begin with a no
       other words               they are answered: whoever has an emergency says so again
 
-See docs/decisions/0020.
+The doubt itself is the call's (``inline.urgency``): a stop or a failure that fetches a person settles it as
+well. See docs/decisions/0020.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from controls.emergency import SCRIPT, Emergency
-from controls.ledger import records as r
-from voice_runtime.events import CallerSaidFrame, SayFrame
+from controls.intents import yes_or_no
+from voice_runtime.events import CallerSaidFrame, SayFrame, SpokenFrame
 from voice_runtime.inline.attention_ports import Opening, Person
 from voice_runtime.inline.journal import Journal
 
 #: What is asked behind the script, and said to who has none.
 ASK, NONE = "ask-emergency", "greeting"
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    rule: str
-    script: str
+#: Tag of the question; comes back in its ``SpokenFrame``.
+TAG = "emergency"
 
 
 class Emergencies:
@@ -50,28 +47,31 @@ class Emergencies:
         """
         self._journal, self._opening, self._person = journal, opening, person
         self._say, self._interrupt = say, interrupt
-        self._doubt: _Doubt | None = None
+        self._urgency = person.urgency
 
     @property
     def asking(self) -> bool:
         """The caller's next words or keys say whether they have an emergency."""
-        return self._doubt is not None
+        return self._urgency.doubt is not None
 
     async def found(self, frame: CallerSaidFrame, found: Emergency | None) -> None:
         """An emergency was named."""
         rule, script = (found.rule, found.script) if found is not None else ("emergency", SCRIPT)
-        asks = frame.unsure and not (self.asking or self._person.under_way or frame.private)
-        self._on_record(self._journal.caller_said(frame, "emergency"), rule, frame.text, asked_back=asks)
-        await self._opening.asked("emergency")
+        asks = frame.unsure and not (self._urgency.stands or self._person.under_way or frame.private)
+        turn = self._journal.caller_said(frame, "emergency")
         if not asks:
-            await self._fetch(rule, script)
+            self._urgency.found(rule, turn, frame.text)
+            await self._opening.asked("emergency")
+            await self._person.wanted("emergency", rule, script=script)
             return
-        self._doubt = _Doubt(rule, script)
+        script = self._person.script_at(rule, script)
+        self._urgency.doubted(rule, script, turn, frame.text)
+        await self._opening.asked("emergency")
         await self._interrupt()
-        for phrase in (self._person.script_at(rule, script), ASK):
-            frame_said = SayFrame(phrase=phrase, turn=self._journal.turn)
-            frame_said.interruptible = False
-            await self._say(frame_said)
+        for phrase, tag in ((script, ""), (ASK, TAG)):
+            said = SayFrame(phrase=phrase, turn=turn, tag=tag)
+            said.interruptible = False
+            await self._say(said)
 
     async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> bool:
         """What the caller said to that; whether it is still to be answered, being neither yes nor no."""
@@ -85,31 +85,27 @@ class Emergencies:
             yes: None for neither yes nor no; silence is a yes.
             turn: of the answer; the newest one for a key or silence.
         """
-        doubt, self._doubt = self._doubt, None
+        doubt = self._urgency.doubt
         if doubt is None:
             return True
         if yes or (yes is None and not said):
-            self._on_record(turn, doubt.rule, said, asked_back=False)
-            await self._fetch(doubt.rule, doubt.script)
+            self._urgency.found(doubt.rule, turn, said)
+            await self._person.wanted("emergency", doubt.rule, script=doubt.script)
             return False
+        self._urgency.drop()
         if not self._opening.finished:
             await self._opening.back()
         elif yes is False:
             await self._say(SayFrame(phrase=NONE, turn=self._journal.turn))
         return yes is None
 
-    def drop(self) -> None:
-        """The caller wants something else that acts at once."""
-        self._doubt = None
+    def person_wished_for(self, said: str, language: str) -> None:
+        """The caller wishes for a person meanwhile: the emergency's, unless their words begin with a no."""
+        first = said.partition(" ")[0]
+        if False in (yes_or_no(said, language), yes_or_no(first, language)):
+            self._urgency.drop()
 
-    async def _fetch(self, rule: str, script: str) -> None:
-        self._doubt = None
-        await self._person.wanted("emergency", rule, script=script)
-
-    def _on_record(self, turn: int, rule: str, said: str, *, asked_back: bool) -> None:
-        self._journal.append(
-            r.EmergencyDetected(
-                tenant=self._journal.tenant, call=self._journal.call, turn=turn, asked_back=asked_back
-            ),
-            r.EmergencyDetails(rule=rule, said=said if self._journal.keeps_words else ""),
-        )
+    def spoken(self, frame: SpokenFrame) -> None:
+        """The question has been played, or cut."""
+        if frame.played_ms:
+            self._urgency.question_sounded()

@@ -76,6 +76,8 @@ class Journal:
         self._said_receipt: PendingReceipt | None = None
         self._spooled: WeakSet[PendingReceipt] = WeakSet()
         self.misheard = 0
+        #: Fixed phrases that are an emergency's words.
+        self.scripts: frozenset[str] = frozenset()
         self._answered = -1  # newest turn that something was cleared for
         self._to_model: list[int] = []
         self._summarised_to = 0
@@ -320,6 +322,7 @@ class Journal:
                 tenant=self.tenant, call=self.call, turn=cleared.turn, clause=cleared.id,
                 fixed=bool(cleared.phrase), samples=result.samples, of_samples=result.of_samples,
                 rate_hz=RATE_HZ, interrupted=result.interrupted, evidence=result.evidence,
+                script=True if cleared.phrase in self.scripts else None,
             ),
             details,
         )  # fmt: skip

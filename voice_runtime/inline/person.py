@@ -30,7 +30,9 @@ from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenF
 from voice_runtime.inline.answers import Answers
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.promised import Promised
+from voice_runtime.inline.routes import routes_now
 from voice_runtime.inline.saying import Saying
+from voice_runtime.inline.urgency import Urgency
 from voice_runtime.ports import CallControl
 
 TAG = "person"
@@ -89,16 +91,15 @@ class WayToAPerson:
         self._by, self._reason, self._id = "agent", "", ""
         self._events: asyncio.Queue[h.Event] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._script_due = False  # an emergency's script is on its way: nothing else begins
+        self.urgency = Urgency(journal, lambda: self._by == "emergency" and self._busy)
         self._dialled_at_s = 0.0
         self._answers = Answers(
             self._saying, journal, machine=lambda: self._machine, language=language,
             regions=regions_of(place, known),
             put=lambda event: self._events.put_nowait(event),  # noqa: PLW0108  # the queue is replaced
         )  # fmt: skip
-        self._stepping = False
+        self._stepping = self.transferring = False
         self._promised: Promised | None = None
-        self.transferring = False
         self._closed = asyncio.Event()
 
     # -- events ---------------------------------------------------------------------------------
@@ -119,42 +120,55 @@ class WayToAPerson:
         return self._machine is not None and self._machine.urgent
 
     @property
+    def script(self) -> str:
+        """Fixed phrase that names the number of the newest emergency; "" where none was named."""
+        if (doubt := self.urgency.doubt) is not None:
+            return doubt.script
+        return self._machine.script if self._machine and self._by == "emergency" else ""
+
+    @property
+    def _busy(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    @property
     def at_rest(self) -> bool:
-        """Nothing is being done here; at most an answer or a transfer's outcome is waited for."""
-        if self._task is None or self._task.done():
-            return True
-        return (self.asking or self.transferring) and self._events.empty() and not self._stepping
+        """At most an answer or a transfer's outcome is waited for."""
+        waits = (self.asking or self.transferring) and self._events.empty() and not self._stepping
+        return waits or not self._busy
 
     async def wanted(self, by: str, reason: str, *, script: str = "", answers: bool = True) -> None:
         """Fetch a person; harmless while one is being fetched.
 
         An emergency's script is spoken before anything else is done, and whatever else was under way gives
-        way to it; what is under way for an emergency goes on.
+        way to it; what is under way for an emergency goes on. In doubt of one, whoever is wanted is for it.
 
         Args:
             by: ``handoff.requested``'s ``requested_by``.
             script: fixed phrase spoken first (an emergency's).
             answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
-        busy = self._task is not None and not self._task.done()
-        goes_on = (busy and self.urgent) or (self.under_way and by != "emergency")
-        if goes_on or self._script_due or self._closed.is_set():
+        goes_on = (self._busy and self.urgent) or (self.under_way and by != "emergency")
+        if goes_on or self.urgency.script_due or self._closed.is_set():
+            self.urgency.taken_up()
             return
-        if script and by == "emergency":  # only its words are of the place
+        why = ""
+        if (doubt := self.urgency.taken()) is not None:
+            why, by, reason, script = script, "emergency", doubt.rule, doubt.script
+        elif script and by == "emergency":  # only its words are of the place
             script = self.script_at(reason, script)
         self._saying.answers = answers
-        self._script_due = by == "emergency"
+        self.urgency.script_due = by == "emergency"
         try:
-            if await self._makes_way(by, reason, script, busy=busy):
+            if await self._makes_way(by, reason, script, why):
                 self._begin(by, reason, script)
         finally:
-            self._script_due = False
+            self.urgency.script_due = False
 
     def script_at(self, rule: str, script: str) -> str:
         """What to say on this line where ``rule`` found an emergency; ``script`` where no release knows."""
         return script_at(self._release.rules, rule, script, self._language, self._place)
 
-    async def _makes_way(self, by: str, reason: str, script: str, *, busy: bool) -> bool:
+    async def _makes_way(self, by: str, reason: str, script: str, why: str) -> bool:
         """Silence the agent, say the script and end what was under way. False: that goes on instead."""
         if self.under_way and self._machine is not None:
             if self._machine.state is h.HandoffState.TRANSFERRING:
@@ -162,30 +176,23 @@ class WayToAPerson:
                 return False
             await self._overtaken(script)
         else:
-            if busy:
+            if self._busy:
                 await self.abandon()  # it has come to its end, and waits for its last words to sound
             if by not in ("failure", "rule"):  # then a fixed phrase says so already
                 await self._interrupt()
-            if script:
-                await self._saying.speak(SayFrame(phrase=script))
+            await self._saying.phrases(why, script)
         return not self._closed.is_set()  # else the call ended while the agent was silenced
 
     def _begin(self, by: str, reason: str, script: str) -> None:
-        routes = tuple(
-            h.Route(
-                kind=route.kind, desk=route.desk, number=route.number, open_now=route.open_now,
-                wait_s=route.wait_s, within_working_h=route.within_working_h, urgent_only=route.urgent_only,
-                closed_because="nobody_there" if self._release.nobody_there else "outside_hours",
-            )
-            for route in self._release.routes_at(self._clock.unix_s())
-        )  # fmt: skip
+        routes = routes_now(self._release, self._clock.unix_s())
         self._by, self._reason, self._id = by, reason, new_id("h")
         self._first = next((route.desk for route in routes), "")
-        if to := self._told(self._words()).to:
+        if to := self._told().to:
             routes = (*(x for x in routes if x.desk == to), *(x for x in routes if x.desk != to))
             self._first = to
         self._machine = h.Handoff.over(routes, self._caller, script)
         self._task = asyncio.create_task(self._run(), name="way to a person")
+        self._task.add_done_callback(self.urgency.changed)
         self._events.put_nowait(h.Wanted(by))  # type: ignore[arg-type]
 
     async def _becomes_urgent(self, by: str, reason: str, script: str) -> None:
@@ -195,8 +202,7 @@ class WayToAPerson:
         self._machine, _ = self._machine.step(h.Urgent(script))
         with self._saying.more_comes():  # the transfer waits for the script as well
             await self._interrupt()
-            if script:
-                await self._saying.speak(SayFrame(phrase=script))
+            await self._saying.phrases(script)
 
     async def _overtaken(self, script: str) -> None:
         """Have the script spoken; then settle on record what it took the place of. Waits for neither."""
@@ -207,8 +213,7 @@ class WayToAPerson:
         self._saying.let_go()
         self._events, self._stepping, self.transferring = asyncio.Queue(), False, False
         await self._interrupt()
-        if script:
-            await self._saying.speak(SayFrame(phrase=script))
+        await self._saying.phrases(script)
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)
         if self._machine is not None:
@@ -435,15 +440,12 @@ class WayToAPerson:
 
     def _summary(self) -> str:
         """The newest turns, unless a rule keeps them back."""
-        return self._told(self._words()).text
+        return self._told().text
 
-    def _told(self, text: str) -> Told:
+    def _told(self) -> Told:
+        newest = self._journal.transcript.newest(_SUMMARY_TURNS)  # as the record holds them; none: no text
+        text = " / ".join(f"{who}: {said}" for who, said in newest)[:2000]
         if self._moments is None:
             return Told(text)
         facts = HandoffFacts.model_validate({"by": self._by, "reason": self._reason, "desk": self._first})
         return self._moments.handoff(self._id, text, facts, self._journal.turn)
-
-    def _words(self) -> str:
-        """The newest turns as the record holds them; nobody's interpretation. "" where no text is kept."""
-        newest = self._journal.transcript.newest(_SUMMARY_TURNS)
-        return " / ".join(f"{who}: {text}" for who, text in newest)[:2000]

@@ -73,6 +73,11 @@ class Saying:
         """Whether something else was said in place of the question, such as a rule's phrase."""
         return self.put and frame.tag == self._asked.tag and frame.phrase != self._asked.phrase
 
+    async def phrases(self, *ids: str) -> None:
+        """Have these fixed phrases spoken, one behind the other; "" is none."""
+        for phrase in filter(None, ids):
+            await self.speak(SayFrame(phrase=phrase))
+
     def waits_for(self, tag: str) -> bool:
         """Whether the end of this phrase is waited for."""
         return tag in self._waiting

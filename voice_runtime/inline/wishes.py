@@ -5,7 +5,7 @@ without it:
 
 1. the call's receipt is given on request;
 2. opting out in unmistakable words, or by a yes to the question whether that was meant
-   (``controls.asked_back``), ends the call and is remembered;
+   (``controls.asked_back``), ends the call and is remembered; in an emergency the number comes first;
 3. an objection to recording, or to anything else that takes consent, holds from that moment on;
 4. "are you a robot?" is answered by a fixed phrase of the release, and the model is not asked: it cannot
    deny anything. What else the caller asked in the same breath goes to it, without that question.
@@ -23,6 +23,7 @@ from controls.ledger.records import Addressed
 from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.saying import stretch
+from voice_runtime.inline.urgency import Urgency
 
 #: Fixed phrase that answers what the caller talks to.
 AI_ANSWER = "ai-answer"
@@ -70,6 +71,17 @@ class Person(Protocol):
 
     @property
     def under_way(self) -> bool: ...
+
+    @property
+    def urgency(self) -> Urgency: ...
+
+    @property
+    def script(self) -> str: ...
+
+    @property
+    def transferring(self) -> bool: ...
+
+    async def abandon(self) -> None: ...
 
 
 class Wishes:
@@ -179,8 +191,16 @@ class Wishes:
                     await self._to_model(words)
 
     async def _opted_out(self, how: How) -> None:
+        first = self._person.script if self._person.urgency.stands else ""
+        self._person.urgency.drop()  # it was no yes
         await self._opening.asked("opt_out", how)
+        if self._person.under_way and not self._person.transferring:
+            await self._person.abandon()  # else the transfer follows as soon as its words are cut
         await self._interrupt()
+        if first:  # who leaves in an emergency is told the number
+            number = SayFrame(phrase=first, turn=self._journal.turn)
+            number.interruptible = False
+            await self._say(number)
         goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
         goodbye.interruptible = False
         await self._say(goodbye)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from controls.evidence.approvals import ApprovalOrder
+from controls.evidence.occasions.emergencies import Emergencies
 from controls.evidence.occasions.tally import Call, Tallies
 from controls.ledger import records as r
 
@@ -12,8 +13,6 @@ from controls.ledger import records as r
 _ENDED_BY_US = frozenset(("agent", "operator", "failure", "person"))
 #: Uses that ask for what the agent does not have, or not so.
 _NOT_OURS = frozenset(("unknown_tool", "bad_arguments"))
-#: A handoff that ended so was not tried any further.
-_GIVEN_UP = frozenset(("overtaken", "declined"))
 
 
 @dataclass(slots=True)
@@ -34,15 +33,16 @@ class Actions:
     captures: dict[str, int] = field(default_factory=dict)
     # people
     handoffs: dict[str, int] = field(default_factory=dict)
-    # emergencies of which no record says yet that somebody was fetched: leaf → when it was detected
-    emergencies: dict[int, int] = field(default_factory=dict)
-    # asked back whether it is one, and nothing played to the caller since: turn → leaf and when
-    asked_back: dict[int, tuple[int, int]] = field(default_factory=dict)
+    emergencies: Emergencies = field(init=False)
     # what broke: leaf → the record
     broken: dict[int, r.ControlFailed] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.emergencies = Emergencies(self.of, self.tallies)
+
     def add(self, leaf: int, record: r.Record) -> None:
         self.order.add(leaf, record)
+        self.emergencies.add(leaf, record)
         match record:
             case r.ReleaseBound():
                 self.bound = True
@@ -54,14 +54,6 @@ class Actions:
                 self.captures[record.use] = leaf
             case r.CaptureEnded():
                 self._captured(leaf, record)
-            case r.EmergencyDetected() if record.asked_back:
-                self.asked_back[record.turn] = (leaf, record.at)
-            case r.AgentPlayed() if record.fixed and record.samples and record.turn in self.asked_back:
-                asked, at = self.asked_back.pop(record.turn)  # the number to dial was said
-                self.tallies["emergency"].judge(True, self.of.where(asked))
-                self.tallies["emergency"].challenge(at)
-            case r.EmergencyDetected():
-                self.emergencies[leaf] = record.at
             case r.HandoffRecord():
                 self._handoff(leaf, record)
             case r.CallbackPromised():
@@ -142,8 +134,6 @@ class Actions:
     # -- people -----------------------------------------------------------------------------------
 
     def _handoff(self, leaf: int, record: r.HandoffRecord) -> None:
-        if _fetches(record):
-            self._handled_emergencies()
         if isinstance(record, r.HandoffRequested):
             self.handoffs[record.handoff] = leaf
             return
@@ -155,13 +145,6 @@ class Actions:
         leaf = self.handoffs.pop(handoff, None)
         if leaf is not None:
             self.tallies["person"].judge(True, self.of.where(leaf))
-
-    def _handled_emergencies(self) -> None:
-        """Behind an emergency stands that a person is fetched, whoever they were first fetched for."""
-        for leaf, at in self.emergencies.items():
-            self.tallies["emergency"].judge(True, self.of.where(leaf))
-            self.tallies["emergency"].challenge(at)
-        self.emergencies.clear()
 
     # -- what broke -------------------------------------------------------------------------------
 
@@ -181,10 +164,7 @@ class Actions:
                 self.tallies["person"].judge(None, self.of.where(leaf))
             for leaf in self.captures.values():
                 self.tallies["capture"].judge(False, self.of.where(leaf))  # a pause without an end
-            for leaf in self.emergencies:  # nobody was fetched; or what became of it is on no record
-                self.tallies["emergency"].judge(None if self.handoffs else False, self.of.where(leaf))
-            for leaf, _ in self.asked_back.values():  # nothing was said to who may have one
-                self.tallies["emergency"].judge(False, self.of.where(leaf))
+            self.emergencies.finish(under_way=bool(self.handoffs))
             for leaf, record in self.broken.items():
                 for topic in _topics(record):
                     self.tallies[topic].judge(None, self.of.where(leaf))
@@ -197,11 +177,6 @@ class Actions:
 
 def _topics(record: r.ControlFailed) -> tuple[str, ...]:
     return ("break", "recognition") if record.control == "recogniser" else ("break",)
-
-
-def _fetches(record: r.HandoffRecord) -> bool:
-    """Whether this shows that a person is being fetched now: who was given up for an emergency is not."""
-    return not (isinstance(record, r.HandoffFailed) and record.reason in _GIVEN_UP)
 
 
 def _handles(record: r.Record) -> bool:

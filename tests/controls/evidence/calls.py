@@ -107,6 +107,7 @@ def played(
     phrase: str | None = None,
     evidence: r.Evidence = r.Evidence.CARRIER_MARK,
     latency: r.Latency | None = None,
+    script_of_emergency: bool = False,
 ) -> None:
     spoken = text if samples == of else text[: len(text) * samples // of]
     script.add(
@@ -122,6 +123,7 @@ def played(
         turn=turn,
         clause=clause,
         fixed=phrase is not None,
+        script=True if script_of_emergency else None,
         samples=samples,
         of_samples=of,
         rate_hz=8000,

@@ -11,10 +11,18 @@ from controls.rules.pack_files import load_packs
 from tests.controls.rules.packs import FOLDER, shipped_packs
 from tests.simulators.house import DESK, PHRASES, OnTheLine, on_the_line
 from tests.simulators.model_server import say
+from voice_runtime.agent import DeskRoute
 from voice_runtime.events import CallerSaidFrame, CallerSilentFrame
 
 pytestmark = pytest.mark.anyio
 
+NIGHT = "+12025550199"
+#: The desk is closed; somebody is there for emergencies only.
+ON_CALL = (
+    DeskRoute("desk", "reception", DESK, hours="UTC"),
+    DeskRoute("desk", "on-call", NIGHT, always=True, urgent_only=True),
+    DeskRoute("callback", "reception", title="reception"),
+)
 SCRIPT, ASK = "rule.emergency-us.danger-to-life", "ask-emergency"
 #: Read before a loop runs. Without their examples: those are tried where packs are compiled.
 EVERYWHERE = Rules([*shipped_packs(), *load_packs(FOLDER, ["emergency-eu"])])
@@ -90,12 +98,127 @@ async def test_other_words_are_answered() -> None:
         assert line.addressed()[-1] == ("when do you open", "model")
 
 
-async def test_a_person_may_be_asked_for_instead() -> None:
-    async with on_the_line() as line:
+@pytest.mark.parametrize("how", ["voice", "keypad"])
+async def test_a_person_asked_for_instead_is_the_emergency_s(how: str) -> None:
+    """Whoever is for emergencies only was not tried, and a call-back was offered."""
+    async with on_the_line(handoff=ON_CALL) as line:
         await doubtful(line)
-        await line.press("0")
-        assert line.control.transfers == [DESK]
-        assert line.of("handoff.requested")[0][0].requested_by == "caller_key"
+        await (line.say("let me talk to a person") if how == "voice" else line.press("0"))
+        assert line.played()[4:] == [SCRIPT, "handoff"]
+        assert line.control.transfers == [NIGHT]
+        assert line.of("handoff.requested")[0][0].requested_by == "emergency"
+        assert found(line) == [(RULE, True), (RULE, False)]
+
+
+async def test_a_no_beside_the_wish_for_a_person_is_a_no() -> None:
+    async with on_the_line(handoff=ON_CALL) as line:
+        await doubtful(line)
+        await line.say("no i want to talk to a person")
+        assert line.played()[4:] == ["no-one-free", "ask-callback"]
+        assert line.control.transfers == []
+        assert found(line) == [(RULE, True)]
+
+
+async def test_a_stop_in_doubt_says_so_and_the_number_and_fetches_who_is_on_call() -> None:
+    """It asked "May we call you back?", and the yes to that was one to the emergency."""
+    async with on_the_line(handoff=ON_CALL) as line:
+        await doubtful(line)
+        line.call.stop()
+        await line.settled()
+        assert line.played()[4:] == ["stopped", SCRIPT, "handoff"]
+        assert line.control.transfers == [NIGHT]
+        assert found(line) == [(RULE, True), (RULE, False)]
+
+
+async def test_a_stop_in_doubt_with_nobody_there_ends_with_the_number() -> None:
+    """With a no, a stopped agent asked "How can I help you?"."""
+    async with on_the_line(handoff=()) as line:
+        await doubtful(line)
+        line.call.stop()
+        await line.ended()
+        assert line.played()[4:] == ["stopped", SCRIPT, "emergency-nobody", SCRIPT, "goodbye"]
+        assert line.closed() == ("operator", "stopped")
+
+
+@pytest.mark.parametrize("reason", ["misheard", "crash", "deadline"])
+async def test_an_answer_that_nobody_understood_counts_as_silence_does(reason: str) -> None:
+    """It asked to say that again, then fetched somebody as for any failure: who is on call was not tried."""
+    async with on_the_line(handoff=ON_CALL) as line:
+        await doubtful(line)
+        line.call.ear_failed(reason)
+        await line.settled()
+        assert line.played()[4:] == [SCRIPT, "handoff"]
+        assert line.control.transfers == [NIGHT]
+        assert line.of("handoff.requested")[0][0].requested_by == "emergency"
+        broken = [(record.control, record.reason) for record, _ in line.of("control.failed")]
+        assert broken == ([] if reason == "misheard" else [("recogniser", reason)])
+
+
+async def test_a_noise_behind_the_script_answers_no_question_that_is_to_come() -> None:
+    async with on_the_line(handoff=ON_CALL) as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.send(unsure())
+        assert await line.carrier.frozen()
+        line.call.ear_failed("misheard")
+        line.carrier._let_go()
+        await line.settled()
+        assert line.played()[2:] == [SCRIPT, ASK]
+        assert line.control.transfers == []
+
+
+@pytest.mark.parametrize("words", ["stop", "hold on"])
+async def test_no_stop_of_the_caller_s_cuts_the_number(words: str) -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.send(unsure())
+        assert await line.carrier.frozen()
+        await line.carrier.say(words)
+        line.carrier._let_go()
+        await line.settled()
+        assert line.played()[2:4] == [SCRIPT, ASK]
+
+
+async def test_who_opts_out_in_doubt_is_told_the_number_first() -> None:
+    async with on_the_line(handoff=ON_CALL) as line:
+        await doubtful(line)
+        await line.carrier.say("never call me again")
+        await line.ended()
+        assert line.played()[4:] == [SCRIPT, "opted-out"]
+        assert line.closed() == ("caller", "opted_out")
+        assert line.of("handoff.requested") == []
+        assert [record.script for record, _ in line.of("agent.played")][2:] == [True, None, True, None]
+
+
+async def test_who_opts_out_while_an_emergency_s_handoff_runs_is_told_the_number_first() -> None:
+    """The call ended with the goodbye."""
+    async with on_the_line(handoff=ON_CALL) as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.say("i have chest pain")
+        assert await line.carrier.frozen()
+        await line.carrier.say("never call me again")
+        line.carrier._let_go()
+        await line.ended()
+        assert line.played()[2:] == [SCRIPT + "…", SCRIPT, "opted-out"]
+        assert line.closed() == ("caller", "opted_out")
+        assert "consent.withdrawn" in line.types()
+        assert line.control.transfers == []
+        assert line.of("handoff.failed")[-1][0].reason == "declined"
+
+
+async def test_who_falls_silent_while_somebody_is_fetched_stays_on_the_line() -> None:
+    async with on_the_line(handoff=ON_CALL) as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.say("i have chest pain")
+        assert await line.carrier.frozen()
+        await line.carrier.send(CallerSilentFrame(for_s=30.0, step=2))
+        line.carrier._let_go()
+        await line.settled()
+        assert line.played()[2:] == [SCRIPT, "handoff"]
+        assert line.control.transfers == [NIGHT]
 
 
 async def test_in_the_disclosure_it_is_asked_and_the_disclosure_comes_back() -> None:
