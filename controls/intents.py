@@ -19,6 +19,7 @@ from typing import Literal
 import rfc8785
 from pydantic import Field, ValidationError
 
+from controls.beside import Beside
 from controls.documents import MAX_BYTES, Document, line_of, read, validate
 from controls.emergency import Emergencies, Emergency
 from controls.errors import ConfigurationError, Problem
@@ -32,8 +33,6 @@ from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
-#: So many words beside the question whether this is a machine are another question or wish.
-_MORE = 3
 
 
 class Intent(StrEnum):
@@ -84,11 +83,15 @@ class LanguageWords(Document):
         fillers: words that change nothing around a ``whole`` phrase.
         agrees: backchannels that are a yes once a yes or no was asked for.
         insists: words around the question whether this is a machine that ask for nothing else.
+        objects: words right before an objection that belong to it.
+        objected: words right behind an objection that belong to it.
     """
 
     fillers: tuple[Sentence, ...]
     agrees: tuple[Sentence, ...]
     insists: tuple[Sentence, ...] = ()
+    objects: tuple[Sentence, ...] = ()
+    objected: tuple[Sentence, ...] = ()
     lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
     opt_out: IntentWords
     person: IntentWords
@@ -129,21 +132,21 @@ class _Compiled:
         agrees = IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees)
         return cls(agrees, given, fillers)
 
-    def spans(self, said: Words) -> list[tuple[int, int]]:
-        """Where any of its phrases stand."""
-        return [s for index in (self._anywhere, self._whole) for s in index.find(said).get(0, [])]
-
     def meant(self, said: Words) -> bool:
+        return bool(self.spans(said))
+
+    def spans(self, said: Words) -> list[tuple[int, int]]:
+        """Where it is said, as (first word, after last word); empty where it is not meant."""
         masks = self._unless.find(said).get(0, [])
         spans = self._anywhere.find(said).get(0, [])
         if len(said) <= self._at_most:
             spans = spans + [
                 s for s in self._begins.find(said).get(0, []) if self._only_fillers(said, (0, s[0]))
             ]
+        if found := [s for s in spans if not any(m[0] <= s[0] and s[1] <= m[1] for m in masks)]:
+            return found
         whole = self._whole.find(said).get(0, [])
-        if any(not any(m[0] <= s[0] and s[1] <= m[1] for m in masks) for s in spans):
-            return True
-        return bool(whole) and not masks and self._covered(said, whole)
+        return whole if whole and not masks and self._covered(said, whole) else []
 
     def _covered(self, said: Words, spans: list[tuple[int, int]]) -> bool:
         """Every word belongs to a whole phrase or to a filler."""
@@ -155,11 +158,19 @@ class _Compiled:
         return all(i in covered for i in range(*part))
 
 
-def _around(given: LanguageWords) -> PhraseIndex:
-    """Words that may stand around the question whether this is a machine, and ask nothing more."""
+def _index(*phrases: Iterable[str]) -> PhraseIndex:
+    return PhraseIndex((0, compile_phrase(p)) for each in phrases for p in each)
+
+
+def _beside_question(given: LanguageWords) -> Beside:
+    """What may stand around the question whether this is a machine, and asks nothing more."""
     lists = (given.lists.get(name, ()) for name in ("machine", "being", "kind", "maquina", "ser", "algo"))
-    found = (*given.fillers, *given.insists, *(entry for entries in lists for entry in entries))
-    return PhraseIndex((0, compile_phrase(p)) for p in found)
+    return Beside(_index(given.fillers, given.insists, *lists))
+
+
+def _beside_objection(given: LanguageWords) -> Beside:
+    fillers = _index(given.fillers, given.objects, given.objected)
+    return Beside(fillers, _index(given.objects), _index(given.objected))
 
 
 #: Words that join what is repeated.
@@ -200,7 +211,8 @@ class Intents:
             ]
             for language, given in lists.languages.items()
         }
-        self._around = {str(k): _around(given) for k, given in lists.languages.items()}
+        self._question = {str(k): _beside_question(given) for k, given in lists.languages.items()}
+        self._objection = {str(k): _beside_objection(given) for k, given in lists.languages.items()}
         self._agrees = {str(k): _Compiled.agreement(v, fillers[k]) for k, v in lists.languages.items()}
 
     @property
@@ -244,19 +256,26 @@ class Intents:
         """What else an utterance asks that asks whether this is a machine or a person.
 
         Returns:
-            None where it asks nothing of the kind; "" where it asks nothing else.
+            None where it asks nothing of the kind; "" where it asks nothing else; otherwise the words outside
+            the question, unchanged (see ``controls.beside``).
         """
         said = words(text)
-        robot = dict(self._by_language.get(language, ())).get(Intent.ROBOT_QUESTION)
-        if robot is None or not robot.meant(said):
-            return None
-        around = self._around[language].find(said).get(0, [])
-        asked = {i for a, b in robot.spans(said) for i in range(a, b)}
-        covered = asked | {i for a, b in around for i in range(a, b)}
-        if len(said) - len(covered) < _MORE:
-            return ""
-        rest = [i for i in range(len(said)) if i not in asked]
-        return " ".join(said.text[said.spans[i][0] : said.spans[i][1]] for i in rest)
+        spans = self._spans(Intent.ROBOT_QUESTION, said, language)
+        return self._question[language].of(said, spans) if spans else None
+
+    def beside_objection(self, text: str, language: str, objection: Intent) -> str:
+        """What else an utterance asks that objects to something; "" where it asks nothing else.
+
+        Args:
+            objection: what it objects to, one of the intents that take consent back.
+        """
+        said = words(text)
+        spans = self._spans(objection, said, language)
+        return self._objection[language].of(said, spans) if spans else ""
+
+    def _spans(self, intent: Intent, said: Words, language: str) -> list[tuple[int, int]]:
+        found = dict(self._by_language.get(language, ())).get(intent)
+        return found.spans(said) if found is not None and said.tokens else []
 
     def emergency(self, text: str, language: str) -> Emergency | None:
         """The gravest emergency named in ``text``, or None."""
@@ -372,6 +391,11 @@ def yes_or_no(text: str, language: str, asked: str = "") -> bool | None:
 def beside_robot_question(text: str, language: str) -> str | None:
     """What else is asked beside whether this is a machine: "" nothing; None where that is not asked."""
     return current().beside_robot_question(text, language)
+
+
+def beside_objection(text: str, language: str, objection: Intent) -> str:
+    """What else is asked beside an objection; "" nothing."""
+    return current().beside_objection(text, language, objection)
 
 
 def emergency(text: str, language: str) -> Emergency | None:
