@@ -14,20 +14,19 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import rfc8785
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from controls.beside import Beside
-from controls.documents import MAX_BYTES, Document, line_of, read, validate
+from controls.beside import Beside, outside
+from controls.documents import MAX_BYTES, line_of, read, validate
 from controls.emergency import Emergencies, Emergency
 from controls.errors import ConfigurationError, Problem
-from controls.ledger.records import Language
+from controls.intent_file import IntentFile, IntentWords, LanguageWords
 from controls.quick_yaml import quickly
 from controls.rules.compiled import compiled
 from controls.rules.matchers import Words, compile_phrase, words
-from controls.rules.model import Name, Pack, Sentence
+from controls.rules.model import Pack
 from controls.rules.pack_files import emergency_names, load_packs
 from controls.rules.phrase_index import PhraseIndex
 
@@ -56,65 +55,12 @@ class Intent(StrEnum):
     BACKCHANNEL = "backchannel"
 
 
-class IntentWords(Document):
-    """How one intent sounds.
-
-    Attributes:
-        anywhere: phrases that mean it wherever they stand (see ``controls.rules.matchers``).
-        whole: phrases that mean it only when nothing but ``fillers`` stands around them.
-        begins: phrases that mean it at the start of a short utterance.
-        unless: a phrase found inside one of these does not count.
-        at_most: words an utterance may have for ``begins``.
-    """
-
-    anywhere: tuple[Sentence, ...] = ()
-    whole: tuple[Sentence, ...] = ()
-    begins: tuple[Sentence, ...] = ()
-    unless: tuple[Sentence, ...] = ()
-    at_most: int = Field(default=6, ge=1, le=20)
-    catches: tuple[Sentence, ...] = Field(min_length=1)
-    lets_pass: tuple[Sentence, ...] = Field(min_length=1)
-
-
-class LanguageWords(Document):
-    """One language's lists; every intent but the emergencies' must be there.
-
-    Attributes:
-        fillers: words that change nothing around a ``whole`` phrase.
-        agrees: backchannels that are a yes once a yes or no was asked for.
-        insists: words around the question whether this is a machine that ask for nothing else.
-        objects: words right before an objection that belong to it.
-        objected: words right behind an objection that belong to it.
-    """
-
-    fillers: tuple[Sentence, ...]
-    agrees: tuple[Sentence, ...]
-    insists: tuple[Sentence, ...] = ()
-    objects: tuple[Sentence, ...] = ()
-    objected: tuple[Sentence, ...] = ()
-    lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
-    opt_out: IntentWords
-    person: IntentWords
-    no_recording: IntentWords
-    no_training: IntentWords
-    no_listening: IntentWords
-    no_supplier: IntentWords
-    no_callback: IntentWords
-    stop: IntentWords
-    maybe_opt_out: IntentWords
-    robot_question: IntentWords
-    receipt: IntentWords
-    again: IntentWords
-    no: IntentWords
-    yes: IntentWords
-    backchannel: IntentWords
-
-
-class IntentFile(Document):
-    """``configs/rules/intents.yaml``."""
-
-    format: Literal[1]
-    languages: dict[Language, LanguageWords] = Field(min_length=1)
+#: What takes consent back.
+OBJECTIONS = frozenset((
+    Intent.NO_TRAINING, Intent.NO_LISTENING, Intent.NO_SUPPLIER, Intent.NO_CALLBACK, Intent.NO_RECORDING,
+))  # fmt: skip
+#: What acts where it is all that stands beside the question whether this is a machine.
+_BESIDE = OBJECTIONS | {Intent.OPT_OUT, Intent.PERSON, Intent.MAYBE_OPT_OUT}
 
 
 class _Compiled:
@@ -230,7 +176,11 @@ class Intents:
             return None
         if self.emergency(text, language) is not None:
             return Intent.EMERGENCY
-        return next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
+        meant = next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
+        if meant is Intent.ROBOT_QUESTION and (beside := self.beside_robot_question(text, language)):
+            other = self.of(beside, language)
+            return other if other in _BESIDE else meant
+        return meant
 
     def yes_or_no(self, text: str, language: str, asked: str = "") -> bool | None:
         """The answer to a question asked for a yes or a no; None when it is neither.
@@ -263,15 +213,18 @@ class Intents:
         spans = self._spans(Intent.ROBOT_QUESTION, said, language)
         return self._question[language].of(said, spans) if spans else None
 
-    def beside_objection(self, text: str, language: str, objection: Intent) -> str:
-        """What else an utterance asks that objects to something; "" where it asks nothing else.
-
-        Args:
-            objection: what it objects to, one of the intents that take consent back.
-        """
-        said = words(text)
-        spans = self._spans(objection, said, language)
-        return self._objection[language].of(said, spans) if spans else ""
+    def beside_objections(self, text: str, language: str) -> tuple[tuple[Intent, ...], str]:
+        """What an utterance objects to, and what else it asks; "" where it asks nothing else."""
+        found: list[Intent] = []
+        while (meant := self.of(text, language)) in OBJECTIONS and meant is not None:
+            found.append(meant)
+            said = words(text)
+            if spans := self._spans(meant, said, language):
+                text = self._objection[language].of(said, spans)
+            else:  # it is all that stands beside a question, which is left
+                asked = self._spans(Intent.ROBOT_QUESTION, said, language)
+                text = outside(said, set(range(len(said))).difference(*(range(*span) for span in asked)))
+        return tuple(found), text
 
     def _spans(self, intent: Intent, said: Words, language: str) -> list[tuple[int, int]]:
         found = dict(self._by_language.get(language, ())).get(intent)
@@ -393,9 +346,9 @@ def beside_robot_question(text: str, language: str) -> str | None:
     return current().beside_robot_question(text, language)
 
 
-def beside_objection(text: str, language: str, objection: Intent) -> str:
-    """What else is asked beside an objection; "" nothing."""
-    return current().beside_objection(text, language, objection)
+def beside_objections(text: str, language: str) -> tuple[tuple[Intent, ...], str]:
+    """What the caller objects to, and what else they ask; "" nothing."""
+    return current().beside_objections(text, language)
 
 
 def emergency(text: str, language: str) -> Emergency | None:

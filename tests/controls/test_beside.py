@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controls.beside import Beside, outside
-from controls.intents import Intent, beside_objection, beside_robot_question
+from controls.intents import Intent, beside_objections, beside_robot_question, intent
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.phrase_index import PhraseIndex
 
@@ -89,12 +89,40 @@ def test_words_beside_a_robot_question_are_neither_doubled_nor_swallowed(said: s
         ("en-US", "are you a robot i don't want to be recorded", Intent.NO_RECORDING, "are you a robot"),
         ("es-US", "no graben esta llamada a qué hora abren", Intent.NO_RECORDING, "a qué hora abren"),
         ("es-US", "por favor no me grabe", Intent.NO_RECORDING, ""),
-        ("en-US", "what are your hours", Intent.NO_RECORDING, ""),
     ],
 )  # fmt: skip
 def test_what_is_asked_beside_an_objection(language: str, said: str, objection: Intent, beside: str) -> None:
     """Found by reading: a question in the same breath as an objection was swallowed."""
-    assert beside_objection(said, language, objection) == beside
+    assert beside_objections(said, language) == ((objection,), beside)
+
+
+def test_every_objection_of_an_utterance_counts_and_a_question_is_left_beside_them() -> None:
+    said = "don't record this and don't use my call for training are you a robot"
+    assert beside_objections(said, "en-US") == (
+        (Intent.NO_TRAINING, Intent.NO_RECORDING), "are you a robot",
+    )  # fmt: skip
+    assert beside_objections("are you a robot i object", "en-US") == (
+        (Intent.NO_RECORDING,),
+        "are you a robot",
+    )
+    assert beside_objections("what are your hours", "en-US") == ((), "what are your hours")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("are you a robot operator please", Intent.PERSON),
+        ("are you a robot or can i talk to a person", Intent.PERSON),
+        ("are you a robot never call me again", Intent.OPT_OUT),
+        ("are you a robot leave me alone", Intent.MAYBE_OPT_OUT),
+        ("are you a robot i object", Intent.NO_RECORDING),
+        ("are you a robot and can i have a receipt", Intent.ROBOT_QUESTION),
+        ("are you a robot wait", Intent.ROBOT_QUESTION),
+    ],
+)
+def test_what_acts_at_once_is_found_beside_a_robot_question(said: str, meant: Intent) -> None:
+    assert intent(said, "en-US") is meant
+    assert beside_robot_question(said, "en-US") is not None
 
 
 def test_a_cut_takes_the_words_that_belong_to_it_and_no_others() -> None:

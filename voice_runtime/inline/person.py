@@ -131,7 +131,7 @@ class WayToAPerson:
 
         Args:
             by: ``handoff.requested``'s ``requested_by``.
-            script: fixed phrase spoken first (an emergency's).
+            script: fixed phrase spoken first (an emergency's, or what else the caller is owed).
             answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
         busy = self._task is not None and not self._task.done()
@@ -144,7 +144,7 @@ class WayToAPerson:
         self._script_due = by == "emergency"
         try:
             if await self._makes_way(by, reason, script, busy=busy):
-                self._begin(by, reason, script)
+                self._begin(by, reason, script if by == "emergency" else "")
         finally:
             self._script_due = False
 
