@@ -226,6 +226,11 @@ class Intents:
                 text = outside(said, set(range(len(said))).difference(*(range(*span) for span in asked)))
         return tuple(found), text
 
+    def objections(self, text: str, language: str) -> tuple[Intent, ...]:
+        """What an utterance objects to, whatever else it means first."""
+        said = words(text)
+        return tuple(i for i in Intent if i in OBJECTIONS and self._spans(i, said, language))
+
     def _spans(self, intent: Intent, said: Words, language: str) -> list[tuple[int, int]]:
         found = dict(self._by_language.get(language, ())).get(intent)
         return found.spans(said) if found is not None and said.tokens else []
@@ -349,6 +354,11 @@ def beside_robot_question(text: str, language: str) -> str | None:
 def beside_objections(text: str, language: str) -> tuple[tuple[Intent, ...], str]:
     """What the caller objects to, and what else they ask; "" nothing."""
     return current().beside_objections(text, language)
+
+
+def objections(text: str, language: str) -> tuple[Intent, ...]:
+    """What the caller objects to, whatever else their words mean first."""
+    return current().objections(text, language)
 
 
 def emergency(text: str, language: str) -> Emergency | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controls.beside import Beside, outside
-from controls.intents import Intent, beside_objections, beside_robot_question, intent
+from controls.intents import Intent, beside_objections, beside_robot_question, intent, objections
 from controls.rules.matchers import compile_phrase, words
 from controls.rules.phrase_index import PhraseIndex
 
@@ -106,6 +106,13 @@ def test_every_objection_of_an_utterance_counts_and_a_question_is_left_beside_th
         "are you a robot",
     )
     assert beside_objections("what are your hours", "en-US") == ((), "what are your hours")
+
+
+def test_an_objection_is_found_behind_whatever_comes_first() -> None:
+    assert intent("get me a real person and don't record this", "en-US") is Intent.PERSON
+    assert objections("get me a real person and don't record this", "en-US") == (Intent.NO_RECORDING,)
+    assert objections("get me a real person", "en-US") == ()
+    assert objections("don't record this", "xx") == ()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ then goes to exactly one addressee (or, of two wishes in one breath, each to its
    "stop" acts at once on everything but the disclosure, which has to be played;
 2. an objection to being recorded takes effect at once, and ends nothing; words that may mean opting out are
    asked back; whether this is a machine is answered by a fixed phrase, also beside all of these but an
-   emergency. What else was said in the same breath goes on from here (``inline.wishes``, ``controls.beside``);
+   emergency. What else was said in the same breath goes on (``inline.wishes``, ``controls.beside``);
 3. a question of the opening's takes its answer, by voice or by key 1 (yes) and 2 (no); while the opening is
    not finished, everything else waits for it;
 4. a request for the call's receipt is answered by the runtime itself;
@@ -232,6 +232,7 @@ class Attention(FrameProcessor):
         elif meant is Intent.EMERGENCY:
             await self._emergencies.found(frame, emergency(frame.text, self._language))
         elif meant in _LEAVES:
+            await self._wishes.objects_beside(frame.text, meant)
             self._journal.caller_said(frame, _LEAVES[meant])
             await self._leaves(meant, asks_what=asks_what)
         elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
@@ -289,8 +290,7 @@ class Attention(FrameProcessor):
         await self._opening.asked("person")
         if asks_what and self._person.under_way:
             await self._wishes.say_what_it_is(self._journal.turn, final=True)
-        script = AI_ANSWER if asks_what else ""
-        await self._person.wanted("caller_voice", "asked for a person", script=script)
+        await self._person.wanted("caller_voice", "asked for a person", script=AI_ANSWER if asks_what else "")
 
     async def _while_fetched(self, text: str, turn: int) -> None:
         """A person is being fetched: what this is gets its answer; the rest answers what is asked there."""

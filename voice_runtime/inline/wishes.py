@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 
 from controls import asked_back as b
 from controls.consent import Scope
-from controls.intents import Intent, beside_objections, beside_robot_question, intent
+from controls.intents import Intent, beside_objections, beside_robot_question, intent, objections
 from controls.ledger.records import Addressed
 from voice_runtime.events import CallerSaidFrame, SayFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
@@ -196,6 +196,13 @@ class Wishes:
         if owed and not self._person.under_way:
             phrase = NOT_RECORDED if meant is Intent.NO_RECORDING else NOTED
             await self._say(SayFrame(phrase=phrase, turn=self._journal.turn, answers=frame is not None))
+
+    async def objects_beside(self, text: str, meant: Intent | None) -> None:
+        """What these words object to holds, though what they mean first comes first; no phrase says so."""
+        for objection in objections(text, self._language):
+            # opting out takes that back itself
+            if not (objection is Intent.NO_CALLBACK and meant is Intent.OPT_OUT):
+                await self._opening.objected("voice", OBJECTIONS[objection])
 
     async def besides(self, text: str) -> tuple[str, str]:
         """The first objection of these words was acted on: act on the others.

@@ -117,6 +117,15 @@ async def test_who_asks_for_a_person_in_robot_words_is_told_and_gets_one(said: s
         assert line.addressed() == [(said, "person")]
 
 
+async def test_an_objection_beside_the_wish_for_a_person_holds_for_these_words_already() -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        await line.say("get me a real person and don't record this")
+        assert [w.scope for w, _ in line.of("consent.withdrawn")] == ["record", "transcript"]
+        assert line.control.transfers
+        assert line.addressed() == [("", "person")]
+
+
 async def test_who_asks_for_a_person_in_other_words_is_told_nothing_of_robots() -> None:
     async with on_the_line() as line:
         await line.opened()
