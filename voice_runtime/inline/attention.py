@@ -242,7 +242,7 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not self._person.under_way:
                 await self.interrupt()
-        elif self._emergencies.asking:
+        elif self._emergencies.asking and not asks_what:  # which leaves that question open
             if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
                 self._answer_later(frame.text)
             await self.catch_up()
