@@ -22,7 +22,7 @@ from typing import Any
 from controls.decision import Verdict
 from controls.documents import Document
 from controls.floor_release import Weaker, release_floor, weaker_release
-from controls.intents import IntentFile, IntentWords
+from controls.intent_file import IntentFile, IntentWords
 from controls.ledger import records as r
 from controls.ledger.envelope import canonical
 from controls.redaction.file import SINKS, Redaction

@@ -8,7 +8,8 @@ from typing import Any
 
 from controls.documents import dotted, line_of, read, validate
 from controls.emergency import Emergencies
-from controls.intents import Intent, IntentFile, Intents, IntentWords
+from controls.intent_file import IntentFile, IntentWords
+from controls.intents import Intent, Intents
 from controls.rules.examples import Tried
 from controls.rules.model import Pack
 

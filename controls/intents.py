@@ -14,26 +14,24 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import rfc8785
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from controls.documents import MAX_BYTES, Document, line_of, read, validate
+from controls.beside import Beside, outside
+from controls.documents import MAX_BYTES, line_of, read, validate
 from controls.emergency import Emergencies, Emergency
 from controls.errors import ConfigurationError, Problem
-from controls.ledger.records import Language
+from controls.intent_file import IntentFile, IntentWords, LanguageWords
 from controls.quick_yaml import quickly
 from controls.rules.compiled import compiled
 from controls.rules.matchers import Words, compile_phrase, words
-from controls.rules.model import Name, Pack, Sentence
+from controls.rules.model import Pack
 from controls.rules.pack_files import emergency_names, load_packs
 from controls.rules.phrase_index import PhraseIndex
 
 #: Read when nothing else was given to ``use``: the checkout's own lists.
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
-#: So many words beside the question whether this is a machine are another question or wish.
-_MORE = 3
 
 
 class Intent(StrEnum):
@@ -57,61 +55,12 @@ class Intent(StrEnum):
     BACKCHANNEL = "backchannel"
 
 
-class IntentWords(Document):
-    """How one intent sounds.
-
-    Attributes:
-        anywhere: phrases that mean it wherever they stand (see ``controls.rules.matchers``).
-        whole: phrases that mean it only when nothing but ``fillers`` stands around them.
-        begins: phrases that mean it at the start of a short utterance.
-        unless: a phrase found inside one of these does not count.
-        at_most: words an utterance may have for ``begins``.
-    """
-
-    anywhere: tuple[Sentence, ...] = ()
-    whole: tuple[Sentence, ...] = ()
-    begins: tuple[Sentence, ...] = ()
-    unless: tuple[Sentence, ...] = ()
-    at_most: int = Field(default=6, ge=1, le=20)
-    catches: tuple[Sentence, ...] = Field(min_length=1)
-    lets_pass: tuple[Sentence, ...] = Field(min_length=1)
-
-
-class LanguageWords(Document):
-    """One language's lists; every intent but the emergencies' must be there.
-
-    Attributes:
-        fillers: words that change nothing around a ``whole`` phrase.
-        agrees: backchannels that are a yes once a yes or no was asked for.
-        insists: words around the question whether this is a machine that ask for nothing else.
-    """
-
-    fillers: tuple[Sentence, ...]
-    agrees: tuple[Sentence, ...]
-    insists: tuple[Sentence, ...] = ()
-    lists: dict[Name, tuple[Sentence, ...]] = Field(default_factory=dict)
-    opt_out: IntentWords
-    person: IntentWords
-    no_recording: IntentWords
-    no_training: IntentWords
-    no_listening: IntentWords
-    no_supplier: IntentWords
-    no_callback: IntentWords
-    stop: IntentWords
-    maybe_opt_out: IntentWords
-    robot_question: IntentWords
-    receipt: IntentWords
-    again: IntentWords
-    no: IntentWords
-    yes: IntentWords
-    backchannel: IntentWords
-
-
-class IntentFile(Document):
-    """``configs/rules/intents.yaml``."""
-
-    format: Literal[1]
-    languages: dict[Language, LanguageWords] = Field(min_length=1)
+#: What takes consent back.
+OBJECTIONS = frozenset((
+    Intent.NO_TRAINING, Intent.NO_LISTENING, Intent.NO_SUPPLIER, Intent.NO_CALLBACK, Intent.NO_RECORDING,
+))  # fmt: skip
+#: What acts where it is all that stands beside the question whether this is a machine.
+_BESIDE = OBJECTIONS | {Intent.OPT_OUT, Intent.PERSON, Intent.MAYBE_OPT_OUT}
 
 
 class _Compiled:
@@ -129,21 +78,21 @@ class _Compiled:
         agrees = IntentWords(whole=given.agrees, catches=given.agrees, lets_pass=given.agrees)
         return cls(agrees, given, fillers)
 
-    def spans(self, said: Words) -> list[tuple[int, int]]:
-        """Where any of its phrases stand."""
-        return [s for index in (self._anywhere, self._whole) for s in index.find(said).get(0, [])]
-
     def meant(self, said: Words) -> bool:
+        return bool(self.spans(said))
+
+    def spans(self, said: Words) -> list[tuple[int, int]]:
+        """Where it is said, as (first word, after last word); empty where it is not meant."""
         masks = self._unless.find(said).get(0, [])
         spans = self._anywhere.find(said).get(0, [])
         if len(said) <= self._at_most:
             spans = spans + [
                 s for s in self._begins.find(said).get(0, []) if self._only_fillers(said, (0, s[0]))
             ]
+        if found := [s for s in spans if not any(m[0] <= s[0] and s[1] <= m[1] for m in masks)]:
+            return found
         whole = self._whole.find(said).get(0, [])
-        if any(not any(m[0] <= s[0] and s[1] <= m[1] for m in masks) for s in spans):
-            return True
-        return bool(whole) and not masks and self._covered(said, whole)
+        return whole if whole and not masks and self._covered(said, whole) else []
 
     def _covered(self, said: Words, spans: list[tuple[int, int]]) -> bool:
         """Every word belongs to a whole phrase or to a filler."""
@@ -155,11 +104,19 @@ class _Compiled:
         return all(i in covered for i in range(*part))
 
 
-def _around(given: LanguageWords) -> PhraseIndex:
-    """Words that may stand around the question whether this is a machine, and ask nothing more."""
+def _index(*phrases: Iterable[str]) -> PhraseIndex:
+    return PhraseIndex((0, compile_phrase(p)) for each in phrases for p in each)
+
+
+def _beside_question(given: LanguageWords) -> Beside:
+    """What may stand around the question whether this is a machine, and asks nothing more."""
     lists = (given.lists.get(name, ()) for name in ("machine", "being", "kind", "maquina", "ser", "algo"))
-    found = (*given.fillers, *given.insists, *(entry for entries in lists for entry in entries))
-    return PhraseIndex((0, compile_phrase(p)) for p in found)
+    return Beside(_index(given.fillers, given.insists, *lists))
+
+
+def _beside_objection(given: LanguageWords) -> Beside:
+    fillers = _index(given.fillers, given.objects, given.objected)
+    return Beside(fillers, _index(given.objects), _index(given.objected))
 
 
 #: Words that join what is repeated.
@@ -200,7 +157,8 @@ class Intents:
             ]
             for language, given in lists.languages.items()
         }
-        self._around = {str(k): _around(given) for k, given in lists.languages.items()}
+        self._question = {str(k): _beside_question(given) for k, given in lists.languages.items()}
+        self._objection = {str(k): _beside_objection(given) for k, given in lists.languages.items()}
         self._agrees = {str(k): _Compiled.agreement(v, fillers[k]) for k, v in lists.languages.items()}
 
     @property
@@ -218,7 +176,11 @@ class Intents:
             return None
         if self.emergency(text, language) is not None:
             return Intent.EMERGENCY
-        return next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
+        meant = next((i for i, c in self._by_language.get(language, ()) if c.meant(said)), None)
+        if meant is Intent.ROBOT_QUESTION and (beside := self.beside_robot_question(text, language)):
+            other = self.of(beside, language)
+            return other if other in _BESIDE else meant
+        return meant
 
     def yes_or_no(self, text: str, language: str, asked: str = "") -> bool | None:
         """The answer to a question asked for a yes or a no; None when it is neither.
@@ -251,19 +213,34 @@ class Intents:
         """What else an utterance asks that asks whether this is a machine or a person.
 
         Returns:
-            None where it asks nothing of the kind; "" where it asks nothing else.
+            None where it asks nothing of the kind; "" where it asks nothing else; otherwise the words outside
+            the question, unchanged (see ``controls.beside``).
         """
         said = words(text)
-        robot = dict(self._by_language.get(language, ())).get(Intent.ROBOT_QUESTION)
-        if robot is None or not robot.meant(said):
-            return None
-        around = self._around[language].find(said).get(0, [])
-        asked = {i for a, b in robot.spans(said) for i in range(a, b)}
-        covered = asked | {i for a, b in around for i in range(a, b)}
-        if len(said) - len(covered) < _MORE:
-            return ""
-        rest = [i for i in range(len(said)) if i not in asked]
-        return " ".join(said.text[said.spans[i][0] : said.spans[i][1]] for i in rest)
+        spans = self._spans(Intent.ROBOT_QUESTION, said, language)
+        return self._question[language].of(said, spans) if spans else None
+
+    def beside_objections(self, text: str, language: str) -> tuple[tuple[Intent, ...], str]:
+        """What an utterance objects to, and what else it asks; "" where it asks nothing else."""
+        found: list[Intent] = []
+        while (meant := self.of(text, language)) in OBJECTIONS and meant is not None:
+            found.append(meant)
+            said = words(text)
+            if spans := self._spans(meant, said, language):
+                text = self._objection[language].of(said, spans)
+            else:  # it is all that stands beside a question, which is left
+                asked = self._spans(Intent.ROBOT_QUESTION, said, language)
+                text = outside(said, set(range(len(said))).difference(*(range(*span) for span in asked)))
+        return tuple(found), text
+
+    def objections(self, text: str, language: str) -> tuple[Intent, ...]:
+        """What an utterance objects to, whatever else it means first."""
+        said = words(text)
+        return tuple(i for i in Intent if i in OBJECTIONS and self._spans(i, said, language))
+
+    def _spans(self, intent: Intent, said: Words, language: str) -> list[tuple[int, int]]:
+        found = dict(self._by_language.get(language, ())).get(intent)
+        return found.spans(said) if found is not None and said.tokens else []
 
     def emergency(self, text: str, language: str) -> Emergency | None:
         """The gravest emergency named in ``text``, or None."""
@@ -379,6 +356,16 @@ def yes_or_no(text: str, language: str, asked: str = "") -> bool | None:
 def beside_robot_question(text: str, language: str) -> str | None:
     """What else is asked beside whether this is a machine: "" nothing; None where that is not asked."""
     return current().beside_robot_question(text, language)
+
+
+def beside_objections(text: str, language: str) -> tuple[tuple[Intent, ...], str]:
+    """What the caller objects to, and what else they ask; "" nothing."""
+    return current().beside_objections(text, language)
+
+
+def objections(text: str, language: str) -> tuple[Intent, ...]:
+    """What the caller objects to, whatever else their words mean first."""
+    return current().objections(text, language)
 
 
 def emergency(text: str, language: str) -> Emergency | None:

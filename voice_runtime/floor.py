@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from controls.floor import FILE, Floor, Shipped, Weaker, floor_of, shipped
-from controls.intents import IntentFile
+from controls.intent_file import IntentFile
 from controls.quick_yaml import quickly
 from controls.redaction.file import Redaction
 from controls.risk_file import RiskFile, parse_risk

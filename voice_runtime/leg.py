@@ -67,8 +67,8 @@ class Leg:
             person=call.person, read_backs=self.tools, receipt=call.receipt, reader=call.reader,
             redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
-            may_end=call.ends.may_end, waits=self.approving, last_words=lambda: call.last_words(),
-            media_patience_s=call.house.media_patience_s,
+            may_end=call.ends.may_end, waits=self.approving, media_patience_s=call.house.media_patience_s,
+            last_words=lambda: call.last_words(),  # noqa: PLW0108  # a new leg brings another one
         )  # fmt: skip
         self.worker = PipelineWorker(
             Pipeline(self._processors()),

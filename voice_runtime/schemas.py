@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from controls.disclosures import DisclosureRule
-from controls.intents import IntentFile
+from controls.intent_file import IntentFile
 from controls.redaction.file import RedactionFile
 from controls.retention import RetentionFile
 from controls.risk_file import RiskFile

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controls.floor import FILE, OWED, Strength, shipped
 from controls.floor_release import release_floor, weaker_release
-from controls.intents import IntentFile
+from controls.intent_file import IntentFile
 from controls.ledger.records import PersonalData
 from controls.redaction.file import SINKS, Redaction
 from controls.risk import NEVER, Limits

@@ -281,6 +281,53 @@ def test_what_is_asked_beside_what_one_talks_to_in_spanish() -> None:
     assert beside_robot_question(said, "es-US") == "y cuánto cuesta un corte"
 
 
+#: Faults found by reading: each of these was missed, or taken for what it is not.
+MISSED = {
+    "en-US": [
+        ("is this thing a robot", Intent.ROBOT_QUESTION), ("is that thing automated", Intent.ROBOT_QUESTION),
+        ("tell me honestly if you are human", Intent.ROBOT_QUESTION),
+        ("am i on with an actual agent", Intent.ROBOT_QUESTION),
+        ("is this an actual lady", Intent.ROBOT_QUESTION), ("aren't you a machine", Intent.ROBOT_QUESTION),
+        ("customer service", Intent.PERSON), ("customer support please", Intent.PERSON),
+        ("get me somebody", Intent.PERSON), ("get me someone else", Intent.PERSON),
+        ("can somebody human help me", Intent.PERSON), ("could anyone human help me", Intent.PERSON),
+        ("is there a real person there", Intent.PERSON),
+        ("delete my number and never call me", Intent.OPT_OUT),
+        ("erase my information and do not contact us", Intent.OPT_OUT),
+        ("please do not keep a transcript", Intent.NO_RECORDING),
+        ("i do not want a transcript", Intent.NO_RECORDING),
+        ("i do not want this written down", Intent.NO_RECORDING),
+        ("don't write this down", Intent.NO_RECORDING),
+        ("is this the machine that colors hair", None), ("is this the app you use for booking", None),
+        ("is this thing on", None), ("am i on the list", None), ("can somebody help me with my bill", None),
+        ("your customer service is terrible", None), ("i have it written down somewhere", None),
+        ("can you send me a transcript of my grades", None), ("write it down for tuesday", None),
+        ("delete my number and put in the new one", None),
+    ],
+    "es-US": [
+        ("esta cosa es un robot", Intent.ROBOT_QUESTION),
+        ("dígame honestamente si es humana", Intent.ROBOT_QUESTION),
+        ("estoy en la línea con una persona real", Intent.ROBOT_QUESTION),
+        ("servicio al cliente", Intent.PERSON), ("tráigame a alguien", Intent.PERSON),
+        ("me puede atender alguien humano", Intent.PERSON),
+        ("borren mi número y no me llamen", Intent.OPT_OUT),
+        ("no guarden ninguna transcripción", Intent.NO_RECORDING),
+        ("no quiero que esto quede por escrito", Intent.NO_RECORDING),
+        ("es la máquina que tiñe el pelo", None), ("su servicio al cliente es muy malo", None),
+        ("lo tengo por escrito en casa", None), ("alguien me puede decir el horario", None),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "meant"), [(k, said, meant) for k, each in MISSED.items() for said, meant in each]
+)
+def test_wishes_that_were_missed_are_found_and_what_sounds_like_them_is_not(
+    language: str, said: str, meant: Intent | None
+) -> None:
+    assert intent(said, language) is meant
+
+
 def test_lists_that_miss_their_examples_are_refused() -> None:
     path = FOLDER / "intents.yaml"
     text = path.read_text(encoding="utf-8")

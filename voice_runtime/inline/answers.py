@@ -75,16 +75,18 @@ class Answers:
             if not isinstance(event, h.Yes | h.Number | h.Unclear):
                 waiting.put_nowait(event)
 
-    def reply(self, frame: CallerSaidFrame, *, refused: bool) -> None:
+    def reply(self, frame: CallerSaidFrame, *, refused: bool, on_record: bool = False) -> None:
         """Their words: on record, and an answer where they are said behind the question's beginning.
 
         Args:
             refused: they want no call. That counts whenever it is said.
+            on_record: the words are already, with what else the caller said in the same breath.
         """
         listening = current().listening(frame.text, self._language)
         since_s, until_s = stretch(frame, self._journal)
         answers = refused or self._saying.question.answered(since_s, until_s, certain=not listening)
-        self._journal.caller_said(frame, "question" if answers else "nobody")
+        if not on_record:
+            self._journal.caller_said(frame, "question" if answers else "nobody")
         if answers:
             self.said(frame.text, False if refused else yes_or_no(frame.text, self._language))
 

@@ -1,21 +1,20 @@
 """Who the caller speaks to: emergency, a person, a pending question, or the model.
 
-One processor between the ear and pipecat's user aggregator. What the caller
-said is put on record here, then goes to exactly one addressee, in this order:
+One processor between the ear and pipecat's user aggregator. What the caller said is put on record here once,
+then goes to exactly one addressee (or, of two wishes in one breath, each to its own) in this order:
 
-1. an emergency, a request for a person, key 0 and an opt-out act at once, also
-   while the disclosure plays; "stop" acts at once on everything but the
-   disclosure, which has to be played;
+1. an emergency, a request for a person, key 0 and an opt-out act at once, also while the disclosure plays;
+   "stop" acts at once on everything but the disclosure, which has to be played;
 2. an objection to being recorded takes effect at once, and ends nothing; words that may mean opting out are
-   asked back, and whether this is a machine is answered by a fixed phrase (``inline.wishes``);
+   asked back; whether this is a machine is answered by a fixed phrase, also beside all of these but an
+   emergency. What else was said in the same breath goes on (``inline.wishes``, ``controls.beside``);
 3. a question of the opening's takes its answer, by voice or by key 1 (yes) and 2 (no); while the opening is
    not finished, everything else waits for it;
 4. a request for the call's receipt is answered by the runtime itself;
 5. a pending question (a read-back, a telephone number) takes its answer, by voice or by key 1 and 2; a
    read-back only while it is what was asked last (``inline.read_backs``);
    figures that are being entered take all keys, and of what is said meanwhile only 1 and 2 are acted on;
-6. the rest goes to the model as one whole turn: proposed start, transcript and
-   proposed stop together, so pipecat's aggregator never holds an open turn.
+6. the rest goes to the model as one whole turn (``inline.whole_turn``).
 
 At a pause that may be the end of the turn, words that would go to the model (6) are
 shown to it as provisional; here nothing else is done with them, and nothing is recorded.
@@ -31,16 +30,12 @@ from pipecat.frames.frames import (
     Frame,
     InterruptionFrame,
     OutputTransportReadyFrame,
-    ProposedUserStartedSpeakingFrame,
-    ProposedUserStoppedSpeakingFrame,
-    TranscriptionFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.utils.time import time_now_iso8601
 
 from controls.decision import Verdict
 from controls.gate import Gate
-from controls.intents import Intent, emergency, intent, yes_or_no
+from controls.intents import Intent, beside_robot_question, emergency, intent, yes_or_no
 from voice_runtime.events import (
     CallerCaptionFrame,
     CallerPausedFrame,
@@ -59,11 +54,12 @@ from voice_runtime.inline.attention_ports import Keys, Opening, Person, ReadBack
 from voice_runtime.inline.capture import ENDS_ENTRY
 from voice_runtime.inline.emergencies import ASK, Emergencies
 from voice_runtime.inline.journal import Journal
-from voice_runtime.inline.kept_from_model import begins_a_number, kept_from_model
+from voice_runtime.inline.kept_from_model import kept_from_model
 from voice_runtime.inline.read_backs import OpenReadBack, model_runs
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
 from voice_runtime.inline.undecided import UndecidedUse, Waits
-from voice_runtime.inline.wishes import ACTS, ADDRESSED, AT_ONCE, OBJECTIONS, How, Wishes
+from voice_runtime.inline.whole_turn import whole_turn
+from voice_runtime.inline.wishes import ACTS, ADDRESSED, AT_ONCE, LEAVES, OBJECTIONS, How, Wishes
 from voice_runtime.inline.wishes import TAG as WISH_TAG
 from voice_runtime.speak.spoken import Reader
 
@@ -123,7 +119,7 @@ class Attention(FrameProcessor):
         self._writer = writer
         self._wishes = Wishes(
             journal, opening, person, receipt, language=language, say=self.push_frame,
-            interrupt=self.interrupt, to_model=self._to_model,
+            interrupt=self.interrupt, to_model=self._to_model, writer=writer,
         )  # fmt: skip
         self._begin = begin
         self._begins_with = begins_with
@@ -205,8 +201,6 @@ class Attention(FrameProcessor):
         await self._withdraw()
         if not (self._goes_to_model(frame.text) and self._journal.at_rest):
             return
-        if begins_a_number(frame.text):
-            return
         if self._redaction.begins_masked(frame.text, self._journal.newly_played()):
             return
         turn = self._journal.turn + 1
@@ -240,6 +234,7 @@ class Attention(FrameProcessor):
         shown = self._writer.shown(frame.text)
         await self.push_frame(CallerCaptionFrame(shown, self._journal.turn + 1))
         meant = intent(frame.text, self._language)
+        asks_what = beside_robot_question(frame.text, self._language) is not None
         if meant in AT_ONCE and not frame.aside:
             await self._wishes.overtaken()
         if not frame.aside and (meant in ACTS or self._wishes.for_receipt(meant)):
@@ -248,65 +243,80 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "nobody")
         elif meant is Intent.EMERGENCY:
             await self._emergencies.found(frame, emergency(frame.text, self._language))
-        elif meant is Intent.PERSON:
-            await self._asks_for_a_person(frame)
-        elif meant is Intent.OPT_OUT:
-            await self._wishes.opt_out(frame)
+        elif meant in LEAVES:
+            await self._wishes.objects_beside(frame.text, meant)
+            self._journal.caller_said(frame, LEAVES[meant])
+            await self._wishes.leaves(meant, frame.text, asks_what=asks_what)
         elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
             await self._objects("voice", meant, frame)
+            await self._beside_objections(frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not (self._person.under_way or self._person.urgency.stands):
                 await self.interrupt()
                 await self._undecided.something_else(answered=False)
-        elif self._emergencies.asking:
+        elif self._emergencies.asking and not asks_what:  # which leaves that question open
             if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
                 self._answer_later(frame.text)
             await self.catch_up()
         elif self._wishes.for_receipt(meant):
             self._wishes.receipt(frame)
-        elif meant is Intent.ROBOT_QUESTION and (self._person.asking or self._person.under_way):
-            turn = self._journal.caller_said(frame, "ai_question")
-            await self._wishes.answer_what_it_is(frame.text, turn)
-        elif self._person.asking:
-            self._person.reply(frame, refused=meant is Intent.NO_CALLBACK)
-        elif self._person.under_way:
-            self._journal.caller_said(frame, "nobody")  # on record, and in the summary a person gets
+        elif self._person.asking or self._person.under_way:
+            if asks_what or not self._person.asking:  # on record, and in the summary a person gets
+                self._journal.caller_said(frame, "ai_question" if asks_what else "nobody")
+            await self._while_fetched(frame, on_record=asks_what)
         elif self._opening.asking:
             await self._answer_opening(frame)
         elif not self._opening.finished:
             # on record at once; whether it is answered or not
             self._journal.caller_said(frame, ADDRESSED.get(meant, "model"))
             self._answer_later(frame.text)
-        elif self._wishes.asking and meant is not Intent.ROBOT_QUESTION:
+        elif self._wishes.asking and not asks_what:
             await self._wishes.reply(frame, yes_or_no(frame.text, self._language))
         elif self._read_back.asking and meant not in ADDRESSED:
             await self._read_back.reply(frame)
             await self._to_model(frame.text)
         else:
             self._journal.caller_said(frame, ADDRESSED.get(meant, "model"))
-            await self._to_agent(frame.text)
+            await self._wishes.to_agent(frame.text)
 
     async def _said_in_private(self, frame: CallerSaidFrame) -> None:
         """Said while figures were entered by keys: what acts at once does; the words are kept nowhere."""
         meant = intent(frame.text, self._language)
+        asks_what = beside_robot_question(frame.text, self._language) is not None
         if meant in ENDS_ENTRY:
             self._capture.said(ENDS_ENTRY[meant])
         if meant is Intent.EMERGENCY:
             found = emergency(frame.text, self._language)
             await self._emergencies.found(replace(frame, text=WITHHELD), found)
-        elif meant is Intent.PERSON:
-            await self._asks_for_a_person(replace(frame, text=WITHHELD))
-        elif meant is Intent.OPT_OUT:
-            await self._wishes.opt_out(replace(frame, text=WITHHELD))
+        elif meant in LEAVES:
+            self._journal.caller_said(replace(frame, text=WITHHELD), LEAVES[meant])
+            await self._wishes.leaves(meant, frame.text, asks_what=asks_what)
         elif meant in OBJECTIONS:
             await self._objects("voice", meant, replace(frame, text=WITHHELD))
 
-    async def _asks_for_a_person(self, frame: CallerSaidFrame) -> None:
-        self._emergencies.person_wished_for(frame.text, self._language)
-        self._journal.caller_said(frame, "person")
-        await self._opening.asked("person")
-        await self._person.wanted("caller_voice", "asked for a person")
+    async def _while_fetched(self, frame: CallerSaidFrame, *, on_record: bool) -> None:
+        """A person is being fetched: what this is gets its answer; the rest answers what is asked there."""
+        rest = await self._wishes.answer_what_it_is(frame.text, self._journal.turn)
+        if self._person.asking and (rest or not frame.text):
+            refused = intent(rest, self._language) is Intent.NO_CALLBACK
+            self._person.reply(replace(frame, text=rest), refused=refused, on_record=on_record)
+
+    async def _beside_objections(self, frame: CallerSaidFrame) -> None:
+        """Go on with what the caller said besides objecting."""
+        left, shown = await self._wishes.besides(frame.text)
+        if not left:
+            return
+        meant = intent(left, self._language)
+        if meant in LEAVES:
+            asks_what = beside_robot_question(left, self._language) is not None
+            await self._wishes.leaves(meant, left, asks_what=asks_what)
+        elif self._person.under_way:
+            await self._while_fetched(replace(frame, text=left), on_record=True)
+        elif not self._opening.finished:
+            self._waiting.append((left, shown))
+        else:
+            await self._wishes.to_agent(left, shown)
 
     async def _answer_opening(self, frame: CallerSaidFrame) -> None:
         """A yes, a no or neither to what the opening asks; what else was said is answered after it."""
@@ -322,18 +332,6 @@ class Attention(FrameProcessor):
         await self._undecided.goes_on()
         await self.catch_up()
 
-    async def _to_agent(self, text: str, shown: str | None = None) -> None:
-        """Ask back, answer what this is, or hand the words to the model: whichever they ask for.
-
-        Args:
-            shown: as of ``_to_model``.
-        """
-        if intent(text, self._language) is Intent.MAYBE_OPT_OUT:
-            await self._wishes.ask_back(text)
-            return
-        beside = await self._wishes.answer_what_it_is(text, self._journal.turn)
-        if beside:
-            await self._to_model(beside, shown if beside == text else None)
 
     async def _to_model(self, text: str, shown: str | None = None) -> None:
         """Judge words of the caller's and hand them to the model.
@@ -358,13 +356,7 @@ class Attention(FrameProcessor):
         self._provisional = ""  # settled: the model sees whether this is what it began on
         await self._journal.cut_settled()
         self._journal.goes_to_model(turn)
-        start = ProposedUserStartedSpeakingFrame()
-        transcript = TranscriptionFrame(
-            text=shown, user_id="caller", timestamp=time_now_iso8601(), finalized=True
-        )
-        stop = ProposedUserStoppedSpeakingFrame()
-        for frame in (start, transcript, stop):
-            frame.interruptible = False
+        for frame in whole_turn(shown):
             await self.push_frame(frame)
 
     # -- keys, silence, what was spoken -----------------------------------------------------------
@@ -448,4 +440,6 @@ class Attention(FrameProcessor):
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        await self._to_agent(" ".join(said for said, _ in waiting), " ".join(shown for _, shown in waiting))
+        await self._wishes.to_agent(
+            " ".join(said for said, _ in waiting), " ".join(shown for _, shown in waiting)
+        )

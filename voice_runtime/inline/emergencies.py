@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from controls.emergency import SCRIPT, Emergency
-from controls.intents import yes_or_no
 from voice_runtime.events import CallerSaidFrame, SayFrame, SpokenFrame
 from voice_runtime.inline.attention_ports import Opening, Person
 from voice_runtime.inline.journal import Journal
@@ -98,12 +97,6 @@ class Emergencies:
         elif yes is False:
             await self._say(SayFrame(phrase=NONE, turn=self._journal.turn))
         return yes is None
-
-    def person_wished_for(self, said: str, language: str) -> None:
-        """The caller wishes for a person meanwhile: the emergency's, unless their words begin with a no."""
-        first = said.partition(" ")[0]
-        if False in (yes_or_no(said, language), yes_or_no(first, language)):
-            self._urgency.drop()
 
     def spoken(self, frame: SpokenFrame) -> None:
         """The question has been played, or cut."""

@@ -6,20 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from controls.decision import Decision, Verdict
 from controls.findings import rule_failed
-from controls.rules.matchers import numbers, words
 from voice_runtime.events import SayFrame
 from voice_runtime.inline.attention_ports import Person
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.undecided import UndecidedUse
-
-#: A number of so many digits may be the beginning of one that the rules keep from the model (a card's):
-#: nothing is begun on it before the caller has said all of it.
-_LONG_NUMBER = 6
-
-
-def begins_a_number(text: str) -> bool:
-    """Whether a number in it may be the beginning of such a one."""
-    return any(len(run) >= _LONG_NUMBER for run in numbers(words(text)))
 
 
 async def kept_from_model(

@@ -78,8 +78,7 @@ class WayToAPerson:
             moments: judges what a person is told, and who is tried first; without it nothing is.
         """
         self.control: CallControl | None = None
-        self._journal, self._gate, self._release = journal, gate, release
-        self._language = language
+        self._journal, self._gate, self._release, self._language = journal, gate, release, language
         self._clock, self._caller = clock, caller
         self._deadline_s = receipt_deadline_s
         self._saying = Saying(TAG, journal, say)
@@ -144,7 +143,7 @@ class WayToAPerson:
 
         Args:
             by: ``handoff.requested``'s ``requested_by``.
-            script: fixed phrase spoken first (an emergency's).
+            script: fixed phrase spoken first (an emergency's, or what else the caller is owed).
             answers: it is the answer to the caller's newest words (not to a key, or to a clock).
         """
         goes_on = (self._busy and self.urgent) or (self.under_way and by != "emergency")
@@ -160,12 +159,12 @@ class WayToAPerson:
         self.urgency.script_due = by == "emergency"
         try:
             if await self._makes_way(by, reason, script, why):
-                self._begin(by, reason, script)
+                self._begin(by, reason, script if by == "emergency" else "")
         finally:
             self.urgency.script_due = False
 
     def script_at(self, rule: str, script: str) -> str:
-        """What to say on this line where ``rule`` found an emergency; ``script`` where no release knows."""
+        """What to say on this line where ``rule`` found an emergency."""
         return script_at(self._release.rules, rule, script, self._language, self._place)
 
     async def _makes_way(self, by: str, reason: str, script: str, why: str) -> bool:
@@ -222,9 +221,9 @@ class WayToAPerson:
                 if isinstance(output, h.RecordFailed):
                     self._record(output)
 
-    def reply(self, frame: CallerSaidFrame, *, refused: bool) -> None:
-        """The caller's words while we ask something; ``refused``: they want no call, whatever was asked."""
-        self._answers.reply(frame, refused=refused)
+    def reply(self, frame: CallerSaidFrame, *, refused: bool, on_record: bool = False) -> None:
+        """The caller's words while we ask something: as ``Answers.reply``."""
+        self._answers.reply(frame, refused=refused, on_record=on_record)
 
     async def answer(self, text: str, yes: bool | None) -> None:
         """What the caller said to our question; ``yes`` is None when it was neither yes nor no."""

@@ -22,10 +22,13 @@ from controls.redaction.marked import Seen, marked
 from controls.redaction.redactor import Found, Redacted, applied, united
 from controls.redaction.sealed import WORDS, Whose, masked, masked_value, told
 from controls.redaction.trail import Trail
+from controls.rules.matchers import numbers, words
 from voice_runtime.inline.counted import Spool
 
 #: Texts of one call whose masking is remembered: a clause is recorded when it is cleared and when played.
 _REMEMBERED = 16
+#: A number of so many digits may be the beginning of one that the rules keep from the model (a card's).
+_LONG_NUMBER = 6
 #: In place of words that could not be redacted.
 WITHHELD = "[withheld]"
 
@@ -37,7 +40,7 @@ class CallRedaction:
         self._redaction = redaction
         self._language = language
         self._trail = Trail()
-        self._said = self._whole = ""
+        self._said = self._figures = ""
         self._seen: Seen | None = None
         self._asked = ""
         self._extra: tuple[Found, ...] = ()
@@ -54,7 +57,7 @@ class CallRedaction:
             asked: what they heard just before.
         """
         before = self._trail.digits
-        self._said, self._asked, self._whole = text, asked, text
+        self._said, self._asked, self._figures = text, asked, before
         self._seen, self._extra = None, ()
         self._known.clear()
         try:
@@ -63,19 +66,23 @@ class CallRedaction:
         except Exception as error:  # noqa: BLE001  # a caller is not kept waiting for it; each sink finds out
             logger.error("the trail of figures was lost: {}", type(error).__name__)
             self._trail = Trail()
-        if self._extra:
-            self._whole = f"{before} {text}"
 
     def whole(self, text: str) -> str:
         """The caller's words as they are to be judged: with the figures before them, if all are a card's.
 
+        So too where only part of what they said is judged: the rest was answered by the runtime itself.
         For rules alone. Neither recorded nor shown to anybody.
         """
-        return self._whole if text == self._said else text
+        return f"{self._figures} {text}" if self._extra and len(text) <= len(self._said) else text
 
     def begins_masked(self, text: str, asked: str) -> bool:
-        """Whether words of a turn that is not over would be masked: then nobody is to begin on them."""
+        """Whether words of a turn that is not over would be masked: then nobody is to begin on them.
+
+        Nor on a number so long that it may be the beginning of a card's.
+        """
         try:
+            if any(len(run) >= _LONG_NUMBER for run in numbers(words(text))):
+                return True
             seen = marked(text, asked)
             _, found = self._trail.step(seen)
             sinks: tuple[Sink, ...] = ("record", "model")

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from controls.intents import yes_or_no
 from controls.ledger import records as r
 from voice_runtime.inline.journal import Journal
 
@@ -89,6 +90,12 @@ class Urgency:
         if doubt is not None:
             self.found(doubt.rule, self._journal.turn, "")
         return doubt
+
+    def person_wished_for(self, said: str, language: str) -> None:
+        """The caller wishes for a person meanwhile: the emergency's, unless their words begin with a no."""
+        first = said.partition(" ")[0]
+        if False in (yes_or_no(said, language), yes_or_no(first, language)):
+            self.drop()
 
     def drop(self) -> None:
         """There is no doubt any more."""

@@ -1,14 +1,15 @@
-"""What callers want of the runtime itself, short of a person: opting out, taking consent back, what it is.
+"""What callers want of the runtime itself: to leave it, to take consent back, to know what it is.
 
 Attention routes the caller's words; what is done about these is enacted here, ahead of the model and
 without it:
 
-1. the call's receipt is given on request;
+1. a person is fetched (``inline.person``), and the call's receipt is given, on request;
 2. opting out in unmistakable words, or by a yes to the question whether that was meant
    (``controls.asked_back``), ends the call and is remembered; in an emergency the number comes first;
 3. an objection to recording, or to anything else that takes consent, holds from that moment on;
 4. "are you a robot?" is answered by a fixed phrase of the release, and the model is not asked: it cannot
-   deny anything. What else the caller asked in the same breath goes to it, without that question.
+   deny anything. It is answered beside whatever else the caller wants in the same breath, but an emergency;
+   what else they asked goes on without that question, as anything else they say does.
 """
 
 from __future__ import annotations
@@ -18,10 +19,18 @@ from typing import Literal, Protocol
 
 from controls import asked_back as b
 from controls.consent import Scope
-from controls.intents import Intent, beside_robot_question, current
+from controls.intents import (
+    Intent,
+    beside_objections,
+    beside_robot_question,
+    current,
+    intent,
+    objections,
+)
 from controls.ledger.records import Addressed
 from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.redaction import Redacting
 from voice_runtime.inline.saying import stretch
 from voice_runtime.inline.urgency import Urgency
 
@@ -41,6 +50,8 @@ OBJECTIONS: dict[Intent | None, tuple[Scope, ...]] = {
 #: What the runtime acts on by itself, ahead of whatever it has asked; and with what it asks back or answers.
 AT_ONCE = frozenset((Intent.EMERGENCY, Intent.PERSON, Intent.OPT_OUT, *OBJECTIONS, Intent.STOP))
 ACTS = frozenset((*AT_ONCE, Intent.MAYBE_OPT_OUT, Intent.ROBOT_QUESTION))
+#: What takes the caller away from the agent, and whose business ``caller.said`` says it is.
+LEAVES: dict[Intent | None, Addressed] = {Intent.PERSON: "person", Intent.OPT_OUT: "opt_out"}
 #: What ``caller.said`` says of words that are the runtime's to answer.
 ADDRESSED: dict[Intent | None, Addressed] = {
     Intent.MAYBE_OPT_OUT: "maybe_opt_out", Intent.ROBOT_QUESTION: "ai_question",
@@ -53,7 +64,7 @@ class Opening(Protocol):
     @property
     def finished(self) -> bool: ...
 
-    async def asked(self, wanted: Literal["opt_out"], how: How = "voice") -> None: ...
+    async def asked(self, wanted: Literal["person", "opt_out"], how: How = "voice") -> None: ...
 
     async def objected(self, how: How, scopes: tuple[Scope, ...] = ("record",)) -> bool: ...
 
@@ -83,6 +94,8 @@ class Person(Protocol):
 
     async def abandon(self) -> None: ...
 
+    async def wanted(self, by: str, reason: str, *, script: str = "") -> None: ...
+
 
 class Wishes:
     """One leg's."""
@@ -97,16 +110,20 @@ class Wishes:
         language: str,
         say: Callable[[SayFrame], Awaitable[None]],
         interrupt: Callable[[], Awaitable[None]],
-        to_model: Callable[[str], Awaitable[None]],
+        to_model: Callable[[str, str | None], Awaitable[None]],
+        writer: Redacting,
     ) -> None:
         """Make it.
 
         Args:
-            to_model: judges words of the caller's newest turn and hands them to the model.
+            to_model: judges words of the caller's newest turn and hands them to the model; given as well how
+                it may see them, where that is known.
+            writer: masks what goes to the model.
         """
         self._journal, self._opening, self._person = journal, opening, person
         self._language = language
         self._say, self._interrupt, self._to_model = say, interrupt, to_model
+        self._writer = writer
         self._receipt, self._receipt_waits = receipt, False
         self._question = b.AskedBack()
 
@@ -118,8 +135,11 @@ class Wishes:
         return (meant is Intent.RECEIPT or again) and not self._person.under_way
 
     def receipt(self, frame: CallerSaidFrame) -> None:
-        """The caller asked for it: given at once, or once the opening is over."""
-        turn = self._journal.caller_said(frame, "receipt")
+        """The caller asked for it."""
+        self.give_receipt(self._journal.caller_said(frame, "receipt"))
+
+    def give_receipt(self, turn: int) -> None:
+        """Give what was asked for in that turn, or once the opening is over."""
         if self._opening.finished:
             self._receipt.wanted("spoken", turn)
         else:
@@ -138,10 +158,21 @@ class Wishes:
         """Whether the caller's next words or keys say if they meant to opt out."""
         return self._question.asking
 
-    async def opt_out(self, frame: CallerSaidFrame) -> None:
-        """The caller said so in unmistakable words."""
-        self._journal.caller_said(frame, "opt_out")
-        await self._opted_out("voice")
+    async def leaves(self, meant: Intent | None, text: str, *, asks_what: bool) -> None:
+        """Away from the agent, to a person or for good, in unmistakable words that are on record.
+
+        Args:
+            meant: one of ``LEAVES``.
+            asks_what: they asked as well whether this is a machine, and hear it before.
+        """
+        if meant is Intent.OPT_OUT:
+            await self._opted_out("voice", asks_what=asks_what)
+            return
+        self._person.urgency.person_wished_for(text, self._language)
+        await self._opening.asked("person")
+        if asks_what and self._person.under_way:
+            await self.say_what_it_is(self._journal.turn, final=True)
+        await self._person.wanted("caller_voice", "asked for a person", script=AI_ANSWER if asks_what else "")
 
     async def ask_back(self, words: str) -> None:
         """The caller's newest turn may mean opting out: ask."""
@@ -188,9 +219,9 @@ class Wishes:
                 case b.OptOut(how):
                     await self._opted_out(how)
                 case b.ToAgent(words):
-                    await self._to_model(words)
+                    await self._to_model(words, None)
 
-    async def _opted_out(self, how: How) -> None:
+    async def _opted_out(self, how: How, *, asks_what: bool = False) -> None:
         first = self._person.script if self._person.urgency.stands else ""
         self._person.urgency.drop()  # it was no yes
         await self._opening.asked("opt_out", how)
@@ -201,6 +232,8 @@ class Wishes:
             number = SayFrame(phrase=first, turn=self._journal.turn)
             number.interruptible = False
             await self._say(number)
+        if asks_what:
+            await self.say_what_it_is(self._journal.turn, hard=True)
         goodbye = SayFrame(phrase="opted-out", turn=self._journal.turn, tag="end:caller:opted_out")
         goodbye.interruptible = False
         await self._say(goodbye)
@@ -216,6 +249,48 @@ class Wishes:
             phrase = NOT_RECORDED if meant is Intent.NO_RECORDING else NOTED
             await self._say(SayFrame(phrase=phrase, turn=self._journal.turn, answers=frame is not None))
 
+    async def objects_beside(self, text: str, meant: Intent | None) -> None:
+        """What these words object to holds, though what they mean first comes first; no phrase says so."""
+        for objection in objections(text, self._language):
+            # opting out takes that back itself
+            if not (objection is Intent.NO_CALLBACK and meant is Intent.OPT_OUT):
+                await self._opening.objected("voice", OBJECTIONS[objection])
+
+    async def besides(self, text: str) -> tuple[str, str]:
+        """The first objection of these words was acted on: act on the others.
+
+        Returns:
+            What else the caller said; "" for nothing. And the same as the model may see it.
+        """
+        (_, *further), left = beside_objections(text, self._language)
+        for objection in further:
+            await self.objects("voice", objection)
+        if not left:
+            return "", ""
+        masked = self._writer.for_model(text, self._journal.turn, "caller")
+        return left, beside_objections(masked, self._language)[1]
+
+    # -- what goes to the agent --------------------------------------------------------------------
+
+    async def to_agent(self, text: str, shown: str | None = None) -> None:
+        """Answer what this is, and act on the rest as on any words: ask back, give the receipt, or the model.
+
+        Args:
+            shown: as the model may see them, where that was decided when they were said.
+        """
+        turn = self._journal.turn
+        beside = await self.answer_what_it_is(text, turn)
+        if beside and beside != text:  # cut out once masked: figures are known by the words around them
+            masked = self._writer.for_model(text, turn, "caller") if shown is None else shown
+            shown = beside_robot_question(masked, self._language) or masked
+        meant = intent(beside, self._language)
+        if meant is Intent.MAYBE_OPT_OUT:
+            await self.ask_back(beside)
+        elif self.for_receipt(meant):
+            self.give_receipt(turn)
+        elif beside:
+            await self._to_model(beside, shown)
+
     # -- what the caller talks to -------------------------------------------------------------------
 
     async def answer_what_it_is(self, text: str, turn: int) -> str:
@@ -227,5 +302,16 @@ class Wishes:
         beside = beside_robot_question(text, self._language)
         if beside is None:
             return text
-        await self._say(SayFrame(phrase=AI_ANSWER, turn=turn, final=not beside))
+        await self.say_what_it_is(turn, final=not beside)
         return beside
+
+    async def say_what_it_is(self, turn: int, *, final: bool = False, hard: bool = False) -> None:
+        """Say that this is a machine.
+
+        Args:
+            final: nothing else follows.
+            hard: the caller's ordinary speech does not cut it.
+        """
+        answer = SayFrame(phrase=AI_ANSWER, turn=turn, final=final)
+        answer.interruptible = not hard
+        await self._say(answer)

@@ -98,6 +98,19 @@ async def test_other_words_are_answered() -> None:
         assert line.addressed()[-1] == ("when do you open", "model")
 
 
+@pytest.mark.parametrize("said", ["are you a robot", "yes are you a robot"])
+async def test_what_this_is_is_answered_and_leaves_the_question_open(said: str) -> None:
+    """Found by reading: it counted as other words, and a yes beside it was lost."""
+    async with on_the_line() as line:
+        await doubtful(line)
+        await line.say(said)
+        assert line.played()[4:] == ["ai-answer"]
+        await line.carrier.send(CallerSilentFrame(for_s=8.0, step=1))
+        await line.settled()
+        assert line.played()[5:] == [SCRIPT, "handoff"]
+        assert line.control.transfers == [DESK]
+
+
 @pytest.mark.parametrize("how", ["voice", "keypad"])
 async def test_a_person_asked_for_instead_is_the_emergency_s(how: str) -> None:
     """Whoever is for emergencies only was not tried, and a call-back was offered."""

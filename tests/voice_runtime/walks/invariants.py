@@ -151,7 +151,7 @@ def tools(seen: Seen) -> list[str]:
 
 
 def _asked_last(seen: Seen) -> list[str]:
-    """No use without a yes of its own that came when its question was what the caller had been played last."""
+    """No use without a yes of its own that came when its question was what had sounded last."""
     confirmed = len({asked.key for asked in seen.asked if asked.tool in READ_BACK})
     yes = sum(what in (*YES, YES_KEY) and QUESTION in words for what, words in seen.after)
     return [f"{confirmed} uses were confirmed by {yes} answers to a question asked last"] * (confirmed > yes)

@@ -174,7 +174,8 @@ class Way:
         return Seen(
             log=list(self.recorder.records), late=list(line.spool.entries), sent=carrier.sent, taken=taken,
             chunks={text: self.voice.chunks(text) for text in set(self.voice.spoken)},
-            said=self.said, after=self.after, asked=self.asked, decided=self.decided, transfers=self.transfers,
+            said=self.said, after=self.after, asked=self.asked, decided=self.decided,
+            transfers=self.transfers,
             stopped_at=self.stopped_at, tool_stopped_at=self.tool_stopped_at,
             remembered=bool(self.opt_outs.numbers), model=[request.body for request in line.model.requests],
         )  # fmt: skip
