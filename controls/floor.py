@@ -197,7 +197,7 @@ class Strength:
                 yield Weaker("intents", place, f"{language}: words that change nothing are fewer")
 
     def must_say(self, file: MustSay | None) -> Iterator[Weaker]:
-        """What fixed phrases must say; None: it cannot be read. Worded anew counts as weaker, as of a rule."""
+        """What fixed phrases must say; None: it cannot be read. Worded anew is weaker, as of a rule."""
         place = "configs/must_say.yaml"
         if file is None:
             yield Weaker("rules", place, "the file is gone, or cannot be used")

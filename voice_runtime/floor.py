@@ -81,7 +81,7 @@ def read_intents(root: Path) -> IntentFile | None:
 
 
 def _must_say(root: Path) -> MustSay | None:
-    """What fixed phrases must say, or None where it cannot be read; what is wrong with it is told elsewhere."""
+    """What fixed phrases must say, or None where it cannot be read; why is told elsewhere."""
     try:
         return read_must_say(root)
     except ConfigurationError:

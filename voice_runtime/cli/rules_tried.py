@@ -1,4 +1,4 @@
-"""What the runtime itself does with a caller's words, before any rule or model is asked: ``rules try --caller``.
+"""What the runtime itself does with a caller's words, before any rule or model (``rules try --caller``).
 
 Told in the order of a call on which nothing is asked or under way (``inline.attention``): what acts at
 once, what is answered by a fixed phrase, then what is left for the rules and the model.
