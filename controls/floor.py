@@ -25,6 +25,7 @@ from controls.floor_release import Weaker, release_floor, weaker_release
 from controls.intent_file import IntentFile, IntentWords
 from controls.ledger import records as r
 from controls.ledger.envelope import canonical
+from controls.must_say import MustSay
 from controls.redaction.file import SINKS, Redaction
 from controls.risk import Limits
 from controls.risk_file import Feature, RiskFile
@@ -64,6 +65,7 @@ class Floor(Document):
         limits: scores from which on is blocked, and asked about.
         packs: pack → its digest, kind, that of its word lists and topics, and its rules.
         intents: language → intent → its lists of phrases.
+        must_say: fixed phrase → language → what its words are held to, as a digest.
         agents: agents that come with Sayso → what ``floor_release`` holds a release against.
         cleared_below: as in configs/soa.yaml.
     """
@@ -74,6 +76,7 @@ class Floor(Document):
     limits: dict[str, int]
     packs: dict[str, dict[str, Any]]
     intents: dict[str, dict[str, Any]]
+    must_say: dict[str, dict[str, str]]
     agents: dict[str, dict[str, Any]]
     cleared_below: int
 
@@ -87,6 +90,7 @@ class Shipped:
     limits: Limits
     packs: tuple[Pack, ...]
     intents: IntentFile
+    must_say: MustSay
     soa: SoaFile
     releases: Mapping[str, Mapping[str, Any]]
 
@@ -114,6 +118,7 @@ def floor_of(given: Shipped) -> Floor:
             | {"lists": _digest(words.lists), "fillers": _marks(words.fillers)}
             for language, words in sorted(given.intents.languages.items())
         },
+        must_say=_must_say(given.must_say),
         agents={name: release_floor(resolved) for name, resolved in sorted(given.releases.items())},
         cleared_below=given.soa.cleared_below,
     )
@@ -190,6 +195,20 @@ class Strength:
                 yield Weaker("intents", place, f"{language}: lists that phrases name were worded anew")
             if _split(least["fillers"]) - _split(_marks(words.fillers)):
                 yield Weaker("intents", place, f"{language}: words that change nothing are fewer")
+
+    def must_say(self, file: MustSay | None) -> Iterator[Weaker]:
+        """What fixed phrases must say; None: it cannot be read. Worded anew is weaker, as of a rule."""
+        place = "configs/must_say.yaml"
+        if file is None:
+            yield Weaker("rules", place, "the file is gone, or cannot be used")
+            return
+        mine = _must_say(file)
+        for name, least in self._floor.must_say.items():
+            for language, digest in least.items():
+                if language not in mine.get(name, {}):
+                    yield Weaker("rules", place, f"{name} is held to nothing in {language}")
+                elif mine[name][language] != digest:
+                    yield Weaker("rules", place, f"{language}: what {name} must say was worded anew")
 
     def soa(self, file: SoaFile) -> Iterator[Weaker]:
         """From which risk on what was cleared counts as failed."""
@@ -309,6 +328,13 @@ def _weaker_intent(least: Mapping[str, Any], mine: Mapping[str, Any]) -> bool:
     fewer = any(_split(least[name]) - _split(mine[name]) for name in ("anywhere", "whole", "begins"))
     excused = _split(mine["unless"]) - _split(least["unless"])
     return fewer or bool(excused) or mine["at_most"] < least["at_most"]
+
+
+def _must_say(file: MustSay) -> dict[str, dict[str, str]]:
+    return {
+        str(name): {str(language): _digest(rule.said_in(language)) for language in sorted(file.languages)}
+        for name, rule in sorted(file.phrases.items())
+    }
 
 
 # --- digests --------------------------------------------------------------------------------------

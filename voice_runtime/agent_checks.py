@@ -14,7 +14,8 @@ from voice_runtime.agent import Release
 from voice_runtime.agent_folder import RULES_FOLDER, Parts
 from voice_runtime.offline_file import FILE, offline_name
 from voice_runtime.pack_floor import check_floor
-from voice_runtime.phrases import FIXED, HOLDING, combinations, holding_fault, offline_phrases, plain
+from voice_runtime.phrase_checks import check_phrases
+from voice_runtime.phrases import FIXED, combinations, offline_phrases, plain
 from voice_runtime.rule_checks import check_rules
 from voice_runtime.settings import Settings
 from voice_runtime.tool_checks import check_tools
@@ -38,7 +39,7 @@ def check_parts(parts: Parts) -> None:
     _languages(parts)
     check_tools(parts)
     _approvals(parts)
-    _holding(parts)
+    check_phrases(parts)
     _handoff(parts)
     _emergencies(parts)
     _rules(parts)
@@ -126,16 +127,6 @@ def _approvals(parts: Parts) -> None:
             at = ("tools", name, "approval", "by")
             remedy = f"roles in configs/people.yaml: {roles}"
             parts.wrong(at, f"there is no role '{tool.approval.by}'", remedy)
-
-
-def _holding(parts: Parts) -> None:
-    """What is said while a tool runs must be true whatever comes of it."""
-    ours = parts.agent.phrases.get(HOLDING, {})
-    for language, found in parts.phrases.items():
-        text = ours.get(language, found.phrases[HOLDING])
-        if fault := holding_fault(text, language):
-            remedy = 'word it without any claim, such as "One moment, please."'
-            parts.wrong(("phrases", HOLDING, language), fault, remedy)
 
 
 def _handoff(parts: Parts) -> None:

@@ -18,6 +18,7 @@ from controls.disclosures import DisclosureRule, parse_disclosure
 from controls.errors import ConfigurationError, Problem
 from controls.intents import Intents, load_intents
 from controls.jurisdiction import Jurisdictions
+from controls.must_say import MustSay, parse_must_say
 from controls.redaction.file import Redaction, RedactionFile, not_possible, parse_redaction
 from controls.retention import Schedule, parse_retention
 from controls.risk import RiskModel
@@ -43,6 +44,7 @@ RULES_FOLDER = Path("configs/rules")
 DISCLOSURES_FOLDER = Path("configs/disclosures")
 RETENTION_FILE = Path("configs/retention.yaml")
 REDACTION_FILE = Path("configs/redaction.yaml")
+MUST_SAY_FILE = Path("configs/must_say.yaml")
 #: A prompt beyond this is a document, not a prompt (characters).
 MOST_PROMPT = 60_000
 
@@ -68,6 +70,8 @@ class Parts:
     people: PeopleFile | None = None
     #: language → its fixed phrases; without those that could not be read
     phrases: dict[str, PhrasesFile] = field(default_factory=dict)
+    #: what each fixed phrase must say
+    must_say: MustSay | None = None
     packs: tuple[Pack, ...] = ()
     rules: Rules | None = None
     #: what callers ask of the runtime itself, with the emergencies of these packs
@@ -148,6 +152,7 @@ def read_parts(root: Path, name: str, settings: Settings, lines: Lines | None, t
     parts.attempt(lambda: load_decoys(root))  # no part of a release, and wrong for every agent alike
     for language in parts.languages:
         _read_words(parts, language)
+    parts.must_say = parts.attempt(lambda: read_must_say(root))
     _read_rules(parts)
     exceptions = parts.attempt(lambda: load_left_out(root))
     parts.left_out = exceptions.left_out if exceptions is not None else ()
@@ -281,6 +286,15 @@ def _risk(parts: Parts) -> RiskModel:
     own = parts.agent.risk
     limits = parts.settings.risk.limits().tightened(own.block_at, own.approve_at)
     return RiskModel(file, replace(limits, approve_by=parts.agent.owner))
+
+
+def read_must_say(root: Path) -> MustSay:
+    """What each fixed phrase must say, as configured for every agent.
+
+    Raises:
+        ConfigurationError: the file is missing, or cannot be used.
+    """
+    return parse_must_say(read_text(root / MUST_SAY_FILE, root), MUST_SAY_FILE.as_posix())
 
 
 def read_redaction(root: Path) -> RedactionFile:

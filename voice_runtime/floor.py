@@ -11,15 +11,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from controls.errors import ConfigurationError
 from controls.floor import FILE, Floor, Shipped, Weaker, floor_of, shipped
 from controls.intent_file import IntentFile
+from controls.must_say import MustSay
 from controls.quick_yaml import quickly
 from controls.redaction.file import Redaction
 from controls.risk_file import RiskFile, parse_risk
 from controls.rules.pack_files import load_packs, pack_names
 from controls.soa import SoaFile
 from voice_runtime.agent import Release
-from voice_runtime.agent_folder import RULES_FOLDER, read_redaction
+from voice_runtime.agent_folder import RULES_FOLDER, read_must_say, read_redaction
 from voice_runtime.lines import known_agents
 from voice_runtime.resolve import load_release
 from voice_runtime.risk_limits import DEFAULT_LIMITS, RISK_FILE
@@ -48,6 +50,7 @@ def weaker_house(root: Path) -> list[Weaker]:
         *strength.risk(_risk(root)),
         *strength.emergency_packs(emergencies),
         *strength.intents(read_intents(root)),
+        *strength.must_say(_must_say(root)),
         *strength.soa(read_soa(root)),
     ]
 
@@ -77,6 +80,14 @@ def read_intents(root: Path) -> IntentFile | None:
         return None
 
 
+def _must_say(root: Path) -> MustSay | None:
+    """What fixed phrases must say, or None where it cannot be read; why is told elsewhere."""
+    try:
+        return read_must_say(root)
+    except ConfigurationError:
+        return None
+
+
 def read_soa(root: Path) -> SoaFile:
     """What the operator decides about Annex A, as far as it can be read: else as it comes."""
     try:
@@ -103,7 +114,8 @@ def make(root: Path) -> Floor:
     return floor_of(
         Shipped(
             redaction=Redaction(read_redaction(root)), risk=_risk(root), limits=DEFAULT_LIMITS.limits(),
-            packs=load_packs(folder, pack_names(folder)), intents=intents, soa=read_soa(root),
+            packs=load_packs(folder, pack_names(folder)), intents=intents,
+            must_say=read_must_say(root), soa=read_soa(root),
             releases={release.name: resolved(release) for release in releases},
         )
     )  # fmt: skip

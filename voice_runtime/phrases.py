@@ -152,9 +152,15 @@ _CLAIMS: Mapping[str, frozenset[str]] = {
 }
 
 
+#: What somebody has yet to do, is not said to be done.
+_STILL_TO_DO = re.compile(r"\b(?:have|has) to\b")
+
+
 def holding_fault(text: str, language: str) -> str:
-    """Why ``text`` cannot be the holding phrase, which may claim nothing; "" when it can."""
+    """Why ``text`` cannot be a holding phrase, which may claim nothing; "" when it can."""
     words = text.casefold().replace("’", "'").split()
+    length = len(words)
+    words = _STILL_TO_DO.sub("must", " ".join(words)).split()
     claims = _CLAIMS.get(language.partition("-")[0], frozenset())
     if claimed := sorted(claims & {word.strip('.,;:!?¡¿…"') for word in words}):
         return f"claims something before it is known: {', '.join(claimed)}"
@@ -162,7 +168,7 @@ def holding_fault(text: str, language: str) -> str:
         return "names a figure before anything is known"
     if "?" in text:
         return "asks something, and the caller's answer would cut the agent's own"
-    if len(words) > MOST_HOLDING_WORDS:
+    if length > MOST_HOLDING_WORDS:
         return f"is longer than {MOST_HOLDING_WORDS} words"
     return ""
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from controls.disclosures import DisclosureRule
 from controls.intent_file import IntentFile
+from controls.must_say import MustSay
 from controls.redaction.file import RedactionFile
 from controls.retention import RetentionFile
 from controls.risk_file import RiskFile
@@ -47,6 +48,7 @@ SCHEMAS: Mapping[str, type[BaseModel]] = {
     "configs/schemas/decoys.schema.json": DecoysFile,
     "configs/schemas/left_out.schema.json": LeftOutFile,
     "configs/schemas/phrases.schema.json": PhrasesFile,
+    "configs/schemas/must_say.schema.json": MustSay,
     "configs/schemas/book.schema.json": BookFile,
     "configs/schemas/rules.schema.json": Pack,
     "configs/schemas/intents.schema.json": IntentFile,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from controls.floor import FILE, OWED, Strength, shipped
 from controls.floor_release import release_floor, weaker_release
 from controls.intent_file import IntentFile
 from controls.ledger.records import PersonalData
+from controls.must_say import MustSay
 from controls.redaction.file import SINKS, Redaction
 from controls.risk import NEVER, Limits
 from controls.risk_file import RiskFile
@@ -21,6 +24,7 @@ from controls.rules.pack_files import load_packs
 from controls.soa import SoaFile
 from tests.controls.rules.packs import ROOT
 from voice_runtime import floor
+from voice_runtime.agent_folder import read_must_say
 
 RULES = ROOT / "configs" / "rules"
 
@@ -311,3 +315,51 @@ def test_a_limit_is_weaker_exactly_where_it_lets_more_through(
     more = any(value(b) > value(a) for a, b in zip(before, now, strict=True))
     was = release(tool(per_call=before[0], per_day=before[1]))
     assert bool(weaker(release(tool(per_call=now[0], per_day=now[1])), was)) is more
+
+
+# --- what fixed phrases must say ---------------------------------------------------------------------------
+
+
+def must_say() -> MustSay:
+    return read_must_say(ROOT)
+
+
+def test_what_phrases_must_say_comes_as_strong_as_it_is() -> None:
+    assert list(comes().must_say(must_say())) == []
+
+
+def test_a_phrase_held_to_less_is_weaker_and_so_is_one_held_to_nothing() -> None:
+    file = must_say()
+    answer = file.phrases["ai-answer"]
+    less = answer.model_copy(update={"must": ()})
+    changed = file.model_copy(update={"phrases": {**file.phrases, "ai-answer": less}})
+    assert [w.what for w in comes().must_say(changed)] == [
+        "en-US: what ai-answer must say was worded anew", "es-US: what ai-answer must say was worded anew",
+    ]  # fmt: skip
+    gone = file.model_copy(update={"phrases": {k: v for k, v in file.phrases.items() if k != "stopped"}})
+    assert {w.what for w in comes().must_say(gone)} == {
+        "stopped is held to nothing in en-US", "stopped is held to nothing in es-US",
+    }  # fmt: skip
+    assert [w.setting for w in comes().must_say(None)] == ["rules"]
+
+
+def test_an_example_or_a_language_more_is_not_weaker() -> None:
+    file = must_say()
+    more = file.phrases["goodbye"].model_copy(update={"examples": {"en-US": ("Bye.",), "es-US": ("Adiós.",)}})
+    changed = file.model_copy(
+        update={"phrases": {**file.phrases, "goodbye": more}, "languages": (*file.languages, "fr-FR")}
+    )
+    assert list(comes().must_say(changed)) == []
+
+
+def test_a_changed_file_is_weaker_for_the_house(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    file = tmp_path / "configs" / "must_say.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("call you, callback,", "anything else, callback,", 1)
+    )
+    assert [str(w) for w in floor.weaker_house(tmp_path)] == [
+        "configs/must_say.yaml: en-US: what ask-callback must say was worded anew"
+    ]
+    file.unlink()
+    assert [w.place for w in floor.weaker_house(tmp_path)] == ["configs/must_say.yaml"]

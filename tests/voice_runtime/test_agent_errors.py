@@ -84,7 +84,7 @@ MISTAKES = [
     ("  no-one-free: {", "  noone-free: {", "phrases.noone-free", "not a known phrase", "no-one-free"),
     ("  no-one-free: {", "  moment: {en-US: I have booked it.}\n  no-one-free: {", "phrases.moment.en-US",
      "claims something before it is known: booked, have", "One moment, please."),
-    ("Nobody is free. Our staff", "It is probably just eczema. Our staff", "phrases.no-one-free.en-US",
+    ("Nobody is free. Our staff", "Nobody is free. It is probably just eczema. Our staff", "phrases.no-one-free.en-US",
      "health-boundaries/no-diagnosis would refuse", "change its words"),
     ("purpose: Books and", "purpose: Ring +1 202 555 0142. Books and", "purpose", "telephone number", "configs/desks.yaml"),
     ("purpose: Books and", "purpose: See https://x.example. Books and", "purpose", "address", "configs/"),

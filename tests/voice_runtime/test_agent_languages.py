@@ -156,7 +156,7 @@ def problems(project: Project, severity: str = "error") -> list[Problem]:
 
 
 def test_a_fixed_phrase_a_rule_refuses_is_named_with_its_language(project: Project) -> None:
-    project.edit(SALON, "Todos están con clientes.", "No le va a dar alergia.")
+    project.edit(SALON, "Todos están con clientes.", "Todos están con clientes. No le va a dar alergia.")
     problem = only(problems(project), "phrases.no-one-free.es-US")
     assert "health-boundaries/no-prognosis" in problem.message
 

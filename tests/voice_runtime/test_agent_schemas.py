@@ -26,7 +26,7 @@ FILES = sorted(
         *ROOT.glob("configs/disclosures/*.yaml"),
         *(
             ROOT / f"configs/{name}.yaml"
-            for name in ("lines", "services", "desks", "people", "retention", "suppliers")
+            for name in ("lines", "services", "desks", "people", "retention", "suppliers", "must_say")
         ),
     ]
 )

@@ -68,7 +68,7 @@ def list_(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
 def keep(
     packs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PACK]…", help="All of them, and `intents`, by default."),
+        typer.Argument(metavar="[PACK]…", help="All of them, `intents` and `must-say`, by default."),
     ] = None,
     agent: Annotated[
         str, typer.Option(metavar="AGENT", help="The packs and own rules of an agent, all together.")
@@ -84,7 +84,8 @@ def keep(
 ) -> None:
     """Hold every rule to its own examples; exit 1 when one does not hold, 2 when a file cannot be used.
 
-    So are the lists of what callers ask of the runtime itself (`intents`).
+    So are the lists of what callers ask of the runtime itself (`intents`), and what fixed phrases must say
+    (`must-say`).
 
     A rule that asks a model is tried by the answers kept in configs/rules/answers; an example without one is
     not tried, and told to be so.
@@ -126,19 +127,26 @@ def try_(
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """What an agent's rules would make of one sentence, and which words they go by. Nothing is recorded."""
+    """What an agent's rules would make of one sentence, and which words they go by. Nothing is recorded.
+
+    Of a caller's words, what the runtime itself does comes first, as on a call on which nothing is asked or
+    under way; the rules then judge what is left of them.
+    """
     from controls.decision import Effect, Proposal
+    from voice_runtime.cli.rules_tried import tried
 
     release = _release(config, agent)
     rules = _rules_of(release)
     spoken = language or release.language
+    runtime = tried(release, text, spoken) if caller else None
+    words = (runtime.left or text) if runtime is not None else text
     proposal = Proposal(
         Effect.SPEAK,
         "",
         0,
         "",
         text="" if caller else text,
-        caller_said=text if caller else said,
+        caller_said=words if caller else said,
         language=spoken,
     )
     questions = () if caller else rules.questions(proposal)
@@ -163,13 +171,19 @@ def try_(
                 "agent": agent, "language": spoken, "verdict": verdict, "spoken": instead, "rules": rows,
                 "asked": [question_row(question, asked.get(question.key)) for question in questions],
             }
+            | ({} if runtime is None else {"runtime": runtime.rows(), "left": runtime.left})
         )  # fmt: skip
         return
+    for line in runtime.lines(text) if runtime is not None else ():
+        typer.echo(line)
     for question in questions:
         told = question_row(question, asked.get(question.key))
         answer = f"{told['answer']}, {told['ms']} ms" if ask else "not asked: give --ask"
         typer.echo(f"asked   {told['asks']}\n        {answer} ({told['supplier']}, for {told['rule']})")
-    typer.echo(f"{verdict}" + (f": {instead}" if instead and instead != text else ""))
+    shown = f"{verdict}" + (f": {instead}" if instead and instead != text else "")
+    if runtime is not None:
+        shown = f"rules   {shown}" if runtime.left or emergency else f"rules   by themselves: {shown}"
+    typer.echo(shown)
     for row in rows:
         typer.echo("\n".join(finding_lines(row)))
 
@@ -267,7 +281,7 @@ def _of_agent(config: Path, root: Path, agent: str, asked: Mapping[Key, Asked] |
     rules = _rules_of(_release(config, agent))
     folder = root / RULES_FOLDER
     held = rules.examples(answers_beside(folder, rules.packs) | _answers(asked))
-    return [*held, *_of_intents(folder, rules.packs)]
+    return [*held, *_of_intents(folder, rules.packs), *_of_phrases(root)]
 
 
 def _of_intents(folder: Path, packs: Iterable[Pack]) -> Iterator[Tried]:
@@ -283,6 +297,15 @@ def _of_intents(folder: Path, packs: Iterable[Pack]) -> Iterator[Tried]:
     return tried_intents(text, str(path), [pack for pack in packs if pack.kind == "emergency"])
 
 
+def _of_phrases(root: Path) -> Iterator[Tried]:
+    """What fixed phrases must say, by its own examples."""
+    from controls.must_say import tried_phrases
+    from voice_runtime.agent_folder import MUST_SAY_FILE
+    from voice_runtime.yaml_file import read_text
+
+    return tried_phrases(read_text(root / MUST_SAY_FILE, root), str(root / MUST_SAY_FILE))
+
+
 def _answers(asked: Mapping[Key, Asked] | None) -> dict[Key, JudgeAnswer]:
     return {key: found.answer for key, found in (asked or {}).items()}
 
@@ -294,13 +317,15 @@ def _of_packs(root: Path, names: list[str], asked: Mapping[Key, Asked] | None = 
         ConfigurationError: files that cannot be used, and phrases of rules that rules refuse.
     """
     from controls.intent_examples import INTENTS
+    from controls.must_say import MUST_SAY
     from controls.rules.answer_files import answers_beside
     from controls.rules.engine import Rules
     from controls.rules.pack_files import emergency_names, load_packs, pack_names
     from voice_runtime.agent_folder import RULES_FOLDER
 
     folder = root / RULES_FOLDER
-    found = load_packs(folder, [name for name in names if name != INTENTS] if names else pack_names(folder))
+    ours = [name for name in names if name not in (INTENTS, MUST_SAY)]
+    found = load_packs(folder, ours if names else pack_names(folder))
     problems: list[Problem] = []
     tried: list[Tried] = []
     for pack in found:
@@ -311,6 +336,8 @@ def _of_packs(root: Path, names: list[str], asked: Mapping[Key, Asked] | None = 
         raise ConfigurationError(problems)
     if not names or INTENTS in names:
         tried += _of_intents(folder, load_packs(folder, emergency_names(folder)))
+    if not names or MUST_SAY in names:
+        tried += _of_phrases(root)
     return tried
 
 

@@ -332,7 +332,6 @@ class Attention(FrameProcessor):
         await self._undecided.goes_on()
         await self.catch_up()
 
-
     async def _to_model(self, text: str, shown: str | None = None) -> None:
         """Judge words of the caller's and hand them to the model.
 

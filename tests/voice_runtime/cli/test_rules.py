@@ -82,6 +82,61 @@ def test_a_caller_s_sentence_is_tried_too_emergencies_first(house: House):
     assert "9 1 1" in found["spoken"]
 
 
+@pytest.mark.parametrize(
+    ("said", "what", "left", "spoken"),
+    [
+        ("i object to being recorded", "no_recording", "", "not recorded"),
+        ("i object to the price", "words", "i object to the price", None),
+        ("are you a robot", "robot_question", "", "AI assistant"),
+        ("i want to talk to a real person please", "person", "", "connecting"),
+        ("i have chest pain", "emergency", "", "9 1 1"),
+        ("take me off your list and never call me again", "opt_out", "", "This call ends"),
+        ("have you got tuesday at ten", "words", "have you got tuesday at ten", None),
+        ("yes please", "yes", "yes please", None),
+    ],
+)
+def test_what_the_runtime_itself_does_with_a_caller_s_words_comes_first(
+    house: House, said: str, what: str, left: str, spoken: str | None
+):
+    """Finding 11: `i object to the price` withdrew the record on a call, and was shown as allowed."""
+    found = house.json("rules", "try", "healthcare", said, "--caller")
+    [done] = found["runtime"]
+    assert (done["what"], found["left"]) == (what, left)
+    assert (done["spoken"] is None) if spoken is None else spoken in done["spoken"]
+
+
+def test_what_is_left_beside_a_robot_question_is_what_the_rules_judge(house: House):
+    asked = house.json("rules", "try", "healthcare", "are you a robot can you diagnose my rash", "--caller")
+    assert asked["runtime"][0]["what"] == "robot_question"
+    assert "diagnose my rash" in asked["left"]
+
+
+def test_a_card_said_aloud_is_shown_as_masked_and_in_text_the_runtime_comes_first(house: House):
+    said = "my card is 4111 1111 1111 1111"
+    found = house.json("rules", "try", "healthcare", said, "--caller")
+    masked = [d for d in found["runtime"] if d["what"] == "personal_data"]
+    assert masked and all("card" in d["does"] and "4111" not in d["does"] for d in masked)
+    assert found["verdict"] != "allow" and any(row["rule"].startswith("payment/") for row in found["rules"])
+
+    code, out, _ = house.sayso("rules", "try", "healthcare", "i object to being recorded", "--caller")
+    assert code == 0
+    first, *rest = out.splitlines()
+    assert first.startswith("runtime no_recording:")
+    assert any(line.startswith("left    nothing") for line in rest)
+    assert any(line.startswith("rules   by themselves: allow") for line in rest)
+
+
+def test_what_fixed_phrases_must_say_is_held_to_its_examples(own: House):
+    code, out, _ = own.sayso("rules", "test", "must-say")
+    assert code == 0 and "must-say/ai-answer.en-US" in out and "must-say/ai-answer.es-US" in out
+    file = Path("configs/must_say.yaml")
+    text = file.read_text()
+    file.write_text(text.replace('en-US: ["Of course not.", "No.",', 'en-US: ["I am an AI.", "No.",', 1))
+    line = next(i for i, row in enumerate(file.read_text().splitlines(), 1) if '"I am an AI.", "No."' in row)
+    code, out, _ = own.sayso("rules", "test", "must-say")
+    assert code == 1 and f"configs/must_say.yaml:{line}: the example holds though it must not" in out
+
+
 def test_the_packs_are_listed_with_who_uses_them(house: House):
     packs = {p["pack"]: p for p in house.json("rules", "list")["packs"]}
     assert "healthcare" in packs["health-boundaries"]["agents"]

@@ -234,6 +234,25 @@ async def test_an_objection_into_the_disclosure_holds_at_once_and_is_acknowledge
         assert {text for text, _ in line.addressed()} == {""}
 
 
+@pytest.mark.parametrize("said", ["i object to the price", "yes i object to paying a deposit"])
+async def test_an_objection_to_something_else_goes_to_the_model_and_takes_nothing_back(said: str) -> None:
+    async with on_the_line(say("I can tell the owner.")) as line:
+        await line.opened()
+        await line.say(said)
+        assert line.played()[-1] == "I can tell the owner."
+        assert line.addressed() == [(said, "model")]
+        assert line.of("consent.withdrawn") == []
+
+
+@pytest.mark.parametrize("said", ["i object to being recorded", "i object to you keeping my words"])
+async def test_an_objection_that_names_the_record_is_one_at_any_time(said: str) -> None:
+    async with on_the_line(say("At nine.")) as line:
+        await line.opened()
+        await line.say("when do you open", said)
+        assert line.played()[-1] == "not-recorded"
+        assert [w.scope for w, _ in line.of("consent.withdrawn")] == ["record", "transcript"]
+
+
 # -- what else takes consent ------------------------------------------------------------------------------
 
 OUTSIDE = (Supplier("recogniser", "far-away", "ears-1", "us", outside=True),)
