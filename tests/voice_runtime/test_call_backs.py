@@ -215,6 +215,21 @@ async def test_an_okay_before_the_question_began_is_no_consent() -> None:
         assert [given for given, _, _ in callback_consents(line)] == [True]
 
 
+async def test_an_okay_to_what_this_is_is_no_consent() -> None:
+    """Between two questions of ours, one of the caller's: "I'm an AI assistant" – "oh okay"."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        line.carrier.freeze(300)
+        await line.carrier.say("are you a robot")
+        assert await line.carrier.frozen()
+        await line.say("okay")
+        assert line.played()[-2:] == ["ai-answer", "ask-callback"]
+        assert callback_consents(line) == []
+        await line.say("okay")
+        assert [given for given, _, _ in callback_consents(line)] == [True]
+
+
 async def test_a_question_of_an_earlier_handoff_is_answered_by_nothing() -> None:
     async with on_the_line(handoff=ONLY_CALLBACK) as line:
         await line.opened()

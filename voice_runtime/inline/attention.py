@@ -59,7 +59,7 @@ from voice_runtime.inline.read_backs import OpenReadBack, model_runs
 from voice_runtime.inline.redaction import WITHHELD, CallRedaction, Redacting
 from voice_runtime.inline.undecided import UndecidedUse, Waits
 from voice_runtime.inline.whole_turn import whole_turn
-from voice_runtime.inline.wishes import ACTS, ADDRESSED, AT_ONCE, LEAVES, OBJECTIONS, How, Wishes
+from voice_runtime.inline.wishes import ACTS, ADDRESSED, AI_ANSWER, AT_ONCE, LEAVES, OBJECTIONS, How, Wishes
 from voice_runtime.inline.wishes import TAG as WISH_TAG
 from voice_runtime.speak.spoken import Reader
 
@@ -157,7 +157,8 @@ class Attention(FrameProcessor):
                 await self._spoken(frame)
             case SoundsFrame():
                 await self._wishes.sounds(frame)
-                self._person.sounds(frame)
+                for asks in (self._person, self._opening, self._emergencies):
+                    asks.sounds(frame)
             case CallerStartedFrame():
                 pass
             case InterruptionFrame():
@@ -297,6 +298,9 @@ class Attention(FrameProcessor):
 
     async def _while_fetched(self, frame: CallerSaidFrame, *, on_record: bool) -> None:
         """A person is being fetched: what this is gets its answer; the rest answers what is asked there."""
+        only_that = beside_robot_question(frame.text, self._language) == ""
+        if only_that and await self._person.says_first(AI_ANSWER):
+            return  # an "okay" to that answer is none to our question
         rest = await self._wishes.answer_what_it_is(frame.text, self._journal.turn)
         if self._person.asking and (rest or not frame.text):
             refused = intent(rest, self._language) is Intent.NO_CALLBACK
@@ -320,11 +324,8 @@ class Attention(FrameProcessor):
 
     async def _answer_opening(self, frame: CallerSaidFrame) -> None:
         """A yes, a no or neither to what the opening asks; what else was said is answered after it."""
-        yes = yes_or_no(frame.text, self._language)
-        self._journal.caller_said(frame, "model" if yes is None else "question")
-        if yes is None:
+        if await self._opening.reply(frame, yes_or_no(frame.text, self._language)):
             self._answer_later(frame.text)
-        await self._opening.answer(yes, "voice")
         await self.catch_up()
 
     async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
@@ -373,10 +374,10 @@ class Attention(FrameProcessor):
         elif self._person.under_way:
             pass
         elif key in ("1", "2") and self._emergencies.asking:
-            await self._emergencies.answer(key == "1", self._journal.turn)
+            await self._emergencies.key(key == "1")
             await self.catch_up()
         elif key in ("1", "2") and self._opening.asking:
-            await self._opening.answer(key == "1", "keypad")
+            await self._opening.key(key == "1")
             await self.catch_up()
         elif key in ("1", "2") and self._wishes.asking:
             await self._wishes.key(key == "1")

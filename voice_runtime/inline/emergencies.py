@@ -16,9 +16,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from controls.emergency import SCRIPT, Emergency
-from voice_runtime.events import CallerSaidFrame, SayFrame, SpokenFrame
+from controls.question import Question
+from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.attention_ports import Opening, Person
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.saying import stretch
 
 #: What is asked behind the script, and said to who has none.
 ASK, NONE = "ask-emergency", "greeting"
@@ -47,6 +49,7 @@ class Emergencies:
         self._journal, self._opening, self._person = journal, opening, person
         self._say, self._interrupt = say, interrupt
         self._urgency = person.urgency
+        self._question = Question()  # as it sounds
 
     @property
     def asking(self) -> bool:
@@ -65,6 +68,7 @@ class Emergencies:
             return
         script = self._person.script_at(rule, script)
         self._urgency.doubted(rule, script, turn, frame.text)
+        self._question = Question()
         await self._opening.asked("emergency")
         await self._interrupt()
         for phrase, tag in ((script, ""), (ASK, TAG)):
@@ -73,9 +77,21 @@ class Emergencies:
             await self._say(said)
 
     async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> bool:
-        """What the caller said to that; whether it is still to be answered, being neither yes nor no."""
+        """What the caller said to that; whether it is still to be answered, being neither yes nor no.
+
+        What was said before the question began, such as "no" to the script, ends no doubt.
+        """
+        since_s, until_s = stretch(frame, self._journal)
+        if not yes and not self._question.answered(since_s, until_s, certain=True):
+            self._journal.caller_said(frame, "nobody")
+            return False
         turn = self._journal.caller_said(frame, "model" if yes is None else "question")
         return await self.answer(yes, turn, frame.text)
+
+    async def key(self, yes: bool) -> None:
+        """They pressed the key for yes or for no."""
+        if yes or self._question.began_s is not None:
+            await self.answer(yes, self._journal.turn)
 
     async def answer(self, yes: bool | None, turn: int, said: str = "") -> bool:
         """What came behind the question; whether these words are still to be answered.
@@ -98,7 +114,13 @@ class Emergencies:
             await self._say(SayFrame(phrase=NONE, turn=self._journal.turn))
         return yes is None
 
+    def sounds(self, frame: SoundsFrame) -> None:
+        """A phrase begins to sound: ours, or another's."""
+        if frame.tag == TAG:
+            self._question = self._question.begins(frame.started_s)
+
     def spoken(self, frame: SpokenFrame) -> None:
         """The question has been played, or cut."""
+        self._question = self._question.ends(frame.started_s, frame.played_ms / 1000, full=frame.full)
         if frame.played_ms:
             self._urgency.question_sounded()

@@ -18,13 +18,16 @@ from controls.bound_phrases import phrase_digest
 from controls.consent import Consents, Scope
 from controls.disclosures import AskedScope
 from controls.errors import SayError
+from controls.intents import current
 from controls.jurisdiction import asked_scopes
 from controls.ledger import records as r
 from controls.opt_outs import OptOuts
+from controls.question import Question
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
-from voice_runtime.events import SayFrame, SpokenFrame
+from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
+from voice_runtime.inline.saying import stretch
 
 #: Tag of its phrases; the part behind the colon is the phrase.
 TAG = "opening"
@@ -146,6 +149,7 @@ class Disclosure:
         self._machine = opening or o.Opening()
         self._clock = clock
         self._remember = remember
+        self._question = Question()  # the one that is open, as it sounds
         self._owes_word = False  # an objection made before the conversation is acknowledged as it begins
         journal.keeps_words = self.allows("transcript")
 
@@ -191,9 +195,40 @@ class Disclosure:
         """The caller wants something that acts at once; who acts on it is attention's business."""
         await self._step(o.Asked(wanted, how, self._at_s()), acts=False)
 
+    async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> bool:
+        """Put on record what the caller said while a question is open, and take it as its answer.
+
+        Nothing from before the question began is a yes to it (``controls.question``); a no always counts.
+
+        Args:
+            yes: None for neither yes nor no.
+
+        Returns:
+            Whether the words are still to be answered.
+        """
+        since_s, until_s = stretch(frame, self._journal)
+        certain = yes is not None and not current().listening(frame.text, self._language)
+        answers = yes is False or self._question.answered(since_s, until_s, certain=certain)
+        if yes is None:  # said over its end: it is put once more at once, not after a silence
+            answers = answers or self._question.over
+        self._journal.caller_said(frame, "model" if yes is None else "question" if answers else "nobody")
+        if answers:
+            await self.answer(yes, "voice")
+        return yes is None
+
+    async def key(self, yes: bool) -> None:
+        """They pressed the key for yes or for no while a question is open."""
+        if not yes or self._question.began_s is not None:
+            await self.answer(yes, "keypad")
+
     async def answer(self, given: bool | None, how: o.ByCaller) -> None:
         """The caller answered the question; None is neither yes nor no, or silence."""
         await self._step(o.Consent(given, how, self._at_s()))
+
+    def sounds(self, frame: SoundsFrame) -> None:
+        """One of its phrases begins to sound."""
+        if self.asking and frame.tag == f"{TAG}:{self._machine.playing}":
+            self._question = self._question.begins(frame.started_s)
 
     async def objected(self, how: o.ByCaller, scopes: tuple[Scope, ...] = ("record",)) -> bool:
         """The caller wants none of ``scopes``, or (by key) takes back what they gave.
@@ -224,6 +259,8 @@ class Disclosure:
     async def spoken(self, frame: SpokenFrame) -> None:
         """One of its phrases has been played, or cut."""
         phrase = frame.tag.partition(":")[2]
+        if self.asking and phrase == self._machine.playing:
+            self._question = self._question.ends(frame.started_s, frame.played_ms / 1000, full=frame.full)
         at_ms = max(0, round(frame.started_s * 1000))
         await self._step(o.Played(phrase, frame.full, frame.played_ms, frame.of_ms, at_ms), frame)
 
@@ -295,6 +332,8 @@ class Disclosure:
             self._journal.control_failed("disclosure", "disk")
 
     async def _speak(self, phrase: str) -> None:
+        if self.asking:
+            self._question = Question()
         goes_on = phrase in _GOES_ON
         say = SayFrame(phrase=phrase, tag=f"{TAG}:{phrase}", final=not goes_on)
         more = self._greeting or bool(self._machine.questions) or phrase != o.DISCLOSURE

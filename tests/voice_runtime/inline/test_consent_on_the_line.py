@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
@@ -16,6 +17,7 @@ from controls.jurisdiction import Jurisdictions
 from tests.controls.rules.packs import ROOT
 from tests.simulators.house import DESK, PHRASES, RULES, OnTheLine, on_the_line
 from tests.simulators.model_server import say
+from voice_runtime.events import CallerSaidFrame
 from voice_runtime.house import Supplier
 from voice_runtime.store.opt_outs import OptOutBook
 
@@ -107,6 +109,46 @@ async def in_the_question(line: OnTheLine) -> None:
     line.carrier.freeze(300)
     await line.carrier.say("well i wonder")
     assert await line.carrier.frozen()
+
+
+def from_before(text: str) -> CallerSaidFrame:
+    """Words that were over before anything sounded, and are understood only now."""
+    now = time.monotonic_ns()
+    return CallerSaidFrame(text, 0.2, 1.0, 1.2, now, now, now, "test")
+
+
+@pytest.mark.parametrize("words", ["okay", "yes"])
+async def test_an_okay_to_the_disclosure_is_no_consent(words: str) -> None:
+    """It stood on record with the digest of a question that had not begun to sound."""
+    async with asking(say("At nine.")) as line:
+        early = from_before(words)
+        await line.opened()
+        await line.carrier.send(early)
+        await line.settled()
+        assert line.played() == ["disclosure", ASK]
+        assert consents(line) == []
+        assert line.addressed() == [("", "nobody")]
+        await line.say("yes")
+        assert consents(line) == [("record", True, "voice"), ("transcript", True, "voice")]
+        assert line.played()[-1] == "greeting"
+
+
+async def test_a_no_counts_whenever_it_is_said() -> None:
+    async with asking() as line:
+        early = from_before("no")
+        await line.opened()
+        await line.carrier.send(early)
+        await line.settled()
+        assert consents(line) == [("record", False, "voice"), ("transcript", False, "voice")]
+
+
+async def test_an_okay_while_the_question_sounds_is_listening() -> None:
+    async with asking(say("At nine.")) as line:
+        await in_the_question(line)
+        await line.say("okay")
+        assert consents(line) == []
+        await line.say("okay")
+        assert consents(line) == [("record", True, "voice"), ("transcript", True, "voice")]
 
 
 async def test_a_yes_pressed_into_the_question_waits_for_its_end() -> None:

@@ -90,6 +90,21 @@ async def test_no_lets_the_call_go_on(how: str) -> None:
         assert line.of("handoff.requested") == []
 
 
+@pytest.mark.parametrize("early", ["no", "and my arm hurts", "2"])
+async def test_what_comes_before_the_question_ends_no_doubt(early: str) -> None:
+    """A "no" to the script, or the caller's going on, counted as the answer to what had not been asked."""
+    async with on_the_line() as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        await line.carrier.send(unsure())
+        assert await line.carrier.frozen()
+        await (line.press(early) if early == "2" else line.say(early))
+        assert line.played()[2:] == [SCRIPT, ASK]
+        await line.carrier.send(CallerSilentFrame(for_s=8.0, step=1))
+        await line.settled()
+        assert line.control.transfers == [DESK]
+
+
 async def test_other_words_are_answered() -> None:
     async with on_the_line(say("At nine.")) as line:
         await doubtful(line)
