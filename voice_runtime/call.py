@@ -143,7 +143,6 @@ class Call:
             no_answer=lambda: self.spawn(self._opened(self.opening.answer(None, "voice"))),
             fetch_a_person=partial(self.fetch_a_person, answers=False),
         )  # fmt: skip
-        #: What becomes of the call once a person has stopped its agent.
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
         #: The agent's words of which the last ones sound now; the present leg's egress knows.
         self.last_words: Callable[[], str] = lambda: ""

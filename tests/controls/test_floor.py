@@ -355,9 +355,8 @@ def test_an_example_or_a_language_more_is_not_weaker() -> None:
 def test_a_changed_file_is_weaker_for_the_house(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     file = tmp_path / "configs" / "must_say.yaml"
-    file.write_text(
-        file.read_text(encoding="utf-8").replace("call you, callback,", "anything else, callback,", 1)
-    )
+    worded = file.read_text(encoding="utf-8")
+    file.write_text(worded.replace("call you, callback,", "call you, anything new, callback,", 1))
     assert [str(w) for w in floor.weaker_house(tmp_path)] == [
         "configs/must_say.yaml: en-US: what ask-callback must say was worded anew"
     ]

@@ -95,14 +95,17 @@ async def test_a_request_over_the_disclosure_is_answered_after_it() -> None:
         assert not problems(line.recorder.records, ["can i have a receipt"])
 
 
-async def test_a_question_that_is_open_stays_open() -> None:
+async def test_a_yes_behind_the_code_books_nothing() -> None:
+    """What sounded last was the receipt: the read-back is dropped, and the model is told so."""
+
     def tools(base: str) -> tuple[Tool, ...]:
         return (booking(base),)
 
     async with on_the_line(call(("book", '{"day": "Monday"}')), say("Booked."), tools=tools) as line:
         await line.opened()
         await line.say("book monday", "can i have a receipt", "yes")
-        assert "tool.executed" in line.types()
+        assert "tool.executed" not in line.types()
+        assert [record.reason for record, _ in line.of("tool.refused")] == ["unconfirmed"]
         assert len(codes(line)) == 1
 
 

@@ -105,6 +105,7 @@ async def test_nothing_is_said_of_the_wait_while_the_caller_speaks(at_the_desk: 
     while time.monotonic() < until_s:
         await asyncio.sleep(0)
     assert desk.said == said
+    await desk.runner.aclose()
 
 
 @pytest.mark.parametrize("called_off", [True, False])

@@ -200,6 +200,7 @@ async def test_a_decoy_whose_caller_hangs_up_is_counted_and_does_not_come_again(
     assert ended == ["undecided"]
     assert {r.reason for r, sealed in call.recorder.of("approval.abandoned") if sealed.decoy} == {"hung_up"}
     assert (await desk.ask("decoy", **LEFT))["seeded"] == 1, "it was seen: it does not wait for another call"
+    await desk.runner.aclose()  # as the end of its call does
 
 
 async def test_a_decoy_the_tool_would_not_take_is_left_out(call: Call, at_the_desk: MakeDesk) -> None:
