@@ -102,12 +102,26 @@ class Words:
             found.setdefault(token[:STEM] + "*", []).append(i)
         return found
 
+    @cached_property
+    def pairs(self) -> frozenset[str]:
+        """Each two words that stand side by side, as ``"do not"``."""
+        return frozenset(map(" ".join, pairwise(self.tokens)))
+
     def standing(self, place: Place) -> Mapping[int, Sequence[int]]:
         """Where something of a place of a phrase stands, in order → how many words it has, longest first."""
         found = self._standing.get(place)
         if found is None:
-            starts = sorted({at for mark in self.marks & place.begins for at in self.at[mark]})
-            found = {at: sizes for at in starts if (sizes := place.sizes(self.tokens, at))}
+            marks = self.marks & place.begins
+            if len(marks) == 1:
+                starts: Sequence[int] = self.at[next(iter(marks))]
+            else:
+                starts = sorted({at for mark in marks for at in self.at[mark]})
+            tokens, alone = self.tokens, place.alone
+            found = {
+                at: sizes
+                for at in starts
+                if (sizes := _ONE if tokens[at] in alone else place.sizes(tokens, at))
+            }
             self._standing[place] = found  # many phrases share a place
         return found
 
@@ -120,6 +134,8 @@ class Words:
         return {}
 
 
+#: A single word, as ``Place.sizes`` says it.
+_ONE: Sequence[int] = (1,)
 #: Letters of a word that ``diagnos*`` is looked up by; shorter beginnings would match anything.
 STEM = 3
 
@@ -277,6 +293,16 @@ class Place:
     def begins(self) -> frozenset[str]:
         """Marks (``Words.at``) of the words it can begin with."""
         return frozenset(self.ways).union(stem + "*" for stem in self.stems)
+
+    @cached_property
+    def alone(self) -> frozenset[str]:
+        """Words that stand here by themselves and begin nothing longer: nothing else is compared."""
+        return frozenset(first for first, entries in self.ways.items() if all(len(e) == 1 for e in entries))
+
+    @property
+    def single(self) -> bool:
+        """Whether every way to go on is one whole word."""
+        return not self.stems and len(self.alone) == len(self.ways)
 
     @cached_property
     def ends(self) -> frozenset[str]:

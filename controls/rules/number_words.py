@@ -9,7 +9,7 @@ only beside a number of their own.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 _UNITS = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4,
@@ -52,6 +52,8 @@ _SPANISH = frozenset(_SMALL_ES) | frozenset(_TENS_ES) | frozenset(_HUNDREDS_ES) 
 _ENGLISH = frozenset(_UNITS) | frozenset(_TEENS) | frozenset(_TENS)
 _SCALE_WORDS = frozenset(("hundred", *_SCALES, *_SCALES_ES)) - {"mil"}
 _BEGIN_ENGLISH = _ENGLISH | {"a"}
+#: Words that begin a number only before one of these.
+_ARTICLES: Mapping[str, Collection[str]] = {"a": _SCALE_WORDS, **dict.fromkeys(_ONE_ES, _SCALES_ES)}
 #: A text with none of these holds no number in words.
 SPECIAL = _ENGLISH | _SPANISH | frozenset(_SCALES) | frozenset(_REPEAT) | frozenset((*_ZERO, "hundred"))
 
@@ -82,6 +84,12 @@ def to_digits(
     i = 0
     while i < len(raw):
         moved[i] = len(tokens)
+        if not _may_begin(raw, i):  # as most words
+            tokens.append(raw[i])
+            places.append(spans[i])
+            spanish = False
+            i += 1
+            continue
         after = bisect_right(breaks, i)
         spanish = spanish and not (after and breaks[after - 1] == i)
         end = breaks[after] if after < len(breaks) else len(raw)
@@ -97,6 +105,15 @@ def to_digits(
             places.append(span)
         i += used
     return tokens, places, [moved[b] for b in breaks]
+
+
+def _may_begin(raw: Sequence[str], i: int) -> bool:
+    """Whether a number may begin at ``i``; "a" and "un" are the commonest of words, and seldom do."""
+    word = raw[i]
+    scales = _ARTICLES.get(word)
+    if scales is not None:
+        return i + 1 < len(raw) and raw[i + 1] in scales
+    return word in SPECIAL or word == _ELEVEN_ES or word.isdigit()
 
 
 def _number(raw: Sequence[str], i: int, end: int, before: str, spanish: bool) -> tuple[str, int, bool]:
