@@ -115,7 +115,8 @@ def floor_of(given: Shipped) -> Floor:
         packs={pack.pack: _pack(pack) for pack in sorted(given.packs, key=lambda p: p.pack)},
         intents={
             str(language): {name: _intent(getattr(words, name)) for name in OWED}
-            | {"lists": _digest(words.lists), "fillers": _marks(words.fillers)}
+            | {"lists": _digest(words.lists)}
+            | {"fillers": _marks(words.fillers), "acts": _marks(words.acts)}
             for language, words in sorted(given.intents.languages.items())
         },
         must_say=_must_say(given.must_say),
@@ -195,6 +196,8 @@ class Strength:
                 yield Weaker("intents", place, f"{language}: lists that phrases name were worded anew")
             if _split(least["fillers"]) - _split(_marks(words.fillers)):
                 yield Weaker("intents", place, f"{language}: words that change nothing are fewer")
+            if _split(least["acts"]) - _split(_marks(words.acts)):
+                yield Weaker("intents", place, f"{language}: a yes to one act is one to others")
 
     def must_say(self, file: MustSay | None) -> Iterator[Weaker]:
         """What fixed phrases must say; None: it cannot be read. Worded anew is weaker, as of a rule."""

@@ -159,6 +159,10 @@ class Intents:
         }
         self._question = {str(k): _beside_question(given) for k, given in lists.languages.items()}
         self._objection = {str(k): _beside_objection(given) for k, given in lists.languages.items()}
+        self._acts = {
+            str(k): PhraseIndex((i, compile_phrase(p)) for i, p in enumerate(v.acts))
+            for k, v in lists.languages.items()
+        }
         self._agrees = {str(k): _Compiled.agreement(v, fillers[k]) for k, v in lists.languages.items()}
 
     @property
@@ -186,21 +190,30 @@ class Intents:
         """The answer to a question asked for a yes or a no; None when it is neither.
 
         "okay" and "right" agree here; "mhm" does not carry an effect. A yes with anything else behind it is
-        neither ("yes i'm twelve"), unless that only repeats what was asked.
+        neither ("yes i'm twelve"), unless that only repeats what was asked; one that names an act is one only
+        where the question named it ("you may record" is none to "shall I book it?").
 
         Args:
-            asked: the question's words, where they may be repeated ("yes, Tuesday at ten").
+            asked: the question's words, which may be repeated ("yes, Tuesday at ten"); "" where nobody knows
+                them, and then a yes names no act.
         """
         meant = self.of(text, language)
         if meant is None and asked and (short := _without(text, asked)):
             meant = self.of(short, language)
-            return True if meant is Intent.YES else None
-        if meant in (Intent.YES, Intent.NO):
-            return meant is Intent.YES
+            meant = meant if meant is Intent.YES else None
+        if meant is Intent.NO:
+            return False
+        if meant is Intent.YES:
+            return True if self._names(text, language) <= self._names(asked, language) else None
         agrees = self._agrees.get(language)
         if meant in (None, Intent.BACKCHANNEL) and agrees is not None and agrees.meant(words(text)):
             return True
         return None
+
+    def _names(self, text: str, language: str) -> frozenset[int]:
+        """Acts that the words name, such as booking: a yes to one is none to another."""
+        acts = self._acts.get(language)
+        return frozenset(acts.find(words(text))) if acts is not None else frozenset()
 
     def listening(self, text: str, language: str) -> bool:
         """Whether words may be no more than listening: "mhm", or an "okay" that answers nothing."""

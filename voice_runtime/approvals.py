@@ -279,6 +279,7 @@ class ApprovalDesk:
         waiting, asking = self._find(wanted.use), Asking(written(wanted.who), wanted.account)
         self._may_decide(waiting, asking, wanted.blind)
         person = await asyncio.to_thread(self._people.named, asking.name, asking.account)
+        self._find(wanted.use)  # its call may be over by now: nothing is written behind its end
         blind = person.id not in self._shown.get(wanted.use, ())
         approval = waiting.request.approval
         if blind and not wanted.blind and approval.state is a.ApprovalState.REQUESTED:

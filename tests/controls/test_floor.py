@@ -233,6 +233,13 @@ def test_phrases_more_are_no_bypass_and_exceptions_more_are() -> None:
     assert len(list(comes().intents(None))) == len(intents().languages)
 
 
+def test_a_yes_that_may_name_any_act_is_weaker() -> None:
+    words = intents().languages["en-US"]
+    given = words.model_copy(update={"acts": words.acts[1:]})
+    file = intents().model_copy(update={"languages": {**intents().languages, "en-US": given}})
+    assert [w.what for w in comes().intents(file)] == ["en-US: a yes to one act is one to others"]
+
+
 # --- an agent's own release -------------------------------------------------------------------------
 
 

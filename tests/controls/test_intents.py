@@ -198,6 +198,32 @@ def test_a_yes_with_something_else_behind_it_is_no_yes(language: str, said: str)
 
 
 @pytest.mark.parametrize(
+    ("language", "said", "asked", "yes"),
+    [
+        ("en-US", "book it", "Tuesday at ten. Shall I book it?", True),
+        ("en-US", "yes book it please", "Tuesday at ten. Shall I reserve it?", True),
+        ("en-US", "cancel that", "Tuesday at ten. Shall I book it?", False),
+        ("en-US", "move it", "Tuesday at ten. Shall I book it?", None),
+        ("en-US", "change it", "Tuesday at ten. Shall I book it?", None),
+        ("en-US", "book it", "Tuesday at ten. Shall I cancel it?", None),
+        ("en-US", "cancel it", "Tuesday at ten. Shall I cancel it?", True),
+        ("en-US", "you may record", "Tuesday at ten. Shall I book it?", None),
+        ("en-US", "you may record", "May this call be recorded?", True),
+        ("en-US", "you may call me", "May we call you back?", True),
+        ("en-US", "you may record", "May we call you back?", None),
+        ("en-US", "book it", "", None),
+        ("en-US", "yes please", "", True),
+        ("es-US", "resérvelo", "El martes a las diez. ¿Lo reservo?", True),
+        ("es-US", "cancélela", "El martes a las diez. ¿Lo reservo?", None),
+        ("es-US", "sí cámbielo", "El martes a las diez. ¿La cancelo?", None),
+    ],
+)
+def test_a_yes_to_one_act_is_none_to_another(language: str, said: str, asked: str, yes: bool | None) -> None:
+    """Found by a walk: "you may record" booked, and so did "change it"."""
+    assert yes_or_no(said, language, asked) is yes
+
+
+@pytest.mark.parametrize(
     ("said", "yes"),
     [
         ("yes tuesday at ten", True), ("yes for tuesday please", True), ("yes wednesday at ten", None),

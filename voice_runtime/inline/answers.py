@@ -88,7 +88,8 @@ class Answers:
         if not on_record:
             self._journal.caller_said(frame, "question" if answers else "nobody")
         if answers:
-            self.said(frame.text, False if refused else yes_or_no(frame.text, self._language))
+            yes = False if refused else yes_or_no(frame.text, self._language, self._saying.asked)
+            self.said(frame.text, yes)
 
     def said(self, text: str, yes: bool | None) -> None:
         """What they said; ``yes`` is None when it was neither yes nor no, and for silence."""

@@ -324,7 +324,7 @@ class Attention(FrameProcessor):
 
     async def _answer_opening(self, frame: CallerSaidFrame) -> None:
         """A yes, a no or neither to what the opening asks; what else was said is answered after it."""
-        if await self._opening.reply(frame, yes_or_no(frame.text, self._language)):
+        if await self._opening.reply(frame, yes_or_no(frame.text, self._language, self._opening.question)):
             self._answer_later(frame.text)
         await self.catch_up()
 

@@ -150,6 +150,8 @@ class Disclosure:
         self._clock = clock
         self._remember = remember
         self._question = Question()  # the one that is open, as it sounds
+        #: Its words, as far as they were played.
+        self.question = ""
         self._owes_word = False  # an objection made before the conversation is acknowledged as it begins
         journal.keeps_words = self.allows("transcript")
 
@@ -261,6 +263,7 @@ class Disclosure:
         phrase = frame.tag.partition(":")[2]
         if self.asking and phrase == self._machine.playing:
             self._question = self._question.ends(frame.started_s, frame.played_ms / 1000, full=frame.full)
+            self.question = frame.text
         at_ms = max(0, round(frame.started_s * 1000))
         await self._step(o.Played(phrase, frame.full, frame.played_ms, frame.of_ms, at_ms), frame)
 
@@ -333,7 +336,7 @@ class Disclosure:
 
     async def _speak(self, phrase: str) -> None:
         if self.asking:
-            self._question = Question()
+            self._question, self.question = Question(), ""
         goes_on = phrase in _GOES_ON
         say = SayFrame(phrase=phrase, tag=f"{TAG}:{phrase}", final=not goes_on)
         more = self._greeting or bool(self._machine.questions) or phrase != o.DISCLOSURE

@@ -26,12 +26,13 @@ class Saying:
     Attributes:
         answers: what is said now answers the caller's newest words.
         question: the one that was put last.
+        asked: its words, as far as they were played.
         put: a question was put, and nothing else was said in its place.
     """
 
     def __init__(self, tag: str, journal: Journal, say: Callable[[SayFrame], Awaitable[None]]) -> None:
         self.answers, self.put = False, False
-        self.question, self._asked = Question(), SayFrame()
+        self.question, self._asked, self.asked = Question(), SayFrame(), ""
         self._tag, self._journal, self._say = tag, journal, say
         self._waiting: dict[str, asyncio.Event] = {}
         self._interruptible = False  # what was said last: the caller may cut it, and what waits behind it
@@ -50,7 +51,7 @@ class Saying:
         frame.interruptible = self._interruptible = not hard
         self._waiting[frame.tag] = asyncio.Event()
         if asks:
-            self.question, self._asked, self.put = Question(), frame, True
+            self.question, self._asked, self.put, self.asked = Question(), frame, True, ""
         await self._say(frame)
 
     def withdraw(self) -> None:
@@ -67,6 +68,7 @@ class Saying:
         if self.put and frame.tag == self._asked.tag:
             full = frame.full and as_asked and not self.replaced(frame)
             self.question = self.question.ends(frame.started_s, frame.played_ms / 1000, full=full)
+            self.asked = frame.text
         self.ended(frame.tag)
 
     def replaced(self, frame: SpokenFrame) -> bool:

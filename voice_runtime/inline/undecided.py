@@ -5,7 +5,8 @@
       acknowledged, a receipt, "say that again")           waits on, and the caller is told so behind it
     a question, or words that are not to be interrupted    waits; what the answer leads to decides
     the way to a person                                    is called off
-    the end of the call                                    waits; nobody is there for it once the call is over
+    the end of the call                                    waits; nobody is there for it once it is over
+    its end because the caller opted out                   is called off: nothing brings them back
 
 Words that go to the model, and a "stop", call it off. The caller is told by a fixed phrase, so that nobody
 takes what was called off for something that a colleague refused: at once, or, where an emergency or a stopped
@@ -27,6 +28,8 @@ from voice_runtime.phrases import CALLED_OFF
 
 #: The phrase that begins the ordinary way to a person.
 _TO_A_PERSON = "handoff"
+#: Tag of the words that end a call because its caller wants that.
+_BY_CALLER = "end:caller"
 
 
 class Waits(Protocol):
@@ -77,7 +80,7 @@ class UndecidedUse:
             return False
         if not self._cut:  # the model waits, and what is to be said would wait behind it
             await self._interrupt()
-        if frame.tag.startswith("person"):
+        if frame.tag.startswith(("person", _BY_CALLER)):
             await self._call_off(tell=frame.phrase == _TO_A_PERSON)
             return False
         goes_on = frame.final and frame.interruptible and not frame.tag.startswith(("end:", "wish"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from controls.errors import LedgerError, OperatorError
 from tests.voice_runtime.think.conftest import Call
 from tests.voice_runtime.think.desk import MONDAY, Desk
 from voice_runtime.agent import Tool
-from voice_runtime.people import People
+from voice_runtime.people import People, Person
 from voice_runtime.phrases import STILL_WAITING, WAITING
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +138,32 @@ async def test_hanging_up_ends_the_wait(call: Call, at_the_desk: MakeDesk) -> No
     assert not call.server.connections
     with pytest.raises(OperatorError, match="nothing waits as"):
         await desk.ask("decide", use=waiting["use"], who="Anna Berg", word="granted")
+
+
+async def test_a_decision_on_its_way_as_the_call_ends_writes_nothing_behind_its_end(
+    call: Call, at_the_desk: MakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a walk: who they are was looked up, and ``approval.late`` stood behind ``call.closed``."""
+    desk = at_the_desk()
+    using = desk.use()
+    [waiting] = await desk.waits()
+    await desk.look(waiting["use"])
+    named, loop, over, gone = People.named, asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def slowly(people: People, name: str, account: int | None = None) -> Person:
+        loop.call_soon_threadsafe(over.set)
+        assert gone.wait(20)
+        return named(people, name, account)
+
+    monkeypatch.setattr(People, "named", slowly)
+    deciding = asyncio.create_task(desk.ask("decide", use=waiting["use"], who="Anna Berg", word="granted"))
+    await over.wait()
+    desk.desk.call_over(call.journal.call)
+    gone.set()
+    with pytest.raises(OperatorError, match="nothing waits as"):
+        await deciding
+    await using
+    assert call.recorder.of("approval.late") == []
 
 
 async def test_nobody_is_asked_once_the_call_ends(call: Call, at_the_desk: MakeDesk) -> None:

@@ -10,11 +10,12 @@ from collections import Counter, defaultdict
 
 from controls.bound_phrases import phrase_digest
 from controls.ledger import records as r
-from tests.simulators.house import DESK
+from tests.simulators.house import DESK, PHRASES
 from tests.simulators.whole import Entry, problems
 from tests.voice_runtime.walks.said import said_on_record
 from tests.voice_runtime.walks.seen import Asked, Seen
 from voice_runtime.events import CHUNK_SAMPLES
+from voice_runtime.phrases import STOPPED
 
 #: What a caller says who agrees; what names an emergency; what opts out. The walks say these, word for word.
 YES = ("yes", "yes please")
@@ -239,10 +240,14 @@ def stopped(seen: Seen) -> list[str]:
         if not seen.of(r.CallStopped):
             found.append("the call was stopped, and it is not on record")
         told = [n for n, (x, _) in enumerate(seen.log) if isinstance(x, r.CallStopped)]
+        before = {p.text for x, p in seen.log[: told[0] if told else 0] if isinstance(x, r.ClauseCleared)}
+        said_so = False  # what was cleared before the stop may begin until that cuts it
         for chunk in seen.sent:
+            said_so = said_so or chunk.text == PHRASES[STOPPED]
             if chunk.text is None or _is_bound(chunk.text, list(seen.log)) or not told:
                 continue
-            if chunk.place == 0 and chunk.durable > told[0] + 1 and not chunk.text.startswith(_WITH_VALUES):
+            late = said_so or (chunk.durable > told[0] + 1 and chunk.text not in before)
+            if chunk.place == 0 and late and not chunk.text.startswith(_WITH_VALUES):
                 found.append(f"{chunk.text!r} was begun after the agent was stopped")
     for asked in seen.asked:
         decided = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, get_args
@@ -15,6 +16,7 @@ from typing import Any, Literal, get_args
 from controls.capture import CARD as A_CARD
 from controls.decision import Ask
 from controls.errors import LedgerError, OperatorError
+from controls.ledger import records as r
 from tests.simulators.house import OnTheLine, booking, on_the_line
 from tests.simulators.model_server import DIE, Plan, Request, call, pieces, refuse, say
 from tests.simulators.recorder import MemoryRecorder
@@ -136,6 +138,7 @@ class Way:
         self.stopped_at: int | None = None
         self.tool_stopped_at: dict[str, int] = {}
         self._late: asyncio.TimerHandle | None = None
+        self._newest: int | None = None
 
     @property
     def durable(self) -> int:
@@ -169,6 +172,7 @@ class Way:
             try:
                 await self._go(line)
             finally:
+                self._private()
                 taken = list(carrier.taken)  # what it takes after this, nobody is there to hear
                 self._ledger_up()
         return Seen(
@@ -217,6 +221,7 @@ class Way:
                     await asyncio.sleep(0)
 
     async def step(self, line: OnTheLine) -> None:
+        self._private()
         entering = line.call.capture.paused
         weights = [n * (4 if entering and name in ("card", "press") else 1) for name, n in self.steps.items()]
         kind = self.draw.choices(list(self.steps), weights)[0]
@@ -270,6 +275,15 @@ class Way:
             await asyncio.sleep(0)
         ending = line.call.leaving or line.carrier.over or line.control.asked.is_set()
         self.said[at] = Said(words, durable, private or line.call.capture.paused, ending)
+        self._newest = at
+
+    def _private(self) -> None:
+        """What was said last may have come within an entry of figures that began behind it."""
+        if self._newest is not None:
+            said = self.said[self._newest]
+            entered = any(isinstance(x, r.CaptureStarted) for x, _ in self.recorder.records[said.durable :])
+            self.said[self._newest] = replace(said, private=said.private or entered)
+            self._newest = None
 
     def _around(self, line: OnTheLine, kind: str) -> None:
         """What happens around the call, and to it from outside."""
