@@ -139,6 +139,7 @@ class Way:
         self.tool_stopped_at: dict[str, int] = {}
         self._late: asyncio.TimerHandle | None = None
         self._newest: int | None = None
+        self._gone: int | None = None  # so much had been taken when the caller hung up
 
     @property
     def durable(self) -> int:
@@ -173,7 +174,7 @@ class Way:
                 await self._go(line)
             finally:
                 self._private()
-                taken = list(carrier.taken)  # what it takes after this, nobody is there to hear
+                taken = list(carrier.taken[: self._gone])  # what it takes after this, nobody is there to hear
                 self._ledger_up()
         return Seen(
             log=list(self.recorder.records), late=list(line.spool.entries), sent=carrier.sent, taken=taken,
@@ -315,6 +316,8 @@ class Way:
             case "carrier":
                 line.call.half_duplex(self.draw.random() < 0.5)
             case "hang up":
+                assert isinstance(line.carrier, TappedCarrier)
+                self._gone = len(line.carrier.taken) if self._gone is None else self._gone
                 line.carrier.hang_up()
 
     def _later(self, seconds: float) -> None:
