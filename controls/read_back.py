@@ -3,6 +3,7 @@
     NONE ──Asked──▶ ASKED ──Sounded(ours)──▶ OPEN
                       │                        ├─ Reply, Key ──────────────▶ Settle, NONE
                       │                        └─ Sounded(another), Else ──▶ Drop, NONE
+                      ├─ Begins(another) once ours has begun ──▶ Drop, NONE
                       ├─ Reply ──▶ Settle (a yes counts as neither), NONE
                       ├─ Key ────▶ no, or at its last words: Settle, NONE; an earlier yes: nothing
                       └─ Else, another key ──▶ Drop, NONE
@@ -10,7 +11,8 @@
 Legal messages by state:
 
 * NONE: Asked; the others change nothing.
-* ASKED: all. Words that were under way before the question may sound still: they change nothing.
+* ASKED: all. Words that were under way before the question may sound still: they change nothing. What begins
+  once the question has is sent behind it, before anybody knows that the question was played.
 * OPEN: all. ``values``: every value to be confirmed has sounded; without them a yes counts as neither.
 
 1. A yes is for the question that was asked last. Whatever the runtime says behind the read-back (are you
@@ -26,7 +28,7 @@ Source: ISO/IEC 42001 A.9.2 (responsible use), A.9.4 (intended use).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # --- what comes in --------------------------------------------------------------------------------
 
@@ -36,6 +38,13 @@ class Asked:
     """A use waits for a yes from now on; an older one was dropped by whoever asks."""
 
     use: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """Something begins to sound; ``ours``: it is the read-back."""
+
+    ours: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Else:
     """The runtime says something else, or the caller wants something else."""
 
 
-Event = Asked | Sounded | Reply | Key | Else
+Event = Asked | Begins | Sounded | Reply | Key | Else
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -111,11 +120,13 @@ class ReadBackQuestion:
 
     Attributes:
         use: that waits for the caller's yes; "" when none does.
+        begun: the question has begun to sound.
         sounded: the question has, or as far as it was not cut.
         values: with all that is to be confirmed.
     """
 
     use: str = ""
+    begun: bool = False
     sounded: bool = False
     values: bool = False
 
@@ -126,8 +137,12 @@ class ReadBackQuestion:
         if not self.use:
             return self, ()
         match event:
+            case Begins(ours=True):
+                return replace(self, begun=True), ()
+            case Begins() if not self.begun:
+                return self, ()
             case Sounded(ours=True, values=values):
-                return ReadBackQuestion(self.use, sounded=True, values=values), ()
+                return ReadBackQuestion(self.use, begun=True, sounded=True, values=values), ()
             case Sounded() if not self.sounded:
                 return self, ()
             case Reply(yes, early):

@@ -68,6 +68,7 @@ class Leg:
             redaction=call.redaction, writer=call.writer, capture=call.capture,
             begin=lambda: call.begin(came_back), begins_with=carrier.begins_with, finish=call.finish,
             may_end=call.ends.may_end, waits=self.approving, media_patience_s=call.house.media_patience_s,
+            silenced=lambda: call.stopped.active,
             last_words=lambda: call.last_words(),  # noqa: PLW0108  # a new leg brings another one
         )  # fmt: skip
         self.worker = PipelineWorker(
@@ -151,6 +152,7 @@ class Leg:
             written={phrase: said.get(call.language, "") for phrase, said in release.phrases.items()},
             on_handoff=self._fetch_by_rule,
             judges=call.judges,
+            silenced=lambda: call.stopped.active,
             on_failed=call.guard_failed,
             on_dropped=call.person.never_said,
         )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from controls.read_back import (
     Asked,
+    Begins,
     Drop,
     Else,
     Event,
@@ -19,8 +20,9 @@ from controls.read_back import (
 )
 
 ASKED = ReadBackQuestion("u_1")
-OPEN = ReadBackQuestion("u_1", sounded=True, values=True)
-CUT = ReadBackQuestion("u_1", sounded=True)
+BEGUN = ReadBackQuestion("u_1", begun=True)
+OPEN = ReadBackQuestion("u_1", begun=True, sounded=True, values=True)
+CUT = ReadBackQuestion("u_1", begun=True, sounded=True)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,10 @@ CUT = ReadBackQuestion("u_1", sounded=True)
         (OPEN, Key(True), "", (Settle("u_1", True),)),
         (OPEN, Key(False), "", (Settle("u_1", False),)),
         (OPEN, Sounded(ours=False), "", (Drop("u_1"),)),
+        (OPEN, Begins(ours=False), "", (Drop("u_1"),)),
+        (ASKED, Begins(ours=False), "u_1", ()),
+        (ASKED, Begins(ours=True), "u_1", ()),
+        (BEGUN, Begins(ours=False), "", (Drop("u_1"),)),
         (OPEN, Else(), "", (Drop("u_1"),)),
         (ASKED, Else(), "", (Drop("u_1"),)),
         (ASKED, Reply(True), "", (Settle("u_1", None),)),
@@ -58,6 +64,7 @@ def test_each_event_in_each_state(
 
 EVENTS = st.one_of(
     st.sampled_from(("u_1", "u_2")).map(Asked),
+    st.builds(Begins, st.booleans()),
     st.builds(Sounded, st.booleans(), st.booleans()),
     st.builds(Reply, st.sampled_from((True, False, None)), st.booleans()),
     st.builds(Key, st.sampled_from((True, False, None)), st.booleans()),
@@ -77,6 +84,8 @@ def test_a_yes_counts_only_for_what_sounded_last(events: list[Event]) -> None:
             case Sounded():
                 newest = "something else" if newest else ""
             case Else():
+                newest = "something else"
+            case Begins(False) if newest:
                 newest = "something else"
         state, outputs = state.step(event)
         for output in outputs:

@@ -63,6 +63,20 @@ async def test_with_nobody_there_the_call_ends_as_stopped() -> None:
         assert not line.model.requests
 
 
+async def test_what_is_said_over_its_last_words_is_answered_by_nobody() -> None:
+    """Found by a walk: nobody could be reached, and until that had been said the stopped agent answered."""
+    async with on_the_line(say("Never."), handoff=()) as line:
+        await line.opened()
+        line.carrier.freeze(300)
+        line.call.stop()
+        assert await line.carrier.frozen()
+        await line.carrier.say("when do you open")
+        await line.ended()
+        assert line.model.requests == []
+        assert line.addressed() == [("when do you open", "nobody")]
+        assert line.closed() == ("operator", "stopped")
+
+
 async def test_a_promised_call_back_stays_a_promise() -> None:
     async with on_the_line(say("Never."), handoff=NOBODY) as line:
         await line.opened()

@@ -19,7 +19,7 @@ from controls.decision import PendingReceipt, Receipt
 from controls.gate import Gate
 from controls.intents import Intent
 from controls.ledger import records as r
-from controls.read_back import Else, ReadBackQuestion, Sounded
+from controls.read_back import Begins, Else, ReadBackQuestion, Sounded
 from tests.simulators.recorder import MemoryRecorder
 from tests.voice_runtime.walks.invariants import wrong
 from tests.voice_runtime.walks.way import Focus, StoppedTools, Way
@@ -118,7 +118,7 @@ def a_question_stays_open(patch: pytest.MonkeyPatch) -> None:
     step = ReadBackQuestion.step
 
     def stale(self: ReadBackQuestion, event: Any) -> Any:
-        other = isinstance(event, Else) or (isinstance(event, Sounded) and not event.ours)
+        other = isinstance(event, Else) or (isinstance(event, Begins | Sounded) and not event.ours)
         return (self, ()) if other else step(self, event)
 
     patch.setattr(ReadBackQuestion, "step", stale)

@@ -88,6 +88,7 @@ class Attention(FrameProcessor):
         media_patience_s: float = 10.0,
         last_words: Callable[[], str] = lambda: "",
         waits: Waits | None = None,
+        silenced: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make the attention of one call.
 
@@ -102,20 +103,18 @@ class Attention(FrameProcessor):
             media_patience_s: media missing for longer than this ends the call.
             last_words: the agent's words of which the last ones sound now.
             waits: uses of tools that wait for a person; None where nobody is asked.
+            silenced: whether the agent was stopped, and answers nothing more.
         """
         super().__init__(name="attention")
-        self._journal = journal
-        self._gate = gate
-        self._language = language
-        self._opening = opening
-        self._person = person
+        self._journal, self._gate, self._language = journal, gate, language
+        self._opening, self._person = opening, person
         self._read_back = OpenReadBack(
             read_backs, journal, reader, language=language, last_words=last_words, push=self.push_frame
         )
         self._undecided = UndecidedUse(waits, journal, interrupt=self.interrupt, push=super().push_frame)
         self._receipt = receipt
         self._capture = capture
-        self._redaction = redaction
+        self._redaction, self._silenced = redaction, silenced
         self._writer = writer
         self._wishes = Wishes(
             journal, opening, person, receipt, language=language, say=self.push_frame,
@@ -156,6 +155,7 @@ class Attention(FrameProcessor):
             case SpokenFrame():
                 await self._spoken(frame)
             case SoundsFrame():
+                self._read_back.sounds(frame)
                 await self._wishes.sounds(frame)
                 for asks in (self._person, self._opening, self._emergencies):
                     asks.sounds(frame)
@@ -224,6 +224,7 @@ class Attention(FrameProcessor):
             or self._person.under_way
             or self._capture.paused
             or not self._opening.finished
+            or self._silenced()
             or self._wishes.asking
             or self._read_back.asking
         )
@@ -266,6 +267,8 @@ class Attention(FrameProcessor):
             if asks_what or not self._person.asking:  # on record, and in the summary a person gets
                 self._journal.caller_said(frame, "ai_question" if asks_what else "nobody")
             await self._while_fetched(frame, on_record=asks_what)
+        elif self._silenced():
+            self._journal.caller_said(frame, "nobody")
         elif self._opening.asking:
             await self._answer_opening(frame)
         elif not self._opening.finished:
@@ -339,6 +342,8 @@ class Attention(FrameProcessor):
         Args:
             shown: as the model may see them, where that was decided when they were said.
         """
+        if self._silenced():
+            return
         turn = self._journal.turn
         judged = self._gate.caller(self._redaction.whole(text), turn).decision
         if judged.verdict is not Verdict.ALLOW:

@@ -61,6 +61,7 @@ class Guard(FrameProcessor):
         lexicon: Mapping[str, str] | None = None,
         written: Mapping[str, str] | None = None,
         judges: AsksJudges = NOBODY,
+        silenced: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make the guard of one call.
 
@@ -73,6 +74,8 @@ class Guard(FrameProcessor):
             lexicon: word → how it is written for the voice, in the call's language.
             written: fixed phrase → how captions show it, where it is bound in its spoken form.
             judges: asks the models that rules ask.
+            silenced: whether the agent was stopped: no word of an answer is cleared from then on, also before
+                the interruption has come by here.
         """
         # Directly: judging waits for nothing (but a model that is asked), and each hop through a queue costs
         # a turn of the event loop.
@@ -85,7 +88,7 @@ class Guard(FrameProcessor):
         self._on_dropped = on_dropped
         self._reader = Reader(language, lexicon)
         self._written = dict(written or {})
-        self._judges = judges
+        self._judges, self._silenced = judges, silenced
         self._splitter = ClauseSplitter(language)
         self._turn = 0
         self._answer_over = False
@@ -121,7 +124,7 @@ class Guard(FrameProcessor):
     async def _judge_all(self, clauses: Callable[[], list[str]]) -> None:
         try:
             for text in clauses():
-                if self._answer_over:
+                if self._answer_over or self._silenced():
                     return
                 await self._judge(text, self._turn)
         except Exception as error:  # noqa: BLE001 - whatever broke, the caller must not sit in silence

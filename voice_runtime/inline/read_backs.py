@@ -13,7 +13,7 @@ from pipecat.frames.frames import Frame, LLMRunFrame
 from controls import read_back as q
 from controls.intents import yes_or_no
 from controls.ledger.records import Addressed
-from voice_runtime.events import CallerSaidFrame, SpokenFrame
+from voice_runtime.events import CallerSaidFrame, SoundsFrame, SpokenFrame
 from voice_runtime.inline.attention_ports import ReadBacks
 from voice_runtime.inline.journal import Journal
 from voice_runtime.speak.spoken import Reader
@@ -76,6 +76,10 @@ class OpenReadBack:
     def something_else(self) -> None:
         """The runtime says something else, or the caller wants something else."""
         self._step(q.Else(), self._journal.turn)
+
+    def sounds(self, frame: SoundsFrame) -> None:
+        """Anything begins to sound."""
+        self._step(q.Begins(frame.tag == READ_BACK_TAG), self._journal.turn)
 
     def spoken(self, frame: SpokenFrame) -> None:
         """Anything has been played, or cut."""

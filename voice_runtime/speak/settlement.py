@@ -74,14 +74,13 @@ class Settlement:
         return bool(self._sent)
 
     def begins(self, playing: Playing, now_ns: int, started_s: float) -> None:
-        """Its first sample goes out now, and sounds at ``started_s``: whoever asked for it is told."""
+        """Its first sample goes out now, and sounds at ``started_s``: who asks callers something is told."""
         again, playing.first_sample_ns = playing.first_sample_ns > 0, now_ns
         playing.started_s = started_s
         if not again:
             words = playing.frame.written or playing.cleared.text
             self._shown.caption("agent", words, playing.cleared.id, "begin")
-        if playing.frame.tag:
-            self._spoken.append(SoundsFrame(playing.frame.tag, started_s))
+        self._spoken.append(SoundsFrame(playing.frame.tag, started_s))
 
     def sent(self, playing: Playing, due_ns: int) -> None:
         """Take a clause whose last sample was just handed over, to be given up at ``due_ns``."""
