@@ -11,7 +11,7 @@ Sources: PCI DSS 4.0.1, requirements 3.3.1 and 3.5.1; GDPR Art. 5(1)(c) and 87; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -48,6 +48,8 @@ _BARE = frozenset(words(
     "mas me mi movil numero o para por favor pues puede pueden que seria si su telefono trabajo un use va "
     "vale y"
 ).tokens)  # fmt: skip
+#: One of these stands before "you" in a wish.
+_MAY = frozenset(words("can could will would please").tokens)
 #: Words that turn a wish round.
 _TURNS = frozenset(words("not never dont don't nunca jamás tampoco").tokens)
 
@@ -149,4 +151,10 @@ def _agrees(seen: Marked) -> bool:
     beside = [token for i, token in enumerate(seen.tokens) if i not in figures and not token.isdecimal()]
     if set(beside) <= _BARE:
         return True
-    return bool(_calling().find(Words("", seen.tokens, (), frozenset())).get(0))
+    calls = _calling().find(Words("", seen.tokens, (), frozenset())).get(0, ())
+    return any(_asks(seen.tokens[:first]) for first, _ in calls)
+
+
+def _asks(before: Sequence[str]) -> bool:
+    """Whether words before a wish to be called leave it one: "did you call me from …" tells of something."""
+    return set(before) <= _BARE and ("you" not in before or not _MAY.isdisjoint(before))

@@ -38,6 +38,7 @@ class LanguageWords(Document):
         fillers: words that change nothing around a ``whole`` phrase.
         agrees: backchannels that are a yes once a yes or no was asked for.
         insists: words around the question whether this is a machine that ask for nothing else.
+        affirms: words that begin a yes, whatever follows: a yes to "is this an emergency?" needs no more.
         acts: what a yes may name only where the question did ("change it" is none to "shall I book it?").
         objects: words right before an objection that belong to it.
         objected: words right behind an objection that belong to it.
@@ -46,6 +47,7 @@ class LanguageWords(Document):
     fillers: tuple[Sentence, ...]
     agrees: tuple[Sentence, ...]
     insists: tuple[Sentence, ...] = ()
+    affirms: tuple[Sentence, ...] = ()
     acts: tuple[Sentence, ...] = ()
     objects: tuple[Sentence, ...] = ()
     objected: tuple[Sentence, ...] = ()

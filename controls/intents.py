@@ -34,6 +34,10 @@ from controls.rules.phrase_index import PhraseIndex
 _FOLDER = Path(__file__).resolve().parents[1] / "configs" / "rules"
 
 
+#: A yes begins within so many words.
+_FIRST_FEW = 4
+
+
 class Intent(StrEnum):
     """What an utterance asks of the runtime, in the order they are looked for."""
 
@@ -159,6 +163,7 @@ class Intents:
         }
         self._question = {str(k): _beside_question(given) for k, given in lists.languages.items()}
         self._objection = {str(k): _beside_objection(given) for k, given in lists.languages.items()}
+        self._affirms = {str(k): _index(v.affirms) for k, v in lists.languages.items()}
         self._acts = {
             str(k): PhraseIndex((i, compile_phrase(p)) for i, p in enumerate(v.acts))
             for k, v in lists.languages.items()
@@ -209,6 +214,12 @@ class Intents:
         if meant in (None, Intent.BACKCHANNEL) and agrees is not None and agrees.meant(words(text)):
             return True
         return None
+
+    def affirms(self, text: str, language: str) -> bool:
+        """Whether words have a yes among their first few, whatever stands beside it ("oh god yes hurry")."""
+        found = self._affirms.get(language)
+        spans = found.find(words(text)).get(0, ()) if found is not None else ()
+        return any(first < _FIRST_FEW for first, _ in spans)
 
     def _names(self, text: str, language: str) -> frozenset[int]:
         """Acts that the words name, such as booking: a yes to one is none to another."""
@@ -364,6 +375,11 @@ def yes_or_no(text: str, language: str, asked: str = "") -> bool | None:
         asked: as of ``Intents.yes_or_no``.
     """
     return current().yes_or_no(text, language, asked)
+
+
+def yes_in_doubt(text: str, language: str) -> bool | None:
+    """As ``yes_or_no``, where too many yeses do less harm than too few: whatever stands beside one."""
+    return current().affirms(text, language) or yes_or_no(text, language)
 
 
 def beside_robot_question(text: str, language: str) -> str | None:

@@ -139,9 +139,9 @@ class Call:
         self.in_time = EndsInTime(self.person.urgency, lambda: self.person.script, self._goodbye)
         self.unheard = Unheard(
             self.journal, self.opening, self.person.urgency, in_a_row=release.misheard_in_a_row,
-            keying=lambda: self.capture.paused, say=lambda frame: self.spawn(self.say(frame)),
+            keying=lambda: self.capture.paused, say=self.say, says_first=self.person.says_first,
             no_answer=lambda: self.spawn(self._opened(self.opening.answer(None, "voice"))),
-            fetch_a_person=partial(self.fetch_a_person, answers=False),
+            fetch_a_person=partial(self.fetch_a_person, answers=False), spawn=self.spawn,
         )  # fmt: skip
         self.stopped = StoppedCall(self.opening, self.person, self.interrupt)
         #: The agent's words of which the last ones sound now; the present leg's egress knows.

@@ -215,6 +215,40 @@ async def test_an_okay_before_the_question_began_is_no_consent() -> None:
         assert [given for given, _, _ in callback_consents(line)] == [True]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "nobody should call me at 202 555 0143", "did you call me from 202 555 0143",
+        "why would you call me on 202 555 0143", "you people call me on 202 555 0143 every day",
+        "i had someone call me from 202 555 0143 and threaten me",
+    ],
+)  # fmt: skip
+async def test_a_number_in_a_refusal_or_a_tale_is_no_yes(said: str) -> None:
+    """Found by reading: each was a consent to a call-back, and a stranger's number was promised one."""
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", said)
+        await line.hang_up()
+        assert [given for given, _, _ in callback_consents(line) if given] == []
+        assert numbers_on_record(line) == []
+
+
+@pytest.mark.parametrize("reason", ["misheard", "crash"])
+async def test_an_okay_behind_say_that_again_is_no_consent(reason: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person")
+        line.carrier.freeze(300)
+        line.call.ear_failed(reason)
+        assert await line.carrier.frozen()
+        await line.say("okay")
+        assert line.played()[-2:] == [
+            "not-understood" if reason == "misheard" else "fallback",
+            "ask-callback",
+        ]
+        assert callback_consents(line) == []
+
+
 async def test_an_okay_to_what_this_is_is_no_consent() -> None:
     """Between two questions of ours, one of the caller's: "I'm an AI assistant" – "oh okay"."""
     async with on_the_line(handoff=ONLY_CALLBACK) as line:

@@ -35,7 +35,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from controls.decision import Verdict
 from controls.gate import Gate
-from controls.intents import Intent, beside_robot_question, emergency, intent, yes_or_no
+from controls.intents import Intent, beside_robot_question, emergency, intent, yes_in_doubt, yes_or_no
 from voice_runtime.events import (
     CallerCaptionFrame,
     CallerPausedFrame,
@@ -112,23 +112,18 @@ class Attention(FrameProcessor):
             read_backs, journal, reader, language=language, last_words=last_words, push=self.push_frame
         )
         self._undecided = UndecidedUse(waits, journal, interrupt=self.interrupt, push=super().push_frame)
-        self._receipt = receipt
-        self._capture = capture
-        self._redaction, self._silenced = redaction, silenced
-        self._writer = writer
+        self._receipt, self._capture = receipt, capture
+        self._redaction, self._writer, self._silenced = redaction, writer, silenced
         self._wishes = Wishes(
             journal, opening, person, receipt, language=language, say=self.push_frame,
             interrupt=self.interrupt, to_model=self._to_model, writer=writer,
         )  # fmt: skip
-        self._begin = begin
-        self._begins_with = begins_with
-        self._finish = finish
-        self._may_end = may_end
+        self._begin, self._begins_with = begin, begins_with
+        self._finish, self._may_end = finish, may_end
         self._media_patience_s = media_patience_s
         self._emergencies = Emergencies(journal, opening, person, say=self.say, interrupt=self.interrupt)
         self._waiting: list[tuple[str, str]] = []  # as said, and as the model may see it
-        self._cut = False
-        self._begun = False
+        self._cut = self._begun = False
         self._provisional = ""  # the words the model was shown, until their turn is settled
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
@@ -174,6 +169,8 @@ class Attention(FrameProcessor):
         waits = False
         if isinstance(frame, SayFrame):
             self._read_back.something_else()
+            if frame.tag != WISH_TAG:  # an "okay" to this is none to whether opting out was meant
+                await self._wishes.overtaken()
             waits = await self._undecided.makes_way(frame)
         await super().push_frame(frame, direction)
         if waits:
@@ -244,6 +241,7 @@ class Attention(FrameProcessor):
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
         elif meant is Intent.EMERGENCY:
+            await self._wishes.objects_beside(frame.text, meant)
             await self._emergencies.found(frame, emergency(frame.text, self._language))
         elif meant in LEAVES:
             await self._wishes.objects_beside(frame.text, meant)
@@ -258,7 +256,7 @@ class Attention(FrameProcessor):
                 await self.interrupt()
                 await self._undecided.something_else(answered=False)
         elif self._emergencies.asking and not asks_what:  # which leaves that question open
-            if await self._emergencies.reply(frame, yes_or_no(frame.text, self._language)):
+            if await self._emergencies.reply(frame, yes_in_doubt(frame.text, self._language)):
                 self._answer_later(frame.text)
             await self.catch_up()
         elif self._wishes.for_receipt(meant):
@@ -267,8 +265,9 @@ class Attention(FrameProcessor):
             if asks_what or not self._person.asking:  # on record, and in the summary a person gets
                 self._journal.caller_said(frame, "ai_question" if asks_what else "nobody")
             await self._while_fetched(frame, on_record=asks_what)
-        elif self._silenced():
+        elif self._silenced() or self._undecided.listened(frame.text, self._language):
             self._journal.caller_said(frame, "nobody")
+            await self._undecided.goes_on()
         elif self._opening.asking:
             await self._answer_opening(frame)
         elif not self._opening.finished:
@@ -377,7 +376,8 @@ class Attention(FrameProcessor):
             await self._opening.asked("key_0")
             await self._person.wanted("caller_key", "pressed 0", answers=False)
         elif self._person.under_way:
-            pass
+            if key == "2":  # an objection holds whenever it is made
+                await self._wishes.objects("keypad", Intent.NO_RECORDING)
         elif key in ("1", "2") and self._emergencies.asking:
             await self._emergencies.key(key == "1")
             await self.catch_up()

@@ -2,7 +2,7 @@
 
     found, understood           on record, the script, a person
     found, too unsure           on record as asked back, the script with its number, "is this an emergency?"
-      yes, silence, or again    a person; so does a caller whom nobody understood
+      yes, silence, or again    a person, also with more behind that yes; so does a caller nobody understood
       no                        the call goes on
       a person is wished for    that emergency's, unless the words begin with a no
       other words               they are answered: whoever has an emergency says so again

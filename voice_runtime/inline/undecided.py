@@ -21,6 +21,7 @@ from typing import Protocol
 from pipecat.frames.frames import Frame
 
 from controls.approval import Withdrawn
+from controls.intents import current
 from voice_runtime.events import SayFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.read_backs import model_runs
@@ -86,6 +87,10 @@ class UndecidedUse:
         goes_on = frame.final and frame.interruptible and not frame.tag.startswith(("end:", "wish"))
         self._cut = not goes_on
         return goes_on
+
+    def listened(self, text: str, language: str) -> bool:
+        """Whether the caller, who waits, says no more than that they do: "okay", "mhm"."""
+        return self.waiting and current().listening(text, language)
 
     async def goes_on(self) -> None:
         """What the caller wanted is done, and nothing is said to it: where the wait was cut, it goes on."""

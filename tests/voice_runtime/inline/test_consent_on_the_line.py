@@ -133,6 +133,14 @@ async def test_an_okay_to_the_disclosure_is_no_consent(words: str) -> None:
         assert line.played()[-1] == "greeting"
 
 
+async def test_a_broken_recogniser_has_the_question_put_anew_and_nothing_behind_it() -> None:
+    async with asking() as line:
+        await line.opened()
+        line.call.ear_failed("crash")
+        await line.settled()
+        assert line.played() == ["disclosure", ASK, ASK]
+
+
 async def test_a_no_counts_whenever_it_is_said() -> None:
     async with asking() as line:
         early = from_before("no")

@@ -105,6 +105,27 @@ async def test_what_comes_before_the_question_ends_no_doubt(early: str) -> None:
         assert line.control.transfers == [DESK]
 
 
+@pytest.mark.parametrize(
+    "said", ["yes please hurry", "oh god yes", "yes i need help", "no yes", "yes i think so"]
+)
+async def test_a_yes_with_more_beside_it_fetches_a_person(said: str) -> None:
+    """Found by reading: it went to the model as other words, and the emergency was lost."""
+    async with on_the_line() as line:
+        await doubtful(line)
+        await line.say(said)
+        assert line.played()[4:] == [SCRIPT, "handoff"]
+        assert line.control.transfers == [DESK]
+
+
+async def test_an_objection_beside_an_emergency_holds() -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        await line.say("do not record this call i have chest pain")
+        assert [w.scope for w, _ in line.of("consent.withdrawn")] == ["record", "transcript"]
+        assert line.control.transfers == [DESK]
+        assert [said.text for _, said in line.of("caller.said")] == [""]
+
+
 async def test_other_words_are_answered() -> None:
     async with on_the_line(say("At nine.")) as line:
         await doubtful(line)

@@ -329,3 +329,30 @@ async def test_who_lets_no_text_be_kept_is_not_asked_what_it_may_be_used_for() -
         await line.press("2")
         assert line.played() == ["disclosure", "not-recorded", "greeting"]
         assert line.of("consent.recorded") == []
+
+
+@pytest.mark.parametrize("between", ["are you a robot", "can i have a receipt", "not understood", "broken"])
+async def test_an_okay_to_something_else_opts_nobody_out(between: str) -> None:
+    """Found by reading: the question whether that was meant outlived whatever sounded behind it."""
+    async with on_the_line(say("At nine.")) as line:
+        await line.opened()
+        await line.say("leave me alone")
+        assert line.played()[-1] == "ask-opt-out"
+        if between in ("not understood", "broken"):
+            line.call.ear_failed("misheard" if between == "not understood" else "crash")
+            await line.settled()
+        else:
+            await line.say(between)
+        await line.say("okay")
+        assert line.of("consent.withdrawn") == []
+        assert "opted-out" not in line.played()
+
+
+async def test_key_two_is_an_objection_also_while_a_person_is_fetched() -> None:
+    async with on_the_line() as line:
+        await line.opened()
+        line.carrier.freeze(100)
+        await line.carrier.say("let me talk to a person")
+        assert await line.carrier.frozen()
+        await line.press("2")
+        assert [w.scope for w, _ in line.of("consent.withdrawn")] == ["record", "transcript"]
