@@ -33,6 +33,14 @@ REGIONS = frozenset(NATIONAL)
 #: What figures are said to be that leaves them a telephone's.
 _TELEPHONE = frozenset(("telephone", "number"))
 
+#: What is said right before figures that are no telephone's, within so many words.
+_NEAR = 5
+_ELSE = frozenset(words(
+    "account accounts routing member membership policy claim order reference case record invoice license "
+    "licence passport patient "
+    "cuenta poliza socio socia expediente pedido referencia pasaporte licencia paciente"
+).tokens)  # fmt: skip
+_A_TELEPHONE = frozenset(words("phone telephone cell mobile call reach telefono celular movil").tokens)
 #: Words that ask for a call on the number beside them.
 _CALLING = (
     "call/reach/ring/phone/text me/us", "call/reach/ring me/us back", "call back", "callback", "reached",
@@ -108,6 +116,9 @@ def goes_on_as_card(number: str, digits: str) -> bool:
 def _telephone(seen: Marked, run: Run, regions: frozenset[str]) -> str:
     """The number in ``run``, or ""."""
     if any(seen.said_to_be(name, run.first, run.last) for name in LABELS if name not in _TELEPHONE):
+        return ""
+    near = set(seen.tokens[max(0, run.first - _NEAR) : run.first])
+    if near & _ELSE and not near & _A_TELEPHONE:
         return ""
     plus = seen.token(run.first - 1) in ("plus", "mas")
     at = seen.spans[run.first][0]

@@ -127,6 +127,8 @@ def _beside_objection(given: LanguageWords) -> Beside:
 _JOINS = frozenset(
     ("at", "on", "for", "in", "with", "the", "a", "an", "and", "el", "la", "las", "los", "en", "con")
 )
+#: Whoever is asked, and the same as they say it themselves.
+_YOU, _ME = frozenset(("you", "your")), frozenset(("me", "my", "us", "our"))
 #: Words that turn an answer round.
 _TURNS = frozenset(("no", "not", "but", "pero", "sino", "instead", "rather", "mejor"))
 
@@ -134,6 +136,8 @@ _TURNS = frozenset(("no", "not", "but", "pero", "sino", "instead", "rather", "me
 def _without(text: str, asked: str) -> str:
     """An answer without the words that repeat the question; "" where something turns it round."""
     said, known = words(text).tokens, set(words(asked).tokens) | _JOINS
+    if known & _YOU:  # "may we call you back?" – "yes, call me back"
+        known |= _ME
     return "" if _TURNS & set(said) else " ".join(word for word in said if word not in known)
 
 

@@ -197,6 +197,22 @@ async def test_an_exercised_right_leaves_the_wait_as_it_is(
         assert line.closed() == ("caller", "hung_up")
 
 
+async def test_an_okay_to_what_was_said_meanwhile_leaves_the_wait_as_it_is(tmp_path: Path) -> None:
+    """It was taken for another wish, and called the request off."""
+    async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        use = await waits(line)
+        await line.carrier.say("are you a robot")
+        await sounds(line, STILL_WAITING)
+        await line.carrier.send(InterruptionFrame())
+        await line.carrier.say("oh okay")
+        assert (await decide(line, use, "granted"))["counts"]
+        await line.settled()
+        assert line.played()[-1] == "Ten is free."
+        assert line.of("approval.abandoned") == []
+
+
 async def test_key_two_leaves_the_wait_as_it_is(tmp_path: Path) -> None:
     async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:
         await line.opened()

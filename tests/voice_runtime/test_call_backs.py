@@ -233,6 +233,26 @@ async def test_a_number_in_a_refusal_or_a_tale_is_no_yes(said: str) -> None:
         assert numbers_on_record(line) == []
 
 
+@pytest.mark.parametrize("words", ["yes please call me back", "yes call me back"])
+async def test_a_yes_that_repeats_the_question_is_one(words: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK) as line:
+        await line.opened()
+        await line.say("let me talk to a person", words)
+        assert [given for given, _, _ in callback_consents(line)] == [True]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["my routing number is 202 555 0143", "account 202 555 0143", "my member id is 202 555 0143"],
+)
+async def test_a_number_said_to_be_something_else_is_no_call_back_number(said: str) -> None:
+    async with on_the_line(handoff=ONLY_CALLBACK, caller="") as line:
+        await line.opened()
+        await line.say("let me talk to a person", "yes", said)
+        await line.hang_up()
+        assert numbers_on_record(line) == []
+
+
 @pytest.mark.parametrize("reason", ["misheard", "crash"])
 async def test_an_okay_behind_say_that_again_is_no_consent(reason: str) -> None:
     async with on_the_line(handoff=ONLY_CALLBACK) as line:
