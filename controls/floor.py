@@ -125,6 +125,10 @@ def floor_of(given: Shipped) -> Floor:
     )
 
 
+#: In place of a phrase's name: what none of them may say.
+ANYWHERE = "any phrase"
+
+
 class Strength:
     """A floor to hold configurations against: each method tells what is weaker, if anything is.
 
@@ -337,7 +341,7 @@ def _must_say(file: MustSay) -> dict[str, dict[str, str]]:
     return {
         str(name): {str(language): _digest(rule.said_in(language)) for language in sorted(file.languages)}
         for name, rule in sorted(file.phrases.items())
-    }
+    } | {ANYWHERE: {str(k): _digest(sorted(v)) for k, v in sorted(file.never_anywhere.items())}}
 
 
 # --- digests --------------------------------------------------------------------------------------

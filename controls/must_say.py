@@ -20,7 +20,7 @@ from controls.errors import ConfigurationError
 from controls.ledger.records import Language, Slug
 from controls.quick_yaml import quickly
 from controls.rules.examples import Tried
-from controls.rules.matchers import compile_phrase, words
+from controls.rules.matchers import Words, compile_phrase, words
 from controls.rules.model import Sentence
 from controls.rules.phrase_index import PhraseIndex
 
@@ -89,6 +89,7 @@ class MustSay(Document):
         owner: the role of configs/people.yaml that answers for it.
         reviewed: when it was last held against the law and the controls.
         languages: for which all of it is written.
+        never_anywhere: language → what no fixed phrase may say: it would be said whatever has happened.
         phrases: phrase or template id → what it is held to.
     """
 
@@ -97,6 +98,7 @@ class MustSay(Document):
     owner: Slug
     reviewed: datetime.date
     languages: tuple[Language, ...] = Field(min_length=1)
+    never_anywhere: By
     phrases: dict[Slug, PhraseRule] = Field(min_length=1)
 
     def lacking(self, phrase: str, text: str, language: str) -> tuple[str, ...]:
@@ -107,7 +109,9 @@ class MustSay(Document):
         rule = self.phrases.get(phrase)
         if rule is None or language not in self.languages:
             return ()
-        return tuple(_lacking(rule, text, language))
+        said = words(text)
+        anywhere = _amiss(said, self.never_anywhere.get(language, ()), ())
+        return (*_lacking(rule, text, language), *anywhere)
 
     def example(self, phrase: str, language: str) -> str:
         """Words that hold, to be shown."""
@@ -152,7 +156,7 @@ def tried_phrases(text: str, file: str) -> Iterator[Tried]:
             for field, holds in (("fails", False), ("examples", True)):
                 for i, example in enumerate(getattr(rule, field)[language]):
                     where = partial(_place, data, file, ("phrases", name, field, language, i))
-                    wrong = _lacking(rule, example, language)
+                    wrong = found.lacking(name, example, language)
                     fault = "" if (not any(wrong)) is holds else _not_held(holds)
                     yield Tried(f"{MUST_SAY}/{name}.{language}", not holds, example, where, fault)
 
@@ -170,12 +174,7 @@ def _lacking(rule: PhraseRule, text: str, language: str) -> Iterator[str]:
     for wanted in rule.must:
         if not _index(wanted.any_of.get(language, ())).find(said):
             yield f"it must {wanted.must}"
-    masks = _index(rule.unless.get(language, ())).find(said).get(0, [])
-    for start, end in sorted(_index(rule.never.get(language, ())).find(said).get(0, [])):
-        if not any(a <= start and end <= b for a, b in masks):
-            shown = said.text[said.spans[start][0] : said.spans[end - 1][1]]
-            yield f"it may not say '{shown}'"
-            break
+    yield from _amiss(said, rule.never.get(language, ()), rule.unless.get(language, ()))
     asked = text.count("?")
     if rule.asks and asked != 1:
         yield "it must ask one thing, and only that"
@@ -183,6 +182,16 @@ def _lacking(rule: PhraseRule, text: str, language: str) -> Iterator[str]:
         yield "it may ask nothing: an answer to it would count for something else"
     if rule.keys and not _names_keys(said.tokens, language):
         yield "it must say that yes is key 1 and no is key 2"
+
+
+def _amiss(said: Words, never: tuple[str, ...], unless: tuple[str, ...]) -> Iterator[str]:
+    """The first thing that may not be said, outside of what is excepted."""
+    masks = _index(unless).find(said).get(0, [])
+    for start, end in sorted(_index(never).find(said).get(0, [])):
+        if not any(a <= start and end <= b for a, b in masks):
+            shown = said.text[said.spans[start][0] : said.spans[end - 1][1]]
+            yield f"it may not say '{shown}'"
+            return
 
 
 def _names_keys(tokens: Iterable[str], language: str) -> bool:
@@ -198,6 +207,9 @@ def _index(phrases: tuple[str, ...]) -> PhraseIndex:
 
 
 def _faults(found: MustSay) -> Iterator[Fault]:
+    for language in found.languages:
+        if not found.never_anywhere.get(language):
+            yield ("never_anywhere",), f"there is nothing in {language}", f"add `{language}: […]`"
     for name, rule in found.phrases.items():
         lists: list[tuple[tuple[int | str, ...], Mapping[str, tuple[str, ...]], bool]] = [
             (("must", i, "any_of"), wanted.any_of, True) for i, wanted in enumerate(rule.must)
@@ -231,6 +243,6 @@ def _examples_that_fail(found: MustSay) -> Iterator[Fault]:
         for language in found.languages:
             for field, holds in (("examples", True), ("fails", False)):
                 for i, example in enumerate(getattr(rule, field)[language]):
-                    if (not any(_lacking(rule, example, language))) is not holds:
+                    if (not found.lacking(name, example, language)) is not holds:
                         where = ("phrases", name, field, language, i)
                         yield where, _not_held(holds), "change what it is held to, or the example"

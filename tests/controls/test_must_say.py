@@ -19,6 +19,7 @@ title: Small
 owner: compliance
 reviewed: 2026-11-22
 languages: [en-US]
+never_anywhere: {en-US: [is booked]}
 phrases:
   ask:
     purpose: Asks.
@@ -118,3 +119,23 @@ def test_changing_what_is_wanted_changes_what_is_held_to(shipped: MustSay) -> No
     rule = shipped.phrases["ai-answer"]
     assert rule.said_in("en-US") != rule.said_in("es-US")
     assert rule.said_in("en-US") == shipped.phrases["ai-answer"].said_in("en-US")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "said"),
+    [
+        ("fallback", "I'm sorry, something went wrong, but it is booked."),
+        ("goodbye", "Goodbye, your visit is booked."),
+        ("opted-out", "This call ends here. We will be in touch."),
+        (
+            "emergency-nobody",
+            "This is the AI assistant again. I can't reach anyone, an ambulance is being sent.",
+        ),
+        ("ai-answer", "You are speaking with Anna, who uses an AI assistant."),
+        ("ai-again", "The AI is gone and I, Anna, am back."),
+        ("ask-callback", "May we call you back and record you? Say yes or press 1. Say no or press 2."),
+    ],
+)
+def test_no_phrase_claims_what_may_not_be_so(shipped: MustSay, phrase: str, said: str) -> None:
+    """Found by reading: the validation of an agent passed each of these."""
+    assert shipped.lacking(phrase, said, "en-US")
