@@ -86,7 +86,7 @@ def test_nothing_is_said_of_phrases_and_languages_it_does_not_know() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('["Tea?"]', '["Tea? Press 1 for yes, 2 for no."]', ":18: phrases.ask.fails.en-US[0]: the"),
+        ('["Tea?"]', '["Tea? Press 1 for yes, 2 for no."]', ":19: phrases.ask.fails.en-US[0]: the"),
         ("examples: {en-US: [", 'examples: {en-US: ["Milk.", ', "ask.examples.en-US[0]: the example"),
         ("any_of: {en-US: [tea]}", "any_of: {en-US: []}", "nothing in en-US"),
         ("never: {en-US: [coffee]}", "never: {es-US: [café]}", "a language the file does not have"),
