@@ -197,6 +197,16 @@ async def test_an_exercised_right_leaves_the_wait_as_it_is(
         assert line.closed() == ("caller", "hung_up")
 
 
+async def test_an_objection_with_another_wish_is_answered_once(tmp_path: Path) -> None:
+    """The model spoke of the use that was called off before the caller was told, and then answered."""
+    async with on_the_line(FIND, say("One."), say("Two."), tools=tools, people=tmp_path) as line:
+        await line.opened()
+        await line.carrier.say("have you got monday")
+        await waits(line)
+        await line.say("don't record this what are your hours")
+        assert line.played()[2:] == [WAITING, "not-recorded", CALLED_OFF, "One."]
+
+
 async def test_an_okay_to_what_was_said_meanwhile_leaves_the_wait_as_it_is(tmp_path: Path) -> None:
     """It was taken for another wish, and called the request off."""
     async with on_the_line(FIND, say("Ten is free."), tools=tools, people=tmp_path) as line:

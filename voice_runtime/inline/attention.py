@@ -249,7 +249,6 @@ class Attention(FrameProcessor):
             await self._wishes.leaves(meant, frame.text, asks_what=asks_what)
         elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
             await self._objects("voice", meant, frame)
-            await self._beside_objections(frame)
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not (self._person.under_way or self._person.urgency.stands):
@@ -308,10 +307,10 @@ class Attention(FrameProcessor):
             refused = intent(rest, self._language) is Intent.NO_CALLBACK
             self._person.reply(replace(frame, text=rest), refused=refused, on_record=on_record)
 
-    async def _beside_objections(self, frame: CallerSaidFrame) -> None:
+    async def _beside_objections(self, frame: CallerSaidFrame | None) -> None:
         """Go on with what the caller said besides objecting."""
-        left, shown = await self._wishes.besides(frame.text)
-        if not left:
+        left, shown = await self._wishes.besides(frame.text if frame is not None else WITHHELD)
+        if not left or frame is None:
             return
         meant = intent(left, self._language)
         if meant in LEAVES:
@@ -332,6 +331,7 @@ class Attention(FrameProcessor):
 
     async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
         await self._wishes.objects(how, meant, frame)
+        await self._beside_objections(frame)
         await self._undecided.goes_on()
         await self.catch_up()
 

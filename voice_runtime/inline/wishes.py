@@ -247,7 +247,10 @@ class Wishes:
             self._journal.caller_said(frame, "consent")
         if owed and not self._person.under_way:
             phrase = NOT_RECORDED if meant is Intent.NO_RECORDING else NOTED
-            await self._say(SayFrame(phrase=phrase, turn=self._journal.turn, answers=frame is not None))
+            found, left = beside_objections(frame.text, self._language) if frame is not None else ((), "")
+            noted = SayFrame(phrase=phrase, turn=self._journal.turn, answers=frame is not None)
+            noted.final = not (found and left)  # else what else was said is answered behind it
+            await self._say(noted)
 
     async def objects_beside(self, text: str, meant: Intent | None) -> None:
         """What these words object to holds, though what they mean first comes first; no phrase says so."""
@@ -257,15 +260,15 @@ class Wishes:
                 await self._opening.objected("voice", OBJECTIONS[objection])
 
     async def besides(self, text: str) -> tuple[str, str]:
-        """The first objection of these words was acted on: act on the others.
+        """The first objection of these words, where they hold one, was acted on: act on the others.
 
         Returns:
-            What else the caller said; "" for nothing. And the same as the model may see it.
+            What else the caller said; "" for nothing, or where they hold none. And it as the model may see it.
         """
-        (_, *further), left = beside_objections(text, self._language)
-        for objection in further:
+        found, left = beside_objections(text, self._language)
+        for objection in found[1:]:
             await self.objects("voice", objection)
-        if not left:
+        if not (found and left):
             return "", ""
         masked = self._writer.for_model(text, self._journal.turn, "caller")
         return left, beside_objections(masked, self._language)[1]
