@@ -263,7 +263,7 @@ class Wishes:
         """The first objection of these words, where they hold one, was acted on: act on the others.
 
         Returns:
-            What else the caller said; "" for nothing, or where they hold none. And it as the model may see it.
+            What else the caller said, and that as the model may see it; "" for nothing, or for none.
         """
         found, left = beside_objections(text, self._language)
         for objection in found[1:]:
