@@ -40,6 +40,7 @@ _ELSE = frozenset(words(
     "licence passport patient "
     "cuenta poliza socio socia expediente pedido referencia pasaporte licencia paciente"
 ).tokens)  # fmt: skip
+#: Beside one of these they are one all the same: "the phone on my account is …".
 _A_TELEPHONE = frozenset(words("phone telephone cell mobile call reach telefono celular movil").tokens)
 #: Words that ask for a call on the number beside them.
 _CALLING = (
@@ -120,9 +121,8 @@ def _telephone(seen: Marked, run: Run, regions: frozenset[str]) -> str:
     near = set(seen.tokens[max(0, run.first - _NEAR) : run.first])
     if near & _ELSE and not near & _A_TELEPHONE:
         return ""
-    plus = seen.token(run.first - 1) in ("plus", "mas")
     at = seen.spans[run.first][0]
-    plus = plus or seen.text[max(0, at - 1) : at] == "+"
+    plus = seen.token(run.first - 1) in ("plus", "mas") or seen.text[max(0, at - 1) : at] == "+"
     sign = "+" if plus else ""
     if not _dialled(run.digits, sign, regions):
         return ""

@@ -102,11 +102,6 @@ class Words:
             found.setdefault(token[:STEM] + "*", []).append(i)
         return found
 
-    @cached_property
-    def pairs(self) -> frozenset[str]:
-        """Each two words that stand side by side, as ``"do not"``."""
-        return frozenset(map(" ".join, pairwise(self.tokens)))
-
     def standing(self, place: Place) -> Mapping[int, Sequence[int]]:
         """Where something of a place of a phrase stands, in order → how many words it has, longest first."""
         found = self._standing.get(place)
@@ -298,11 +293,6 @@ class Place:
     def alone(self) -> frozenset[str]:
         """Words that stand here by themselves and begin nothing longer: nothing else is compared."""
         return frozenset(first for first, entries in self.ways.items() if all(len(e) == 1 for e in entries))
-
-    @property
-    def single(self) -> bool:
-        """Whether every way to go on is one whole word."""
-        return not self.stems and len(self.alone) == len(self.ways)
 
     @cached_property
     def ends(self) -> frozenset[str]:

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from controls.rules.matchers import GAP, Phrase, Place, Span, Words
 
 _T = TypeVar("_T")
-#: Two lists side by side with more ways than that are not written out.
-_MOST_PAIRS = 64
 
 
 class ByRarestWord(Generic[_T]):
@@ -61,25 +58,18 @@ class ByRarestWord(Generic[_T]):
 class Reading:
     """A phrase as it is read, word by word."""
 
-    __slots__ = ("_last", "_pairs", "_places", "_reach")
+    __slots__ = ("_last", "_places", "_reach")
 
     def __init__(self, places: tuple[Place | None, ...]) -> None:
         last = places[-1]
         assert last is not None  # a phrase ends with words
         self._places, self._last, self._reach = places, last, 0
-        self._pairs: tuple[frozenset[str], ...] | None = None
 
     def spans(self, text: Words, ending_from: int = 0) -> list[Span]:
         """Where it stands, as (first word, after last word), those that end after ``ending_from``.
 
         From each first word once: with the longest entry of a list, and the shortest ``...``, from the left.
         """
-        if self._pairs is None:  # worked out when the phrase is first read, as its reach: most never are
-            self._pairs = _pairs(self._places)
-        side_by_side = text.pairs
-        for pair in self._pairs:  # has all its words, but seldom two of them side by side
-            if pair.isdisjoint(side_by_side):
-                return []
         ending_from = max(0, ending_from)
         if len(self._places) == 1:
             ends = ((at, at + sizes[0]) for at, sizes in text.standing(self._last).items())
@@ -94,6 +84,7 @@ class Reading:
             standing.append(there)
         first = standing[0]
         assert first is not None  # a phrase begins with words, too
+        # worked out when the phrase is first read: most never are
         self._reach = self._reach or sum(GAP if place is None else place.longest for place in self._places)
         behind = ending_from - self._reach
         read = _Read(standing, text)
@@ -118,17 +109,6 @@ class PhraseIndex:
             if spans := reading.spans(text, ending_from):
                 found.setdefault(key, set()).update(spans)
         return {key: sorted(found[key]) for key in sorted(found)}
-
-
-def _pairs(places: Sequence[Place | None]) -> tuple[frozenset[str], ...]:
-    """Words of a phrase that stand side by side (``Words.pairs``): one of each is in a text that holds it."""
-    found = []
-    for one, next_ in pairwise(places):
-        if one is None or next_ is None or not (one.single and next_.single):
-            continue
-        if len(one.ways) * len(next_.ways) <= _MOST_PAIRS:
-            found.append(frozenset(f"{a} {b}" for a in one.ways for b in next_.ways))
-    return tuple(found)
 
 
 def words_of(places: Iterable[Place | None]) -> list[Place]:

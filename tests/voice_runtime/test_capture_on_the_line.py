@@ -289,6 +289,15 @@ async def test_an_objection_to_recording_counts_and_the_entry_goes_on() -> None:
         assert json.loads(line.service.uses[0].body)["card"] == VISA
 
 
+async def test_an_objection_beside_the_wish_for_a_person_holds_here_too() -> None:
+    """It was acted on while no figures were entered, and lost while some were: two copies of one decision."""
+    async with line_of(PAY, say("No.")) as line:
+        await asked(line)
+        await line.carrier.say("do not record this call get me a person")
+        await line.control.asked.wait()
+        assert "record" in {record.scope for record, _ in line.of("consent.withdrawn")}
+
+
 async def test_hanging_up_leaves_nothing_done() -> None:
     async with line_of(PAY, say("Never.")) as line:
         await asked(line)

@@ -7,7 +7,6 @@ telephone's are taken for a number (``controls.callback_number``).
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 
 from controls import callback_number as c
@@ -17,7 +16,7 @@ from controls.rules.matchers import numbers, words
 from voice_runtime.events import CallerSaidFrame, SpokenFrame
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.keyed_number import KeyedNumber
-from voice_runtime.inline.saying import Saying, stretch
+from voice_runtime.inline.saying import Saying
 
 #: Keys that answer yes and no, where that is asked.
 _YES, _NO = "1", "2"
@@ -83,12 +82,11 @@ class Answers:
             on_record: the words are already, with what else the caller said in the same breath.
         """
         listening = current().listening(frame.text, self._language)
-        since_s, until_s = stretch(frame, self._journal)
-        answers = refused or self._saying.question.answered(since_s, until_s, certain=not listening)
+        answers = refused or self._saying.question.answered(frame, certain=not listening)
         if not on_record:
             self._journal.caller_said(frame, "question" if answers else "nobody")
         if answers:
-            yes = False if refused else yes_or_no(frame.text, self._language, self._saying.asked)
+            yes = False if refused else yes_or_no(frame.text, self._language, self._saying.question.words)
             self.said(frame.text, yes)
 
     def said(self, text: str, yes: bool | None) -> None:
@@ -108,7 +106,7 @@ class Answers:
 
     def key(self, key: str) -> None:
         """A key they pressed; ``#`` or a pause ends a number."""
-        if not self._saying.question.answered(math.inf, math.inf, certain=True):
+        if not self._saying.question.begun:
             return  # it has not begun to sound: nobody answers what they were not asked
         if not self.offering:
             self.keys.key(key)

@@ -240,15 +240,8 @@ class Attention(FrameProcessor):
             self._read_back.something_else()
         if frame.aside:
             self._journal.caller_said(frame, "nobody")
-        elif meant is Intent.EMERGENCY:
-            await self._wishes.objects_beside(frame.text, meant)
-            await self._emergencies.found(frame, emergency(frame.text, self._language))
-        elif meant in LEAVES:
-            await self._wishes.objects_beside(frame.text, meant)
-            self._journal.caller_said(frame, LEAVES[meant])
-            await self._wishes.leaves(meant, frame.text, asks_what=asks_what)
-        elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
-            await self._objects("voice", meant, frame)
+        elif await self._acts_at_once(frame, meant, frame):
+            pass
         elif meant is Intent.STOP:
             self._journal.caller_said(frame, "stop")
             if self._opening.finished and not (self._person.under_way or self._person.urgency.stands):
@@ -268,9 +261,11 @@ class Attention(FrameProcessor):
             self._journal.caller_said(frame, "nobody")
             await self._undecided.goes_on()
         elif self._opening.asking:
-            await self._answer_opening(frame)
+            yes = yes_or_no(frame.text, self._language, self._opening.question.words)
+            if await self._opening.reply(frame, yes):  # what else was said is answered after it
+                self._answer_later(frame.text)
+            await self.catch_up()
         elif not self._opening.finished:
-            # on record at once; whether it is answered or not
             self._journal.caller_said(frame, ADDRESSED.get(meant, "model"))
             self._answer_later(frame.text)
         elif self._wishes.asking and not asks_what:
@@ -285,17 +280,26 @@ class Attention(FrameProcessor):
     async def _said_in_private(self, frame: CallerSaidFrame) -> None:
         """Said while figures were entered by keys: what acts at once does; the words are kept nowhere."""
         meant = intent(frame.text, self._language)
-        asks_what = beside_robot_question(frame.text, self._language) is not None
         if meant in ENDS_ENTRY:
             self._capture.said(ENDS_ENTRY[meant])
+        await self._acts_at_once(frame, meant, replace(frame, text=WITHHELD))
+
+    async def _acts_at_once(
+        self, frame: CallerSaidFrame, meant: Intent | None, kept: CallerSaidFrame
+    ) -> bool:
+        """Act on what comes ahead of everything; whether it did. ``kept``: the words as they go on record."""
+        if meant is Intent.EMERGENCY or meant in LEAVES:
+            await self._wishes.objects_beside(frame.text, meant)
         if meant is Intent.EMERGENCY:
-            found = emergency(frame.text, self._language)
-            await self._emergencies.found(replace(frame, text=WITHHELD), found)
+            await self._emergencies.found(kept, emergency(frame.text, self._language))
         elif meant in LEAVES:
-            self._journal.caller_said(replace(frame, text=WITHHELD), LEAVES[meant])
-            await self._wishes.leaves(meant, frame.text, asks_what=asks_what)
-        elif meant in OBJECTIONS:
-            await self._objects("voice", meant, replace(frame, text=WITHHELD))
+            self._journal.caller_said(kept, LEAVES[meant])
+            await self._wishes.leaves(meant, frame.text)
+        elif meant in OBJECTIONS and not (meant is Intent.NO_CALLBACK and self._person.asking):
+            await self._objects("voice", meant, kept)
+        else:
+            return False
+        return True
 
     async def _while_fetched(self, frame: CallerSaidFrame, *, on_record: bool) -> None:
         """A person is being fetched: what this is gets its answer; the rest answers what is asked there."""
@@ -314,20 +318,13 @@ class Attention(FrameProcessor):
             return
         meant = intent(left, self._language)
         if meant in LEAVES:
-            asks_what = beside_robot_question(left, self._language) is not None
-            await self._wishes.leaves(meant, left, asks_what=asks_what)
+            await self._wishes.leaves(meant, left)
         elif self._person.under_way:
             await self._while_fetched(replace(frame, text=left), on_record=True)
         elif not self._opening.finished:
             self._waiting.append((left, shown))
         else:
             await self._wishes.to_agent(left, shown)
-
-    async def _answer_opening(self, frame: CallerSaidFrame) -> None:
-        """A yes, a no or neither to what the opening asks; what else was said is answered after it."""
-        if await self._opening.reply(frame, yes_or_no(frame.text, self._language, self._opening.question)):
-            self._answer_later(frame.text)
-        await self.catch_up()
 
     async def _objects(self, how: How, meant: Intent | None, frame: CallerSaidFrame | None = None) -> None:
         await self._wishes.objects(how, meant, frame)

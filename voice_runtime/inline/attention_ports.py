@@ -8,6 +8,7 @@ from controls.capture import Meant
 from controls.consent import Scope
 from voice_runtime.agent import Tool
 from voice_runtime.events import CallerSaidFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.asked_aloud import AskedAloud
 from voice_runtime.inline.urgency import Urgency
 
 
@@ -29,7 +30,7 @@ class Opening(Protocol):
     async def back(self) -> None: ...
 
     @property
-    def question(self) -> str: ...
+    def question(self) -> AskedAloud: ...
 
     async def reply(self, frame: CallerSaidFrame, yes: bool | None) -> bool: ...
 

@@ -16,11 +16,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from controls.emergency import SCRIPT, Emergency
-from controls.question import Question
 from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.asked_aloud import AskedAloud
 from voice_runtime.inline.attention_ports import Opening, Person
 from voice_runtime.inline.journal import Journal
-from voice_runtime.inline.saying import stretch
 
 #: What is asked behind the script, and said to who has none.
 ASK, NONE = "ask-emergency", "greeting"
@@ -49,7 +48,7 @@ class Emergencies:
         self._journal, self._opening, self._person = journal, opening, person
         self._say, self._interrupt = say, interrupt
         self._urgency = person.urgency
-        self._question = Question()  # as it sounds
+        self._question = AskedAloud(journal)
 
     @property
     def asking(self) -> bool:
@@ -68,7 +67,7 @@ class Emergencies:
             return
         script = self._person.script_at(rule, script)
         self._urgency.doubted(rule, script, turn, frame.text)
-        self._question = Question()
+        self._question.put(TAG)
         await self._opening.asked("emergency")
         await self._interrupt()
         for phrase, tag in ((script, ""), (ASK, TAG)):
@@ -81,8 +80,7 @@ class Emergencies:
 
         What was said before the question began, such as "no" to the script, ends no doubt.
         """
-        since_s, until_s = stretch(frame, self._journal)
-        if not yes and not self._question.answered(since_s, until_s, certain=True):
+        if not yes and not self._question.answered(frame, certain=True):
             self._journal.caller_said(frame, "nobody")
             return False
         turn = self._journal.caller_said(frame, "model" if yes is None else "question")
@@ -90,7 +88,7 @@ class Emergencies:
 
     async def key(self, yes: bool) -> None:
         """They pressed the key for yes or for no."""
-        if yes or self._question.began_s is not None:
+        if yes or self._question.begun:
             await self.answer(yes, self._journal.turn)
 
     async def answer(self, yes: bool | None, turn: int, said: str = "") -> bool:
@@ -116,11 +114,10 @@ class Emergencies:
 
     def sounds(self, frame: SoundsFrame) -> None:
         """A phrase begins to sound: ours, or another's."""
-        if frame.tag == TAG:
-            self._question = self._question.begins(frame.started_s)
+        self._question.sounds(frame)
 
     def spoken(self, frame: SpokenFrame) -> None:
         """The question has been played, or cut."""
-        self._question = self._question.ends(frame.started_s, frame.played_ms / 1000, full=frame.full)
+        self._question.spoken(frame)
         if frame.played_ms:
             self._urgency.question_sounded()

@@ -22,12 +22,11 @@ from controls.intents import current
 from controls.jurisdiction import asked_scopes
 from controls.ledger import records as r
 from controls.opt_outs import OptOuts
-from controls.question import Question
 from voice_runtime.agent import Release
 from voice_runtime.clock import Clock
 from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.asked_aloud import AskedAloud
 from voice_runtime.inline.journal import Journal
-from voice_runtime.inline.saying import stretch
 
 #: Tag of its phrases; the part behind the colon is the phrase.
 TAG = "opening"
@@ -149,9 +148,8 @@ class Disclosure:
         self._machine = opening or o.Opening()
         self._clock = clock
         self._remember = remember
-        self._question = Question()  # the one that is open, as it sounds
-        #: Its words, as far as they were played.
-        self.question = ""
+        #: What is asked, as it sounds.
+        self.question = AskedAloud(journal)
         self._owes_word = False  # an objection made before the conversation is acknowledged as it begins
         journal.keeps_words = self.allows("transcript")
 
@@ -208,11 +206,10 @@ class Disclosure:
         Returns:
             Whether the words are still to be answered.
         """
-        since_s, until_s = stretch(frame, self._journal)
         certain = yes is not None and not current().listening(frame.text, self._language)
-        answers = yes is False or self._question.answered(since_s, until_s, certain=certain)
+        answers = yes is False or self.question.answered(frame, certain=certain)
         if yes is None:  # said over its end: it is put once more at once, not after a silence
-            answers = answers or self._question.over
+            answers = answers or self.question.over
         self._journal.caller_said(frame, "model" if yes is None else "question" if answers else "nobody")
         if answers:
             await self.answer(yes, "voice")
@@ -220,7 +217,7 @@ class Disclosure:
 
     async def key(self, yes: bool) -> None:
         """They pressed the key for yes or for no while a question is open."""
-        if not yes or self._question.began_s is not None:
+        if not yes or self.question.begun:
             await self.answer(yes, "keypad")
 
     async def answer(self, given: bool | None, how: o.ByCaller) -> None:
@@ -229,8 +226,7 @@ class Disclosure:
 
     def sounds(self, frame: SoundsFrame) -> None:
         """One of its phrases begins to sound."""
-        if self.asking and frame.tag == f"{TAG}:{self._machine.playing}":
-            self._question = self._question.begins(frame.started_s)
+        self.question.sounds(frame)
 
     async def objected(self, how: o.ByCaller, scopes: tuple[Scope, ...] = ("record",)) -> bool:
         """The caller wants none of ``scopes``, or (by key) takes back what they gave.
@@ -261,9 +257,7 @@ class Disclosure:
     async def spoken(self, frame: SpokenFrame) -> None:
         """One of its phrases has been played, or cut."""
         phrase = frame.tag.partition(":")[2]
-        if self.asking and phrase == self._machine.playing:
-            self._question = self._question.ends(frame.started_s, frame.played_ms / 1000, full=frame.full)
-            self.question = frame.text
+        self.question.spoken(frame)
         at_ms = max(0, round(frame.started_s * 1000))
         await self._step(o.Played(phrase, frame.full, frame.played_ms, frame.of_ms, at_ms), frame)
 
@@ -336,7 +330,7 @@ class Disclosure:
 
     async def _speak(self, phrase: str) -> None:
         if self.asking:
-            self._question, self.question = Question(), ""
+            self.question.put(f"{TAG}:{phrase}")
         goes_on = phrase in _GOES_ON
         say = SayFrame(phrase=phrase, tag=f"{TAG}:{phrase}", final=not goes_on)
         more = self._greeting or bool(self._machine.questions) or phrase != o.DISCLOSURE

@@ -6,18 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from controls.question import Question
-from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
+from voice_runtime.events import SayFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.asked_aloud import AskedAloud
 from voice_runtime.inline.journal import Journal
 
 #: A phrase that has not been reported as spoken by then is not waited for any longer, s.
 LONGEST_S = 20.0
-
-
-def stretch(frame: CallerSaidFrame, journal: Journal) -> tuple[float, float]:
-    """When the caller's words were said, first and last sample, s since the call was answered."""
-    until = journal.seconds(frame.t0_ns)
-    return until - max(0.0, frame.ended_s - frame.started_s), until
 
 
 class Saying:
@@ -26,13 +20,12 @@ class Saying:
     Attributes:
         answers: what is said now answers the caller's newest words.
         question: the one that was put last.
-        asked: its words, as far as they were played.
         put: a question was put, and nothing else was said in its place.
     """
 
     def __init__(self, tag: str, journal: Journal, say: Callable[[SayFrame], Awaitable[None]]) -> None:
         self.answers, self.put = False, False
-        self.question, self._asked, self.asked = Question(), SayFrame(), ""
+        self.question, self._asked = AskedAloud(journal), SayFrame()
         self._tag, self._journal, self._say = tag, journal, say
         self._waiting: dict[str, asyncio.Event] = {}
         self._interruptible = False  # what was said last: the caller may cut it, and what waits behind it
@@ -51,29 +44,27 @@ class Saying:
         frame.interruptible = self._interruptible = not hard
         self._waiting[frame.tag] = asyncio.Event()
         if asks:
-            self.question, self._asked, self.put, self.asked = Question(), frame, True, ""
+            self.question.put(frame.tag)
+            self._asked, self.put = frame, True
         await self._say(frame)
 
     def withdraw(self) -> None:
         """The question that was put is none any more: nothing answers it."""
-        self.question, self._asked, self.put = Question(), SayFrame(), False
+        self.question.drop()
+        self._asked, self.put = SayFrame(), False
 
     def sounds(self, frame: SoundsFrame) -> None:
         """One of its phrases begins to sound."""
-        if self.put and frame.tag == self._asked.tag:
-            self.question = self.question.begins(frame.started_s)
+        self.question.sounds(frame)
 
     def spoken(self, frame: SpokenFrame, *, as_asked: bool = True) -> None:
         """One of its phrases has sounded, or was cut. ``as_asked``: in the words that were to be said."""
-        if self.put and frame.tag == self._asked.tag:
-            full = frame.full and as_asked and not self.replaced(frame)
-            self.question = self.question.ends(frame.started_s, frame.played_ms / 1000, full=full)
-            self.asked = frame.text
+        self.question.spoken(frame, as_asked=as_asked and not self.replaced(frame))
         self.ended(frame.tag)
 
     def replaced(self, frame: SpokenFrame) -> bool:
         """Whether something else was said in place of the question, such as a rule's phrase."""
-        return self.put and frame.tag == self._asked.tag and frame.phrase != self._asked.phrase
+        return self.question.is_it(frame) and frame.phrase != self._asked.phrase
 
     async def phrases(self, *ids: str) -> None:
         """Have these fixed phrases spoken, one behind the other; "" is none."""

@@ -15,7 +15,7 @@ without it:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol
+from typing import Literal
 
 from controls import asked_back as b
 from controls.consent import Scope
@@ -29,10 +29,10 @@ from controls.intents import (
 )
 from controls.ledger.records import Addressed
 from voice_runtime.events import CallerSaidFrame, SayFrame, SoundsFrame, SpokenFrame
+from voice_runtime.inline.asked_aloud import stretch
+from voice_runtime.inline.attention_ports import Opening, Person, Receipt
 from voice_runtime.inline.journal import Journal
 from voice_runtime.inline.redaction import Redacting
-from voice_runtime.inline.saying import stretch
-from voice_runtime.inline.urgency import Urgency
 
 #: Fixed phrase that answers what the caller talks to.
 AI_ANSWER = "ai-answer"
@@ -56,45 +56,6 @@ LEAVES: dict[Intent | None, Addressed] = {Intent.PERSON: "person", Intent.OPT_OU
 ADDRESSED: dict[Intent | None, Addressed] = {
     Intent.MAYBE_OPT_OUT: "maybe_opt_out", Intent.ROBOT_QUESTION: "ai_question",
 }  # fmt: skip
-
-
-class Opening(Protocol):
-    """Consent on the call (``inline.opening``)."""
-
-    @property
-    def finished(self) -> bool: ...
-
-    async def asked(self, wanted: Literal["person", "opt_out"], how: How = "voice") -> None: ...
-
-    async def objected(self, how: How, scopes: tuple[Scope, ...] = ("record",)) -> bool: ...
-
-
-class Receipt(Protocol):
-    """The call's receipt (``inline.receipt``)."""
-
-    def wanted(self, how: Literal["spoken"], turn: int) -> None: ...
-
-    def repeats(self, before: int) -> bool: ...
-
-
-class Person(Protocol):
-    """The way to a person (``inline.person``)."""
-
-    @property
-    def under_way(self) -> bool: ...
-
-    @property
-    def urgency(self) -> Urgency: ...
-
-    @property
-    def script(self) -> str: ...
-
-    @property
-    def transferring(self) -> bool: ...
-
-    async def abandon(self) -> None: ...
-
-    async def wanted(self, by: str, reason: str, *, script: str = "") -> None: ...
 
 
 class Wishes:
@@ -158,13 +119,15 @@ class Wishes:
         """Whether the caller's next words or keys say if they meant to opt out."""
         return self._question.asking
 
-    async def leaves(self, meant: Intent | None, text: str, *, asks_what: bool) -> None:
+    async def leaves(self, meant: Intent | None, text: str) -> None:
         """Away from the agent, to a person or for good, in unmistakable words that are on record.
+
+        Whoever asks as well whether this is a machine hears it before.
 
         Args:
             meant: one of ``LEAVES``.
-            asks_what: they asked as well whether this is a machine, and hear it before.
         """
+        asks_what = beside_robot_question(text, self._language) is not None
         if meant is Intent.OPT_OUT:
             await self._opted_out("voice", asks_what=asks_what)
             return
